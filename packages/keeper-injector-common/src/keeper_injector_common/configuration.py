@@ -1,0 +1,210 @@
+"""The YAML form of a request: the value of ``keeper.security/config``, with its own names and the Go injector's."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import attrs
+
+from keeper_injector_common import request, values
+from keeper_injector_common.document import Mapping, load
+from keeper_injector_common.errors import Problem, ReferenceSyntaxError
+from keeper_injector_common.references import FieldValue, FileContent, RecordName, Reference, WholeRecord, parse_reference
+from keeper_injector_common.request import (
+    Containers,
+    Content,
+    FolderFiles,
+    Formatted,
+    KubernetesSecret,
+    RecordVariables,
+    SecretFile,
+    Templated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@attrs.frozen
+class Configured:
+    """What a YAML document asks for."""
+
+    files: tuple[SecretFile, ...] = ()
+    folders: tuple[FolderFiles, ...] = ()
+    variables: tuple[RecordVariables, ...] = ()
+    kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
+
+
+def parse(where: str, text: str, problems: list[Problem]) -> Configured:
+    """Read the document in *text*, adding what is wrong to *problems*, each with its path below *where*."""
+    try:
+        content = load(text)
+    except values.InvalidValue as error:
+        problems.append(Problem(where, str(error)))
+        return Configured()
+    if not isinstance(content, dict):
+        problems.append(Problem(where, "the document is no mapping; write secrets: or folders: with a list"))
+        return Configured()
+    root = Mapping(content, f"{where}: ", problems)
+    secrets = [_Secret(entry) for entry in root.mappings("secrets")]
+    folders = [folder for entry in root.mappings("folders") if (folder := _folder(entry))]
+    root.finish()
+    return Configured(
+        tuple(file for secret in secrets for file in secret.files),
+        tuple(folders),
+        tuple(variables for secret in secrets for variables in secret.variables),
+        tuple(item for secret in secrets for item in secret.kubernetes_secrets),
+    )
+
+
+class _Secret:
+    """One entry of ``secrets:``."""
+
+    def __init__(self, entry: Mapping) -> None:
+        self.files: list[SecretFile] = []
+        self.variables: list[RecordVariables] = []
+        self.kubernetes_secrets: list[KubernetesSecret] = []
+        sources = _sources(entry)
+        path = entry.text("path", values.file_path)
+        content = _content(entry, path, sources)
+        mode = entry.text("mode", values.file_mode)
+        containers = _containers(entry)
+        as_variables = entry.switch("injectAsEnvVars", default=False)
+        prefix = entry.text("envPrefix", values.variable_prefix) or ""
+        as_secret = entry.switch("injectAsK8sSecret", default=False)
+        secret = _kubernetes_secret(entry, sources) if as_secret else _ignore_secret_keys(entry)
+        entry.finish()
+        if not sources or content is None:
+            return
+        if secret:
+            self.kubernetes_secrets.append(secret)
+        if as_variables:
+            self._as_variables(entry, sources, content, prefix, containers)
+        # An entry that names another delivery and no path is not delivered as a file as well.
+        if path or not (as_variables or as_secret):
+            target = path or request.default_path(sources[0])
+            self.files.append(SecretFile(entry.place, sources, target, content, mode, containers))
+
+    def _as_variables(
+        self, entry: Mapping, sources: tuple[Reference, ...], content: Content, prefix: str, containers: Containers
+    ) -> None:
+        fields = content.fields if isinstance(content, Formatted) else ()
+        for source in sources:
+            match source:
+                case WholeRecord():
+                    self.variables.append(RecordVariables(entry.place, source, prefix, fields, containers))
+                case FieldValue(record=record, field=field):
+                    only = RecordVariables(entry.place, WholeRecord(record), prefix, (field,), containers)
+                    self.variables.append(only)
+                case _:
+                    entry.report("injectAsEnvVars", "a file or note cannot be a variable; deliver it as a file")
+
+
+def _sources(entry: Mapping) -> tuple[Reference, ...]:
+    given = [key for key in ("record", "notation", "records") if entry.has(key)]
+    record = entry.text("record", values.text)
+    notation = entry.text("notation", values.text)
+    records = entry.texts("records", values.text)
+    file = entry.text("file", values.text, "fileName")
+    if len(given) != 1:
+        entry.report("", "name one source: record:, notation: or, for a template, records:")
+        return ()
+    if file is not None and record is None:
+        entry.report("file", "belongs to a record; write record: beside it, or a notation with /file/")
+        return ()
+    if records is not None:
+        found = [_reference(entry, "records", text) for text in records]
+        return tuple(source for source in found if source)
+    source = _reference(entry, given[0], record or notation or "") if record or notation else None
+    if source is None:
+        return ()
+    if file is None:
+        return (source,)
+    if not isinstance(source, WholeRecord):
+        entry.report("file", "the record already names a part of it; write its title or UID alone")
+        return ()
+    return (FileContent(source.record, file),)
+
+
+def _reference(entry: Mapping, key: str, text: str) -> Reference | None:
+    try:
+        return parse_reference(text)
+    except ReferenceSyntaxError as error:
+        entry.report(key, str(error))
+        return None
+
+
+def _content(entry: Mapping, path: str | None, sources: tuple[Reference, ...]) -> Content | None:
+    fields = entry.texts("fields", values.text) or ()
+    form = entry.text("format", values.choice(*request.FORMATS))
+    template = entry.text("template", values.block)
+    if template is not None:
+        for key, given in (("format", form), ("fields", fields)):
+            if given:
+                entry.report(key, "the template already says what the file holds; keep one of the two")
+        return Templated(template)
+    if not sources:
+        return None
+    if len(sources) > 1:
+        entry.report("records", "several records need a template; add template:")
+        return None
+    if fields and not isinstance(sources[0], WholeRecord):
+        entry.report("fields", "the source is one value already; name the record alone")
+    if form is None:
+        form = request.format_for(path or request.default_path(sources[0]), sources[0])
+    return Formatted(form, fields)
+
+
+def _containers(entry: Mapping) -> Containers:
+    names = entry.texts("containers", values.object_name)
+    if names is not None and not names:
+        entry.report("containers", "the list is empty; name a container or leave the key out")
+    return names
+
+
+_SECRET_KEYS: dict[str, Callable[[str], str]] = {
+    "k8sSecretName": values.object_name,
+    "k8sSecretType": values.text,
+    "k8sSecretMode": values.choice("overwrite", "merge", "skip-if-exists", "fail"),
+}
+
+
+def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...]) -> KubernetesSecret | None:
+    name, kind, mode = (entry.text(key, parse) for key, parse in _SECRET_KEYS.items())
+    keys = entry.pairs("k8sSecretKeys", values.data_key)
+    rotation = entry.switch("k8sSecretRotation", default=False)
+    owner = entry.switch("k8sSecretOwnerRef", default=True)
+    if name is None:
+        entry.report("injectAsK8sSecret", "the Secret has no name; add k8sSecretName:")
+        return None
+    return KubernetesSecret(
+        entry.place, name, sources, keys, kind or "Opaque", mode or "overwrite", rotation=rotation, owner_reference=owner
+    )
+
+
+def _ignore_secret_keys(entry: Mapping) -> None:
+    for key in (*_SECRET_KEYS, "k8sSecretKeys"):
+        if entry.has(key):
+            entry.report(key, "has no effect by itself; add injectAsK8sSecret: true")
+            _ = entry.pairs(key, values.text) if key == "k8sSecretKeys" else entry.text(key, values.text)
+
+
+def _folder(entry: Mapping) -> FolderFiles | None:
+    path = entry.text("path", values.text, "folderPath")
+    uid = entry.text("uid", values.text, "folderUid")
+    directory = entry.text("outputPath", values.absolute_path) or request.DEFAULT_DIRECTORY
+    recursive = entry.switch("recursive", default=False)
+    form = entry.text("format", values.choice(*request.FORMATS)) or "json"
+    containers = _containers(entry)
+    entry.finish()
+    if (path is None) == (uid is None):
+        entry.report("", "name one folder: path: or uid:")
+        return None
+    if uid is not None:
+        return FolderFiles(entry.place, RecordName((uid,)), directory, recursive, form, containers)
+    name = _reference(entry, "path", cast("str", path).strip("/"))
+    if not isinstance(name, WholeRecord):
+        if name is not None:
+            entry.report("path", f"{path!r} is no path of a folder; write names with '/' between them")
+        return None
+    return FolderFiles(entry.place, name.record, directory, recursive, form, containers)

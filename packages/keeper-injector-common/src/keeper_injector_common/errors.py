@@ -1,0 +1,86 @@
+"""What can go wrong by contract, as a tree of exceptions whose class says what the caller should do.
+
+::
+
+    KeeperInjectorError
+    ├─ ContractError                 the user's input is wrong; trying again cannot help
+    │  ├─ AnnotationsError           a pod's annotations: every problem of it at once
+    │  ├─ ReferenceSyntaxError       the name of a secret cannot be read
+    │  ├─ SelectionError             the name is readable, but Keeper has nothing (or too much) under it
+    │  ├─ PlanError                  a plan is damaged, or of a version unknown here
+    │  ├─ FormatError                these fields cannot be written in this format
+    │  └─ TemplateError              a template that cannot be parsed or rendered
+    ├─ VaultError                    Keeper could not serve us                     (package agent)
+    ├─ DeliveryError                 files, notification or Secret not delivered    (package agent)
+    └─ ReviewError                   not a usable AdmissionReview                   (package webhook)
+
+Every message reads ``where: what was found; what would be right`` and never holds the value of a secret.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class KeeperInjectorError(Exception):
+    """Anything that Keeper Injector raises on purpose."""
+
+
+class ContractError(KeeperInjectorError):
+    """The user's input is wrong: trying again cannot help, changing the input does."""
+
+
+@attrs.frozen
+class Problem:
+    """One thing wrong in one place, and what would be right there."""
+
+    where: str
+    """The annotation, or the path inside a document: ``keeper.security/config: secrets[0].path``."""
+    message: str
+    """What was found and what would be right, as ``found; right``."""
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}"
+
+
+class AnnotationsError(ContractError):
+    """The annotations of a pod (or its namespace's or chart's defaults) cannot be followed."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class ReferenceSyntaxError(ContractError):
+    """The text that should name a secret cannot be read at :attr:`position`."""
+
+    def __init__(self, source: str, position: int, expected: str) -> None:
+        self.source = source
+        self.position = position
+        self.expected = expected
+        super().__init__(f"{source!r} at character {position + 1}: {expected}")
+
+    def pointed(self) -> str:
+        """Return the source with a caret under the fault, for terminals."""
+        return f"{self.source}\n{' ' * self.position}^ {self.expected}"
+
+
+class SelectionError(ContractError):
+    """A reference that no record, field, file or folder answers to, or too many do."""
+
+
+class PlanError(ContractError):
+    """A plan that this version cannot read."""
+
+
+class FormatError(ContractError):
+    """Fields that cannot be written in the format asked for without changing their meaning."""
+
+
+class TemplateError(ContractError):
+    """A template that does not parse, or fails on the records at hand."""

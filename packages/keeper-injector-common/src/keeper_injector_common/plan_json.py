@@ -1,0 +1,336 @@
+"""The JSON form of a plan, version 1: :func:`dumps` writes it into an annotation, :func:`loads` reads it from a file."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from keeper_injector_common import values
+from keeper_injector_common.document import Mapping
+from keeper_injector_common.errors import PlanError, Problem, ReferenceSyntaxError
+from keeper_injector_common.plan import (
+    VERSION,
+    CloudCredentials,
+    Directory,
+    Environment,
+    FileCredentials,
+    FileItem,
+    FolderItem,
+    Plan,
+    RecordVariablesItem,
+    VariableItem,
+)
+from keeper_injector_common.references import RecordName, Reference, WholeRecord, parse_reference
+from keeper_injector_common.request import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+Json = dict[str, Any]
+CLOUDS = ("aws-secrets-manager", "gcp-secret-manager", "azure-key-vault")
+
+
+def dumps(plan: Plan) -> str:
+    """Return *plan* as compact JSON with its keys in a fixed order: equal plans give equal texts."""
+    return json.dumps(to_json(plan), ensure_ascii=False, separators=(",", ":"))
+
+
+def loads(text: str) -> Plan:
+    """Read what :func:`dumps` wrote; raises :class:`PlanError` that names every problem."""
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        raise PlanError("plan: not JSON; it must be what the webhook wrote") from None
+    return from_json(content)
+
+
+def to_json(plan: Plan) -> Json:
+    """Return *plan* as JSON values; what equals its default is left out."""
+    return {
+        "version": VERSION,
+        "credentials": _credentials_json(plan.credentials),
+        "state": plan.state,
+        "refreshInterval": plan.refresh_interval,
+        "failOnError": plan.fail_on_error,
+        **_given(
+            caFile=plan.ca_file,
+            strictLookup=plan.strict_lookup,
+            onRemoval=None if plan.on_removal == "keep" else plan.on_removal,
+            metricsPort=plan.metrics_port,
+        ),
+        "volumeSize": plan.volume_size,
+        **_given(
+            notify=plan.notify and _given(signal=plan.notify.signal, process=plan.notify.process, url=plan.notify.url),
+            directories=[_directory_json(item) for item in plan.directories],
+            environments=[_environment_json(item) for item in plan.environments],
+            kubernetesSecrets=[_secret_json(item) for item in plan.kubernetes_secrets],
+        ),
+    }
+
+
+def from_json(content: object) -> Plan:
+    """Read a plan from JSON values; raises :class:`PlanError`."""
+    if not isinstance(content, dict):
+        raise PlanError("plan: no JSON object; it must be what the webhook wrote")
+    version = content.get("version")
+    if version != VERSION:
+        fix = "use an agent image as new as the webhook" if isinstance(version, int) and version > VERSION else "inject anew"
+        raise PlanError(f"plan: version {version!r} is unknown here, which reads version {VERSION}; {fix}")
+    problems: list[Problem] = []
+    plan = _plan(Mapping({key: value for key, value in content.items() if key != "version"}, "plan: ", problems))
+    if problems:
+        raise PlanError("\n".join(map(str, problems)))
+    return plan
+
+
+def _given(**items: Any) -> Json:  # noqa: ANN401 - JSON values
+    return {key: value for key, value in items.items() if value}
+
+
+def _content_json(content: Content) -> Json:
+    if isinstance(content, Templated):
+        return {"template": content.source}
+    return {"format": content.format, **_given(fields=list(content.fields))}
+
+
+def _directory_json(directory: Directory) -> Json:
+    return {
+        "path": directory.path,
+        "target": directory.target,
+        **_given(
+            files=[
+                {
+                    "name": file.name,
+                    "sources": list(map(str, file.sources)),
+                    **_content_json(file.content),
+                    "mode": f"{file.mode:04o}",
+                }
+                for file in directory.files
+            ],
+            folders=[
+                {
+                    "folder": str(folder.folder),
+                    "mode": f"{folder.mode:04o}",
+                    "format": folder.format,
+                    **_given(recursive=folder.recursive, below=folder.below),
+                }
+                for folder in directory.folders
+            ],
+        ),
+    }
+
+
+def _environment_json(environment: Environment) -> Json:
+    return {
+        "path": environment.path,
+        "style": environment.style,
+        "mode": f"{environment.mode:04o}",
+        **_given(
+            variables=[{"name": item.name, "source": str(item.source)} for item in environment.variables],
+            records=[
+                {"source": str(item.source), **_given(prefix=item.prefix, fields=list(item.fields))}
+                for item in environment.records
+            ],
+        ),
+    }
+
+
+def _secret_json(secret: KubernetesSecret) -> Json:
+    return {
+        "where": secret.where,
+        "name": secret.name,
+        "sources": list(map(str, secret.sources)),
+        "type": secret.type,
+        "mode": secret.mode,
+        "ownerReference": secret.owner_reference,
+        **_given(keys=dict(secret.keys), rotation=secret.rotation),
+    }
+
+
+def _credentials_json(credentials: FileCredentials | CloudCredentials) -> Json:
+    if isinstance(credentials, FileCredentials):
+        return {"method": "secret", "path": credentials.path}
+    return {"method": credentials.method, "secret": credentials.secret, **_given(place=credentials.place)}
+
+
+# Reading
+
+
+def _plan(top: Mapping) -> Plan:
+    def needed(key: str, value: T | None, instead: T) -> T:
+        if value is None:
+            top.report(key, "missing; it must be what the webhook wrote")
+        return instead if value is None else value
+
+    credentials = top.mapping("credentials", _credentials) or FileCredentials()
+    plan = Plan(
+        credentials=credentials,
+        state=needed("state", top.text("state", values.absolute_path), "/"),
+        refresh_interval=needed("refreshInterval", top.text("refreshInterval", _seconds), 300.0),
+        ca_file=top.text("caFile", values.absolute_path),
+        fail_on_error=top.switch("failOnError", default=True),
+        strict_lookup=top.switch("strictLookup", default=False),
+        on_removal=cast("Any", top.text("onRemoval", values.choice("keep", "remove")) or "keep"),
+        metrics_port=top.text("metricsPort", values.whole(1, 65535)),
+        volume_size=needed("volumeSize", top.text("volumeSize", values.volume_size), 1),
+        notify=top.mapping("notify", _notify),
+        directories=_each(top, "directories", _directory),
+        environments=_each(top, "environments", _environment),
+        kubernetes_secrets=_each(top, "kubernetesSecrets", _kubernetes_secret),
+    )
+    top.finish()
+    return plan
+
+
+def _each(entry: Mapping, key: str, read: Callable[[Mapping], T | None]) -> tuple[T, ...]:
+    found = []
+    for item in entry.mappings(key):
+        value = read(item)
+        item.finish()
+        if value is not None:
+            found.append(value)
+    return tuple(found)
+
+
+def _all(entry: Mapping, **fields: object) -> Any:  # noqa: ANN401 - the keyword arguments of a value
+    """Return *fields* when none is missing; reports those that are."""
+    for key in [key for key, value in fields.items() if value is None]:
+        entry.report(key, "missing or wrong; it must be what the webhook wrote")
+    return None if None in fields.values() else fields
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= values.LONGEST_INTERVAL:
+        raise values.InvalidValue(f"{text!r} is no number of seconds; write one up to {values.LONGEST_INTERVAL:.0f}")
+    return seconds
+
+
+def _reference(text: str) -> Reference:
+    try:
+        return parse_reference(text)
+    except ReferenceSyntaxError as error:
+        raise values.InvalidValue(str(error)) from None
+
+
+def _whole_record(text: str) -> WholeRecord:
+    reference = _reference(text)
+    if not isinstance(reference, WholeRecord):
+        raise values.InvalidValue(f"{text!r} is no whole record; write its title or UID")
+    return reference
+
+
+def _folder_name(text: str) -> RecordName:
+    return _whole_record(text).record
+
+
+def _references(entry: Mapping) -> tuple[Reference, ...] | None:
+    found = entry.texts("sources", _reference)
+    return found or None
+
+
+def _relative(text: str) -> str:
+    path = values.absolute_path(f"/{text}")[1:]
+    if path != text or any(part.startswith("..") for part in path.split("/")):
+        raise values.InvalidValue(f"{text!r} is no path below a directory")
+    return path
+
+
+def _content(entry: Mapping) -> Content | None:
+    template = entry.text("template", values.block)
+    fields = entry.texts("fields", values.text) or ()
+    form = entry.text("format", values.choice(*FORMATS))
+    if template is not None:
+        return Templated(template)
+    return None if form is None else Formatted(form, fields)
+
+
+def _file(entry: Mapping) -> FileItem | None:
+    fields = _all(
+        entry,
+        name=entry.text("name", _relative),
+        sources=_references(entry),
+        content=_content(entry),
+        mode=entry.text("mode", values.file_mode),
+    )
+    return fields and FileItem(**fields)
+
+
+def _folder(entry: Mapping) -> FolderItem | None:
+    recursive = entry.switch("recursive", default=False)
+    below = entry.text("below", _relative) or ""
+    fields = _all(
+        entry,
+        folder=entry.text("folder", _folder_name),
+        mode=entry.text("mode", values.file_mode),
+        format=entry.text("format", values.choice(*FORMATS)),
+    )
+    return fields and FolderItem(recursive=recursive, below=below, **fields)
+
+
+def _directory(entry: Mapping) -> Directory | None:
+    files, folders = _each(entry, "files", _file), _each(entry, "folders", _folder)
+    fields = _all(
+        entry, path=entry.text("path", values.absolute_path), target=entry.text("target", values.absolute_path)
+    )
+    return fields and Directory(files=files, folders=folders, **fields)
+
+
+def _variable(entry: Mapping) -> VariableItem | None:
+    fields = _all(entry, name=entry.text("name", values.variable_name), source=entry.text("source", _reference))
+    return fields and VariableItem(**fields)
+
+
+def _record_variables(entry: Mapping) -> RecordVariablesItem | None:
+    prefix = entry.text("prefix", values.variable_prefix) or ""
+    names = entry.texts("fields", values.text) or ()
+    fields = _all(entry, source=entry.text("source", _whole_record))
+    return fields and RecordVariablesItem(prefix=prefix, fields=names, **fields)
+
+
+def _environment(entry: Mapping) -> Environment | None:
+    variables, records = _each(entry, "variables", _variable), _each(entry, "records", _record_variables)
+    fields = _all(
+        entry,
+        path=entry.text("path", values.absolute_path),
+        style=entry.text("style", values.choice("exec", "file-ref")),
+        mode=entry.text("mode", values.file_mode),
+    )
+    return fields and Environment(variables=variables, records=records, **fields)
+
+
+def _kubernetes_secret(entry: Mapping) -> KubernetesSecret | None:
+    keys = entry.pairs("keys", values.data_key)
+    rotation = entry.switch("rotation", default=False)
+    owner = entry.switch("ownerReference", default=True)
+    fields = _all(
+        entry,
+        where=entry.text("where", values.text),
+        name=entry.text("name", values.object_name),
+        sources=_references(entry),
+        type=entry.text("type", values.text),
+        mode=entry.text("mode", values.text),
+    )
+    return fields and KubernetesSecret(keys=keys, rotation=rotation, owner_reference=owner, **fields)
+
+
+def _notify(entry: Mapping) -> Notify:
+    return Notify(
+        entry.text("signal", values.signal_name),
+        entry.text("process", values.text),
+        entry.text("url", values.loopback_url),
+    )
+
+
+def _credentials(entry: Mapping) -> FileCredentials | CloudCredentials | None:
+    method = entry.text("method", values.choice("secret", *CLOUDS))
+    if method == "secret":
+        path = entry.text("path", values.absolute_path)
+        return None if path is None else FileCredentials(path)
+    place = entry.text("place", values.text) or ""
+    fields = _all(entry, method=method, secret=entry.text("secret", values.text))
+    return fields and CloudCredentials(place=place, **fields)

@@ -1,0 +1,263 @@
+r"""What a secret is called: a record, one field of it, its notes or a file, as text and as a value.
+
+Grammar (unescaped characters; ``\`` before one of ``/ [ ] : , \`` makes it an ordinary character of a name)::
+
+    reference = [ "keeper://" ] names [ selector ]
+    names     = name *( "/" name )                      title or UID; with "/", folders and then the title
+    selector  = 1*( "[" [ name ] "]" )                  db[password]  db[hosts][1]  db[address][city]
+              | "/" ( "type" | "title" | "notes" )      Keeper notation
+              | "/" ( "field" | "custom_field" ) "/" name [ "[" [ index ] "]" ] [ "[" property "]" ]
+              | "/" "file" "/" name
+
+The notation part is Keeper's own (Keeper Secrets Manager documentation, "Keeper Notation"), with or without its prefix.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Literal
+
+import attrs
+
+from keeper_injector_common.errors import ReferenceSyntaxError
+
+PREFIX = "keeper://"
+
+
+@attrs.frozen
+class RecordName:
+    """A record's title or UID, after the names of its folders when there are several parts."""
+
+    parts: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The whole name as one title: a title may itself have slashes."""
+        return "/".join(self.parts)
+
+    def __str__(self) -> str:
+        return "/".join(_escape_name(part) for part in self.parts)
+
+
+class Every(enum.Enum):
+    """The index ``[]``: all values of a field."""
+
+    VALUE = "[]"
+
+
+Index = int | Every | None
+Kind = Literal["any", "field", "custom_field"]
+
+
+@attrs.frozen
+class WholeRecord:
+    """All fields of a record."""
+
+    record: RecordName
+
+    def __str__(self) -> str:
+        return str(self.record)
+
+
+@attrs.frozen
+class FieldValue:
+    """One field of a record, or one value or property of that field."""
+
+    record: RecordName
+    field: str
+    kind: Kind = "any"
+    index: Index = None
+    property: str | None = None
+
+    def __str__(self) -> str:
+        tail = {None: "", Every.VALUE: "[]"}.get(self.index, f"[{self.index}]")
+        if self.property is not None:
+            tail += f"[{_escape_bracket(self.property)}]"
+        if self.kind == "any":
+            return f"{self.record}[{_escape_bracket(self.field)}]{tail}"
+        return f"{PREFIX}{self.record}/{self.kind}/{_escape_name(self.field)}{tail}"
+
+
+@attrs.frozen
+class RecordText:
+    """The type, title or notes of a record."""
+
+    record: RecordName
+    which: Literal["type", "title", "notes"]
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.record}/{self.which}"
+
+
+@attrs.frozen
+class FileContent:
+    """The content of a file attached to a record."""
+
+    record: RecordName
+    file: str
+
+    def __str__(self) -> str:
+        return f"{PREFIX}{self.record}/file/{_escape_name(self.file)}"
+
+
+Reference = WholeRecord | FieldValue | RecordText | FileContent
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a reference; raises :class:`ReferenceSyntaxError` that points at the fault."""
+    start = len(PREFIX) if text[: len(PREFIX)].lower() == PREFIX else 0
+    segments = _segments(text, start)
+    *above, last = segments
+    for segment in above:
+        if segment.brackets:
+            raise ReferenceSyntaxError(text, segment.end, "only the last name may be followed by '['; write '\\['")
+    keyword = above[-1].name.lower() if len(above) > 1 else ""
+    if keyword in {"field", "custom_field"}:
+        return _notation_field(text, RecordName(_names(above[:-1])), keyword, last)
+    if keyword == "file":
+        _refuse_brackets(text, last)
+        return FileContent(RecordName(_names(above[:-1])), last.name)
+    word = last.name.lower()
+    if above and not last.brackets and (word == "type" or word == "title" or word == "notes"):  # noqa: PLR1714 - narrows the literal
+        return RecordText(RecordName(_names(above)), word)
+    return _bracketed(text, RecordName(_names(segments)), last)
+
+
+def parse_file(text: str) -> FileContent:
+    """Read ``record:file`` or a notation with ``/file/``; the last colon divides."""
+    divider = text.rfind(":")
+    if text[: len(PREFIX)].lower() != PREFIX and divider > 0:
+        record = parse_reference(text[:divider])
+        if isinstance(record, WholeRecord) and (name := text[divider + 1 :].strip()):
+            return FileContent(record.record, name)
+    reference = parse_reference(text)
+    if not isinstance(reference, FileContent):
+        raise ReferenceSyntaxError(text, len(text), "name the file: write record:file or keeper://record/file/name")
+    return reference
+
+
+def split_target(value: str) -> tuple[str, str | None]:
+    """Divide ``reference:/path`` at its last ``:/`` outside brackets; without one the path is None."""
+    depth, divider = 0, None
+    start = len(PREFIX) if value[: len(PREFIX)].lower() == PREFIX else 0
+    for match in _TOKEN.finditer(value, start):
+        depth += {"[": 1, "]": -1}.get(match[0], 0)
+        if match[0] == ":" and depth <= 0 and value.startswith("/", match.end()):
+            divider = match.start()
+    if divider is None:
+        return value.strip(), None
+    return value[:divider].strip(), value[divider + 1 :].strip()
+
+
+_TOKEN = re.compile(r"\\.?|.", re.DOTALL)
+_ESCAPABLE = frozenset("/[]:,\\")
+
+
+@attrs.frozen
+class _Segment:
+    """A name between slashes with the brackets behind it."""
+
+    name: str
+    brackets: tuple[str, ...]
+    end: int
+
+
+def _segments(text: str, start: int) -> list[_Segment]:
+    segments: list[_Segment] = []
+    name, brackets, inside = "", list[str](), None
+    for match in _TOKEN.finditer(text, start):
+        token, position = match[0], match.start()
+        if token.startswith("\\"):
+            if token[1:] not in _ESCAPABLE:
+                raise ReferenceSyntaxError(text, position, "write '\\\\' for a backslash")
+            token = token[1:]
+        elif token == "[" and inside is None:
+            inside = ""
+            continue
+        elif token == "]" and inside is not None:
+            brackets.append(inside)
+            inside = None
+            continue
+        elif token in "[]":
+            raise ReferenceSyntaxError(text, position, f"a bracket in a name is written '\\{token}'")
+        elif token == "/" and inside is None:
+            segments.append(_segment(text, name, brackets, position))
+            name, brackets = "", []
+            continue
+        if inside is not None:
+            inside += token
+        elif brackets:
+            raise ReferenceSyntaxError(text, position, "nothing but '[' may follow ']'")
+        else:
+            name += token
+    if inside is not None:
+        raise ReferenceSyntaxError(text, len(text), "']' is missing")
+    segments.append(_segment(text, name, brackets, len(text)))
+    return segments
+
+
+def _segment(text: str, name: str, brackets: list[str], end: int) -> _Segment:
+    if not name.strip():
+        raise ReferenceSyntaxError(text, end, "a name is missing here")
+    if "\0" in name:
+        raise ReferenceSyntaxError(text, end, "a name cannot have a NUL character")
+    return _Segment(name, tuple(brackets), end)
+
+
+def _names(segments: list[_Segment]) -> tuple[str, ...]:
+    return tuple(segment.name for segment in segments)
+
+
+def _notation_field(text: str, record: RecordName, kind: str, last: _Segment) -> FieldValue:
+    index, prop = _index_and_property(text, last, last.brackets)
+    return FieldValue(record, last.name, "field" if kind == "field" else "custom_field", index, prop)
+
+
+def _bracketed(text: str, record: RecordName, last: _Segment) -> Reference:
+    if not last.brackets:
+        return WholeRecord(record)
+    field, *rest = last.brackets
+    if not field.strip():
+        raise ReferenceSyntaxError(text, last.end, "the brackets are empty; write the name of a field in them")
+    index, prop = _index_and_property(text, last, tuple(rest))
+    return FieldValue(record, field, "any", index, prop)
+
+
+def _index_and_property(text: str, last: _Segment, brackets: tuple[str, ...]) -> tuple[Index, str | None]:
+    match brackets:
+        case ():
+            return None, None
+        case (first,) if _is_index(first):
+            return _index(first), None
+        case (first,):
+            return None, first
+        case (first, second) if _is_index(first) and second:
+            return _index(first), second
+    raise ReferenceSyntaxError(text, last.end, "after a field write [index], [property] or [index][property]")
+
+
+def _is_index(text: str) -> bool:
+    return text == "" or (text.isascii() and text.isdigit() and len(text) < _LONGEST_INDEX)
+
+
+_LONGEST_INDEX = 6
+
+
+def _index(text: str) -> Index:
+    return int(text) if text else Every.VALUE
+
+
+def _refuse_brackets(text: str, last: _Segment) -> None:
+    if last.brackets:
+        raise ReferenceSyntaxError(text, last.end, "a file has no index; write a bracket in its name as '\\['")
+
+
+def _escape_name(name: str) -> str:
+    escaped = re.sub(r"([/\[\]\\])", r"\\\1", name)
+    # A colon before a slash would divide the reference from a path.
+    return re.sub(r":$", r"\\:", escaped)
+
+
+def _escape_bracket(name: str) -> str:
+    return re.sub(r"([\[\]\\])", r"\\\1", name)

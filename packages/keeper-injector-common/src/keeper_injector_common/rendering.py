@@ -1,0 +1,132 @@
+"""Items of a plan + a library of records → the bytes of files; pure, for the agent and for ``keeper-injector render``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from keeper_injector_common import formats
+from keeper_injector_common.errors import FormatError, SelectionError
+from keeper_injector_common.record import Attachment, JsonValue, Record
+from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
+from keeper_injector_common.request import Formatted, Templated, file_name
+from keeper_injector_common.selection import Library, select
+
+if TYPE_CHECKING:
+    from keeper_injector_common.plan import FileItem, FolderItem
+    from keeper_injector_common.references import Reference
+
+RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
+"""Template source and data → text; the agent does it in a child process."""
+Download = Callable[[Record, Attachment], bytes]
+"""Fetches the content of an attachment."""
+PKCS12 = "pkcs12"
+
+
+@attrs.frozen
+class Renderer:
+    """What rendering needs besides the item itself."""
+
+    library: Library
+    strict: bool
+    download: Download
+    render_template: RenderTemplate
+
+    def file(self, item: FileItem) -> bytes:
+        """Return the content of one file; raises ContractError when records, format or template do not allow it."""
+        match item.content:
+            case Templated(source):
+                return self._templated(item, source).encode()
+            case Formatted(form, fields):
+                return self._formatted(item.sources[0], form, fields)
+
+    def folder(self, item: FolderItem) -> dict[str, bytes]:
+        """Return the files of a folder by name; two records of one title get their UIDs into the names."""
+        records = self.library.in_folder(item.folder, recursive=item.recursive)
+        titles = [file_name(record.title) for record in records]
+        files = {}
+        for record, title in zip(records, titles, strict=True):
+            name = title if titles.count(title) == 1 else f"{title}-{record.uid}"
+            content = self._content(record, item.format)
+            files[f"{item.below}/{name}.{item.format}".lstrip("/")] = formats.render(item.format, content)
+        return files
+
+    def value(self, reference: Reference) -> JsonValue:
+        """Return the value that *reference* names, for an environment variable."""
+        found = select(reference, self.find(reference))
+        if isinstance(found, Attachment):
+            raise SelectionError(f"{reference}: a file cannot be a variable; deliver it as a file")
+        return found
+
+    def find(self, reference: Reference) -> Record:
+        """Return the record of *reference*."""
+        return self.library.find(reference.record, strict=self.strict)
+
+    def _formatted(self, source: Reference, form: str, fields: tuple[str, ...]) -> bytes:
+        record = self.find(source)
+        match source:
+            case WholeRecord():
+                return formats.render(form, self._content(record, form, fields))
+            case FileContent():
+                return self._file(record, source, form)
+            case FieldValue(field=name) | RecordText(which=name):
+                value = select(source, record)
+                assert not isinstance(value, Attachment)
+                return formats.render(form, formats.Content(record.title, {name: value}))
+
+    def _file(self, record: Record, source: FileContent, form: str) -> bytes:
+        if form != "raw":
+            raise FormatError(f"{source}: a file is delivered as it is; remove the format {form!r}")
+        attachment = select(source, record)
+        assert isinstance(attachment, Attachment)
+        return self.download(record, attachment)
+
+    def _content(self, record: Record, form: str, fields: tuple[str, ...] = ()) -> formats.Content:
+        values = record.named_values()
+        if fields:
+            values = {
+                field: _json(select(FieldValue(_uid(record), field), record)) for field in fields
+            }
+        files = {item.name: self.download(record, item) for item in record.attachments} if form == PKCS12 else {}
+        return formats.Content(record.title, values, files)
+
+    def _templated(self, item: FileItem, source: str) -> str:
+        records = [self.find(reference) for reference in item.sources]
+        data = [self._data(record, source) for record in records]
+        if len(records) == 1:
+            return self.render_template(source, data[0])
+        return self.render_template(source, {record.title: value for record, value in zip(records, data, strict=True)})
+
+    def _data(self, record: Record, source: str) -> dict[str, JsonValue]:
+        """Return what a template sees of a record. Files are fetched only for templates that speak of them."""
+        data: dict[str, JsonValue] = {"title": record.title, "uid": record.uid, "type": record.type, "notes": record.notes}
+        data.update(record.named_values())
+        if ".files" in source:
+            data["files"] = {item.name: _text(record, item, self.download(record, item)) for item in record.attachments}
+        return data
+
+
+def variable_text(value: JsonValue) -> str:
+    """Return *value* as an environment variable holds it: text as it is, anything else as JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _text(record: Record, attachment: Attachment, content: bytes) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise FormatError(
+            f"record {record.title!r}: file {attachment.name!r} is not text; deliver it by itself, without a template"
+        ) from None
+
+
+def _json(value: JsonValue | Attachment) -> JsonValue:
+    assert not isinstance(value, Attachment)
+    return value
+
+
+def _uid(record: Record) -> RecordName:
+    return RecordName((record.uid,))

@@ -1,0 +1,169 @@
+"""Reference + records → what it names, or a :class:`SelectionError` that tells what there is instead."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+import attrs
+
+from keeper_injector_common.errors import SelectionError
+from keeper_injector_common.references import (
+    Every,
+    FieldValue,
+    FileContent,
+    RecordName,
+    RecordText,
+    Reference,
+    WholeRecord,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from keeper_injector_common.record import Attachment, Field, JsonValue, Record
+
+MOST_NAMED = 3
+"""How many near matches a message names."""
+
+
+@attrs.frozen
+class Library:
+    """The records that this application may see, and which of them could not be decrypted."""
+
+    records: tuple[Record, ...]
+    unreadable: tuple[str, ...] = ()
+    """UIDs of records that Keeper sent but that could not be decrypted."""
+
+    def find(self, name: RecordName, *, strict: bool = False) -> Record:
+        """Return the record called *name*: by UID, else by title, else by folders and title.
+
+        Among several of one title the lowest UID wins, unless *strict*. Raises :class:`SelectionError`.
+        """
+        matches = self.matches(name)
+        if not matches:
+            raise SelectionError(self._not_found(name))
+        if strict and len(matches) > 1:
+            uids = ", ".join(record.uid for record in matches)
+            raise SelectionError(f"record {name.title!r}: {len(matches)} records have this title; use a UID of {uids}")
+        return matches[0]
+
+    def matches(self, name: RecordName) -> Sequence[Record]:
+        """Return every record called *name*, lowest UID first; a UID has one at most."""
+        by_uid = [record for record in self.records if record.uid == name.title]
+        if by_uid:
+            return by_uid
+        *folder, title = name.parts
+        by_title = [record for record in self.records if record.title == name.title]
+        found = by_title or [
+            record
+            for record in self.records
+            if folder and title in {record.title, record.uid} and record.folder == tuple(folder)
+        ]
+        return sorted(found, key=lambda record: record.uid)
+
+    def in_folder(self, folder: RecordName, *, recursive: bool = False) -> tuple[Record, ...]:
+        """Return the records of a *folder* given by its path of names or its UID; raises :class:`SelectionError`."""
+        found = [record for record in self.records if _lies_in(record, folder, recursive=recursive)]
+        if not found:
+            paths = {"/".join(record.folder) for record in self.records if record.folder}
+            raise SelectionError(f"folder {folder.title!r}: no record in it is shared here{_near(folder.title, paths)}")
+        return tuple(sorted(found, key=lambda record: record.uid))
+
+    def _not_found(self, name: RecordName) -> str:
+        if name.title in self.unreadable:
+            return f"record {name.title!r}: Keeper sent it, but it cannot be decrypted; share it with the application again"
+        titles = [record.title for record in self.records]
+        return f"record {name.title!r}: not shared with this application{_near(name.title, titles)}"
+
+
+def select(reference: Reference, record: Record) -> JsonValue | Attachment:
+    """Return what *reference* names of its *record*: a value, or the attachment whose content is meant.
+
+    A whole record gives its values by name. Raises :class:`SelectionError`.
+    """
+    match reference:
+        case WholeRecord():
+            return record.named_values()
+        case RecordText(_, "notes"):
+            return record.notes
+        case RecordText(_, which):
+            return record.type if which == "type" else record.title
+        case FileContent(_, file):
+            return _attachment(record, file)
+        case FieldValue():
+            return _value(reference, record)
+
+
+def _attachment(record: Record, name: str) -> Attachment:
+    for attachment in record.attachments:
+        if name in {attachment.name, attachment.title, attachment.uid}:
+            return attachment
+    names = [attachment.name for attachment in record.attachments]
+    raise SelectionError(f"record {record.title!r}: no file {name!r} is attached{_near(name, names)}")
+
+
+def _value(reference: FieldValue, record: Record) -> JsonValue:
+    where = f"record {record.title!r}, field {reference.field!r}"
+    if reference.kind == "any" and reference.field == "notes" and not _fields(reference, record):
+        return record.notes
+    found = _fields(reference, record)
+    if not found:
+        names = [field.name for field in record.fields if reference.kind == "any" or _of_kind(field, reference)]
+        raise SelectionError(f"{where}: the record has no such field{_near(reference.field, names)}")
+    field = found[0]
+    match reference.index:
+        case None if reference.property is None:
+            return field.value
+        case None:
+            return _property(where, field.values[0] if field.values else None, reference.property)
+        case Every.VALUE:
+            if reference.property is None:
+                return list(field.values)
+            return [_property(where, value, reference.property) for value in field.values]
+        case int(index):
+            if index >= len(field.values):
+                raise SelectionError(f"{where}: index {index} of {len(field.values)} values; the first is 0")
+            value = field.values[index]
+            return value if reference.property is None else _property(where, value, reference.property)
+    raise AssertionError(reference)
+
+
+def _fields(reference: FieldValue, record: Record) -> list[Field]:
+    """Fields by final name, else by label, else by type, as the kind of notation allows."""
+    candidates = [field for field in record.fields if _of_kind(field, reference)]
+    for attribute in ("name", "label", "type"):
+        found = [field for field in candidates if getattr(field, attribute) == reference.field]
+        if found:
+            return found
+    return []
+
+
+def _of_kind(field: Field, reference: FieldValue) -> bool:
+    return reference.kind == "any" or field.custom == (reference.kind == "custom_field")
+
+
+def _property(where: str, value: JsonValue, name: str | None) -> JsonValue:
+    if not isinstance(value, dict):
+        raise SelectionError(f"{where}: its value has no properties; leave [{name}] out")
+    if name not in value:
+        raise SelectionError(f"{where}: its value has no property {name!r}{_near(str(name), value)}")
+    return value[name]
+
+
+def _lies_in(record: Record, folder: RecordName, *, recursive: bool) -> bool:
+    if len(folder.parts) == 1 and folder.parts[0] in record.folder_uids:
+        return recursive or record.folder_uids[-1] == folder.parts[0]
+    if record.folder == folder.parts:
+        return True
+    return recursive and record.folder[: len(folder.parts)] == folder.parts
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """Name what was probably meant; titles are no secrets to whoever may read the record's messages."""
+    names = sorted(set(known))
+    folded = {item.casefold(): item for item in names}
+    close = difflib.get_close_matches(name.casefold(), list(folded), n=MOST_NAMED, cutoff=0.5)
+    if close:
+        return f"; did you mean {' or '.join(repr(folded[item]) for item in close)}?"
+    return "; share it with the application in Keeper" if not names else f"; there are {len(names)} others"

@@ -1,0 +1,241 @@
+"""The small grammars of annotation values: text becomes a value, or an :class:`InvalidValue` that says what would be right."""
+
+from __future__ import annotations
+
+import ipaddress
+import posixpath
+import re
+from collections.abc import Callable
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+T = TypeVar("T")
+Parse = Callable[[str], T]
+
+SECONDS = 1.0
+MINUTES = 60 * SECONDS
+HOURS = 60 * MINUTES
+SHORTEST_INTERVAL = 10 * SECONDS
+"""Keeper allows about 100 requests in 10 seconds to a device; whoever looks more often gets throttled."""
+LONGEST_INTERVAL = 7 * 24 * HOURS
+
+
+class InvalidValue(ValueError):  # noqa: N818 - named for what it is, like packaging.version.InvalidVersion
+    """A text that its grammar does not allow; the message reads ``found; right``."""
+
+
+def switch(text: str) -> bool:
+    """Read a boolean: ``true/false``, ``yes/no``, ``on/off``, ``1/0`` in any case."""
+    match text.strip().lower():
+        case "true" | "yes" | "on" | "1":
+            return True
+        case "false" | "no" | "off" | "0":
+            return False
+    raise InvalidValue(f"{text!r} is neither true nor false; write true or false")
+
+
+_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
+
+
+def duration(text: str) -> float:
+    """Read a duration like ``30s``, ``5m`` or ``1h30m`` as seconds, from ten seconds to seven days."""
+    match = _DURATION.fullmatch(text.strip())
+    if match is None or not any(match.groups()):
+        raise InvalidValue(f"{text!r} is not a duration; write 30s, 5m or 1h30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    total = hours * HOURS + minutes * MINUTES + seconds * SECONDS
+    if not SHORTEST_INTERVAL <= total <= LONGEST_INTERVAL:
+        raise InvalidValue(f"{text!r} is out of range; write a duration from 10s to 168h")
+    return total
+
+
+_MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
+_WRITABLE_BY_OTHERS = 0o002
+
+
+def file_mode(text: str) -> int:
+    """Read a file mode in octal, ``0440`` or ``440``; nobody but owner and group may write."""
+    if not _MODE.fullmatch(text.strip()):
+        raise InvalidValue(f"{text!r} is not a file mode; write three octal digits such as 0440")
+    mode = int(text.strip(), 8)
+    if mode & _WRITABLE_BY_OTHERS:
+        raise InvalidValue(f"{text!r} lets every user write the file; write 0440 or 0444")
+    if not mode & 0o444:
+        raise InvalidValue(f"{text!r} lets nobody read the file; write 0400, 0440 or 0444")
+    return mode
+
+
+def absolute_path(text: str) -> str:
+    """Read an absolute path below the root; ``.`` and doubled slashes are taken out, ``..`` is refused."""
+    path = text.strip()
+    if "\0" in path or any(ord(character) < ord(" ") for character in path):
+        raise InvalidValue("the path has control characters; write printable ones only")
+    if not path.startswith("/"):
+        raise InvalidValue(f"{path!r} is not an absolute path; begin it with '/'")
+    if ".." in path.split("/"):
+        raise InvalidValue(f"{path!r} has '..' in it; write the path without")
+    clean = "/" + posixpath.normpath(path).lstrip("/")
+    if clean == "/":
+        raise InvalidValue(f"{path!r} is the root directory; write a path below it")
+    return clean
+
+
+def file_path(text: str) -> str:
+    """Read the absolute path of a file: like :func:`absolute_path`, not ending in a slash, not directly in ``/``."""
+    if text.strip().endswith("/"):
+        raise InvalidValue(f"{text.strip()!r} is a directory; add the name of the file")
+    path = absolute_path(text)
+    if posixpath.dirname(path) == "/":
+        raise InvalidValue(f"{path!r} lies in the root directory, which cannot be a volume; use /keeper/secrets{path}")
+    if any(part.startswith("..") for part in path.split("/")):
+        raise InvalidValue(f"{path!r} has a name that begins with '..', which is kept for atomic updates; rename it")
+    return path
+
+
+_QUANTITY = re.compile(r"\d{1,15}(?:\.\d{1,9})?(?:m|k|[KMGT]i?|[PE]i?)?", re.ASCII)
+_MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
+
+
+def quantity(text: str) -> str:
+    """Read an amount of CPU or memory as Kubernetes writes them, such as ``50m`` or ``64Mi``; ``none`` is kept."""
+    amount = text.strip()
+    if amount.lower() == "none":
+        return "none"
+    if not _QUANTITY.fullmatch(amount) or amount in {"0", "0m"} or amount.endswith("K"):
+        raise InvalidValue(f"{text!r} is not a quantity; write 50m, 64Mi or none")
+    return amount
+
+
+SMALLEST_VOLUME = 64 * 1024
+LARGEST_VOLUME = 1024**3
+
+
+def volume_size(text: str) -> int:
+    """Read the size of a memory volume, such as ``16Mi``, as bytes: from 64Ki to 1Gi."""
+    match = re.fullmatch(r"(\d{1,10})(k|M|G|Ki|Mi|Gi)?", text.strip(), re.ASCII)
+    if match is None:
+        raise InvalidValue(f"{text!r} is not a size; write 16Mi")
+    size = int(match[1]) * _MULTIPLES[match[2] or ""]
+    if not SMALLEST_VOLUME <= size <= LARGEST_VOLUME:
+        raise InvalidValue(f"{text!r} is out of range; write a size from 64Ki to 1Gi")
+    return size
+
+
+def choice(*words: str) -> Parse[str]:
+    """Make a parser that accepts one of *words*, in any case."""
+
+    def parse(text: str) -> str:
+        word = text.strip().lower()
+        if word not in words:
+            raise InvalidValue(f"{text!r} is unknown; write {', '.join(words[:-1])} or {words[-1]}")
+        return word
+
+    return parse
+
+
+def whole(lowest: int, highest: int) -> Parse[int]:
+    """Make a parser for whole numbers from *lowest* to *highest*."""
+
+    def parse(text: str) -> int:
+        number = int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip(), re.ASCII) else -1
+        if not lowest <= number <= highest:
+            raise InvalidValue(f"{text!r} is not a number from {lowest} to {highest}; write one")
+        return number
+
+    return parse
+
+
+def text(value: str) -> str:
+    """Read any text but an empty one."""
+    if not value.strip():
+        raise InvalidValue("the value is empty; write one or remove the annotation")
+    if "\0" in value:
+        raise InvalidValue("the value has a NUL character; remove it")
+    return value.strip()
+
+
+def block(value: str) -> str:
+    """Read a text whose white space matters, such as a template; only an empty one is refused."""
+    text(value)
+    return value
+
+
+def items(value: str) -> tuple[str, ...]:
+    """Read a comma list; a comma inside a title is written ``\\,``."""
+    parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", value)]
+    if not all(parts):
+        raise InvalidValue(f"{value!r} has an empty item; write names with one comma between them")
+    if len(set(parts)) != len(parts):
+        raise InvalidValue(f"{value!r} names something twice; name each once")
+    return tuple(parts)
+
+
+_DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+
+
+def object_name(value: str) -> str:
+    """Read the name of a Kubernetes object (RFC 1123 subdomain)."""
+    name = value.strip()
+    if not _DNS_SUBDOMAIN.fullmatch(name) or ".." in name:
+        raise InvalidValue(f"{value!r} is no name of a Kubernetes object; write lower-case letters, digits, '-' and '.'")
+    return name
+
+
+_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
+
+
+def data_key(value: str) -> str:
+    """Read a key of a Secret's or ConfigMap's data."""
+    key = value.strip()
+    if not _DATA_KEY.fullmatch(key) or key in {".", ".."}:
+        raise InvalidValue(f"{value!r} is no key of a Secret; write letters, digits, '-', '_' and '.'")
+    return key
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+
+
+def variable_name(value: str) -> str:
+    """Read the name of an environment variable."""
+    if not _VARIABLE.fullmatch(value):
+        raise InvalidValue(f"{value!r} is no name of a variable; write letters, digits and '_', no digit first")
+    return value
+
+
+def variable_prefix(value: str) -> str:
+    """Read the prefix of environment variables' names."""
+    return variable_name(value.strip())
+
+
+SIGNALS = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGUSR1": 10, "SIGUSR2": 12, "SIGTERM": 15, "SIGCONT": 18, "SIGWINCH": 28}
+"""Signals that applications reload or stop on, by their numbers on Linux (signal(7))."""
+
+
+def signal_name(value: str) -> str:
+    """Read a signal as ``SIGHUP``, ``HUP`` or ``1``; the result is the long form."""
+    word = value.strip().upper()
+    for name, number in SIGNALS.items():
+        if word in {name, name.removeprefix("SIG"), str(number)}:
+            return name
+    raise InvalidValue(f"{value!r} is no signal to reload on; write one of {', '.join(SIGNALS)}")
+
+
+def loopback_url(value: str) -> str:
+    """Read an ``http`` URL that stays inside the pod."""
+    try:
+        url = urlsplit(value.strip())
+        host, port = url.hostname, url.port
+    except ValueError:
+        host, port, url = None, None, urlsplit("")
+    if url.scheme != "http" or not host or url.username or url.password or port == 0 or re.search(r"\s", value.strip()):
+        raise InvalidValue(f"{value!r} is not a URL to notify; write http://127.0.0.1:8080/reload")
+    if not _is_loopback(host):
+        raise InvalidValue(f"{value!r} leaves the pod; write http://127.0.0.1:{port or 80}{url.path or '/'}")
+    return value.strip()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
