@@ -69,6 +69,11 @@ def to_json(plan: Plan) -> Json:
     }
 
 
+def item_key(item: FileItem) -> str:
+    """Return a text that differs between items that would make different files of the same records."""
+    return json.dumps(_file_json(item))
+
+
 def from_json(content: object) -> Plan:
     """Read a plan from JSON values; raises :class:`PlanError`."""
     if not isinstance(content, dict):
@@ -94,20 +99,21 @@ def _content_json(content: Content) -> Json:
     return {"format": content.format, **_given(fields=list(content.fields))}
 
 
+def _file_json(file: FileItem) -> Json:
+    return {
+        "name": file.name,
+        "sources": list(map(str, file.sources)),
+        **_content_json(file.content),
+        "mode": f"{file.mode:04o}",
+    }
+
+
 def _directory_json(directory: Directory) -> Json:
     return {
         "path": directory.path,
         "target": directory.target,
         **_given(
-            files=[
-                {
-                    "name": file.name,
-                    "sources": list(map(str, file.sources)),
-                    **_content_json(file.content),
-                    "mode": f"{file.mode:04o}",
-                }
-                for file in directory.files
-            ],
+            files=[_file_json(file) for file in directory.files],
             folders=[
                 {
                     "folder": str(folder.folder),

@@ -1,0 +1,108 @@
+"""The command line: ``keeper-injector-agent init | sidecar | once | ready | bind | status``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from keeper_injector_agent import __version__
+from keeper_injector_common.plan import PLAN_PATH
+
+INIT_DEADLINE = 240.0
+"""Seconds. The kubelet waits for ever, people and deployments do not: progressDeadlineSeconds is 600 by default."""
+REFRESH_DEADLINE = 120.0
+
+EXAMPLES = """\
+examples:
+  keeper-injector-agent once --plan plan.json --root ./out     write the files of a plan below ./out, once
+  keeper-injector-agent status --plan plan.json --root ./out   say how fresh they are
+  keeper-injector-agent bind --token US:… --output config.b64  use a one-time token, once, for a KSM configuration
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    command: str = options.command
+    match command:
+        case "ready":
+            return _ready(options)
+        case "sidecar":
+            return _sidecar(options)
+    from keeper_injector_agent import worker
+
+    shared = ["--plan", str(_at(options, options.plan)), "--root", str(options.root), "--log-level", options.log_level]
+    return worker.main([*shared, "--deadline", str(options.deadline), *(["--initial"] if command == "init" else [])])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keeper-injector-agent",
+        description="Fetch secrets from Keeper Secrets Manager into files, and keep them fresh.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text, deadline in (
+        ("init", "fetch once before the application starts; fail with a sentence when that cannot be", INIT_DEADLINE),
+        ("sidecar", "keep the files fresh until told to stop", REFRESH_DEADLINE),
+        ("once", "refresh once, as the sidecar would, and exit with what happened", REFRESH_DEADLINE),
+        ("ready", "exit 0 when the sidecar is running (the startup probe)", REFRESH_DEADLINE),
+    ):
+        command = commands.add_parser(name, help=text, description=text)
+        command.add_argument("--plan", type=Path, default=Path(PLAN_PATH), help=f"the plan (default: {PLAN_PATH})")
+        command.add_argument("--root", type=Path, default=Path("/"), help="directory to take for / (default: /)")
+        command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+        command.add_argument("--deadline", type=float, default=deadline, help="seconds for one refresh (%(default)s)")
+    return parser
+
+
+def _at(options: argparse.Namespace, path: Path) -> Path:
+    root: Path = options.root
+    return root / str(path).lstrip("/") if path == Path(PLAN_PATH) else path
+
+
+def _ready(options: argparse.Namespace) -> int:
+    state = _state(options)
+    return os.EX_OK if (state / "ready").exists() else 1
+
+
+def _state(options: argparse.Namespace) -> Path:
+    from keeper_injector_common.plan import STATE_PATH
+
+    root: Path = options.root
+    return root / STATE_PATH.lstrip("/")
+
+
+def _sidecar(options: argparse.Namespace) -> int:
+    """Become the supervisor: this process is replaced, so that nothing imported here stays in memory."""
+    from keeper_injector_agent import supervisor, worker
+    from keeper_injector_common import logs
+    from keeper_injector_common.errors import ContractError
+    from keeper_injector_common.plan_json import loads
+
+    path = _at(options, options.plan)
+    logs.configure(options.log_level)
+    try:
+        plan = loads(worker.read_plan(path))
+    except ContractError as error:
+        return worker.failed(options.root, error, os.EX_CONFIG)
+    refresh = [sys.executable, "-I", "-m", worker.__name__, "--plan", str(path), "--root", str(options.root)]
+    state = options.root / plan.state.lstrip("/")
+    sys.stderr.flush()
+    os.execv(  # noqa: S606 - our own interpreter and file
+        sys.executable,
+        [
+            *(sys.executable, "-I", "-S", str(supervisor.__file__)),
+            *(str(state), str(plan.refresh_interval), str(options.deadline)),
+            *(*refresh, "--log-level", options.log_level, "--deadline", str(options.deadline)),
+        ],
+    )
+    return os.EX_OSERR  # not reached: execv returns only by an exception
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Sets of files that change together: each directory's whole content is swapped by one rename of a symbolic link.
+
+The layout is that of Kubernetes' own volumes (AtomicWriter in pkg/volume/util)::
+
+    DIRECTORY/
+      ..2026_11_24_09_30_00.k3j9x1/   one generation: the files themselves
+      ..data -> ..2026_11_24_…        what is current; replaced by rename(2)
+      db.json -> ..data/db.json       one link for each first part of a name, made once
+
+A reader that opens ``DIRECTORY/..data`` once sees one generation; whoever is killed between any two system calls leaves
+either the old or the new set current, and the next write takes away what was left over.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import stat
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from keeper_injector_agent.errors import WriteError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DATA = "..data"
+_NEW_DATA = "..data_tmp"
+_DIRECTORY_MODE = 0o755
+
+
+@attrs.frozen
+class File:
+    """The content of one file, unprintable, and its mode."""
+
+    content: bytes = attrs.field(repr=False)
+    mode: int
+
+
+FileSet = Mapping[str, File]
+"""Files by their path below the directory."""
+
+
+def read(directory: Path) -> dict[str, File]:
+    """Return the current set of *directory*; empty when nothing was ever written there."""
+    current = directory / DATA
+    if not current.is_dir():
+        return {}
+    return {
+        str(path.relative_to(current)): File(path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
+        for path in sorted(current.rglob("*"))
+        if path.is_file()
+    }
+
+
+def write(directory: Path, files: FileSet, *, volume_size: int) -> bool:
+    """Make *files* the whole set of *directory*; say whether that changed anything.
+
+    What is equal already is not written. Raises :class:`WriteError`; then the old set is still current.
+    *volume_size* (bytes) is that of the memory volume, for the advice when it is full.
+    """
+    try:
+        if read(directory) == dict(files):
+            _link_names(directory, files)
+            _remove_leftovers(directory)
+            return False
+        _refuse_foreign(directory, files)
+        _remove_leftovers(directory)
+        generation = _write_generation(directory, files)
+        _make_current(directory, generation)
+        _link_names(directory, files)
+        _remove_leftovers(directory)
+    except OSError as error:
+        raise WriteError(_explain(directory, files, error, volume_size)) from None
+    return True
+
+
+def _write_generation(directory: Path, files: FileSet) -> str:
+    name = f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{os.urandom(4).hex()}"
+    top = directory / name
+    top.mkdir(_DIRECTORY_MODE)
+    top.chmod(_DIRECTORY_MODE)
+    for relative, file in files.items():
+        path = top / relative
+        for parent in reversed(path.relative_to(top).parents[:-1]):
+            (top / parent).mkdir(_DIRECTORY_MODE, exist_ok=True)
+            (top / parent).chmod(_DIRECTORY_MODE)
+        _write_file(path, file)
+    _sync(top)
+    return name
+
+
+def _write_file(path: Path, file: File) -> None:
+    # Nobody can open it before it has its mode: it is born without any right for others.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o200)
+    with open(descriptor, "wb") as stream:  # noqa: PTH123 - an open descriptor
+        stream.write(file.content)
+        stream.flush()
+        os.fchmod(descriptor, file.mode)
+        os.fsync(descriptor)
+
+
+def _make_current(directory: Path, generation: str) -> None:
+    new = directory / _NEW_DATA
+    new.symlink_to(generation)
+    new.rename(directory / DATA)
+    _sync(directory)
+
+
+def _link_names(directory: Path, files: FileSet) -> None:
+    """Add missing links to the current set, then take away those whose file is gone."""
+    wanted = {name.split("/", 1)[0] for name in files}
+    for name in wanted:
+        link = directory / name
+        if not link.is_symlink():
+            link.symlink_to(f"{DATA}/{name}")
+    for link in _own_links(directory):
+        if link.name not in wanted:
+            link.unlink()
+
+
+def _own_links(directory: Path) -> Iterator[Path]:
+    for path in directory.iterdir():
+        if path.is_symlink() and str(path.readlink()) == f"{DATA}/{path.name}":
+            yield path
+
+
+def _refuse_foreign(directory: Path, files: FileSet) -> None:
+    own = {link.name for link in _own_links(directory)}
+    for name in {name.split("/", 1)[0] for name in files} - own:
+        if os.path.lexists(directory / name):
+            raise WriteError(f"{directory / name}: exists and is not ours; remove it or choose another path")
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove generations that are not current and a link that never became ``..data``."""
+    current = directory / DATA
+    keep = str(current.readlink()) if current.is_symlink() else ""
+    for path in directory.glob("..*"):
+        if path.name == _NEW_DATA:
+            path.unlink()
+        elif path.name not in {DATA, keep} and path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explain(directory: Path, files: FileSet, error: OSError, volume_size: int) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        # Old and new set stand side by side until the swap; tmpfs counts whole pages.
+        needed = 2 * sum(-(-len(file.content) // 4096) * 4096 + 4096 for file in files.values())
+        fitting = max(volume_size * 2, needed)
+        megabytes = -(-fitting // 2**20)
+        return f"{directory}: no space left for {len(files)} files; set keeper.security/volume-size to {megabytes}Mi"
+    return f"{directory}: {error.strerror or type(error).__name__} ({errno.errorcode.get(error.errno or 0, '?')})"

@@ -1,0 +1,218 @@
+"""Keeper behind the Vault port: the official SDK does protocol and cryptography, this module makes it safe to depend on.
+
+What the SDK (17.3.0) does by itself and must not do here: wait for ever (no timeouts), sleep minutes when throttled, loop
+when a pinned server key is stale, drop a whole folder for one damaged record, return zero records for an empty answer.
+"""
+
+from __future__ import annotations
+
+import binascii
+import logging
+from typing import TYPE_CHECKING, Any
+
+from cryptography.exceptions import InvalidTag
+from keeper_secrets_manager_core import SecretsManager
+from keeper_secrets_manager_core.configkeys import ConfigKeys
+from keeper_secrets_manager_core.crypto import CryptoUtils
+from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
+from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
+from keeper_secrets_manager_core.exceptions import KeeperError
+from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
+from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
+
+from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+from keeper_injector_common.record import Attachment, Field, Record, named_fields
+from keeper_injector_common.selection import Library
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from keeper_injector_agent.transport import Transport
+
+log = logging.getLogger(__name__)
+
+TOTP_TYPE = "oneTimeCode"
+
+
+class KeeperVault:
+    """The records that one KSM application shares with one device."""
+
+    def __init__(self, configuration: Mapping[str, str], transport: Transport) -> None:
+        """Use a bound KSM *configuration* (its JSON as a mapping); nothing is requested yet."""
+        self._transport = transport
+        self._client = _client(configuration, transport)
+        self._app_key = base64_to_bytes(configuration["appKey"])
+        self._files: dict[tuple[str, str], Any] = {}
+
+    @property
+    def server_key_id(self) -> str:
+        """Which of Keeper's server keys is in use; it changes when Keeper asks for another."""
+        return str(self._client.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY_ID) or "")
+
+    def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
+        """Fetch all records, or those with *uids*; see :class:`~keeper_injector_agent.vault.Vault`."""
+        options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
+        answer = _translated(lambda: self._client.get_secrets_with_options(options, full_response=True))
+        paths = _folder_paths(_translated(self._client.get_folders)) if folders else {}
+        for warning in answer.warnings or ():
+            log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
+        readable, unreadable = _decrypted(answer, self._app_key)
+        return Library(tuple(self._record(item, paths) for item in readable), tuple(unreadable))
+
+    def download(self, record: Record, attachment: Attachment) -> bytes:
+        """Fetch and decrypt the content of an attachment of a record of the last :meth:`fetch`."""
+        file, record_key = self._files[record.uid, attachment.uid]
+        encrypted = self._transport.get(file["url"])
+        try:
+            key = CryptoUtils.decrypt_aes(base64_to_bytes(file["fileKey"]), record_key)
+            content: bytes = CryptoUtils.decrypt_aes(encrypted, key)
+        except (InvalidTag, ValueError):
+            raise TransientVaultError(
+                f"record {record.title!r}: file {attachment.name!r} cannot be decrypted; its address may have expired"
+            ) from None
+        return content
+
+    def _record(self, item: SdkRecord, paths: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> Record:
+        for file in item.files:
+            self._files[item.uid, file.f["fileUid"]] = (file.f, item.record_key_bytes)
+        names, uids = paths.get(item.inner_folder_uid or item.folder_uid or "", ((), ()))
+        fields = named_fields(item.dict.get("fields") or [], item.dict.get("custom") or [])
+        return Record(
+            uid=item.uid,
+            title=item.title or "",
+            type=item.type or "",
+            fields=tuple(_with_code(field, item.title) for field in fields),
+            notes=item.dict.get("notes") or "",
+            attachments=tuple(_attachment(file) for file in item.files),
+            folder=names,
+            folder_uids=uids,
+        )
+
+
+def _client(configuration: Mapping[str, str], transport: Transport) -> SecretsManager:
+    pinned = bool(configuration.get("serverPublicKey"))
+
+    class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
+        """The SDK with its only network call replaced: the hook is called for every operation."""
+
+        def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:  # noqa: ANN401 - untyped
+            response = transport.post(
+                url,
+                {
+                    "Content-Type": "application/octet-stream",
+                    "PublicKeyId": str(key.publicKeyId),
+                    "TransmissionKey": bytes_to_base64(key.encryptedKey),
+                    "Authorization": f"Signature {bytes_to_base64(payload.signature)}",
+                },
+                payload.encrypted_payload,
+            )
+            return KSMHttpResponse(response.status_code, response.content, response)
+
+    missing = [key for key in ("clientId", "privateKey", "appKey") if not configuration.get(key)]
+    if missing:
+        raise PermanentVaultError(
+            f"KSM configuration: {', '.join(missing)} missing; bind a one-time token first (keeper-injector-agent bind)"
+        )
+    client = _translated(lambda: Client(config=InMemoryKeyValueStorage(dict(configuration))))
+    client.logger.setLevel(logging.CRITICAL)  # it would log whole answers of failed requests
+    if pinned:
+        log.debug("keeper.server_key_pinned", extra={"key_id": configuration.get("serverPublicKeyId")})
+    return client
+
+
+def _translated(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the SDK returns
+    """Call the SDK; every exception it is known to let out becomes a VaultError."""
+    try:
+        return call()
+    except KeeperError as error:
+        raise PermanentVaultError(f"Keeper: {error}") from None
+    except InvalidTag:
+        raise TransientVaultError(
+            "Keeper: the answer cannot be decrypted; if it stays so, the KSM configuration is not this application's"
+        ) from None
+    except (ValueError, TypeError, AttributeError, KeyError, binascii.Error) as error:
+        # What the SDK raises for bodies and configurations that are not what it expects (keeper.md, section 4).
+        raise TransientVaultError(f"Keeper: an answer or configuration that the SDK cannot read ({type(error).__name__})") from None
+
+
+def _decrypted(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:  # noqa: ANN401 - untyped
+    """Return each record once, and the UIDs of those that no key opens.
+
+    The SDK drops a folder with all its records when one is damaged, and tries only the application's key on records that
+    came outside their folder (fixed in the unreleased 17.4.0): both are tried again here, record by record.
+    """
+    found = {item.uid: item for item in answer.records}
+    unreadable: list[str] = []
+    keys = [(folder.uid, folder.key) for folder in answer.folders]
+    for bad in answer.bad_folders:
+        folder = bad["f"]
+        own = [(str(folder.get("folderUid")), key) for key in _folder_key(folder, app_key)]
+        keys += own
+        for raw in folder.get("records") or ():
+            _sort_out(raw, _opened(raw, own), found, unreadable)
+    for bad in answer.bad_records:
+        _sort_out(bad["r"], _opened(bad["r"], keys), found, unreadable)
+    return list(found.values()), [uid for uid in unreadable if uid not in found]
+
+
+def _sort_out(raw: Mapping[str, Any], item: SdkRecord | None, found: dict[str, SdkRecord], unreadable: list[str]) -> None:
+    uid = str(raw.get("recordUid"))
+    if item is None:
+        unreadable.append(uid)
+    else:
+        found.setdefault(uid, item)
+
+
+def _folder_key(folder: Mapping[str, Any], app_key: bytes) -> Iterator[bytes]:
+    try:
+        yield CryptoUtils.decrypt_aes(base64_to_bytes(folder.get("folderKey")), app_key)
+    except (InvalidTag, ValueError, TypeError, AttributeError):
+        log.warning("keeper.folder_unreadable", extra={"folder": folder.get("folderUid")})
+
+
+def _opened(raw: Mapping[str, Any], keys: Iterable[tuple[str, bytes]]) -> SdkRecord | None:
+    for uid, key in keys:
+        try:
+            return SdkRecord(dict(raw), key, uid)
+        except Exception:  # noqa: BLE001, S112 - the SDK raises bare Exception for a damaged attachment, and much else
+            continue
+    return None
+
+
+def _with_code(field: Field, title: str) -> Field:
+    """Replace the seed of a one-time code by the code of now: the seed itself never reaches a pod."""
+    if field.type != TOTP_TYPE:
+        return field
+    codes = []
+    for url in field.values:
+        try:
+            codes.append(get_totp_code(str(url)).code)
+        except (ValueError, AttributeError, TypeError, binascii.Error):
+            log.warning("record.totp_unreadable", extra={"record": title, "field": field.name})
+    return Field(field.name, field.type, field.label, tuple(codes), field.custom)
+
+
+def _attachment(file: Any) -> Attachment:  # noqa: ANN401 - untyped
+    return Attachment(
+        uid=file.f["fileUid"],
+        name=file.name or file.title or file.f["fileUid"],
+        title=file.title or "",
+        size=int(file.size or 0),
+        revision=f"{file.f['fileUid']}.{file.last_modified or 0}.{file.size or 0}",
+    )
+
+
+def _folder_paths(folders: Iterable[Any]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return for every folder the names and UIDs from the outermost down to it."""
+    by_uid = {folder.folder_uid: folder for folder in folders}
+    paths = {}
+    for uid in by_uid:
+        names: list[str] = []
+        uids: list[str] = []
+        step = uid
+        while step in by_uid and step not in uids:
+            names.insert(0, by_uid[step].name)
+            uids.insert(0, step)
+            step = by_uid[step].parent_uid
+        paths[uid] = (tuple(names), tuple(uids))
+    return paths

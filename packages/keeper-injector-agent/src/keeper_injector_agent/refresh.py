@@ -1,0 +1,194 @@
+"""One refresh: fetch the records, render the files, write each directory as a whole, and tell the application."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from keeper_injector_agent import environment, files
+from keeper_injector_agent.errors import ThrottledError, VaultError, WriteError
+from keeper_injector_agent.files import File
+from keeper_injector_agent.uids import is_uid
+from keeper_injector_common.errors import ContractError, SelectionError
+from keeper_injector_common.plan_json import item_key
+from keeper_injector_common.record import Attachment, Record
+from keeper_injector_common.rendering import Renderer, RenderTemplate
+
+if TYPE_CHECKING:
+    from keeper_injector_agent.state import State
+    from keeper_injector_agent.vault import Vault
+    from keeper_injector_common.plan import Directory, FileItem, FolderItem, Plan
+    from keeper_injector_common.references import Reference
+    from keeper_injector_common.selection import Library
+
+log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class Outcome:
+    """What a refresh did."""
+
+    changed: tuple[str, ...] = ()
+    """Directories, as the application sees them, whose content changed."""
+    problems: tuple[str, ...] = ()
+    """What could not be delivered, and why; everything else was."""
+    files: int = 0
+    size: int = 0
+    """Bytes of all files."""
+
+
+def fetch(plan: Plan, vault: Vault) -> Library:
+    """Fetch what *plan* needs with one request: filtered only when every reference is a UID, folders only when named."""
+    references = plan.references()
+    names = [reference.record for reference in references]
+    with_folders = bool(plan.folders()) or any(len(name.parts) > 1 for name in names)
+    uids = sorted({name.title for name in names})
+    if not with_folders and uids and all(map(is_uid, uids)):
+        library = vault.fetch(uids)
+        if {record.uid for record in library.records} | set(library.unreadable) >= set(uids):
+            return library
+        # A title can look like a UID; then the filter found nothing under it.
+    return vault.fetch(folders=with_folders)
+
+
+def deliver(  # noqa: PLR0913 - the ports that delivering needs
+    plan: Plan,
+    library: Library,
+    vault: Vault,
+    state: State,
+    *,
+    root: Path,
+    render_template: RenderTemplate,
+) -> Outcome:
+    """Bring every directory of *plan* up to date with *library*.
+
+    What cannot be had of one item is a problem of that item alone: its old file stays, unless its record is gone and the
+    plan says ``remove``. Raises :class:`ThrottledError` from downloads.
+    """
+    delivery = _Delivery(plan, library, vault, state, root, render_template)
+    return delivery.outcome()
+
+
+class _Delivery:
+    def __init__(  # noqa: PLR0913 - as deliver()
+        self, plan: Plan, library: Library, vault: Vault, state: State, root: Path, render_template: RenderTemplate
+    ) -> None:
+        self._plan = plan
+        self._state = state
+        self._root = root
+        self._downloads: dict[str, bytes] = {}
+        self._vault = vault
+        self._renderer = Renderer(library, plan.strict_lookup, self._download, render_template)
+        self._problems: list[str] = []
+        self._inputs: dict[str, str] = {}
+
+    def outcome(self) -> Outcome:
+        self._warn_of_ambiguous(self._plan.references())
+        changed: list[str] = []
+        count = size = 0
+        for target, path, new in self._sets():
+            count += len(new)
+            size += sum(len(file.content) for file in new.values())
+            try:
+                if files.write(path, new, volume_size=self._plan.volume_size):
+                    changed.append(target)
+            except WriteError as error:
+                self._problems.append(str(error))
+        self._state.inputs = self._inputs
+        return Outcome(tuple(changed), tuple(self._problems), count, size)
+
+    def _sets(self) -> Iterable[tuple[str, Path, dict[str, File]]]:
+        """Name every set of files, where the application and where this process sees it, and what it should hold."""
+        for directory in self._plan.directories:
+            path = self._at(directory.path)
+            yield directory.target, path, self._directory(directory, files.read(path))
+        for item in self._plan.environments:
+            path = self._at(item.path)
+            old = files.read(path)
+            yield "environment variables", path, environment.render(item, self._renderer, old, self._problems)
+
+    def _at(self, path: str) -> Path:
+        return self._root / path.lstrip("/")
+
+    def _directory(self, directory: Directory, old: Mapping[str, File]) -> dict[str, File]:
+        new: dict[str, File] = {}
+        for item in directory.files:
+            file = self._attempt(f"{directory.target}/{item.name}", lambda item=item: self._file(directory, item, old))
+            if file is _GONE and self._plan.on_removal == "remove":
+                continue
+            kept = old.get(item.name) if file is _GONE or file is None else file
+            if kept is not None:
+                new[item.name] = File(kept.content, item.mode)
+        for folder in directory.folders:
+            found = self._attempt(f"{directory.target}/{folder.below}", lambda folder=folder: self._folder(folder))
+            new.update(found if found and found is not _GONE else _below(folder, old, new))
+        return new
+
+    def _attempt(self, where: str, make: Callable[[], object]) -> object:
+        """Return what *make* makes; notes a problem and returns None, or _GONE when Keeper has it no longer."""
+        try:
+            return make()
+        except ThrottledError:
+            raise
+        except SelectionError as error:
+            self._problems.append(f"{where}: {error}")
+            return _GONE
+        except (ContractError, VaultError) as error:
+            self._problems.append(f"{where}: {error}")
+            return None
+
+    def _file(self, directory: Directory, item: FileItem, old: Mapping[str, File]) -> File:
+        """Make one file; what was made from the same input before is taken as it is, without download or template."""
+        key = f"{directory.path}/{item.name}"
+        records = [self._renderer.find(source) for source in item.sources]
+        digest = self._state.digest(item_key(item).encode(), *(_record_key(record) for record in records))
+        same = item.name in old and self._state.inputs.get(key) == digest
+        file = old[item.name] if same else File(self._renderer.file(item), item.mode)
+        self._inputs[key] = digest
+        return file
+
+    def _folder(self, folder: FolderItem) -> dict[str, File]:
+        return {name: File(content, folder.mode) for name, content in self._renderer.folder(folder).items()}
+
+    def _download(self, record: Record, attachment: Attachment) -> bytes:
+        key = f"{record.uid}/{attachment.uid}"
+        if key not in self._downloads:
+            self._downloads[key] = self._vault.download(record, attachment)
+        return self._downloads[key]
+
+    def _warn_of_ambiguous(self, references: Iterable[Reference]) -> None:
+        if self._plan.strict_lookup:
+            return
+        for name in {reference.record for reference in references}:
+            matches = self._renderer.library.matches(name)
+            if len(matches) > 1:
+                log.warning("record.ambiguous", extra={"record": name.title, "count": len(matches), "uid": matches[0].uid})
+
+
+_GONE = object()
+
+
+def is_complete(plan: Plan, root: Path) -> bool:
+    """Say whether every file that *plan* names is already there: then an outage need not keep a pod from starting again."""
+    for directory in plan.directories:
+        present = files.read(root / directory.path.lstrip("/"))
+        if any(item.name not in present for item in directory.files) or (directory.folders and not present):
+            return False
+    return all(files.read(root / item.path.lstrip("/")) for item in plan.environments)
+
+
+def _below(folder: FolderItem, old: Mapping[str, File], new: Mapping[str, File]) -> dict[str, File]:
+    """Return the old files of a folder that could not be fetched now."""
+    prefix = f"{folder.below}/" if folder.below else ""
+    return {name: file for name, file in old.items() if name.startswith(prefix) and name not in new}
+
+
+def _record_key(record: Record) -> bytes:
+    attachments = [attrs.astuple(item) for item in record.attachments]
+    return json.dumps([record.uid, record.title, record.named_values(), attachments]).encode()
+
