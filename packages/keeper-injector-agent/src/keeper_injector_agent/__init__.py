@@ -1,5 +1,10 @@
 """Fetch secrets from Keeper Secrets Manager into a pod, and keep them fresh."""
 
-from importlib.metadata import version
 
-__version__ = version("keeper-injector-agent")
+def __getattr__(name: str) -> str:
+    """Serve ``__version__`` from the installed metadata, read only when somebody asks: it costs 20 ms."""
+    if name != "__version__":
+        raise AttributeError(name)
+    from importlib.metadata import version
+
+    return version("keeper-injector-agent")

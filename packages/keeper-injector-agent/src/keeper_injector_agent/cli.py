@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from keeper_injector_agent import __version__
+import keeper_injector_agent
 from keeper_injector_common.plan import PLAN_PATH
 
 INIT_DEADLINE = 240.0
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {keeper_injector_agent.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text, deadline in (
         ("init", "fetch once before the application starts; fail with a sentence when that cannot be", INIT_DEADLINE),

@@ -109,6 +109,7 @@ static void check(char **all, size_t owned) {
     for (size_t i = 0; all[i] != NULL; i++) {
         size_t name = name_length(all[i]);
         promise(name > 0 && all[i][name] == '=', "every entry is NAME=value");
+        promise(all[i][0] < '0' || all[i][0] > '9', "no name begins with a digit");
         promise(strncmp(all[i], "LD_", 3) != 0, "the loader is out of reach");
         promise(strncmp(all[i], "GLIBC_TUNABLES=", 15) != 0, "the libc's tunables are out of reach");
         promise(strncmp(all[i], "NODE_OPTIONS=", 13) != 0, "guarded names need --override");

@@ -1,0 +1,10 @@
+"""A local server that speaks Keeper Secrets Manager's protocol, for the demo, for tests and for trying things out.
+
+Unmodified clients work against it (Python SDK 17.3, JavaScript SDK 17.5). It is no vault: keys live as long as the process.
+"""
+
+from local_keeper.faults import Fault
+from local_keeper.server import LocalKeeper
+from local_keeper.vault import Vault
+
+__all__ = ["Fault", "LocalKeeper", "Vault"]

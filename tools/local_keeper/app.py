@@ -1,0 +1,171 @@
+"""The HTTP side: requests of Keeper's protocol, downloads and uploads of files, and faults where they are wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from cryptography.exceptions import InvalidTag
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from local_keeper import crypto
+from local_keeper.operations import ApiError, perform
+from local_keeper.vault import Device, File, Json, Vault
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from starlette.requests import Request
+
+    from local_keeper.faults import Fault, Faults
+
+_CLIENT_VERSION = re.compile(r"[a-z]{2}\d+\.\d+\.\d+")
+
+
+class CutConnectionError(Exception):
+    """Raised in the middle of an answer: the server can only close the connection."""
+
+
+@attrs.define
+class Keeper:
+    """What the routes share."""
+
+    vault: Vault
+    faults: Faults
+    address: str
+    key: ec.EllipticCurvePrivateKey = attrs.field(factory=crypto.new_key)
+    key_id: int = 99
+    requests: Counter[str] = attrs.field(factory=Counter)
+
+    def file_url(self, file: File) -> str:
+        """Return the address of a file's content; like Keeper's it needs no other right."""
+        return f"https://{self.address}/files/{file.uid}"
+
+
+def create_app(keeper: Keeper, *more: Route) -> Starlette:
+    """Build the application."""
+
+    async def operation(request: Request) -> Response:
+        name = request.path_params["operation"]
+        body = await request.body()
+        return await _served(keeper, name, lambda: _operation(keeper, name, request, body))
+
+    async def download(request: Request) -> Response:
+        return await _served(keeper, "file_download", lambda: _download(keeper, request.path_params["uid"]))
+
+    async def upload(request: Request) -> Response:
+        form = await request.form()
+        content = await form["file"].read()  # type: ignore[union-attr] # a file part, not text
+        keeper.requests["file_upload"] += 1
+        file = _file(keeper, str(form["key"]))
+        if file is None:
+            return Response(status_code=404)
+        file.content = crypto.ungcm(file.key, content)
+        return Response(status_code=201)
+
+    return Starlette(
+        routes=[
+            Route("/api/rest/sm/v1/{operation}", operation, methods=["POST"]),
+            Route("/files/{uid}", download, methods=["GET"]),
+            Route("/files/{uid}", upload, methods=["POST"]),
+            *more,
+        ]
+    )
+
+
+async def _served(keeper: Keeper, name: str, serve: Any) -> Response:  # noqa: ANN401 - a callable
+    keeper.requests[name] += 1
+    fault = keeper.faults.next(name)
+    if fault is None:
+        return _answered(serve)
+    return await _failing(fault, serve)
+
+
+def _answered(serve: Any) -> Response:  # noqa: ANN401 - a callable
+    try:
+        response: Response = serve()
+    except ApiError as error:
+        return JSONResponse(error.body, error.status)
+    return response
+
+
+async def _failing(fault: Fault, serve: Any) -> Response:  # noqa: ANN401 - a callable
+    match fault.kind:
+        case "slow":
+            await asyncio.sleep(fault.seconds)
+            return _answered(serve)
+        case "cut":
+            return _cut(b"", 1)
+        case "truncate":
+            body = bytes(_answered(serve).body)
+            return _cut(body[: len(body) // 2], len(body))
+        case "corrupt":
+            return Response(os.urandom(len(_answered(serve).body)))
+        case "empty":
+            return Response(b"")
+    if fault.body is not None:
+        return JSONResponse(fault.body, fault.status, fault.headers)
+    return Response(f"<html>{fault.status}</html>", fault.status, fault.headers, media_type="text/html")
+
+
+def _cut(body: bytes, length: int) -> Response:
+    async def stream() -> AsyncIterator[bytes]:
+        yield body
+        raise CutConnectionError
+
+    return StreamingResponse(stream(), headers={"Content-Length": str(length)})
+
+
+def _operation(keeper: Keeper, name: str, request: Request, body: bytes) -> Response:
+    key, payload = _opened(keeper, request, body)
+    device = _authenticated(keeper, request, body, payload)
+    if keeper.faults.too_many(f"{device.client_id} {name}"):
+        raise ApiError("throttled", name, additional_info="throttled")
+    answer = perform(name, keeper.vault, device, payload, keeper.file_url)
+    return Response(b"" if answer is None else crypto.gcm(key, json.dumps(answer).encode()))
+
+
+def _opened(keeper: Keeper, request: Request, body: bytes) -> tuple[bytes, Json]:
+    if request.headers.get("PublicKeyId") != str(keeper.key_id):
+        raise ApiError("key", "invalid key id", 401, key_id=keeper.key_id)
+    try:
+        key = crypto.ecies_decrypt(keeper.key, crypto.unb64(request.headers.get("TransmissionKey", "")))
+        payload = json.loads(crypto.ungcm(key, body))
+    except (ValueError, InvalidTag):
+        raise ApiError("key", "invalid transmission key", 401, key_id=keeper.key_id) from None
+    if not _CLIENT_VERSION.fullmatch(str(payload.get("clientVersion"))):
+        raise ApiError("client_version", "invalid client version", result_code="invalid_client_version")
+    return key, payload
+
+
+def _authenticated(keeper: Keeper, request: Request, body: bytes, payload: Json) -> Device:
+    device = keeper.vault.devices.get(str(payload.get("clientId")))
+    if device is None or device.revoked:
+        raise ApiError("access_denied", "Unable to validate application access")
+    binding = device.public_key is None
+    public = crypto.public_key(crypto.unb64(payload["publicKey"])) if binding and payload.get("publicKey") else device.public_key
+    signature = crypto.unb64(request.headers.get("Authorization", "").removeprefix("Signature "))
+    message = crypto.unb64(request.headers.get("TransmissionKey", "")) + body
+    if public is None or not crypto.signed_by(public, signature, message):
+        raise ApiError("access_denied", "Signature is invalid")
+    device.public_key = public
+    return device
+
+
+def _download(keeper: Keeper, uid: str) -> Response:
+    file = _file(keeper, uid)
+    if file is None:
+        return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
+    return Response(crypto.gcm(file.key, file.content))
+
+
+def _file(keeper: Keeper, uid: str) -> File | None:
+    with keeper.vault.lock:
+        return next((file for record in keeper.vault.records.values() for file in record.files if file.uid == uid), None)

@@ -1,0 +1,155 @@
+"""Faults on demand: what goes wrong, in which operation, and how many times."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class Fault:
+    """One way for a request to fail."""
+
+    kind: str
+    status: int = 200
+    body: dict[str, Any] | None = None
+    headers: dict[str, str] = attrs.field(factory=dict)
+    seconds: float = 0.0
+
+    @classmethod
+    def throttled(cls, status: int = 403, retry_after: float | None = None) -> Fault:
+        """Answer like Keeper when too many requests came: 403 with an error code, or 429 of the edge."""
+        if status == 429:
+            headers = {} if retry_after is None else {"Retry-After": str(int(retry_after))}
+            return cls("answer", 429, None, headers)
+        body: dict[str, Any] = {"error": "throttled", "additional_info": "throttled", "message": "get_secret"}
+        return cls("answer", status, body if retry_after is None else {**body, "retry_after": retry_after})
+
+    @classmethod
+    def http(cls, status: int = 503) -> Fault:
+        """Answer with a bare status and an HTML page, as a gateway does."""
+        return cls("answer", status)
+
+    @classmethod
+    def api_error(cls, error: str, message: str = "", status: int = 403) -> Fault:
+        """Answer with one of Keeper's error documents."""
+        return cls("answer", status, {"error": error, "message": message})
+
+    @classmethod
+    def revoked(cls) -> Fault:
+        """Answer as to a device that was removed."""
+        return cls.api_error("access_denied", "Unable to validate application access")
+
+    @classmethod
+    def key_error(cls, key_id: int) -> Fault:
+        """Ask for another server key."""
+        return cls("answer", 401, {"error": "key", "key_id": key_id, "message": "invalid key id"})
+
+    @classmethod
+    def slow(cls, seconds: float) -> Fault:
+        """Answer rightly, but later."""
+        return cls("slow", seconds=seconds)
+
+    @classmethod
+    def hang(cls) -> Fault:
+        """Never answer."""
+        return cls("slow", seconds=3600.0)
+
+    @classmethod
+    def cut(cls) -> Fault:
+        """Close the connection instead of answering."""
+        return cls("cut")
+
+    @classmethod
+    def truncate(cls) -> Fault:
+        """Close the connection in the middle of the answer."""
+        return cls("truncate")
+
+    @classmethod
+    def corrupt(cls) -> Fault:
+        """Answer with bytes that do not decrypt."""
+        return cls("corrupt")
+
+    @classmethod
+    def empty(cls) -> Fault:
+        """Answer 200 with no body: the SDK takes it for zero records."""
+        return cls("empty")
+
+    @classmethod
+    def expired_file_url(cls) -> Fault:
+        """Answer a download as a storage service does when its address has expired."""
+        return cls("answer", 403)
+
+
+@attrs.define
+class _Armed:
+    fault: Fault
+    operation: str
+    times: int | None
+
+
+class Faults:
+    """The faults that wait for their requests, an outage, and Keeper's rule against too many requests."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._armed: list[_Armed] = []
+        self._outage_until = 0.0
+        self._rule: tuple[int, float] | None = None
+        self._seen: dict[str, deque[float]] = {}
+
+    def arm(self, fault: Fault, operation: str = "*", times: int | None = 1) -> None:
+        """Let the next *times* requests of *operation* (``*``: any) fail; None: until cleared."""
+        with self._lock:
+            self._armed.append(_Armed(fault, operation, times))
+
+    def clear(self) -> None:
+        """Forget all faults and end an outage."""
+        with self._lock:
+            self._armed.clear()
+            self._outage_until = 0.0
+
+    def outage(self, seconds: float) -> None:
+        """Answer everything with 503 for that long."""
+        self._outage_until = time.monotonic() + seconds
+
+    def throttle_rule(self, limit: int | None, window: float = 10.0) -> None:
+        """Throttle a client after *limit* requests within *window* seconds, refused ones counted too; None: never."""
+        with self._lock:
+            self._rule = None if limit is None else (limit, window)
+            self._seen.clear()
+
+    def next(self, operation: str) -> Fault | None:
+        """Return the fault for a request of *operation*, and use it up."""
+        if time.monotonic() < self._outage_until:
+            return Fault.http(503)
+        with self._lock:
+            for armed in self._armed:
+                if armed.operation in {"*", operation}:
+                    if armed.times is not None:
+                        armed.times -= 1
+                        if armed.times <= 0:
+                            self._armed.remove(armed)
+                    return armed.fault
+        return None
+
+    def too_many(self, client: str) -> bool:
+        """Count a request of *client*; say whether the rule refuses it. The window ends only after as long a silence."""
+        with self._lock:
+            if self._rule is None:
+                return False
+            limit, window = self._rule
+            seen = self._seen.setdefault(client, deque())
+            now = time.monotonic()
+            if seen and now - seen[-1] > window:
+                seen.clear()
+            seen.append(now)
+            if len(seen) > limit:
+                return True
+            while seen and now - seen[0] > window:
+                seen.popleft()
+            return False

@@ -1,0 +1,214 @@
+"""Keeper's operations: a decrypted payload and the vault → the JSON answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+
+from local_keeper import crypto
+from local_keeper.vault import Device, File, Folder, Json, Record, Vault
+
+FileUrl = Callable[[File], str]
+
+
+class ApiError(Exception):
+    """An answer that is one of Keeper's error documents."""
+
+    def __init__(self, error: str, message: str, status: int = 403, **more: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": error, "message": message, **more}
+
+
+def perform(operation: str, vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json | None:
+    """Perform one operation; None stands for an empty answer. Raises ApiError."""
+    known = _OPERATIONS.get(operation)
+    if known is None:
+        raise ApiError("bad_request", f"unknown operation {operation}", 400)
+    with vault.lock:
+        try:
+            return known(vault, device, payload, file_url)
+        except KeyError as error:
+            raise ApiError("bad_request", f"unknown or missing: {error}", 400) from None
+
+
+def _get_secret(vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json:
+    answer: Json = {
+        "appData": crypto.b64url(crypto.gcm(vault.app_key, json.dumps({"title": vault.title, "type": "app"}).encode())),
+        "expiresOn": 0,
+        "warnings": [],
+    }
+    if not device.confirmed:
+        if payload.get("publicKey"):
+            answer["encryptedAppKey"] = crypto.b64url(crypto.gcm(device.token, vault.app_key))
+            answer["appOwnerPublicKey"] = crypto.b64url(crypto.point(vault.owner.public_key()))
+        else:
+            device.confirmed = True
+    records = _asked_for(vault, payload)
+    answer["records"] = [
+        _record_json(vault, record, file_url) for record in records if not record.folder or record.flat
+    ]
+    roots = [folder for folder in vault.folders.values() if not folder.parent]
+    answer["folders"] = [
+        json_folder for root in roots if (json_folder := _shared_folder(vault, root, records, file_url))["records"]
+    ]
+    return answer
+
+
+def _asked_for(vault: Vault, payload: Json) -> list[Record]:
+    uids, folders = payload.get("requestedRecords"), payload.get("requestedFolders")
+    return [
+        record
+        for record in vault.records.values()
+        if (not uids or record.uid in uids) and (not folders or record.folder in folders)
+    ]
+
+
+def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: FileUrl) -> Json:
+    inside = [record for record in records if record.folder and not record.flat and vault.shared_root(record.folder) is root]
+    return {
+        "folderUid": root.uid,
+        "folderKey": crypto.b64(crypto.gcm(vault.app_key, root.key)),
+        "data": _folder_name(root),
+        "parent": "",
+        "records": [_record_json(vault, record, file_url) for record in inside],
+    }
+
+
+def _record_json(vault: Vault, record: Record, file_url: FileUrl) -> Json:
+    wrapping = vault.shared_root(record.folder).key if record.folder else vault.app_key
+    data = crypto.gcm(b"\0" * 32 if record.corrupt else record.key, json.dumps(record.data).encode())
+    inner = record.folder if record.folder and vault.folders[record.folder].parent else None
+    return {
+        "recordUid": record.uid,
+        "recordKey": crypto.b64(crypto.gcm(wrapping, record.key)),
+        "data": crypto.b64(data),
+        "revision": record.revision,
+        "isEditable": True,
+        "innerFolderUid": record.folder if record.flat else inner,
+        "files": [_file_json(record, file, file_url) for file in record.files],
+        "links": [],
+    }
+
+
+def _file_json(record: Record, file: File, file_url: FileUrl) -> Json:
+    described = {
+        "name": file.name,
+        "title": file.name,
+        "type": "application/octet-stream",
+        "size": len(file.content),
+        "lastModified": file.modified,
+    }
+    return {
+        "fileUid": file.uid,
+        "fileKey": crypto.b64(crypto.gcm(record.key, file.key)),
+        "data": crypto.b64(crypto.gcm(file.key, json.dumps(described).encode())),
+        "url": file_url(file),
+        "thumbnailUrl": None,
+    }
+
+
+def _folder_name(folder: Folder) -> str:
+    return crypto.b64(crypto.cbc(folder.key, json.dumps({"name": folder.name}).encode()))
+
+
+def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileUrl) -> Json:
+    return {
+        "folders": [
+            {
+                "folderUid": folder.uid,
+                "folderKey": crypto.b64(
+                    crypto.cbc(vault.shared_root(folder.uid).key, folder.key)
+                    if folder.parent
+                    else crypto.gcm(vault.app_key, folder.key)
+                ),
+                "parent": folder.parent,
+                "data": _folder_name(folder),
+            }
+            for folder in vault.folders_outermost_first()
+        ]
+    }
+
+
+def _create_secret(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    key = crypto.ecies_decrypt(vault.owner, crypto.unb64(payload["recordKey"]))
+    data = json.loads(crypto.ungcm(key, crypto.unb64(payload["data"])))
+    folder = payload.get("subFolderUid") or payload["folderUid"]
+    if folder not in vault.folders:
+        raise ApiError("bad_request", f"unknown folder {folder}", 400)
+    record = Record({"custom": [], **data}, folder, uid=payload["recordUid"], key=key)
+    vault.records[record.uid] = record
+
+
+def _update_secret(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    record = vault.records[payload["recordUid"]]
+    if payload.get("revision") not in {None, record.revision}:
+        raise ApiError("out_of_sync", f"revision {payload['revision']} is not current", 409)
+    record.data = {"custom": [], **json.loads(crypto.ungcm(record.key, crypto.unb64(payload["data"])))}
+    record.revision += 1
+
+
+def _finish_update(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    vault.records[payload["recordUid"]]
+
+
+def _delete_secret(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> Json:
+    answers = []
+    for uid in payload["recordUids"]:
+        found = vault.records.pop(uid, None)
+        answers.append({"recordUid": uid, "responseCode": "ok" if found else "access_denied", "errorMessage": ""})
+    return {"records": answers}
+
+
+def _create_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    shared = vault.folders[payload["sharedFolderUid"]]
+    key = crypto.uncbc(shared.key, crypto.unb64(payload["sharedFolderKey"]))
+    name = json.loads(crypto.uncbc(key, crypto.unb64(payload["data"])))["name"]
+    parent = payload.get("parentUid") or shared.uid
+    vault.folders[payload["folderUid"]] = Folder(name, parent, payload["folderUid"], key)
+
+
+def _update_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    folder = vault.folders[payload["folderUid"]]
+    folder.name = json.loads(crypto.uncbc(folder.key, crypto.unb64(payload["data"])))["name"]
+
+
+def _delete_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> Json:
+    answers = []
+    for uid in payload["folderUids"]:
+        full = any(record.folder == uid for record in vault.records.values())
+        code = "not_empty" if full and not payload.get("forceDeletion") else "ok"
+        if code == "ok":
+            vault.folders.pop(uid, None)
+            for record in [record for record in vault.records.values() if record.folder == uid]:
+                del vault.records[record.uid]
+        answers.append({"folderUid": uid, "responseCode": code, "errorMessage": ""})
+    return {"folders": answers}
+
+
+def _add_file(vault: Vault, _device: Device, payload: Json, file_url: FileUrl) -> Json:
+    owner = vault.records[payload["ownerRecordUid"]]
+    key = crypto.ecies_decrypt(vault.owner, crypto.unb64(payload["fileRecordKey"]))
+    described = json.loads(crypto.ungcm(key, crypto.unb64(payload["fileRecordData"])))
+    file = File(described["name"], b"", payload["fileRecordUid"], key, int(time.time() * 1000))
+    owner.files.append(file)
+    owner.data = {"custom": [], **json.loads(crypto.ungcm(owner.key, crypto.unb64(payload["ownerRecordData"])))}
+    owner.revision += 1
+    return {"url": file_url(file), "parameters": json.dumps({"key": file.uid}), "successStatusCode": 201}
+
+
+_OPERATIONS: dict[str, Callable[[Vault, Device, Json, FileUrl], Json | None]] = {
+    "get_secret": _get_secret,
+    "get_folders": _get_folders,
+    "create_secret": _create_secret,
+    "update_secret": _update_secret,
+    "finalize_secret_update": _finish_update,
+    "rollback_secret_update": _finish_update,
+    "delete_secret": _delete_secret,
+    "create_folder": _create_folder,
+    "update_folder": _update_folder,
+    "delete_folder": _delete_folder,
+    "add_file": _add_file,
+}

@@ -1,0 +1,219 @@
+"""A running local Keeper, as an object for tests and for the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+import secrets
+import socket
+import tempfile
+import threading
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+from starlette.routing import Route
+
+from local_keeper import certificates, control, crypto
+from local_keeper.app import Keeper, create_app
+from local_keeper.faults import Fault, Faults
+from local_keeper.vault import Device, Vault
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+class LocalKeeper:
+    """A local Keeper that serves from a thread of this process until it is stopped."""
+
+    def __init__(self, vault: Vault, directory: Path, *, host: str, port: int, names: Iterable[str]) -> None:
+        self._directory = directory
+        self._socket = socket.create_server((host, port), backlog=256)
+        self.port = int(self._socket.getsockname()[1])
+        self.hostname = f"{next(iter(names), 'localhost')}:{self.port}"
+        self._keeper = Keeper(vault, Faults(), self.hostname)
+        self._devices: dict[str, dict[str, str]] = {}
+        self.control_token = secrets.token_urlsafe(32)
+        self.ca_file = directory / "ca.crt"
+        ca, certificate, key = certificates.issue([*names, *LOOPBACK])
+        self.ca_file.write_bytes(ca)
+        (directory / "tls.crt").write_bytes(certificate)
+        key_file = directory / "tls.key"
+        key_file.touch(0o600)
+        key_file.write_bytes(key)
+        self._stop = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._run, name="local-keeper", daemon=True)
+
+    @classmethod
+    def start(
+        cls,
+        vault: str | Path | None = None,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        names: Iterable[str] = (),
+        directory: Path | None = None,
+    ) -> Self:
+        """Start with a vault from a YAML text or file (default: the sample); *names* are more names of the server."""
+        where = Path(tempfile.mkdtemp(prefix="local-keeper-")) if directory is None else directory
+        where.mkdir(parents=True, exist_ok=True)
+        keeper = cls(Vault.from_yaml(_vault_text(vault)), where, host=host, port=port, names=tuple(names))
+        keeper._thread.start()
+        return keeper
+
+    def stop(self) -> None:
+        """Stop serving; open requests are cut."""
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=10)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        logging.getLogger("hypercorn.error").setLevel(logging.CRITICAL)  # it reports every cut connection as an error
+        config = Config()
+        config.bind = [f"fd://{self._socket.fileno()}"]
+        config.certfile, config.keyfile = str(self._directory / "tls.crt"), str(self._directory / "tls.key")
+        config.alpn_protocols = ["http/1.1"]
+        config.graceful_timeout = 0.1
+        config.keep_alive_timeout = 60.0
+        config.errorlog = None
+        app = create_app(self._keeper, Route("/control", control.route(self), methods=["POST"]))
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(serve(app, config, shutdown_trigger=self._stop.wait))  # type: ignore[arg-type] # any awaitable
+        self._loop.close()
+
+    # What clients need
+
+    @property
+    def url(self) -> str:
+        """The server's address."""
+        return f"https://{self.hostname}"
+
+    @property
+    def server_key_id(self) -> str:
+        """Id of the server's public key."""
+        return str(self._keeper.key_id)
+
+    @property
+    def server_public_key(self) -> str:
+        """The server's public key as KSM configurations hold it."""
+        return crypto.b64url(crypto.point(self._keeper.key.public_key()))
+
+    def token(self) -> str:
+        """Return a fresh one-time token."""
+        return self.vault.new_token()
+
+    def config_dict(self, device: str = "default") -> dict[str, str]:
+        """Return the bound KSM configuration of a *device*, which is made at its first mention."""
+        if device not in self._devices:
+            bound, key = self.vault.bound_device()
+            self._devices[device] = {
+                "hostname": self.hostname,
+                "clientId": bound.client_id,
+                "privateKey": crypto.b64(crypto.pkcs8(key)),
+                "appKey": crypto.b64(self.vault.app_key),
+                "appOwnerPublicKey": crypto.b64(crypto.point(self.vault.owner.public_key())),
+                "serverPublicKeyId": self.server_key_id,
+                "serverPublicKey": self.server_public_key,
+            }
+        return dict(self._devices[device])
+
+    def config(self, device: str = "default") -> str:
+        """Return the same as base64 of JSON, as the Keeper vault shows it to people."""
+        return base64.b64encode(json.dumps(self.config_dict(device)).encode()).decode()
+
+    # What tests change
+
+    @property
+    def vault(self) -> Vault:
+        """The contents."""
+        return self._keeper.vault
+
+    def uid(self, record: str) -> str:
+        """Return the UID of a record."""
+        return self.vault.find(record).uid
+
+    def set_field(self, record: str, field: str, value: object) -> None:
+        """Change a field of a record."""
+        self.vault.set_field(record, field, value)
+
+    def set_notes(self, record: str, notes: str) -> None:
+        """Change a record's notes."""
+        self.vault.find(record).data["notes"] = notes
+
+    def set_file(self, record: str, name: str, content: bytes) -> None:
+        """Change or add a file of a record."""
+        from local_keeper.vault import File
+
+        found = self.vault.find(record)
+        found.files[:] = [file for file in found.files if file.name != name] + [File(name, content)]
+        found.revision += 1
+
+    def add_record(self, content: Mapping[str, Any], folder: str = "") -> str:
+        """Add a record written as in the YAML file; returns its UID."""
+        return self.vault.add_record(content, folder)
+
+    def remove_record(self, record: str) -> None:
+        """Remove a record, or stop sharing it: a client sees no difference."""
+        with self.vault.lock:
+            del self.vault.records[self.uid(record)]
+
+    def corrupt_record(self, record: str) -> None:
+        """Send a record from now on so that no key opens it."""
+        self.vault.find(record).corrupt = True
+
+    def revoke(self, device: str = "default") -> None:
+        """Take a device's access away."""
+        self._device(device).revoked = True
+
+    def _device(self, device: str) -> Device:
+        return self.vault.devices[self.config_dict(device)["clientId"]]
+
+    def fault(self, fault: Fault, operation: str = "*", times: int | None = 1) -> None:
+        """Let the next *times* requests of *operation* fail; None: until :meth:`clear_faults`."""
+        self._keeper.faults.arm(fault, operation, times)
+
+    def clear_faults(self) -> None:
+        """Forget all faults and end an outage."""
+        self._keeper.faults.clear()
+
+    def outage(self, seconds: float) -> None:
+        """Answer everything with 503 for that long."""
+        self._keeper.faults.outage(seconds)
+
+    def throttle_rule(self, limit: int | None = 100, window: float = 10.0) -> None:
+        """Switch Keeper's rule on (None: off): so many requests in so many seconds for each client and operation."""
+        self._keeper.faults.throttle_rule(limit, window)
+
+    def rotate_server_key(self, *, new_key: bool = False) -> None:
+        """Ask clients for another key id; with *new_key* the key behind it changes too, which a pinned key cannot follow."""
+        self._keeper.key_id += 1
+        if new_key:
+            self._keeper.key = crypto.new_key()
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """How many requests came, by operation."""
+        return dict(self._keeper.requests)
+
+    def reset_requests(self) -> None:
+        """Count from nothing again."""
+        self._keeper.requests.clear()
+
+
+def _vault_text(vault: str | Path | None) -> str:
+    if vault is None:
+        return resources.files("local_keeper").joinpath("sample-vault.yaml").read_text(encoding="utf-8")
+    if isinstance(vault, Path):
+        return vault.read_text(encoding="utf-8")
+    return vault

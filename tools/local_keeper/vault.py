@@ -1,0 +1,205 @@
+"""The vault's contents: shared folders, records, files and devices, read from a YAML file that people like to write."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from local_keeper import crypto
+
+Json = dict[str, Any]
+
+
+def _random_key() -> bytes:
+    return os.urandom(32)
+
+
+@attrs.define
+class File:
+    """A file attached to a record."""
+
+    name: str
+    content: bytes = attrs.field(repr=False)
+    uid: str = attrs.field(factory=crypto.new_uid)
+    key: bytes = attrs.field(factory=_random_key, repr=False)
+    modified: int = attrs.field(factory=lambda: int(time.time() * 1000))
+
+
+@attrs.define
+class Folder:
+    """A folder; one without parent is a shared folder."""
+
+    name: str
+    parent: str = ""
+    uid: str = attrs.field(factory=crypto.new_uid)
+    key: bytes = attrs.field(factory=_random_key, repr=False)
+
+
+@attrs.define
+class Record:
+    """A record: its JSON as clients see it, and what the server keeps beside it."""
+
+    data: Json = attrs.field(repr=False)
+    folder: str = ""
+    """UID of the folder it lies in; empty when it is shared with the application by itself."""
+    files: list[File] = attrs.field(factory=list)
+    uid: str = attrs.field(factory=crypto.new_uid)
+    key: bytes = attrs.field(factory=_random_key, repr=False)
+    revision: int = 1
+    corrupt: bool = False
+    """Sent with data that no key opens."""
+    flat: bool = False
+    """Sent outside of its folder, wrapped by the folder's key, as the real service may do."""
+
+    @property
+    def title(self) -> str:
+        """The record's title."""
+        return str(self.data["title"])
+
+
+@attrs.define
+class Device:
+    """A client of the application."""
+
+    client_id: str
+    token: bytes = attrs.field(default=b"", repr=False)
+    public_key: ec.EllipticCurvePublicKey | None = None
+    confirmed: bool = False
+    """Whether it has used the application's key: until then the server sends it."""
+    revoked: bool = False
+
+
+class Vault:
+    """One application with its folders, records and devices; safe to change while it is served."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.title = "local-keeper"
+        self.app_key = _random_key()
+        self.owner = crypto.new_key()
+        self.folders: dict[str, Folder] = {}
+        self.records: dict[str, Record] = {}
+        self.devices: dict[str, Device] = {}
+
+    @classmethod
+    def from_yaml(cls, text: str) -> Vault:
+        """Read a vault; raises ValueError that names the place of what is wrong."""
+        content = yaml.safe_load(text) or {}
+        vault = cls()
+        vault.title = str(content.get("application", vault.title))
+        for folder in content.get("folders", ()):
+            vault._add_folder(folder, "")
+        for record in content.get("records", ()):
+            vault.add_record(record)
+        return vault
+
+    def _add_folder(self, content: Json, parent: str) -> None:
+        folder = Folder(str(content["name"]), parent)
+        if content.get("uid"):
+            folder.uid = str(content["uid"])
+        self.folders[folder.uid] = folder
+        for record in content.get("records", ()):
+            self.add_record(record, folder.uid)
+        for inner in content.get("folders", ()):
+            self._add_folder(inner, folder.uid)
+
+    def add_record(self, content: Mapping[str, Any], folder: str = "") -> str:
+        """Add a record written as in the YAML file; returns its UID."""
+        record = Record(_record_json(content), folder)
+        if content.get("uid"):
+            record.uid = str(content["uid"])
+        for name, data in (content.get("files") or {}).items():
+            record.files.append(File(name, data if isinstance(data, bytes) else str(data).encode()))
+        with self.lock:
+            self.records[record.uid] = record
+        return record.uid
+
+    def find(self, name: str) -> Record:
+        """Return the record with this UID or title; raises KeyError."""
+        with self.lock:
+            if name in self.records:
+                return self.records[name]
+            found = sorted((record for record in self.records.values() if record.title == name), key=lambda item: item.uid)
+        if not found:
+            raise KeyError(f"no record {name!r}; there are {', '.join(sorted(self.titles()))}")
+        return found[0]
+
+    def titles(self) -> list[str]:
+        """Return the titles of all records."""
+        return [record.title for record in self.records.values()]
+
+    def set_field(self, name: str, field: str, value: object) -> None:
+        """Change a field found by label or type, or add it as a custom text field; the revision grows."""
+        with self.lock:
+            record = self.find(name)
+            values = value if isinstance(value, list) else [value]
+            for item in (*record.data["fields"], *record.data["custom"]):
+                if field in {item.get("label"), item["type"]}:
+                    item["value"] = values
+                    break
+            else:
+                record.data["custom"].append({"type": "text", "label": field, "value": values})
+            record.revision += 1
+
+    def shared_root(self, folder: str) -> Folder:
+        """Return the shared folder above (or at) *folder*."""
+        found = self.folders[folder]
+        while found.parent:
+            found = self.folders[found.parent]
+        return found
+
+    def folders_outermost_first(self) -> Iterator[Folder]:
+        """Iterate so that a folder's parent comes before it: JS clients rely on that."""
+        level: Sequence[str] = [""]
+        while level:
+            found = [folder for folder in self.folders.values() if folder.parent in level]
+            yield from found
+            level = [folder.uid for folder in found]
+
+    def new_token(self) -> str:
+        """Create a device that is not bound yet; returns its one-time token."""
+        token = os.urandom(32)
+        device = Device(crypto.client_id(token), token)
+        with self.lock:
+            self.devices[device.client_id] = device
+        return crypto.b64url(token)
+
+    def bound_device(self) -> tuple[Device, ec.EllipticCurvePrivateKey]:
+        """Create a device as if it had bound itself already."""
+        key = crypto.new_key()
+        device = Device(crypto.client_id(os.urandom(32)), public_key=key.public_key(), confirmed=True)
+        with self.lock:
+            self.devices[device.client_id] = device
+        return device, key
+
+
+def _record_json(content: Mapping[str, Any]) -> Json:
+    if "title" not in content:
+        raise ValueError(f"a record has no title; its keys are {', '.join(content)}")
+    data: Json = {
+        "title": str(content["title"]),
+        "type": str(content.get("type", "login")),
+        "fields": _fields(content.get("fields", {})),
+        "custom": _fields(content.get("custom", {}), label=True),
+    }
+    if content.get("notes"):
+        data["notes"] = str(content["notes"])
+    return data
+
+
+def _fields(content: Any, *, label: bool = False) -> list[Json]:  # noqa: ANN401 - YAML
+    """Read ``{type: value}`` (or, of custom fields, ``{label: value}``), or a list of whole fields."""
+    if isinstance(content, Mapping):
+        content = [{"type": "text", "label": name, "value": value} if label else {"type": name, "value": value} for name, value in content.items()]
+    return [{**item, "type": str(item.get("type", "text")), "value": _values(item.get("value"))} for item in content]
+
+
+def _values(value: Any) -> list[Any]:  # noqa: ANN401 - YAML
+    return list(value) if isinstance(value, list) else [] if value is None else [value]
