@@ -405,6 +405,8 @@ def test_command_that_cannot_run(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, command: str, code: int, said: str
 ) -> None:
     """A command that is not found ends with 127, one that cannot be executed with 126, as in a shell."""
+    if command == "./text" and Path(_compiler()).name != "musl-gcc":
+        pytest.skip("only musl's execvpe refuses a text without #!: others give it to /bin/sh")
     monkeypatch.chdir(shell.folder)
     shell.file(b"", "plain", mode=0o644)
     shell.file(b"#!/no/such/interpreter\n", "script", mode=0o755)
@@ -550,7 +552,7 @@ def test_binary_is_static_and_small(program: Path) -> None:
     ).stdout
     assert re.search(r"GNU_STACK.* RW ", headers)
     assert ("INTERP" in headers, "NEEDED" in headers) == (False, False)
-    if "musl" in _compiler():
+    if Path(_compiler()).name == "musl-gcc":
         assert program.stat().st_size < 64 * KIBIBYTE
 
 
