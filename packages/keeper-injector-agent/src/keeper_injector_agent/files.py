@@ -83,16 +83,19 @@ def write(directory: Path, files: FileSet, *, volume_size: int) -> bool:
 def _write_generation(directory: Path, files: FileSet) -> str:
     name = f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{os.urandom(4).hex()}"
     top = directory / name
-    top.mkdir(_DIRECTORY_MODE)
-    top.chmod(_DIRECTORY_MODE)
+    _make_directory(top)
     for relative, file in files.items():
-        path = top / relative
-        for parent in reversed(path.relative_to(top).parents[:-1]):
-            (top / parent).mkdir(_DIRECTORY_MODE, exist_ok=True)
-            (top / parent).chmod(_DIRECTORY_MODE)
-        _write_file(path, file)
+        for parent in reversed(Path(relative).parents[:-1]):
+            _make_directory(top / parent)
+        _write_file(top / relative, file)
     _sync(top)
     return name
+
+
+def _make_directory(path: Path) -> None:
+    path.mkdir(_DIRECTORY_MODE, exist_ok=True)
+    # Against the umask. The set-group-ID bit stays: in a volume with fsGroup it gives the files their group.
+    path.chmod(_DIRECTORY_MODE | (path.stat().st_mode & stat.S_ISGID))
 
 
 def _write_file(path: Path, file: File) -> None:

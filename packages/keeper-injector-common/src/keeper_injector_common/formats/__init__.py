@@ -1,20 +1,49 @@
 """Formats of secret files: one module each, pure functions from fields to bytes, registered by name."""
 
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.formats import env, json, raw
-from keeper_injector_common.formats.content import Content, Format
+from keeper_injector_common.formats import (
+    dockerconfigjson,
+    env,
+    envfile,
+    ini,
+    json,
+    pkcs12,
+    properties,
+    raw,
+    shell,
+    toml,
+    variables,
+    yaml,
+)
+from keeper_injector_common.formats.content import Content, Format, Render, check_text, source
 
-FORMATS = {format.name: format for format in (json.FORMAT, env.FORMAT, raw.FORMAT)}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-__all__ = ["FORMATS", "Content", "Format", "render"]
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        module.FORMAT.name: module.FORMAT
+        for module in (json, env, properties, yaml, ini, raw, toml, shell, dockerconfigjson, pkcs12)
+    }
+)
+"""What ``format:`` can say."""
+VARIABLE_FORMATS: Mapping[str, Format] = MappingProxyType(
+    {module.FORMAT.name: module.FORMAT for module in (variables, envfile)}
+)
+"""How environment variables are delivered; not for files that users ask for."""
+
+__all__ = ["FORMATS", "VARIABLE_FORMATS", "Content", "Format", "Render", "render", "source"]
 
 
 def render(name: str, content: Content) -> bytes:
     """Write *content* in the format called *name*; raises FormatError that says where and what to do, never a value."""
-    known = FORMATS.get(name)
+    known = FORMATS.get(name) or VARIABLE_FORMATS.get(name)
     if known is None:
-        raise FormatError(f"format {name!r} is not available in this version; use {', '.join(FORMATS)}")
-    try:
-        return known.render(content)
-    except UnicodeEncodeError:
-        raise FormatError(f"record {content.title!r}: a value has a lone surrogate, which is no text; set it anew") from None
+        raise FormatError(f"format {name!r}: is unknown to this version; use {', '.join(FORMATS)}")
+    check_text(content)
+    return known.render(content)

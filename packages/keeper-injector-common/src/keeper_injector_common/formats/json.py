@@ -1,4 +1,8 @@
-"""JSON: one object with the fields by name, in the record's order, readable by people too."""
+"""JSON: one object with the fields by name, structured values as they are, for programs and for people.
+
+Nothing is renamed, flattened or left out. UTF-8 without escapes but the ones that RFC 8259 demands, two spaces of
+indentation, keys in the record's order, a newline at the end.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def render(content: Content) -> bytes:
-    """Write UTF-8 with two spaces of indentation and a newline at the end (RFC 8259)."""
-    return (json.dumps(content.fields, ensure_ascii=False, indent=2) + "\n").encode()
+    """Write one JSON object."""
+    return (json.dumps(dict(content.fields), ensure_ascii=False, indent=2) + "\n").encode()
 
 
-FORMAT = Format("json", render, "one object; structured values stay objects and lists")
+FORMAT = Format("json", render, "one object; structured values stay objects and lists", "json")

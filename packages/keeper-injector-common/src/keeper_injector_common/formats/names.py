@@ -1,71 +1,81 @@
-"""Names of variables: from fields to ``UPPER_CASE``, without the ones that would take over a process."""
+"""Names of environment variables: from fields to ``UPPER_CASE``, without the ones that would take over a process."""
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
-    from keeper_injector_common.record import JsonValue
-
-PROTECTED = re.compile(
-    r"(?:PATH|HOME|USER|SHELL|HOSTNAME|PWD|TERM|LANG|TZ|TMPDIR|IFS|ENV|BASH_ENV|SHELLOPTS|PS4|PROMPT_COMMAND"
-    r"|LC_.*|LD_.*|DYLD_.*|GLIBC_TUNABLES|GCONV_PATH|MALLOC_.*|NLSPATH|LOCPATH|RES_OPTIONS|HOSTALIASES|LOCALDOMAIN"
-    r"|PYTHON.*|NODE_OPTIONS|NODE_PATH|JAVA_TOOL_OPTIONS|_JAVA_OPTIONS|JDK_JAVA_OPTIONS|CLASSPATH|PERL5.*|RUBY.*|GEM_.*"
-    r"|PHP_INI_SCAN_DIR|PHPRC|KUBERNETES_.*|HTTPS?_PROXY|ALL_PROXY|NO_PROXY|SSL_CERT_FILE|SSL_CERT_DIR)"
+NEVER = ("GLIBC_TUNABLES", "LD_*")
+"""What the loader of programs obeys: not even an explicit ``env-<NAME>`` sets it. A star ends a prefix."""
+# fmt: off
+GUARDED = (
+    # shells
+    "BASHOPTS", "BASH_ENV", "CDPATH", "ENV", "FPATH", "GLOBIGNORE", "HOME", "IFS", "PATH", "PROMPT_COMMAND", "PS4",
+    "SHELLOPTS", "ZDOTDIR",
+    # libc
+    "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_*", "NIS_PATH", "NLSPATH",
+    "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR", "TZDIR",
+    # whom a process talks to and trusts
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy",
+    "KUBERNETES_*", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES", "SSL_CERT_DIR", "SSL_CERT_FILE",
+    # Python
+    "PYTHON*",
+    # Java, .NET
+    "CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CORECLR_*", "COR_*", "DOTNET_STARTUP_HOOKS",
+    # Node, Perl, Ruby, PHP, Lua
+    "NODE_OPTIONS", "NODE_PATH", "PERL5DB", "PERL5LIB", "PERL5OPT", "PERLIO_DEBUG", "PERLLIB", "GEM_*", "RUBYLIB",
+    "RUBYOPT", "PHPRC", "PHP_INI_SCAN_DIR", "LUA_CPATH*", "LUA_INIT*", "LUA_PATH*",
 )
-"""Variables that change what a process runs or whom it trusts: a field of a record never sets them by its name alone."""
-NEVER = re.compile(r"LD_.*|GLIBC_TUNABLES")
-"""Variables that the dynamic linker obeys: not even by an explicit ``env-<NAME>``."""
+# fmt: on
+"""What steers a shell, a libc or a language's start-up, or whom a process trusts: only an explicit ``env-<NAME>`` sets it.
+
+Whoever may edit a record in Keeper must not thereby run code in a pod. ``keeper-exec`` has the same two tables.
+"""
 
 
 def variable_name(field: str) -> str:
-    """Make a variable's name: upper case, other characters than letters and digits ``_``, no digit first."""
-    name = re.sub(r"[^A-Z0-9]", "_", field.upper(), flags=re.ASCII)
-    return f"_{name}" if name[:1].isdigit() or not name else name
+    """Make a variable's name of a field's: upper case, other characters than letters and digits ``_``, no digit first."""
+    name = re.sub(r"[^A-Z0-9]", "_", field.upper())
+    return f"_{name}" if not name or name[0].isdigit() else name
 
 
-def variable_names(title: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Rename *values* from field names to variables' names; raises FormatError when two become one."""
+def is_never(name: str) -> bool:
+    """Say whether nobody may set the variable *name*."""
+    return _matches(name, NEVER)
+
+
+def is_guarded(name: str) -> bool:
+    """Say whether the variable *name* is set only when asked for by exactly that name."""
+    return _matches(name, GUARDED) or is_never(name)
+
+
+def variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -> dict[str, str]:
+    """Rename the values of the record *title* from fields' names to variables' names, *prefix* first.
+
+    Raises FormatError when two fields get one name, or when a name would take over the process.
+    """
     renamed: dict[str, str] = {}
     origin: dict[str, str] = {}
     for field, value in values.items():
-        name = variable_name(field)
+        name = prefix + variable_name(field) if prefix else variable_name(field)
         if name in renamed:
             raise FormatError(
-                f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one or choose fields"
+                f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one in Keeper or list "
+                "the fields you want"
+            )
+        if is_guarded(name):
+            raise FormatError(
+                f"record {title!r}, field {field!r}: the variable {name} would steer the whole process; rename the field in "
+                "Keeper or list the fields you want"
             )
         renamed[name], origin[name] = value, field
     return renamed
 
 
-def flatten(fields: Mapping[str, JsonValue]) -> dict[str, str]:
-    """Return text values only: an object's entries as ``name_key``, a list's as ``name_1``, ``name_2``…
-
-    Numbers and booleans are written as in JSON, null as nothing.
-    """
-    flat: dict[str, str] = {}
-    for name, value in fields.items():
-        _flatten_into(flat, name, value)
-    return flat
-
-
-def _flatten_into(flat: dict[str, str], name: str, value: JsonValue) -> None:
-    match value:
-        case dict():
-            for key, item in value.items():
-                _flatten_into(flat, f"{name}_{key}", item)
-        case list():
-            for number, item in enumerate(value, 1):
-                _flatten_into(flat, f"{name}_{number}", item)
-        case str():
-            flat[name] = value
-        case None:
-            flat[name] = ""
-        case _:
-            flat[name] = json.dumps(value)
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern for pattern in patterns)
