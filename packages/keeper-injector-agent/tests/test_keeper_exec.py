@@ -15,6 +15,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from keeper_injector_common.formats import names
 
 import keeper_injector_agent.exec as exec_package
 
@@ -293,6 +294,16 @@ def test_dangerous_name_needs_an_override(shell: Shell, name: str) -> None:
     content = f"{name}={SECRET}\0".encode()
     assert_refused(shell.give(content), os.EX_CONFIG, str(shell.folder / "variables-0"), f": {name} steers more")
     assert shell.give(content, override=f"A,{name}").environment[name.encode()] == SECRET.encode()
+
+
+@pytest.mark.parametrize(
+    ("table", "ours"), [("never", names.NEVER), ("guarded", names.GUARDED)], ids=["never", "guarded"]
+)
+def test_python_knows_the_same_names(table: str, ours: Sequence[str]) -> None:
+    """What keeper-exec would refuse is refused before a file is written, where the sentence can name the record."""
+    found = re.search(rf"{table}\[\] = {{(.*?)NULL", (SOURCES / "keeper-exec.c").read_text(), re.DOTALL)
+    assert found is not None
+    assert sorted(re.findall(r'"(.+?)"', found[1])) == sorted(ours)
 
 
 def test_names_that_only_look_dangerous_are_delivered(shell: Shell) -> None:
