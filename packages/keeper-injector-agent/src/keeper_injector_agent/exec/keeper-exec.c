@@ -40,8 +40,8 @@ static const char usage[] =
 
 /* Names that steer a loader, a libc, a shell, a language's start-up or whom a program trusts, instead of the
    application: a record in Keeper, whoever may edit it, must not run code in a pod. Sources: glibc's unsecvars.h,
-   sudo's env.c, the languages' manuals. What the agent writes was judged before, in Python, by the same table, where the
-   sentence can name the record; this is for files that it did not write. A star ends a prefix. */
+   sudo's env.c, the languages' manuals. What the agent writes was judged before, in Python, by the same table, where
+   the sentence can name the record; this is for files that it did not write. A star ends a prefix. */
 static const char *const never[] = {"GLIBC_TUNABLES", "LD_*", NULL};
 static const char *const guarded[] = {
     /* shells */ "BASHOPTS", "BASH_ENV", "CDPATH", "ENV", "FPATH", "GLOBIGNORE", "HOME", "IFS", "PATH",
