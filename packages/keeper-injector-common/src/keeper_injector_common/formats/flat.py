@@ -31,7 +31,7 @@ def flatten(content: Content, join: Join = underscored) -> dict[str, str]:
         for name, text in _leaves(field, value, join):
             if name in flat:
                 raise FormatError(
-                    f"record {content.title!r}: two values are both called {name!r}; rename a field in Keeper or use json"
+                    f"record {content.title!r}: two values are called {name!r}; rename a field in Keeper or use json"
                 )
             flat[name] = text
     return flat

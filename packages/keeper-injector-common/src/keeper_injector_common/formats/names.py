@@ -20,27 +20,27 @@ GUARDED = (
     # libc
     "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_*", "NIS_PATH", "NLSPATH",
     "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR", "TZDIR",
-    # whom a process talks to and trusts
-    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "all_proxy", "https_proxy", "http_proxy", "no_proxy",
-    "KUBERNETES_*", "OPENSSL_CONF", "OPENSSL_ENGINES", "OPENSSL_MODULES", "SSL_CERT_DIR", "SSL_CERT_FILE",
-    # Python
-    "PYTHON*",
-    # Java, .NET
-    "CLASSPATH", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CORECLR_*", "COR_*", "DOTNET_STARTUP_HOOKS",
-    # Node, Perl, Ruby, PHP, Lua
-    "NODE_OPTIONS", "NODE_PATH", "PERL5DB", "PERL5LIB", "PERL5OPT", "PERLIO_DEBUG", "PERLLIB", "GEM_*", "RUBYLIB",
-    "RUBYOPT", "PHPRC", "PHP_INI_SCAN_DIR", "LUA_CPATH*", "LUA_INIT*", "LUA_PATH*",
+    # trust
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "KUBERNETES_*", "NO_PROXY", "OPENSSL_*", "SSL_CERT_DIR", "SSL_CERT_FILE",
+    "all_proxy", "http_proxy", "https_proxy", "no_proxy",
+    # languages
+    "CLASSPATH", "CORECLR_*", "DOTNET_STARTUP_HOOKS", "GEM_*", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LUA_CPATH*",
+    "LUA_INIT*", "LUA_PATH*", "NODE_OPTIONS", "NODE_PATH", "PERL5*", "PERLIO_DEBUG", "PERLLIB", "PHPRC",
+    "PHP_INI_SCAN_DIR", "PYTHON*", "RUBY*", "_JAVA_OPTIONS",
 )
 # fmt: on
-"""What steers a shell, a libc or a language's start-up, or whom a process trusts: only an explicit ``env-<NAME>`` sets it.
+"""What steers shells, libc, languages or whom a process trusts: only an explicit ``env-<NAME>`` sets it.
 
 Whoever may edit a record in Keeper must not thereby run code in a pod. ``keeper-exec`` has the same two tables.
 """
 
 
-def variable_name(field: str) -> str:
-    """Make a variable's name of a field's: upper case, other characters than letters and digits ``_``, no digit first."""
-    name = re.sub(r"[^A-Z0-9]", "_", field.upper())
+def variable_name(field: str, *, prefix: str = "") -> str:
+    """Make a variable's name of a field's: upper case, ``_`` for all but letters and digits, no digit first.
+
+    The *prefix* stays as it is.
+    """
+    name = prefix + re.sub(r"[^A-Z0-9]", "_", field.upper())
     return f"_{name}" if not name or name[0].isdigit() else name
 
 
@@ -62,16 +62,16 @@ def variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -
     renamed: dict[str, str] = {}
     origin: dict[str, str] = {}
     for field, value in values.items():
-        name = prefix + variable_name(field) if prefix else variable_name(field)
+        name = variable_name(field, prefix=prefix)
         if name in renamed:
             raise FormatError(
-                f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one in Keeper or list "
-                "the fields you want"
+                f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one in Keeper "
+                "or list the fields you want"
             )
         if is_guarded(name):
             raise FormatError(
-                f"record {title!r}, field {field!r}: the variable {name} would steer the whole process; rename the field in "
-                "Keeper or list the fields you want"
+                f"record {title!r}, field {field!r}: the variable {name} would steer the whole process; rename "
+                "the field in Keeper or list the fields you want"
             )
         renamed[name], origin[name] = value, field
     return renamed

@@ -110,7 +110,7 @@ def _chain(content: Content, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
     own = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
     if not own:
         raise FormatError(
-            f"record {content.title!r}: none of {len(certificates)} certificates in PEM form belongs to the private key; "
+            f"record {content.title!r}: none of {len(certificates)} PEM certificates belongs to the private key; "
             "add the one that does"
         )
     chain = own[:1]
@@ -130,4 +130,4 @@ def _certificates(content: Content) -> list[Certificate]:
         raise FormatError(f"record {content.title!r}: a certificate cannot be read; attach it as PEM") from None
 
 
-FORMAT = Format("pkcs12", render, "key store for Java, of the PEMs in fields and files", "p12", repeatable=False)
+FORMAT = Format("pkcs12", render, "key store for Java, of PEMs in fields and files", "p12", repeatable=False)

@@ -1,6 +1,6 @@
-"""Properties: ``name=value`` lines as ``java.util.Properties`` reads them, from a stream or from a reader.
+r"""Properties: ``name=value`` lines as ``java.util.Properties`` reads them, from a stream or from a reader.
 
-Escapes are those of that class's documentation; everything outside of printable ASCII is ``\\uXXXX`` in UTF-16
+Escapes are those of that class's documentation; everything outside of printable ASCII is ``\uXXXX`` in UTF-16
 units, so that the encoding in which a program opens the file does not matter. Names stay as they are; objects
 flatten to ``address.city``, lists to ``phone[0]``, which is how Spring binds them.
 """

@@ -1,7 +1,7 @@
-"""Shell: ``export NAME='value'`` lines to source in any POSIX shell.
+r"""Shell: ``export NAME='value'`` lines to source in any POSIX shell.
 
 Every value is in single quotes, where a shell gives no character a meaning (POSIX.1-2017 XCU 2.2.2); a quote itself
-becomes ``'\\''``. Line breaks stay as they are. NUL is refused: no shell variable can hold it.
+becomes ``'\''``. Line breaks stay as they are. NUL is refused: no shell variable can hold it.
 
 Names are upper case with ``_``; objects flatten to ``ADDRESS_CITY``, lists to ``PHONE_0``, ``PHONE_1``. Names that
 would take over the shell (``PATH``, ``IFS``, ``BASH_ENV`` …) are refused.
