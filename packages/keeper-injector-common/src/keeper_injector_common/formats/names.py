@@ -21,12 +21,12 @@ GUARDED = (
     "GCONV_PATH", "GETCONF_DIR", "HOSTALIASES", "LOCALDOMAIN", "LOCPATH", "MALLOC_*", "NIS_PATH", "NLSPATH",
     "RESOLV_HOST_CONF", "RES_OPTIONS", "TMPDIR", "TZDIR",
     # trust
-    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "KUBERNETES_*", "NO_PROXY", "OPENSSL_*", "SSL_CERT_DIR", "SSL_CERT_FILE",
-    "all_proxy", "http_proxy", "https_proxy", "no_proxy",
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "KUBERNETES_*", "NO_PROXY", "OPENSSL_CONF", "OPENSSL_ENGINES",
+    "OPENSSL_MODULES", "SSL_CERT_DIR", "SSL_CERT_FILE", "all_proxy", "http_proxy", "https_proxy", "no_proxy",
     # languages
-    "CLASSPATH", "CORECLR_*", "DOTNET_STARTUP_HOOKS", "GEM_*", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "LUA_CPATH*",
-    "LUA_INIT*", "LUA_PATH*", "NODE_OPTIONS", "NODE_PATH", "PERL5*", "PERLIO_DEBUG", "PERLLIB", "PHPRC",
-    "PHP_INI_SCAN_DIR", "PYTHON*", "RUBY*", "_JAVA_OPTIONS",
+    "CLASSPATH", "CORECLR_*", "COR_*", "DOTNET_STARTUP_HOOKS", "GEM_*", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS",
+    "LUA_CPATH*", "LUA_INIT*", "LUA_PATH*", "NODE_OPTIONS", "NODE_PATH", "PERL5DB", "PERL5LIB", "PERL5OPT",
+    "PERLIO_DEBUG", "PERLLIB", "PHPRC", "PHP_INI_SCAN_DIR", "PYTHON*", "RUBYLIB", "RUBYOPT", "_JAVA_OPTIONS",
 )
 # fmt: on
 """What steers shells, libc, languages or whom a process trusts: only an explicit ``env-<NAME>`` sets it.

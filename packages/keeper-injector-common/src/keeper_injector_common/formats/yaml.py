@@ -16,6 +16,7 @@ from keeper_injector_common.formats.content import Format
 
 if TYPE_CHECKING:
     import yaml
+
     from keeper_injector_common.formats.content import Content
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
