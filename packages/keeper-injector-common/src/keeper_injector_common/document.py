@@ -84,6 +84,20 @@ class Mapping:
             return self.place.removesuffix(": ")
         return f"{self.place}{'' if self.place.endswith(': ') else '.'}{key}"
 
+    def keys(self) -> list[str]:
+        """Return the keys that nobody has read yet."""
+        return [str(key) for key in self._content]
+
+    def scalar(self, key: str) -> str | None:
+        """Return a text, number or boolean at *key* as text; None when absent or something else (then reported)."""
+        name, value = self._take(key)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str | int | float):
+            return str(value)
+        self.report(name, f"{_kind(value)} found; write text")
+        return None
+
     def has(self, *keys: str) -> bool:
         """Say whether any of *keys* is still unread and not null."""
         return any(self._content.get(key) is not None for key in keys)

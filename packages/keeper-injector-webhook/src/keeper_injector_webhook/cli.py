@@ -1,0 +1,57 @@
+"""The command line: ``keeper-injector-webhook serve``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import keeper_injector_webhook
+
+EXAMPLES = """\
+examples:
+  keeper-injector-webhook serve --certificates /tls --settings settings.yaml
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    options = _parser().parse_args(arguments)
+    from keeper_injector_common import logs
+    from keeper_injector_webhook import server
+    from keeper_injector_webhook.errors import SettingsError
+    from keeper_injector_webhook.settings import Settings, read_settings
+
+    logs.configure(options.log_level)
+    listen = server.Listen(options.host, options.port, options.certificates, options.drain)
+    try:
+        settings = read_settings(options.settings) if options.settings else Settings()
+        return server.run(listen, settings)
+    except SettingsError as error:
+        print(f"keeper-injector-webhook: {error}", file=sys.stderr)
+        return os.EX_CONFIG
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="keeper-injector-webhook",
+        description="Inject Keeper secrets into annotated pods as Kubernetes admits them.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    version = f"%(prog)s {keeper_injector_webhook.__version__}"
+    parser.add_argument("--version", action="version", version=version)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serve = commands.add_parser("serve", help="answer admission reviews over HTTPS")
+    serve.add_argument("--host", default="0.0.0.0", help="address to listen on (%(default)s)")  # noqa: S104 - pods listen on all addresses
+    serve.add_argument("--port", type=int, default=8443, help="port to listen on (%(default)s)")
+    serve.add_argument("--certificates", type=Path, required=True, help="directory with tls.crt and tls.key")
+    serve.add_argument("--settings", type=Path, help="YAML file with the agent's image, defaults and the like")
+    serve.add_argument("--drain", type=float, default=12.0, help="seconds to serve on after SIGTERM (%(default)s)")
+    serve.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,167 @@
+"""Pod + settings → skip, deny with every problem, or inject by a plan; no I/O, no cluster, no secret."""
+
+from __future__ import annotations
+
+import enum
+import posixpath
+
+import attrs
+
+from keeper_injector_common import plan as plans
+from keeper_injector_common.annotation_parser import parse_request, wants_injection
+from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.plan import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
+from keeper_injector_common.request import (
+    AwsCredentials,
+    AzureCredentials,
+    FolderFiles,
+    GcpCredentials,
+    InjectionRequest,
+    SecretCredentials,
+    SecretFile,
+)
+from keeper_injector_webhook import layout
+from keeper_injector_webhook.identity import Identity, identify
+from keeper_injector_webhook.layout import Volume
+from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.settings import Settings
+
+INIT_NAME = "keeper-injector-init"
+SIDECAR_NAME = "keeper-injector-sidecar"
+
+
+class SkipReason(enum.Enum):
+    """Why a pod is left as it is: a code for metrics, a sentence for people."""
+
+    NOT_ASKED = "the pod does not ask for injection"
+    ALREADY_INJECTED = "the pod is injected already"
+    NOT_A_CREATION = "only the creation of pods is changed"
+
+    @property
+    def code(self) -> str:
+        """The reason as a label: ``not_asked``."""
+        return self.name.lower()
+
+
+@attrs.frozen
+class Skip:
+    """Leave the pod as it is."""
+
+    reason: SkipReason
+
+
+@attrs.frozen
+class Deny:
+    """Refuse the pod: what it asks for cannot work."""
+
+    problems: tuple[Problem, ...]
+
+
+@attrs.frozen
+class Inject:
+    """Change the pod so that the plan is carried out in it."""
+
+    plan: Plan
+    request: InjectionRequest
+    volumes: tuple[Volume, ...]
+    identity: Identity
+    native: bool
+    """Whether the sidecar is an init container that stays."""
+
+
+Decision = Skip | Deny | Inject
+
+
+def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
+    """Say what to do with *pod*, and why."""
+    try:
+        if not wants_injection(pod.annotations):
+            return Skip(SkipReason.NOT_ASKED)
+        if any(container.name in {INIT_NAME, SIDECAR_NAME} for container in pod.containers()):
+            return Skip(SkipReason.ALREADY_INJECTED)
+        request = parse_request(pod.annotations, settings.defaults_for(namespace))
+    except AnnotationsError as error:
+        return Deny(error.problems)
+    problems = list(_unsupported(request, pod, namespace))
+    volumes = layout.volumes(request, pod, problems)
+    receivers = {container.name: container for volume in volumes for container in volume.containers}
+    identity = identify(request, pod, receivers.values())
+    if problems:
+        return Deny(tuple(problems))
+    native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
+    return Inject(_plan(request, volumes, identity), request, volumes, identity, native)
+
+
+def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Problem]:
+    problems = []
+    prefix = "keeper.security/"
+    if pod.is_windows:
+        problems.append(Problem(f"{prefix}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation"))
+    taken = sorted(name for name in pod.volume_names() if name.startswith("keeper-"))
+    clashing = [name for name in taken if name.startswith("keeper-secrets-") or name in {"keeper-plan", "keeper-state"}]
+    if clashing:
+        problems.append(Problem(f"{prefix}inject", f"the pod has a volume {clashing[0]!r} of its own; rename it"))
+    wanted = pod.annotations.get(f"{prefix}k8s-secret-namespace", namespace)
+    if namespace and wanted.strip() != namespace:
+        where = f"{prefix}k8s-secret-namespace"
+        problems.append(Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}"))
+    for variable in request.variables:
+        problems.append(Problem(variable.where, "environment variables are not delivered yet by this version; use a file"))
+    for secret in request.kubernetes_secrets:
+        problems.append(Problem(secret.where, "Kubernetes Secrets are not written yet by this version; use a file"))
+    return list(dict.fromkeys(problems))
+
+
+def _plan(request: InjectionRequest, volumes: tuple[Volume, ...], identity: Identity) -> Plan:
+    return Plan(
+        directories=tuple(_directory(volume, identity) for volume in volumes),
+        credentials=_credentials(request),
+        ca_file=plans.CA_PATH if request.ca else None,
+        refresh_interval=request.refresh_interval,
+        fail_on_error=request.fail_on_error,
+        strict_lookup=request.strict_lookup,
+        on_removal="remove" if request.on_removal == "remove" else "keep",
+        volume_size=request.volume_size,
+        notify=request.notify,
+        metrics_port=request.metrics_port,
+    )
+
+
+def _directory(volume: Volume, identity: Identity) -> Directory:
+    files = [item for item in volume.items if isinstance(item, SecretFile)]
+    folders = [item for item in volume.items if isinstance(item, FolderFiles)]
+    return Directory(
+        path=f"{plans.VOLUMES_PATH}/{volume.name}",
+        target=volume.directory,
+        files=tuple(
+            FileItem(
+                posixpath.relpath(file.path, volume.directory),
+                file.sources,
+                file.content,
+                identity.mode if file.mode is None else file.mode,
+            )
+            for file in files
+        ),
+        folders=tuple(
+            FolderItem(
+                item.folder,
+                identity.mode,
+                item.recursive,
+                item.format,
+                posixpath.relpath(item.directory, volume.directory).removeprefix("."),
+            )
+            for item in folders
+        ),
+    )
+
+
+def _credentials(request: InjectionRequest) -> FileCredentials | CloudCredentials:
+    match request.credentials:
+        case SecretCredentials():
+            return FileCredentials()
+        case AwsCredentials(secret_id, region):
+            return CloudCredentials("aws-secrets-manager", secret_id, region)
+        case GcpCredentials(secret_id):
+            return CloudCredentials("gcp-secret-manager", secret_id)
+        case AzureCredentials(vault, secret):
+            return CloudCredentials("azure-key-vault", secret, vault)

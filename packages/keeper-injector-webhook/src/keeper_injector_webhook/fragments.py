@@ -1,0 +1,142 @@
+"""A decision to inject → the JSON fragments that go into the pod: volumes, mounts and the agent's containers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keeper_injector_common import plan as plans
+from keeper_injector_common.annotations import PLAN
+from keeper_injector_common.request import AdditionalCa, InjectionRequest, SecretCredentials
+from keeper_injector_webhook.decide import INIT_NAME, SIDECAR_NAME, Inject
+from keeper_injector_webhook.settings import Settings
+
+Json = dict[str, Any]
+
+AGENT = "keeper-injector-agent"
+PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME = (
+    "keeper-plan",
+    "keeper-state",
+    "keeper-credentials",
+    "keeper-ca",
+)
+STATE_SIZE = "4Mi"
+READABLE_BY_AGENT = 0o444
+"""Only the agent's containers mount these volumes; as root owns their files, the mode must let others read."""
+
+
+def volumes(decision: Inject) -> list[Json]:
+    """Return the volumes to add."""
+    request = decision.request
+    size = _binary_quantity(request.volume_size)
+    return [
+        *(_memory(volume.name, size) for volume in decision.volumes),
+        _memory(STATE_VOLUME, STATE_SIZE),
+        {
+            "name": PLAN_VOLUME,
+            "downwardAPI": {
+                "items": [{"path": "plan.json", "fieldRef": {"fieldPath": f"metadata.annotations['{PLAN}']"}}]
+            },
+        },
+        *([_credentials(request.credentials)] if isinstance(request.credentials, SecretCredentials) else []),
+        *([_ca(request.ca)] if request.ca else []),
+    ]
+
+
+def init_container(decision: Inject, settings: Settings) -> Json:
+    """Return the container that fetches before the application starts."""
+    return {"name": INIT_NAME, **_agent(decision, settings, "init")}
+
+
+def sidecar(decision: Inject, settings: Settings) -> Json:
+    """Return the container that keeps the files fresh: a native sidecar, or an ordinary container on old clusters.
+
+    A native one always has a startup probe: an API server that does not know ``restartPolicy`` drops it silently and the
+    pod would wait for ever; with the probe it refuses the pod loudly.
+    """
+    container = {"name": SIDECAR_NAME, **_agent(decision, settings, "sidecar")}
+    if decision.native:
+        container["restartPolicy"] = "Always"
+        container["startupProbe"] = {
+            "exec": {"command": [AGENT, "ready"]},
+            "periodSeconds": 1,
+            "failureThreshold": 60,
+            "timeoutSeconds": 5,
+        }
+    return container
+
+
+def mounts(decision: Inject) -> dict[tuple[str, int], list[Json]]:
+    """Return the volume mounts to add to the pod's own containers, by kind and index."""
+    found: dict[tuple[str, int], list[Json]] = {}
+    for volume in decision.volumes:
+        for container in volume.containers:
+            mount = {"name": volume.name, "mountPath": volume.directory, "readOnly": True}
+            found.setdefault((container.kind, container.index), []).append(mount)
+    return found
+
+
+def _agent(decision: Inject, settings: Settings, command: str) -> Json:
+    request = decision.request
+    return {
+        "image": request.agent_image or _image(request, settings),
+        "imagePullPolicy": settings.agent_pull_policy,
+        "command": [AGENT, command, "--log-level", request.log_level],
+        "resources": resources(request, settings),
+        "securityContext": decision.identity.security_context(),
+        "volumeMounts": [
+            *({"name": item.name, "mountPath": f"{plans.VOLUMES_PATH}/{item.name}"} for item in decision.volumes),
+            {"name": STATE_VOLUME, "mountPath": plans.STATE_PATH},
+            {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
+            *_read_only(isinstance(request.credentials, SecretCredentials), CREDENTIALS_VOLUME, "/keeper/credentials"),
+            *_read_only(request.ca is not None, CA_VOLUME, "/keeper/ca"),
+        ],
+    }
+
+
+def resources(request: InjectionRequest, settings: Settings) -> Json:
+    """Return requests and limits: the pod's annotation, else the chart's value; ``none`` leaves the line out."""
+    own = request.resources
+    lines = {
+        "requests": {
+            "cpu": own.requests_cpu or settings.requests_cpu,
+            "memory": own.requests_memory or settings.requests_memory,
+        },
+        "limits": {"cpu": own.limits_cpu or settings.limits_cpu, "memory": own.limits_memory or settings.limits_memory},
+    }
+    kept = {kind: {name: amount for name, amount in line.items() if amount != "none"} for kind, line in lines.items()}
+    return {kind: line for kind, line in kept.items() if line}
+
+
+def _image(request: InjectionRequest, settings: Settings) -> str:
+    return settings.agent_image if isinstance(request.credentials, SecretCredentials) else settings.agent_cloud_image
+
+
+def _memory(name: str, size: str) -> Json:
+    return {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+
+
+def _credentials(credentials: SecretCredentials) -> Json:
+    items = [{"key": "config", "path": "config"}]
+    return {
+        "name": CREDENTIALS_VOLUME,
+        "secret": {"secretName": credentials.name, "items": items, "defaultMode": READABLE_BY_AGENT},
+    }
+
+
+def _ca(ca: AdditionalCa) -> Json:
+    items = [{"key": ca.key, "path": "ca.crt"}]
+    if ca.kind == "secret":
+        return {"name": CA_VOLUME, "secret": {"secretName": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
+    return {"name": CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
+
+
+def _read_only(wanted: bool, name: str, path: str) -> list[Json]:  # noqa: FBT001 - reads as a condition where it is called
+    return [{"name": name, "mountPath": path, "readOnly": True}] if wanted else []
+
+
+def _binary_quantity(size: int) -> str:
+    """Write bytes with the largest binary suffix that is exact."""
+    for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)

@@ -1,0 +1,109 @@
+"""Which container receives which files: a memory volume for each distinct pair of directory and set of files.
+
+Two containers that receive the same files below a directory share its volume; two that receive different ones do not, so
+that no container sees a secret that is not its own.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from keeper_injector_common.errors import Problem
+from keeper_injector_common.request import Containers, FolderFiles, InjectionRequest, SecretFile
+from keeper_injector_webhook.pod import Container, Pod
+
+Item = SecretFile | FolderFiles
+
+
+@attrs.frozen
+class Volume:
+    """A memory volume: what lies in it and where it is mounted."""
+
+    name: str
+    directory: str
+    items: tuple[Item, ...]
+    containers: tuple[Container, ...]
+
+
+def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tuple[Volume, ...]:
+    """Lay out the volumes of *pod*; adds what cannot be to *problems*."""
+    items: Sequence[Item] = (*request.files, *request.folders)
+    _report_unknown_containers(request, pod, problems)
+    grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
+    for container in pod.containers():
+        received = [
+            number for number, item in enumerate(items) if _receives(container, item.containers, request.containers)
+        ]
+        for directory, numbers in _by_directory(items, received).items():
+            grouped.setdefault((directory, tuple(numbers)), []).append(container)
+            _report_clashes(container, directory, items[numbers[0]].where, problems)
+        _report_same_path(items, received, problems)
+    return tuple(
+        Volume(f"keeper-secrets-{number}", directory, tuple(items[index] for index in numbers), tuple(containers))
+        for number, ((directory, numbers), containers) in enumerate(grouped.items())
+    )
+
+
+def directory_of(item: Item) -> str:
+    """Return the directory that an item writes into."""
+    return item.directory if isinstance(item, FolderFiles) else posixpath.dirname(item.path)
+
+
+def _receives(container: Container, own: Containers, whole: Containers) -> bool:
+    chosen = own if own is not None else whole
+    return chosen is None or container.name in chosen
+
+
+def _by_directory(items: Sequence[Item], received: Iterable[int]) -> dict[str, list[int]]:
+    """Group items by directory; one inside another belongs to the outer, as volumes cannot nest when read-only."""
+    received = list(received)
+    directories = sorted({directory_of(items[number]) for number in received})
+    tops = [path for path in directories if not any(is_inside(path, other) for other in directories if other != path)]
+    return {
+        top: [number for number in received if is_inside(directory_of(items[number]), top)] for top in tops
+    }
+
+
+def is_inside(path: str, directory: str) -> bool:
+    """Say whether *path* is *directory* or lies below it."""
+    return path == directory or path.startswith(f"{directory}/")
+
+
+def _report_unknown_containers(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> None:
+    names = [container.name for container in pod.containers()]
+    asked = [("keeper.security/containers", request.containers)]
+    asked += [(item.where, item.containers) for item in (*request.files, *request.folders, *request.variables)]
+    for where, chosen in dict.fromkeys(asked):
+        for name in chosen or ():
+            if name not in names:
+                problems.append(Problem(where, f"the pod has no container {name!r}; it has {', '.join(names)}"))
+
+
+def _report_clashes(container: Container, directory: str, where: str, problems: list[Problem]) -> None:
+    for mount in container.mounts:
+        path = posixpath.normpath(str(mount.get("mountPath", "")))
+        if is_inside(path, directory) or (is_inside(directory, path) and path != "/"):
+            problems.append(
+                Problem(
+                    where,
+                    f"{directory} clashes with the mount of volume {mount.get('name')!r} at {path} in container "
+                    f"{container.name!r}; choose a path outside of it",
+                )
+            )
+
+
+def _report_same_path(items: Sequence[Item], received: Iterable[int], problems: list[Problem]) -> None:
+    by_path: dict[str, str] = {}
+    for number in received:
+        item = items[number]
+        if not isinstance(item, SecretFile):
+            continue
+        other = by_path.setdefault(item.path, item.where)
+        problem = Problem(item.where, f"{item.path} is the path of {other} too; give each secret a path of its own")
+        if other != item.where and problem not in problems:
+            problems.append(problem)
+        if any(is_inside(path, item.path) and path != item.path for path in by_path):
+            problems.append(Problem(item.where, f"{item.path} is a directory of another secret; choose another path"))

@@ -1,0 +1,89 @@
+"""Fragments + pod → JSON Patch operations (RFC 6902): ``add`` only, in a fixed order, so that the rest of the pod stays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from keeper_injector_common.annotations import INJECTED, PLAN
+from keeper_injector_common.plan_json import dumps
+from keeper_injector_webhook import fragments
+from keeper_injector_webhook.decide import Inject
+from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.settings import Settings
+
+Json = dict[str, Any]
+
+NETWORK_CONTAINERS = frozenset(
+    {"istio-init", "istio-validation", "istio-proxy", "linkerd-init", "linkerd-network-validator", "linkerd-proxy"}
+)
+"""Init containers of service meshes that make the network: the agent, which needs it, starts after them."""
+
+
+def patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
+    """Return the operations that carry *decision* out on *pod*."""
+    operations = [*_annotations(pod, decision), *_volumes(pod, decision)]
+    # The pod's own containers first: inserting init containers would move their indexes.
+    operations += _mounts(pod, decision)
+    operations += _agents(pod, decision, settings)
+    if decision.request.notify and decision.request.notify.signal and not pod.spec.get("shareProcessNamespace"):
+        operations.append(_add("/spec/shareProcessNamespace", True))
+    return operations
+
+
+def escape(name: str) -> str:
+    """Write a name as part of a JSON Pointer (RFC 6901, section 4)."""
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _add(path: str, value: Any) -> Json:  # noqa: ANN401 - JSON
+    return {"op": "add", "path": path, "value": value}
+
+
+def _annotations(pod: Pod, decision: Inject) -> list[Json]:
+    values = {INJECTED: "true", PLAN: dumps(decision.plan)}
+    if not pod.metadata.get("annotations"):
+        return [_add("/metadata/annotations", values)]
+    return [_add(f"/metadata/annotations/{escape(key)}", value) for key, value in values.items()]
+
+
+def _volumes(pod: Pod, decision: Inject) -> list[Json]:
+    return _appended("/spec/volumes", pod.spec.get("volumes"), fragments.volumes(decision))
+
+
+def _mounts(pod: Pod, decision: Inject) -> list[Json]:
+    operations = []
+    wanted = fragments.mounts(decision)
+    for container in pod.containers():
+        mounts = wanted.get((container.kind, container.index))
+        if mounts:
+            path = f"/spec/{container.kind}/{container.index}/volumeMounts"
+            operations += _appended(path, container.raw.get("volumeMounts"), mounts)
+    return operations
+
+
+def _agents(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
+    starting = [fragments.init_container(decision, settings)]
+    staying = [] if decision.request.init_only else [fragments.sidecar(decision, settings)]
+    if decision.native:
+        starting += staying
+        staying = []
+    own = pod.spec.get("initContainers")
+    operations = _appended("/spec/containers", pod.spec.get("containers"), staying)
+    if not own:
+        return [*operations, _add("/spec/initContainers", starting)]
+    position = _position(own) if decision.request.init_first else len(own)
+    return operations + [
+        _add(f"/spec/initContainers/{position + offset}", container) for offset, container in enumerate(starting)
+    ]
+
+
+def _position(own: list[Json]) -> int:
+    """Return where the agent goes among init containers: first, but after those that make the network."""
+    return max((index + 1 for index, item in enumerate(own) if item.get("name") in NETWORK_CONTAINERS), default=0)
+
+
+def _appended(path: str, present: object, items: list[Json]) -> list[Json]:
+    """Append *items* to the array at *path*; ``-`` appends only to one that exists (RFC 6902, section 4.1)."""
+    if not items:
+        return []
+    return [_add(f"{path}/-", item) for item in items] if present else [_add(path, items)]

@@ -1,0 +1,112 @@
+"""A read-only view of a pod's raw JSON.
+
+The JSON is never decoded to a model and back: models drop the fields that they do not know, and several injectors broke
+their users' sidecars so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from keeper_injector_webhook.errors import ReviewError
+
+Json = dict[str, Any]
+
+
+@attrs.frozen
+class Container:
+    """One container of a pod and where it stands."""
+
+    kind: str
+    """``containers`` or ``initContainers``."""
+    index: int
+    raw: Json = attrs.field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The container's name."""
+        return str(self.raw.get("name", ""))
+
+    @property
+    def mounts(self) -> list[Json]:
+        """Its own volume mounts."""
+        return _list(self.raw, "volumeMounts")
+
+    def security(self, key: str) -> Any:  # noqa: ANN401 - JSON
+        """Return an entry of its security context; None when unset."""
+        return _object(self.raw, "securityContext").get(key)
+
+
+@attrs.frozen
+class Pod:
+    """A pod under review."""
+
+    raw: Json = attrs.field(repr=False)
+
+    @property
+    def metadata(self) -> Json:
+        """The pod's metadata."""
+        return _object(self.raw, "metadata")
+
+    @property
+    def spec(self) -> Json:
+        """The pod's spec."""
+        return _object(self.raw, "spec")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """The pod's annotations."""
+        return {str(key): str(value) for key, value in _object(self.metadata, "annotations").items()}
+
+    @property
+    def name(self) -> str:
+        """The pod's name, or the beginning that the API server will complete."""
+        return str(self.metadata.get("name") or self.metadata.get("generateName") or "")
+
+    @property
+    def owner(self) -> str:
+        """Kind and name of what made the pod; empty for a pod made by hand."""
+        for reference in _list(self.metadata, "ownerReferences"):
+            if reference.get("controller"):
+                return f"{reference.get('kind')}/{reference.get('name')}"
+        return ""
+
+    @property
+    def is_windows(self) -> bool:
+        """Whether the pod says it needs Windows."""
+        return _object(self.spec, "os").get("name") == "windows"
+
+    def containers(self) -> Iterator[Container]:
+        """Iterate over all containers, init containers first, as they start."""
+        for kind in ("initContainers", "containers"):
+            for index, raw in enumerate(_list(self.spec, kind)):
+                yield Container(kind, index, raw)
+
+    def volume_names(self) -> frozenset[str]:
+        """Return the names of the pod's volumes."""
+        return frozenset(str(volume.get("name")) for volume in _list(self.spec, "volumes"))
+
+    def security(self, key: str) -> Any:  # noqa: ANN401 - JSON
+        """Return an entry of the pod's security context; None when unset."""
+        return _object(self.spec, "securityContext").get(key)
+
+
+def _object(parent: Json, key: str) -> Json:
+    value = parent.get(key)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ReviewError(f"request.object: {key} is no object")
+    return value
+
+
+def _list(parent: Json, key: str) -> list[Json]:
+    value = parent.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ReviewError(f"request.object: {key} is no list of objects")
+    return value

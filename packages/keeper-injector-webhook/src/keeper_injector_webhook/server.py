@@ -1,0 +1,123 @@
+"""Hypercorn tuned for API servers: HTTP/1.1, long keep-alive, readiness off before the door closes, a hard deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+
+from keeper_injector_webhook.app import create_app
+from keeper_injector_webhook.metrics import Metrics
+from keeper_injector_webhook.tls import LiveCertificate
+
+if TYPE_CHECKING:
+    from keeper_injector_webhook.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SECONDS = 1.0
+KEEP_ALIVE = 150 * SECONDS
+"""Go clients close idle connections after 90 s; a server that closes earlier loses requests (kyverno issue 5062)."""
+HANDSHAKE_TIMEOUT = 10 * SECONDS
+READ_TIMEOUT = 30 * SECONDS
+CERTIFICATE_POLL = 10 * SECONDS
+GRACE = 5 * SECONDS
+"""For requests in flight after the listener closed; the API server gives up on one after 5 s itself."""
+
+
+@attrs.frozen
+class Listen:
+    """Where to serve."""
+
+    host: str
+    port: int
+    certificates: Path
+    drain: float = 12 * SECONDS
+    """How long it serves on after SIGTERM with readiness off, until every API server has learned of it."""
+
+
+class _Config(Config):
+    """Hypercorn's settings with our TLS context."""
+
+    tls: ssl.SSLContext
+
+    def create_ssl_context(self) -> ssl.SSLContext:
+        return self.tls
+
+    @property
+    def ssl_enabled(self) -> bool:
+        return True
+
+
+def run(listen: Listen, settings: Settings) -> int:
+    """Serve until SIGTERM; returns the exit code. Raises SettingsError when there is no certificate."""
+    return asyncio.run(_run(listen, settings))
+
+
+async def _run(listen: Listen, settings: Settings) -> int:
+    metrics = Metrics()
+    certificate = LiveCertificate(listen.certificates, metrics)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.set_exception_handler(_quiet_disconnects)
+    app = create_app(settings, metrics, lambda: not stop.is_set())
+    poll = asyncio.create_task(_poll(certificate))
+    log.info("webhook.started", extra={"host": listen.host, "port": listen.port, "agent_image": settings.agent_image})
+
+    async def drained() -> None:
+        await stop.wait()
+        log.info("webhook.draining", extra={"seconds": listen.drain})
+        await asyncio.sleep(listen.drain)
+        # Hypercorn waits for peers that never answer a closed TLS connection (issue 308), on 3.12 without a limit.
+        loop.call_later(GRACE + 1, _leave)
+
+    await hypercorn_serve(app, _config(listen, certificate), shutdown_trigger=drained)  # type: ignore[arg-type] # Starlette is ASGI
+    poll.cancel()
+    log.info("webhook.stopped")
+    return os.EX_OK
+
+
+def _config(listen: Listen, certificate: LiveCertificate) -> _Config:
+    config = _Config()
+    config.tls = certificate.context
+    config.bind = [f"{listen.host}:{listen.port}"]
+    config.alpn_protocols = ["http/1.1"]
+    config.keep_alive_timeout = KEEP_ALIVE
+    config.keep_alive_max_requests = 10**9
+    config.ssl_handshake_timeout = HANDSHAKE_TIMEOUT
+    config.read_timeout = None
+    config.graceful_timeout = GRACE
+    config.backlog = 1024
+    config.include_server_header = False
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    return config
+
+
+async def _poll(certificate: LiveCertificate) -> None:
+    while True:
+        await asyncio.sleep(CERTIFICATE_POLL)
+        certificate.refresh()
+
+
+def _quiet_disconnects(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Peers that hang up are no news; everything else is."""
+    if isinstance(context.get("exception"), ssl.SSLError | ConnectionError | TimeoutError):
+        log.debug("connection.lost", extra={"cause": type(context["exception"]).__name__})
+        return
+    loop.default_exception_handler(context)
+
+
+def _leave() -> None:
+    log.warning("webhook.stopped_hard", extra={"reason": "connections did not close in time"})
+    os._exit(os.EX_OK)

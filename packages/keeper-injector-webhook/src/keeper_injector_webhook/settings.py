@@ -1,0 +1,106 @@
+"""What the chart decides for all pods: the agent's image and resources, defaults of annotations, what the cluster can do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import attrs
+
+from keeper_injector_common import values
+from keeper_injector_common.annotations import BY_NAME
+from keeper_injector_common.document import Mapping as Document
+from keeper_injector_common.document import load
+from keeper_injector_webhook.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from keeper_injector_common.errors import Problem
+
+DEFAULT_IMAGE = "ghcr.io/keeper-security/keeper-injector-agent:0.1.0"
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The webhook's settings; every one has a default that works."""
+
+    agent_image: str = DEFAULT_IMAGE
+    agent_cloud_image: str = f"{DEFAULT_IMAGE}-cloud"
+    """For pods whose ``auth-method`` is a cloud's."""
+    agent_pull_policy: str = "IfNotPresent"
+    native_sidecars: bool = True
+    """Whether the cluster starts init containers with ``restartPolicy: Always`` as sidecars (KEP-753, from 1.29)."""
+    env_files: bool = False
+    """Whether all nodes know ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
+    requests_cpu: str = "10m"
+    requests_memory: str = "32Mi"
+    limits_cpu: str = "none"
+    limits_memory: str = "128Mi"
+    defaults: Mapping[str, str] = attrs.field(factory=dict)
+    """Defaults of annotations, by name without prefix."""
+    namespace_defaults: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
+    """The same by namespace; they go before :attr:`defaults`."""
+
+    def defaults_for(self, namespace: str) -> Mapping[str, str]:
+        """Return the defaults that hold in *namespace*."""
+        return {**self.defaults, **self.namespace_defaults.get(namespace, {})}
+
+
+def read_settings(path: Path) -> Settings:
+    """Read the YAML file that the chart mounts; raises :class:`SettingsError` with every problem."""
+    try:
+        content = load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, values.InvalidValue) as error:
+        raise SettingsError(f"{path}: {error}") from None
+    if content is None:
+        content = {}
+    if not isinstance(content, dict):
+        raise SettingsError(f"{path}: no mapping; write names and values")
+    problems: list[Problem] = []
+    settings = _settings(Document(content, f"{path}: ", problems))
+    if problems:
+        raise SettingsError("\n".join(map(str, problems)))
+    return settings
+
+
+def _settings(top: Document) -> Settings:
+    given = {
+        "agent_image": top.text("agentImage", values.text),
+        "agent_cloud_image": top.text("agentCloudImage", values.text),
+        "agent_pull_policy": top.text("agentPullPolicy", values.text),
+        "requests_cpu": top.text("requestsCpu", values.quantity),
+        "requests_memory": top.text("requestsMemory", values.quantity),
+        "limits_cpu": top.text("limitsCpu", values.quantity),
+        "limits_memory": top.text("limitsMemory", values.quantity),
+    }
+    settings = Settings(
+        native_sidecars=top.switch("nativeSidecars", default=True),
+        env_files=top.switch("envFiles", default=False),
+        defaults=top.mapping("defaults", _defaults) or {},
+        namespace_defaults=top.mapping("namespaceDefaults", _namespaces) or {},
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    top.finish()
+    return settings
+
+
+def _defaults(entry: Document) -> dict[str, str]:
+    """Read defaults as texts; switches may be YAML booleans."""
+    found = {}
+    for name in entry.keys():
+        annotation = BY_NAME.get(name)
+        if annotation is None or not annotation.default_allowed:
+            entry.report(name, "no annotation that can have a default; remove it")
+        value = entry.scalar(name)
+        if annotation is not None and value is not None:
+            try:
+                annotation.parse(value)
+            except values.InvalidValue as error:
+                entry.report(name, str(error))
+            found[name] = value
+    return found
+
+
+def _namespaces(entry: Document) -> dict[str, dict[str, str]]:
+    return {name: entry.mapping(name, _defaults) or {} for name in entry.keys()}

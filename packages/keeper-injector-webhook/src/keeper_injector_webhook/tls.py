@@ -1,0 +1,85 @@
+"""The serving certificate, live: a new pair becomes a fresh context that is swapped in at the next handshake.
+
+Loading a new pair into the context in use would leave it broken by a mismatched pair and keep a certificate of another
+key type alive; a context of its own, chosen by the SNI callback, has neither fault (measured with OpenSSL 3).
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from keeper_injector_webhook.errors import SettingsError
+
+if TYPE_CHECKING:
+    from keeper_injector_webhook.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+
+class LiveCertificate:
+    """The pair ``tls.crt`` and ``tls.key`` in a directory, as a Secret volume has them."""
+
+    def __init__(self, directory: Path, metrics: Metrics) -> None:
+        """Load the pair; raises :class:`SettingsError` when there is none that works."""
+        self._directory = directory
+        self._metrics = metrics
+        self._seen = self._pair()
+        try:
+            self._active = self._load(self._seen)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{directory}: no usable tls.crt and tls.key ({error})") from None
+        self.context = _new_context()
+        self.context.sni_callback = self._choose
+        self._load_into(self.context, self._seen)
+
+    def refresh(self) -> bool:
+        """Look at the files again; a new working pair is used from now on, a broken one is said and not used."""
+        try:
+            pair = self._pair()
+            if pair == self._seen:
+                return False
+            self._active = self._load(pair)
+        except (OSError, ValueError, SettingsError) as error:
+            log.warning("tls.refused", extra={"directory": str(self._directory), "cause": str(error)})
+            return False
+        self._seen = pair
+        log.info("tls.reloaded", extra={"directory": str(self._directory)})
+        return True
+
+    def _choose(self, connection: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._active
+
+    def _pair(self) -> tuple[bytes, bytes]:
+        # Both through one resolved directory: a Secret volume swaps it as a whole.
+        directory = (self._directory / "..data").resolve() if (self._directory / "..data").exists() else self._directory
+        try:
+            return (directory / "tls.crt").read_bytes(), (directory / "tls.key").read_bytes()
+        except OSError as error:
+            raise SettingsError(f"{error.filename}: {error.strerror}; the certificate and its key belong there") from None
+
+    def _load(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
+        context = _new_context()
+        self._load_into(context, pair)
+        expiry = x509.load_pem_x509_certificate(pair[0]).not_valid_after_utc
+        self._metrics.certificate_expiry.set(expiry.timestamp())
+        return context
+
+    def _load_into(self, context: ssl.SSLContext, pair: tuple[bytes, bytes]) -> None:
+        # Python's ssl reads pairs from files only. Those of the directory may have changed since: check after loading.
+        context.load_cert_chain(self._directory / "tls.crt", self._directory / "tls.key")
+        if self._pair() != pair:
+            raise ValueError("the files changed while they were read")
+
+
+def _new_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+    # API servers speak HTTP/1.1 to webhooks (client-go, issue 75791): HTTP/2 would only be a surface to attack.
+    context.set_alpn_protocols(["http/1.1"])
+    return context
