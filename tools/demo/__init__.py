@@ -1,0 +1,1 @@
+"""The demo: one secret on its way from Keeper into a running pod, and its rotation, with no cluster."""
