@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import hashlib
 import json
 import os
 import signal
@@ -18,7 +19,6 @@ from typing import Any
 import jsonpatch
 from local_keeper import LocalKeeper
 
-from demo.app.shop import fingerprint
 from demo.console import Console, StepFailedError, check
 from demo.pods import PodRunner
 from demo.webhook import Webhook, operations, pod_of
@@ -35,7 +35,8 @@ STEPS = 8
 
 def main() -> int:
     """Run the demo."""
-    parser = argparse.ArgumentParser(prog="demo", description="One secret, from Keeper to a file in a pod, with no cluster.")
+    description = "One secret, from Keeper to a file in a pod, with no cluster."
+    parser = argparse.ArgumentParser(prog="./tools/run demo --", description=description)
     parser.add_argument("--keep", action="store_true", help="leave everything running until Ctrl-C, with things to try")
     options = parser.parse_args()
     console = Console(STEPS)
@@ -90,7 +91,8 @@ def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
         seen = wait_for_line(runner, 2, ROTATION_TIMEOUT)
         check(seen["password"] == fingerprint(NEW_PASSWORD), "the application read another password")
         check(seen["pid"] == said["pid"], "the application was restarted")
-        console.say(f"shop (PID {seen['pid']}, the same) uses {seen['password']}, {time.monotonic() - rotated:.1f} s later")
+        after = time.monotonic() - rotated
+        console.say(f"shop (PID {seen['pid']}, the same) uses {seen['password']}, {after:.1f} s later")
         console.say(f"requests to Keeper meanwhile: {keeper.requests['get_secret'] - asked['get_secret']}", "dim")
     with console.step("The secret is nowhere but in the memory volume"):
         for name in ("keeper-injector-init", "keeper-injector-sidecar"):
@@ -106,6 +108,11 @@ def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
         check(codes["keeper-injector-sidecar"] == 0, f"the sidecar ended with {codes['keeper-injector-sidecar']}")
         check(not runner.memory.exists(), "the memory volumes are still there")
         console.say("processes ended, memory volumes gone")
+
+
+def fingerprint(secret: str) -> str:
+    """Return what the application shows of a secret."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
 def stop_if_running(runner: PodRunner) -> None:
@@ -130,7 +137,8 @@ def wait_for_line(runner: PodRunner, number: int, timeout: float) -> Json:
 def show_changes(console: Console, pod: Json) -> None:
     """Show what the patch added, as a short diff."""
     spec = pod["spec"]
-    lines = [f"metadata.annotations: + keeper.security/plan ({len(pod['metadata']['annotations']['keeper.security/plan'])} characters, no secret)"]
+    plan = pod["metadata"]["annotations"]["keeper.security/plan"]
+    lines = [f"metadata.annotations: + keeper.security/plan ({len(plan)} characters, no secret)"]
     for container in spec["initContainers"]:
         kind = "native sidecar" if container.get("restartPolicy") == "Always" else "init container"
         lines.append(f"spec.initContainers: + {container['name']} ({kind}): {' '.join(container['command'])}")
@@ -139,8 +147,10 @@ def show_changes(console: Console, pod: Json) -> None:
         medium = "memory" if volume[kind].get("medium") == "Memory" else kind
         lines.append(f"spec.volumes: + {volume['name']} ({medium})")
     for container in spec["containers"]:
-        for mount in container.get("volumeMounts", []):
-            lines.append(f"spec.containers[{container['name']}]: + mount {mount['name']} at {mount['mountPath']}, read-only")
+        lines += [
+            f"spec.containers[{container['name']}]: + mount {mount['name']} at {mount['mountPath']}, read-only"
+            for mount in container.get("volumeMounts", [])
+        ]
     console.say("\n".join(lines), "green")
 
 
@@ -151,7 +161,8 @@ def show_files(console: Console, runner: PodRunner) -> None:
     check([path.name for path in found] == [f"{RECORD}.json"], f"unexpected files: {found}")
     for path in found:
         status = path.stat()
-        console.say(f"{stat.filemode(status.st_mode)} uid {status.st_uid}  /keeper/secrets/{path.name}  {status.st_size} bytes")
+        mode = stat.filemode(status.st_mode)
+        console.say(f"{mode} uid {status.st_uid}  /keeper/secrets/{path.name}  {status.st_size} bytes")
         check(stat.S_IMODE(status.st_mode) & 0o222 == 0, f"{path.name} is writable")
 
 

@@ -1,7 +1,7 @@
 """A tiny pod runner: the containers of a pod as processes, their volumes as directories, in the kubelet's order.
 
-Commands, environment, volumes and mounts come from the pod's spec and nowhere else. A container's root is a directory with
-one link for each mount; the agent takes it as ``--root``, other programs find it in ``POD_ROOT``. Memory volumes lie in
+Commands, environment, volumes and mounts come from the pod's spec and nowhere else. A container's root is a directory
+with one link for each mount; the agent takes it as ``--root``, other programs find it in ``POD_ROOT``. Memory volumes lie in
 ``/dev/shm`` where there is one. There is no isolation: this shows what a pod does, it does not protect one.
 """
 
@@ -59,7 +59,8 @@ class PodRunner:
                 self.processes.append(process)
                 self._await_startup(container, process)
             elif process.popen.wait(START_TIMEOUT) != 0:
-                raise StepFailedError(f"init container {process.name} ended with {process.popen.returncode}:\n{self.log(process.name)}")
+                code = process.popen.returncode
+                raise StepFailedError(f"init container {process.name} ended with {code}:\n{self.log(process.name)}")
         self.processes += [self._launch(container) for container in self._spec["containers"]]
 
     def root(self, name: str) -> Path:

@@ -71,7 +71,9 @@ class Webhook:
                 return self
         raise StepFailedError(f"the webhook did not start:\n{self.log.read_text(encoding='utf-8')}")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._process.terminate()
         self._process.wait(10)
 
