@@ -45,5 +45,8 @@ def render(name: str, content: Content) -> bytes:
     known = FORMATS.get(name) or VARIABLE_FORMATS.get(name)
     if known is None:
         raise FormatError(f"format {name!r}: is unknown to this version; use {', '.join(FORMATS)}")
-    check_text(content)
-    return known.render(content)
+    try:
+        check_text(content)
+        return known.render(content)
+    except RecursionError:
+        raise FormatError(f"record {content.title!r}: a value is nested too deeply; deliver it by itself") from None

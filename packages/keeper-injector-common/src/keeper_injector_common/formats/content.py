@@ -51,7 +51,7 @@ def source(content: Content) -> bytes:
 
 
 def check_text(content: Content) -> None:
-    """Raise FormatError for what no format can write: half a surrogate pair, NaN, nesting without end."""
+    """Raise FormatError for what no format can write: half a surrogate pair, a number that is none."""
     for name, value in content.fields.items():
         where = f"record {content.title!r}, field {name!r}"
         try:
@@ -62,5 +62,3 @@ def check_text(content: Content) -> None:
             ) from None
         except ValueError:
             raise FormatError(f"{where}: holds a number that JSON does not know; set it anew in Keeper") from None
-        except RecursionError:
-            raise FormatError(f"{where}: is nested too deeply; deliver it as text of its own") from None

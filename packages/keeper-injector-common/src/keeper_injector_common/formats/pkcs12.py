@@ -1,9 +1,9 @@
 """PKCS #12: a key store for Java and its like, made of the PEM texts in a record's fields and attached files.
 
 Wherever they stand: one private key, its certificate, and the certificates above it. Field ``password`` locks the
-store (and unlocks the key if that is encrypted); without one the store has no password, which Java opens with none.
-The alias is the record's title. PBES2 with AES-256 and SHA-256: Java 8u301, 11.0.12 and later, OpenSSL 1.1.1 and
-later.
+store (and unlocks the key if that is encrypted). It has to be there, in printable ASCII: Java finds no key in a store
+without a password, and takes no other characters in one. The alias is the record's title. PBES2 with AES-256 and
+SHA-256: Java 8u301, 11.0.12 and later, OpenSSL 1.1.1 and later.
 
 Salts are random, so equal content gives different bytes: :attr:`Format.repeatable` is false, and whoever wants to
 know whether anything changed compares :func:`keeper_injector_common.formats.source`. Needs ``cryptography``, an
@@ -22,7 +22,6 @@ from keeper_injector_common.formats.flat import flatten
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cryptography.hazmat.primitives.serialization import KeySerializationEncryption
     from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12PrivateKeyTypes
     from cryptography.x509 import Certificate
 
@@ -36,25 +35,29 @@ _PASSWORD = "password"  # noqa: S105 - the name of a field
 def render(content: Content) -> bytes:
     """Write one store with one key; raises FormatError when key or certificate is missing, unreadable or ambiguous."""
     try:
-        from cryptography.hazmat.primitives.serialization import pkcs12  # noqa: PLC0415 - an extra, and 20 MB of memory
+        # Here, not above: an extra, and 20 MB of memory that only users of this format should pay.
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.serialization import pkcs12
     except ImportError:
         raise FormatError(
             f"record {content.title!r}: pkcs12 needs the library cryptography; install keeper-injector-common[pkcs12]"
         ) from None
-    password = flatten(content).get(_PASSWORD, "").encode()
+    password = _password(content)
     key = _private_key(content, password)
     certificate, *chain = _chain(content, key)
-    return pkcs12.serialize_key_and_certificates(
-        content.title.encode(), key, certificate, chain, _encryption(content, password)
-    )
+    encryption = serialization.BestAvailableEncryption(password)
+    return pkcs12.serialize_key_and_certificates(content.title.encode(), key, certificate, chain, encryption)
 
 
-def _encryption(content: Content, password: bytes) -> KeySerializationEncryption:
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415 - see render
-
-    if b"\0" in password:
-        raise FormatError(f"record {content.title!r}: the password has a NUL character; choose another one")
-    return serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
+def _password(content: Content) -> bytes:
+    password = content.fields.get(_PASSWORD)
+    if not isinstance(password, str) or not password:
+        raise FormatError(f"record {content.title!r}: has no field password, and Java needs one; add it in Keeper")
+    if not re.fullmatch("[ -~]+", password):
+        raise FormatError(
+            f"record {content.title!r}: the password has characters that Java does not take; use printable ASCII"
+        )
+    return password.encode()
 
 
 def _blocks(content: Content) -> Iterator[tuple[bytes, bytes]]:
@@ -69,8 +72,8 @@ def _blocks(content: Content) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _private_key(content: Content, password: bytes) -> PKCS12PrivateKeyTypes:
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - see render
-    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
 
     where = f"record {content.title!r}"
     keys = [pem for label, pem in _blocks(content) if label.endswith(b"PRIVATE KEY")]
@@ -79,8 +82,6 @@ def _private_key(content: Content, password: bytes) -> PKCS12PrivateKeyTypes:
             f"{where}: has {len(keys)} private keys in PEM form in its fields and files; pkcs12 needs exactly one"
         )
     locked = b"ENCRYPTED" in keys[0]
-    if locked and not password:
-        raise FormatError(f"{where}: the private key is encrypted; add its password as field password")
     try:
         key = serialization.load_pem_private_key(keys[0], password if locked else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -90,7 +91,7 @@ def _private_key(content: Content, password: bytes) -> PKCS12PrivateKeyTypes:
 
 
 def _supported(where: str, key: object) -> PKCS12PrivateKeyTypes:
-    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa  # noqa: PLC0415 - see render
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
 
     if isinstance(
         key,
@@ -122,7 +123,7 @@ def _chain(content: Content, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
 
 
 def _certificates(content: Content) -> list[Certificate]:
-    from cryptography import x509  # noqa: PLC0415 - see render
+    from cryptography import x509
 
     try:
         return [x509.load_pem_x509_certificate(pem) for label, pem in _blocks(content) if label in _CERTIFICATES]

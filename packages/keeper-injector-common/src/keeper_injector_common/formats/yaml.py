@@ -29,7 +29,7 @@ _WIDE = 2**31
 
 def render(content: Content) -> bytes:
     """Write one YAML document without markers."""
-    import yaml  # noqa: PLC0415 - 30 ms that only users of this format should pay
+    import yaml
 
     text: str = yaml.dump(
         dict(content.fields),
@@ -44,10 +44,10 @@ def render(content: Content) -> bytes:
 
 @cache
 def _dumper() -> type[yaml.SafeDumper]:
-    import yaml  # noqa: PLC0415 - see render
+    import yaml
 
     class Dumper(yaml.SafeDumper):
-        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - PyYAML's signature
+        def ignore_aliases(self, data: object) -> bool:
             return True
 
     def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
