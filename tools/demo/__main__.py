@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import jsonpatch
-from local_keeper import LocalKeeper
 
 from demo.console import Console, StepFailedError, check
 from demo.pods import PodRunner
 from demo.webhook import Webhook, operations, pod_of
+from local_keeper import LocalKeeper
 
 Json = dict[str, Any]
 HERE = Path(__file__).parent

@@ -58,7 +58,7 @@ class Webhook:
             *("--certificates", str(certificates), "--settings", str(settings)),
         ]
         with self.log.open("wb") as stream:
-            self._process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ)  # noqa: S603 - our own program
+            self._process = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, env=os.environ)
 
     def __enter__(self) -> Self:
         until = time.monotonic() + START_TIMEOUT
@@ -95,10 +95,10 @@ class Webhook:
             "dryRun": False,
         }
         body = json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
-        http = urllib.request.Request(  # noqa: S310 - https
+        http = urllib.request.Request(
             f"https://localhost:{self.port}/mutate?timeout=5s", body.encode(), {"Content-Type": "application/json"}
         )
-        with urllib.request.urlopen(http, context=self._context, timeout=5) as answer:  # noqa: S310 - https
+        with urllib.request.urlopen(http, context=self._context, timeout=5) as answer:
             response: Json = json.load(answer)["response"]
         return response
 

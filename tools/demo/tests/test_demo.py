@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from demo.console import StepFailedError
 from demo.pods import PodRunner
 

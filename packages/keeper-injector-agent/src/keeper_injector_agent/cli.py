@@ -31,6 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
             return _ready(options)
         case "sidecar":
             return _sidecar(options)
+        case _:
+            return _refresh(options, command)
+
+
+def _refresh(options: argparse.Namespace, command: str) -> int:
+    """Refresh once in this process."""
     from keeper_injector_agent import worker
 
     shared = ["--plan", str(_at(options, options.plan)), "--root", str(options.root), "--log-level", options.log_level]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.files import File
-from keeper_injector_common import formats
-from keeper_injector_common.errors import ContractError, FormatError
-from keeper_injector_common.formats import names
+from keeper_injector_common.errors import ContractError
+from keeper_injector_common.formats import Content, envfile, variables
+from keeper_injector_common.formats.flat import flatten
+from keeper_injector_common.formats.names import variable_names
 from keeper_injector_common.plan import VARIABLES_NAME
 from keeper_injector_common.references import FieldValue, RecordName
 from keeper_injector_common.rendering import Renderer, variable_text
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.plan import Environment, RecordVariablesItem
 
-FORMAT = {"exec": "variables", "file-ref": "envfile"}
+_WRITE = {"exec": variables.write, "file-ref": envfile.write}
 
 
 def render(
@@ -28,12 +29,12 @@ def render(
     A variable that is named in the plan goes before one that only follows from a field's name.
     """
     try:
-        variables: dict[str, str] = {}
+        values: dict[str, str] = {}
         for record in environment.records:
-            variables.update(_of_record(record, renderer))
+            values.update(_of_record(record, renderer))
         for item in environment.variables:
-            variables[item.name] = variable_text(renderer.value(item.source))
-        content = formats.render(FORMAT[environment.style], formats.Content("environment", variables))
+            values[item.name] = variable_text(renderer.value(item.source))
+        content = _WRITE[environment.style](values)
     except ContractError as error:
         problems.append(f"environment: {error}")
         return dict(old)
@@ -43,20 +44,10 @@ def render(
 def _of_record(item: RecordVariablesItem, renderer: Renderer) -> dict[str, str]:
     record = renderer.find(item.source)
     name = RecordName((record.uid,))
-    values = (
-        {field: renderer.value(FieldValue(name, field)) for field in item.fields}
-        if item.fields
-        else record.named_values()
-    )
-    prefixed = {f"{item.prefix}{field}": value for field, value in names.flatten(values).items()}
-    variables = names.variable_names(record.title, prefixed)
-    for variable in variables:
-        if names.PROTECTED.fullmatch(variable):
-            raise FormatError(
-                f"record {record.title!r}: a field would set {variable}; add env-prefix, choose fields, or name it with "
-                f"keeper.security/env-{variable}"
-            )
-    return variables
+    values = record.named_values()
+    if item.fields:
+        values = {field: renderer.value(FieldValue(name, field)) for field in item.fields}
+    return variable_names(record.title, flatten(Content(record.title, values)), prefix=item.prefix)
 
 
 def _programs(old: Mapping[str, File]) -> dict[str, File]:

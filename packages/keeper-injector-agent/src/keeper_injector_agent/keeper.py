@@ -95,7 +95,7 @@ def _client(configuration: Mapping[str, str], transport: Transport) -> SecretsMa
     class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
         """The SDK with its only network call replaced: the hook is called for every operation."""
 
-        def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:  # noqa: ANN401 - untyped
+        def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:
             response = transport.post(
                 url,
                 {
@@ -120,7 +120,7 @@ def _client(configuration: Mapping[str, str], transport: Transport) -> SecretsMa
     return client
 
 
-def _translated(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the SDK returns
+def _translated(call: Callable[[], Any]) -> Any:
     """Call the SDK; every exception it is known to let out becomes a VaultError."""
     try:
         return call()
@@ -132,10 +132,12 @@ def _translated(call: Callable[[], Any]) -> Any:  # noqa: ANN401 - what the SDK 
         ) from None
     except (ValueError, TypeError, AttributeError, KeyError, binascii.Error) as error:
         # What the SDK raises for bodies and configurations that are not what it expects (keeper.md, section 4).
-        raise TransientVaultError(f"Keeper: an answer or configuration that the SDK cannot read ({type(error).__name__})") from None
+        raise TransientVaultError(
+            f"Keeper: an answer or configuration that the SDK cannot read ({type(error).__name__})"
+        ) from None
 
 
-def _decrypted(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:  # noqa: ANN401 - untyped
+def _decrypted(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:
     """Return each record once, and the UIDs of those that no key opens.
 
     The SDK drops a folder with all its records when one is damaged, and tries only the application's key on records that
@@ -155,7 +157,9 @@ def _decrypted(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]
     return list(found.values()), [uid for uid in unreadable if uid not in found]
 
 
-def _sort_out(raw: Mapping[str, Any], item: SdkRecord | None, found: dict[str, SdkRecord], unreadable: list[str]) -> None:
+def _sort_out(
+    raw: Mapping[str, Any], item: SdkRecord | None, found: dict[str, SdkRecord], unreadable: list[str]
+) -> None:
     uid = str(raw.get("recordUid"))
     if item is None:
         unreadable.append(uid)
@@ -192,7 +196,7 @@ def _with_code(field: Field, title: str) -> Field:
     return Field(field.name, field.type, field.label, tuple(codes), field.custom)
 
 
-def _attachment(file: Any) -> Attachment:  # noqa: ANN401 - untyped
+def _attachment(file: Any) -> Attachment:
     return Attachment(
         uid=file.f["fileUid"],
         name=file.name or file.title or file.f["fileUid"],

@@ -47,13 +47,18 @@ def _signal(target: Notify, memory: State) -> None:
             memory.count("notifications_failed")
             log.warning(
                 "notify.failed",
-                extra={"process": process, "cause": "not permitted; keeper.security/run-as-user must be the application's"},
+                extra={
+                    "pid": process,
+                    "cause": "not permitted; keeper.security/run-as-user must be the application's",
+                },
             )
     if told:
         memory.count("notifications_ok")
         log.info("notify.signalled", extra={"signal": target.signal, "processes": told})
     else:
-        log.warning("notify.failed", extra={"cause": f"no process named {target.process!r}" if target.process else "no process"})
+        log.warning(
+            "notify.failed", extra={"cause": f"no process named {target.process!r}" if target.process else "no process"}
+        )
 
 
 def application_processes(name: str | None, proc: Path = Path("/proc")) -> Iterator[int]:
@@ -91,7 +96,9 @@ def _post(url: str, memory: State) -> None:
             time.sleep(attempt)
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port or 80, timeout=HTTP_TIMEOUT)
         try:
-            connection.request("POST", path or "/", headers={"User-Agent": "keeper-injector-agent", "Content-Length": "0"})
+            connection.request(
+                "POST", path or "/", headers={"User-Agent": "keeper-injector-agent", "Content-Length": "0"}
+            )
             status = connection.getresponse().status
         except (OSError, http.client.HTTPException) as error:
             cause = type(error).__name__

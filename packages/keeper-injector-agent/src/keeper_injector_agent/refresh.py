@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,7 +57,7 @@ def fetch(plan: Plan, vault: Vault) -> Library:
     return vault.fetch(folders=with_folders)
 
 
-def deliver(  # noqa: PLR0913 - the ports that delivering needs
+def deliver(
     plan: Plan,
     library: Library,
     vault: Vault,
@@ -70,13 +71,13 @@ def deliver(  # noqa: PLR0913 - the ports that delivering needs
     What cannot be had of one item is a problem of that item alone: its old file stays, unless its record is gone and the
     plan says ``remove``. Raises :class:`ThrottledError` from downloads.
     """
-    delivery = _Delivery(plan, library, vault, state, root, render_template)
+    delivery = _Delivery(plan, library, vault, state, root=root, render_template=render_template)
     return delivery.outcome()
 
 
 class _Delivery:
-    def __init__(  # noqa: PLR0913 - as deliver()
-        self, plan: Plan, library: Library, vault: Vault, state: State, root: Path, render_template: RenderTemplate
+    def __init__(
+        self, plan: Plan, library: Library, vault: Vault, state: State, *, root: Path, render_template: RenderTemplate
     ) -> None:
         self._plan = plan
         self._state = state
@@ -118,31 +119,28 @@ class _Delivery:
     def _directory(self, directory: Directory, old: Mapping[str, File]) -> dict[str, File]:
         new: dict[str, File] = {}
         for item in directory.files:
-            file = self._attempt(f"{directory.target}/{item.name}", lambda item=item: self._file(directory, item, old))
-            if file is _GONE and self._plan.on_removal == "remove":
-                continue
-            kept = old.get(item.name) if file is _GONE or file is None else file
-            if kept is not None:
-                new[item.name] = File(kept.content, item.mode)
+            where = f"{directory.target}/{item.name}"
+            kept = {item.name: File(old[item.name].content, item.mode)} if item.name in old else {}
+            new.update(self._attempt(where, partial(self._file, directory, item, old), kept))
         for folder in directory.folders:
-            found = self._attempt(f"{directory.target}/{folder.below}", lambda folder=folder: self._folder(folder))
-            new.update(found if found and found is not _GONE else _below(folder, old, new))
+            where = f"{directory.target}/{folder.below}".rstrip("/")
+            new.update(self._attempt(where, partial(self._folder, folder), _below(folder, old, new)))
         return new
 
-    def _attempt(self, where: str, make: Callable[[], object]) -> object:
-        """Return what *make* makes; notes a problem and returns None, or _GONE when Keeper has it no longer."""
+    def _attempt(self, where: str, make: Callable[[], dict[str, File]], kept: dict[str, File]) -> dict[str, File]:
+        """Return what *make* makes. Where it cannot, that is noted and the *kept* files stay, if the plan wants that."""
         try:
             return make()
         except ThrottledError:
             raise
         except SelectionError as error:
             self._problems.append(f"{where}: {error}")
-            return _GONE
+            return {} if self._plan.on_removal == "remove" else kept
         except (ContractError, VaultError) as error:
             self._problems.append(f"{where}: {error}")
-            return None
+            return kept
 
-    def _file(self, directory: Directory, item: FileItem, old: Mapping[str, File]) -> File:
+    def _file(self, directory: Directory, item: FileItem, old: Mapping[str, File]) -> dict[str, File]:
         """Make one file; what was made from the same input before is taken as it is, without download or template."""
         key = f"{directory.path}/{item.name}"
         records = [self._renderer.find(source) for source in item.sources]
@@ -150,7 +148,7 @@ class _Delivery:
         same = item.name in old and self._state.inputs.get(key) == digest
         file = old[item.name] if same else File(self._renderer.file(item), item.mode)
         self._inputs[key] = digest
-        return file
+        return {item.name: file}
 
     def _folder(self, folder: FolderItem) -> dict[str, File]:
         return {name: File(content, folder.mode) for name, content in self._renderer.folder(folder).items()}
@@ -167,10 +165,9 @@ class _Delivery:
         for name in {reference.record for reference in references}:
             matches = self._renderer.library.matches(name)
             if len(matches) > 1:
-                log.warning("record.ambiguous", extra={"record": name.title, "count": len(matches), "uid": matches[0].uid})
-
-
-_GONE = object()
+                log.warning(
+                    "record.ambiguous", extra={"record": name.title, "count": len(matches), "uid": matches[0].uid}
+                )
 
 
 def is_complete(plan: Plan, root: Path) -> bool:
@@ -191,4 +188,3 @@ def _below(folder: FolderItem, old: Mapping[str, File], new: Mapping[str, File])
 def _record_key(record: Record) -> bytes:
     attachments = [attrs.astuple(item) for item in record.attachments]
     return json.dumps([record.uid, record.title, record.named_values(), attachments]).encode()
-

@@ -5,6 +5,8 @@ purpose: an idle Python that has imported Keeper's SDK holds 45 MB for ever in e
 never sees a secret.
 """
 
+from __future__ import annotations
+
 import os
 import select
 import signal
@@ -21,7 +23,7 @@ READY = "ready"
 REFRESHED = "refreshed"
 
 
-def main(arguments):
+def main(arguments: list[str]) -> int:
     """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE WORKER_COMMAND…``."""
     directory, interval, deadline, *command = arguments
     return Supervisor(directory, float(interval), float(deadline), command).run()
@@ -30,7 +32,7 @@ def main(arguments):
 class Supervisor:
     """One worker at a time, at jittered intervals."""
 
-    def __init__(self, directory, interval, deadline, command):
+    def __init__(self, directory: str, interval: float, deadline: float, command: list[str]) -> None:
         self.directory = directory
         self.interval = interval
         self.deadline = deadline
@@ -43,7 +45,7 @@ class Supervisor:
         for end in (self.wake_in, self.wake_out):
             os.set_blocking(end, False)
 
-    def run(self):
+    def run(self) -> int:
         """Supervise until told to stop; returns the exit code."""
         signal.set_wakeup_fd(self.wake_out, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
@@ -62,14 +64,14 @@ class Supervisor:
         say("info", "sidecar.stopped")
         return os.EX_OK
 
-    def note(self, number, _frame):
+    def note(self, number: int, _frame: object) -> None:
         """Remember a signal; the wake-up pipe ends the sleep."""
         if number in (signal.SIGTERM, signal.SIGINT):
             self.stopping = True
         elif number == signal.SIGHUP:
             self.refresh_now = True
 
-    def sleep(self, seconds):
+    def sleep(self, seconds: float) -> None:
         """Sleep, reaping whatever ends, until time is up or a signal asks for something."""
         until = time.monotonic() + seconds
         while not (self.stopping or self.refresh_now):
@@ -79,15 +81,15 @@ class Supervisor:
             self.wait(remaining)
             self.reap()
 
-    def wait(self, seconds):
+    def wait(self, seconds: float) -> None:
         """Wait for a signal, at most *seconds*."""
         select.select([self.wake_in], [], [], seconds)
         try:
             os.read(self.wake_in, 512)
         except BlockingIOError:
-            pass  # time was up, no signal came
+            return  # time was up, no signal came
 
-    def refresh(self):
+    def refresh(self) -> tuple[int, float]:
         """Run one worker to its end or its deadline; returns its exit code and for how long it wants quiet."""
         hints, out = os.pipe()
         self.worker = os.posix_spawn(
@@ -104,7 +106,7 @@ class Supervisor:
         finally:
             os.close(hints)
 
-    def attend(self, until):
+    def attend(self, until: float) -> int:
         """Wait for the worker, and end it when it passes its deadline or when we have to stop."""
         terminated = 0.0
         while True:
@@ -121,7 +123,7 @@ class Supervisor:
                 terminated = now
             self.wait(KILL_GRACE if terminated else max(0.0, until - now) + 0.01)
 
-    def reap(self):
+    def reap(self) -> int | None:
         """Collect every ended child, adopted ones too (we may be PID 1); returns the worker's exit code when it ended."""
         ended = None
         while True:
@@ -137,14 +139,14 @@ class Supervisor:
                 if ended < 0:
                     say("error", "worker.killed", signal=-ended)
 
-    def age(self):
+    def age(self) -> float | None:
         """Return how long ago the last success was, in seconds; None when there was none."""
         try:
-            return max(0.0, time.time() - os.stat(f"{self.directory}/{REFRESHED}").st_mtime)
+            return max(0.0, time.time() - os.stat(f"{self.directory}/{REFRESHED}").st_mtime)  # noqa: PTH116 - pathlib is not imported
         except OSError:
             return None
 
-    def touch(self, name):
+    def touch(self, name: str) -> None:
         """Leave an empty file for the probe."""
         try:
             os.close(os.open(f"{self.directory}/{name}", os.O_CREAT | os.O_WRONLY, 0o600))
@@ -152,7 +154,7 @@ class Supervisor:
             say("warning", "state.unwritable", errno=error.errno)
 
 
-def first_wait(age, interval, random):
+def first_wait(age: float | None, interval: float, random: float) -> float:
     """Return the wait before the first refresh: none without a success, else spread over what is left of the interval.
 
     The init container has just fetched: a thousand pods that start together come back spread out.
@@ -162,16 +164,16 @@ def first_wait(age, interval, random):
     return max(0.0, interval - age) * random
 
 
-def next_wait(interval, failures, hint, random):
+def next_wait(interval: float, failures: int, hint: float, random: float) -> float:
     """Return the wait before the next refresh: the interval ±10 %, or after failures a growing one, at least the *hint*."""
     if failures:
         longest = max(LONGEST_WAIT, interval)
-        growing = min(longest, SHORTEST_WAIT * 2 ** min(failures, 20))
+        growing = min(longest, SHORTEST_WAIT * float(1 << min(failures, 20)))
         return max(growing * (0.5 + random / 2), hint * (1 + random / 4))
     return interval * (1 - JITTER + 2 * JITTER * random)
 
 
-def hint_from(data):
+def hint_from(data: bytes) -> float:
     """Read the seconds of quiet that a worker asks for; nothing when it said nothing."""
     try:
         return min(3600.0, max(0.0, float(data or b"0")))
@@ -179,12 +181,12 @@ def hint_from(data):
         return 0.0
 
 
-def fraction():
+def fraction() -> float:
     """Return a random number from 0 to 1 without importing random, which costs half a megabyte."""
     return int.from_bytes(os.urandom(4), "big") / 0xFFFFFFFF
 
 
-def say(level, event, **data):
+def say(level: str, event: str, **data: float | None) -> None:
     """Write one log line like those of the workers; values are numbers only, so that no escaping is needed."""
     now = time.time()
     clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))

@@ -70,7 +70,7 @@ class Transport:
         self._count("ok")
         return response.content
 
-    def _request(self, method: str, url: str, **more: Any) -> Response:  # noqa: ANN401 - keyword arguments of requests
+    def _request(self, method: str, url: str, **more: Any) -> Response:
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
             raise TransientVaultError("Keeper: the deadline has passed")
@@ -93,7 +93,9 @@ class Transport:
             ) from None
         except requests.exceptions.ProxyError as error:
             self._count("proxy")
-            raise TransientVaultError(f"Keeper: the proxy to {_host(url)} failed ({_cause(error)}); check HTTPS_PROXY") from None
+            raise TransientVaultError(
+                f"Keeper: the proxy to {_host(url)} failed ({_cause(error)}); check HTTPS_PROXY"
+            ) from None
         except requests.exceptions.Timeout:
             self._count("timeout")
             raise TransientVaultError(f"Keeper: {_host(url)} did not answer in time") from None
@@ -109,7 +111,9 @@ class Transport:
             if time.monotonic() > self.deadline:
                 raise TransientVaultError("Keeper: the answer came too slowly for the deadline")
             if len(content) > LARGEST_ANSWER:
-                raise PermanentVaultError(f"Keeper: an answer of more than {LARGEST_ANSWER >> 20} MiB; share fewer records")
+                raise PermanentVaultError(
+                    f"Keeper: an answer of more than {LARGEST_ANSWER >> 20} MiB; share fewer records"
+                )
         return bytes(content)
 
     def _raise_for(self, response: Response) -> None:
@@ -151,10 +155,10 @@ class _Adapter(HTTPAdapter):
         self._context = context
         super().__init__(max_retries=0)
 
-    def init_poolmanager(self, *args: Any, **more: Any) -> None:  # noqa: ANN401 - as in requests
+    def init_poolmanager(self, *args: Any, **more: Any) -> None:
         super().init_poolmanager(*args, **more, ssl_context=self._context)
 
-    def proxy_manager_for(self, *args: Any, **more: Any) -> Any:  # noqa: ANN401 - as in requests
+    def proxy_manager_for(self, *args: Any, **more: Any) -> Any:
         return super().proxy_manager_for(*args, **more, ssl_context=self._context)
 
 
@@ -165,7 +169,9 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError):
-            raise PermanentVaultError(f"{ca_file}: no readable certificate in PEM form; check keeper.security/ca-cert-key") from None
+            raise PermanentVaultError(
+                f"{ca_file}: no readable certificate in PEM form; check keeper.security/ca-cert-key"
+            ) from None
     return context
 
 

@@ -81,7 +81,7 @@ def run(plan_path: Path, *, root: Path, deadline: float, initial: bool) -> int:
     return code
 
 
-def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: float, *, initial: bool) -> int:  # noqa: PLR0913 - one call
+def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: float, *, initial: bool) -> int:
     try:
         outcome = _attempt(plan, memory, root, started + deadline, patient=initial)
     except KeeperInjectorError as error:
@@ -168,7 +168,8 @@ def _exit_code(error: KeeperInjectorError) -> int:
             return os.EX_TEMPFAIL
         case PermanentVaultError():
             return os.EX_NOPERM
-    return os.EX_IOERR
+        case _:
+            return os.EX_IOERR
 
 
 def failed(root: Path, error: KeeperInjectorError, code: int) -> int:

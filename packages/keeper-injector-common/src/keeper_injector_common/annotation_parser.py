@@ -102,12 +102,26 @@ class _Reader:
         secrets = [*self._kubernetes_secrets(files), *configured.kubernetes_secrets]
         if not (files or folders or variables or secrets or self.problems):
             self._report(f"{PREFIX}inject", f"nothing to inject; add {PREFIX}secret with the title of a record")
-        named = {
+        named: dict[str, Any] = {
             name.replace("-", "_"): get(name)
-            for name in (
-                "init-only fail-on-error strict-lookup on-removal init-first sidecar volume-size file-mode run-as-user "
-                "run-as-group agent-image log-level metrics-port env-mode refresh-interval containers"
-            ).split()
+            for name in [
+                "init-only",
+                "fail-on-error",
+                "strict-lookup",
+                "on-removal",
+                "init-first",
+                "sidecar",
+                "volume-size",
+                "file-mode",
+                "run-as-user",
+                "run-as-group",
+                "agent-image",
+                "log-level",
+                "metrics-port",
+                "env-mode",
+                "refresh-interval",
+                "containers",
+            ]
             if name in self._values
         }
         return InjectionRequest(
@@ -207,12 +221,13 @@ class _Reader:
         for orphan in [*formats.values(), *templates.values()]:
             self._report(orphan.key, f"belongs to no secret; add {PREFIX}secret-{orphan.member} or remove it")
 
-    def _file(  # noqa: PLR0913 - a file has that many sides
+    def _file(
         self,
         where: str,
         source: Reference,
         path: str | None,
         name: str,
+        *,
         form: _Family | None = None,
         template: _Family | None = None,
     ) -> Iterator[SecretFile]:
@@ -245,7 +260,7 @@ class _Reader:
             yield from self._file(item.key, source, path, item.member)
 
     def _folder(self) -> Iterator[FolderFiles]:
-        get = self._values.get
+        get = self._values.__getitem__
         given = [name for name in ("folder", "folder-uid") if name in self._values]
         if len(given) > 1:
             self._report(f"{PREFIX}folder-uid", f"{PREFIX}folder names a folder too; keep one of the two")
@@ -260,8 +275,9 @@ class _Reader:
         text = get(given[0])
         folder = RecordName((text,)) if given[0] == "folder-uid" else self._folder_name(where, text)
         if folder is not None:
-            directory = get("folder-path", request.DEFAULT_DIRECTORY)
-            yield FolderFiles(where, folder, directory, recursive=get("folder-recursive", False))
+            directory = self._values.get("folder-path", request.DEFAULT_DIRECTORY)
+            recursive = self._values.get("folder-recursive", False)
+            yield FolderFiles(where, folder, directory, recursive=recursive)
 
     def _folder_name(self, where: str, text: str) -> RecordName | None:
         match self._reference(where, text.strip("/")):
@@ -269,6 +285,8 @@ class _Reader:
                 return name
             case None:
                 return None
+            case _:
+                pass
         self._report(where, f"{text!r} is no path of a folder; write names with '/' between them")
         return None
 
@@ -302,6 +320,8 @@ class _Reader:
                     yield RecordVariables(file.where, record, prefix)
                 case (FieldValue(record=record, field=field),):
                     yield RecordVariables(file.where, WholeRecord(record), prefix, (field,))
+                case _:
+                    self.warnings.append(f"{file.where}: a file or template is no environment variable")
 
     def _kubernetes_secrets(self, files: list[SecretFile]) -> Iterator[KubernetesSecret]:
         get = self._values.get
@@ -337,7 +357,8 @@ class _Reader:
             case "azure-key-vault":
                 vault = self._needed("azure-vault-name", "azure-key-vault")
                 return AzureCredentials(vault, self._needed("azure-secret-name", "azure-key-vault"))
-        return SecretCredentials(get("ksm-config", request.DEFAULT_SECRET))
+            case _:
+                return SecretCredentials(get("ksm-config", request.DEFAULT_SECRET))
 
     def _needed(self, name: str, method: str) -> str:
         if name not in self._values:

@@ -47,7 +47,7 @@ class Annotation:
         return self.name[: self.name.index("<")] if "<" in self.name else ""
 
 
-def _one(name: str, parse: values.Parse[Any], example: str, help: str, default: str = "", **more: Any) -> Annotation:  # noqa: A002, ANN401 - the table reads best with the words of the class
+def _one(name: str, parse: values.Parse[Any], example: str, help: str, default: str = "", **more: Any) -> Annotation:  # noqa: A002 - the table reads best with the words of the class
     return Annotation(name=name, group="", parse=parse, help=help, example=example, default=default, **more)
 
 
@@ -111,9 +111,7 @@ CORE = _grouped(
         "ConfigMap with an additional CA certificate that connections to Keeper trust.",
         default_allowed=True,
     ),
-    _one(
-        "ca-cert-key", values.data_key, "ca.crt", "Key of the certificate in either.", "ca.crt", default_allowed=True
-    ),
+    _one("ca-cert-key", values.data_key, "ca.crt", "Key of the certificate in either.", "ca.crt", default_allowed=True),
 )
 
 WHAT = _grouped(
@@ -156,7 +154,9 @@ BEHAVIOUR = _grouped(
         "5m",
         default_allowed=True,
     ),
-    _one("init-only", values.switch, "true", "No sidecar: the secrets of the start stay.", "false", default_allowed=True),
+    _one(
+        "init-only", values.switch, "true", "No sidecar: the secrets of the start stay.", "false", default_allowed=True
+    ),
     _one(
         "fail-on-error",
         values.switch,
@@ -206,9 +206,7 @@ BEHAVIOUR = _grouped(
         "auto",
         default_allowed=True,
     ),
-    _one(
-        "volume-size", values.volume_size, "64Mi", "Size limit of each memory volume.", "16Mi", default_allowed=True
-    ),
+    _one("volume-size", values.volume_size, "64Mi", "Size limit of each memory volume.", "16Mi", default_allowed=True),
     _one("file-mode", values.file_mode, "0440", "Mode of the files; derived from the pod when left out."),
     _one("run-as-user", values.whole(1, 2**31 - 1), "1000", "UID of the agent; derived when left out."),
     _one("run-as-group", values.whole(1, 2**31 - 1), "1000", "GID of the agent; derived when left out."),

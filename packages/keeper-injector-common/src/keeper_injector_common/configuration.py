@@ -9,7 +9,14 @@ import attrs
 from keeper_injector_common import request, values
 from keeper_injector_common.document import Mapping, load
 from keeper_injector_common.errors import Problem, ReferenceSyntaxError
-from keeper_injector_common.references import FieldValue, FileContent, RecordName, Reference, WholeRecord, parse_reference
+from keeper_injector_common.references import (
+    FieldValue,
+    FileContent,
+    RecordName,
+    Reference,
+    WholeRecord,
+    parse_reference,
+)
 from keeper_injector_common.request import (
     Containers,
     Content,
@@ -72,7 +79,9 @@ class _Secret:
         as_variables = entry.switch("injectAsEnvVars", default=False)
         prefix = entry.text("envPrefix", values.variable_prefix) or ""
         as_secret = entry.switch("injectAsK8sSecret", default=False)
-        secret = _kubernetes_secret(entry, sources) if as_secret else _ignore_secret_keys(entry)
+        secret = _kubernetes_secret(entry, sources) if as_secret else None
+        if not as_secret:
+            _refuse_secret_keys(entry)
         entry.finish()
         if not sources or content is None:
             return
@@ -178,11 +187,18 @@ def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...]) -> Kubern
         entry.report("injectAsK8sSecret", "the Secret has no name; add k8sSecretName:")
         return None
     return KubernetesSecret(
-        entry.place, name, sources, keys, kind or "Opaque", mode or "overwrite", rotation=rotation, owner_reference=owner
+        entry.place,
+        name,
+        sources,
+        keys,
+        kind or "Opaque",
+        mode or "overwrite",
+        rotation=rotation,
+        owner_reference=owner,
     )
 
 
-def _ignore_secret_keys(entry: Mapping) -> None:
+def _refuse_secret_keys(entry: Mapping) -> None:
     for key in (*_SECRET_KEYS, "k8sSecretKeys"):
         if entry.has(key):
             entry.report(key, "has no effect by itself; add injectAsK8sSecret: true")

@@ -39,7 +39,7 @@ def load(text: str) -> object:
         raise InvalidValue("not valid YAML; check it with a YAML linter") from None
 
 
-def _refuse_bombs(yaml: Any, text: str) -> None:  # noqa: ANN401 - a module
+def _refuse_bombs(yaml: Any, text: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
@@ -50,9 +50,9 @@ def _refuse_bombs(yaml: Any, text: str) -> None:  # noqa: ANN401 - a module
             raise InvalidValue(f"the document is nested more than {DEEPEST} deep; flatten it")
 
 
-def _loader(yaml: Any) -> Any:  # noqa: ANN401 - a module in, a class out
+def _loader(yaml: Any) -> Any:
     class UniqueKeys(yaml.SafeLoader):  # type: ignore[misc] # the base comes from a module that is imported late
-        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: ANN401, FBT001, FBT002 - PyYAML's signature
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 - PyYAML's signature
             seen: set[str] = set()
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
@@ -84,7 +84,7 @@ class Mapping:
             return self.place.removesuffix(": ")
         return f"{self.place}{'' if self.place.endswith(': ') else '.'}{key}"
 
-    def keys(self) -> list[str]:
+    def unread(self) -> list[str]:
         """Return the keys that nobody has read yet."""
         return [str(key) for key in self._content]
 
@@ -218,4 +218,5 @@ def _kind(value: object) -> str:
             return "text"
         case int() | float():
             return "a number"
-    return "a value of another type"
+        case _:
+            return "a value of another type"

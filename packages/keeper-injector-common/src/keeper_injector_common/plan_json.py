@@ -80,7 +80,11 @@ def from_json(content: object) -> Plan:
         raise PlanError("plan: no JSON object; it must be what the webhook wrote")
     version = content.get("version")
     if version != VERSION:
-        fix = "use an agent image as new as the webhook" if isinstance(version, int) and version > VERSION else "inject anew"
+        fix = (
+            "use an agent image as new as the webhook"
+            if isinstance(version, int) and version > VERSION
+            else "inject anew"
+        )
         raise PlanError(f"plan: version {version!r} is unknown here, which reads version {VERSION}; {fix}")
     problems: list[Problem] = []
     plan = _plan(Mapping({key: value for key, value in content.items() if key != "version"}, "plan: ", problems))
@@ -89,7 +93,7 @@ def from_json(content: object) -> Plan:
     return plan
 
 
-def _given(**items: Any) -> Json:  # noqa: ANN401 - JSON values
+def _given(**items: Any) -> Json:
     return {key: value for key, value in items.items() if value}
 
 
@@ -199,7 +203,7 @@ def _each(entry: Mapping, key: str, read: Callable[[Mapping], T | None]) -> tupl
     return tuple(found)
 
 
-def _all(entry: Mapping, **fields: object) -> Any:  # noqa: ANN401 - the keyword arguments of a value
+def _all(entry: Mapping, **fields: object) -> Any:
     """Return *fields* when none is missing; reports those that are."""
     for key in [key for key, value in fields.items() if value is None]:
         entry.report(key, "missing or wrong; it must be what the webhook wrote")

@@ -71,7 +71,7 @@ class FieldValue:
     property: str | None = None
 
     def __str__(self) -> str:
-        tail = {None: "", Every.VALUE: "[]"}.get(self.index, f"[{self.index}]")
+        tail = "" if self.index is None else "[]" if self.index is Every.VALUE else f"[{self.index}]"
         if self.property is not None:
             tail += f"[{_escape_bracket(self.property)}]"
         if self.kind == "any":
@@ -118,9 +118,9 @@ def parse_reference(text: str) -> Reference:
     if keyword == "file":
         _refuse_brackets(text, last)
         return FileContent(RecordName(_names(above[:-1])), last.name)
-    word = last.name.lower()
-    if above and not last.brackets and (word == "type" or word == "title" or word == "notes"):  # noqa: PLR1714 - narrows the literal
-        return RecordText(RecordName(_names(above)), word)
+    which = _TEXTS.get(last.name.lower())
+    if above and not last.brackets and which:
+        return RecordText(RecordName(_names(above)), which)
     return _bracketed(text, RecordName(_names(segments)), last)
 
 
@@ -150,6 +150,7 @@ def split_target(value: str) -> tuple[str, str | None]:
     return value[:divider].strip(), value[divider + 1 :].strip()
 
 
+_TEXTS: dict[str, Literal["type", "title", "notes"]] = {"type": "type", "title": "title", "notes": "notes"}
 _TOKEN = re.compile(r"\\.?|.", re.DOTALL)
 _ESCAPABLE = frozenset("/[]:,\\")
 
@@ -164,37 +165,42 @@ class _Segment:
 
 
 def _segments(text: str, start: int) -> list[_Segment]:
+    """Divide *text* at slashes outside brackets, taking brackets and escapes apart on the way."""
     segments: list[_Segment] = []
-    name, brackets, inside = "", list[str](), None
+    name, brackets = "", list[str]()
+    inside: str | None = None
     for match in _TOKEN.finditer(text, start):
-        token, position = match[0], match.start()
-        if token.startswith("\\"):
-            if token[1:] not in _ESCAPABLE:
-                raise ReferenceSyntaxError(text, position, "write '\\\\' for a backslash")
-            token = token[1:]
-        elif token == "[" and inside is None:
-            inside = ""
-            continue
-        elif token == "]" and inside is not None:
-            brackets.append(inside)
-            inside = None
-            continue
-        elif token in "[]":
-            raise ReferenceSyntaxError(text, position, f"a bracket in a name is written '\\{token}'")
-        elif token == "/" and inside is None:
-            segments.append(_segment(text, name, brackets, position))
-            name, brackets = "", []
-            continue
-        if inside is not None:
-            inside += token
-        elif brackets:
-            raise ReferenceSyntaxError(text, position, "nothing but '[' may follow ']'")
-        else:
-            name += token
+        part, position = match[0], match.start()
+        match part, inside:
+            case "[", None:
+                inside = ""
+            case "]", str():
+                brackets.append(inside)
+                inside = None
+            case "/", None:
+                segments.append(_segment(text, name, brackets, position))
+                name, brackets = "", []
+            case _, str():
+                inside += _literal(text, part, position)
+            case _ if brackets:
+                raise ReferenceSyntaxError(text, position, "nothing but '[' may follow ']'")
+            case _:
+                name += _literal(text, part, position)
     if inside is not None:
         raise ReferenceSyntaxError(text, len(text), "']' is missing")
     segments.append(_segment(text, name, brackets, len(text)))
     return segments
+
+
+def _literal(text: str, part: str, position: int) -> str:
+    """Return the character that *part* stands for in a name."""
+    if part in {"[", "]"}:
+        raise ReferenceSyntaxError(text, position, f"a bracket in a name is written '\\{part}'")
+    if not part.startswith("\\"):
+        return part
+    if part[1:] not in _ESCAPABLE:
+        raise ReferenceSyntaxError(text, position, "write '\\\\' for a backslash")
+    return part[1:]
 
 
 def _segment(text: str, name: str, brackets: list[str], end: int) -> _Segment:

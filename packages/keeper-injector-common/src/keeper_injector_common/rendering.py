@@ -13,7 +13,7 @@ from keeper_injector_common.errors import FormatError, SelectionError
 from keeper_injector_common.record import Attachment, JsonValue, Record
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 from keeper_injector_common.request import Formatted, Templated, file_name
-from keeper_injector_common.selection import Library, select
+from keeper_injector_common.selection import Library, select_file, select_value
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan import FileItem, FolderItem
@@ -56,10 +56,9 @@ class Renderer:
 
     def value(self, reference: Reference) -> JsonValue:
         """Return the value that *reference* names, for an environment variable."""
-        found = select(reference, self.find(reference))
-        if isinstance(found, Attachment):
-            raise SelectionError(f"{reference}: a file cannot be a variable; deliver it as a file")
-        return found
+        if isinstance(reference, FileContent):
+            raise SelectionError(f"{reference}: a file is no value; deliver it as a file")
+        return select_value(reference, self.find(reference))
 
     def find(self, reference: Reference) -> Record:
         """Return the record of *reference*."""
@@ -73,23 +72,17 @@ class Renderer:
             case FileContent():
                 return self._file(record, source, form)
             case FieldValue(field=name) | RecordText(which=name):
-                value = select(source, record)
-                assert not isinstance(value, Attachment)
-                return formats.render(form, formats.Content(record.title, {name: value}))
+                return formats.render(form, formats.Content(record.title, {name: self.value(source)}))
 
     def _file(self, record: Record, source: FileContent, form: str) -> bytes:
         if form != "raw":
             raise FormatError(f"{source}: a file is delivered as it is; remove the format {form!r}")
-        attachment = select(source, record)
-        assert isinstance(attachment, Attachment)
-        return self.download(record, attachment)
+        return self.download(record, select_file(source, record))
 
     def _content(self, record: Record, form: str, fields: tuple[str, ...] = ()) -> formats.Content:
         values = record.named_values()
         if fields:
-            values = {
-                field: _json(select(FieldValue(_uid(record), field), record)) for field in fields
-            }
+            values = {field: select_value(FieldValue(_uid(record), field), record) for field in fields}
         files = {item.name: self.download(record, item) for item in record.attachments} if form == PKCS12 else {}
         return formats.Content(record.title, values, files)
 
@@ -102,7 +95,12 @@ class Renderer:
 
     def _data(self, record: Record, source: str) -> dict[str, JsonValue]:
         """Return what a template sees of a record. Files are fetched only for templates that speak of them."""
-        data: dict[str, JsonValue] = {"title": record.title, "uid": record.uid, "type": record.type, "notes": record.notes}
+        data: dict[str, JsonValue] = {
+            "title": record.title,
+            "uid": record.uid,
+            "type": record.type,
+            "notes": record.notes,
+        }
         data.update(record.named_values())
         if ".files" in source:
             data["files"] = {item.name: _text(record, item, self.download(record, item)) for item in record.attachments}
@@ -121,11 +119,6 @@ def _text(record: Record, attachment: Attachment, content: bytes) -> str:
         raise FormatError(
             f"record {record.title!r}: file {attachment.name!r} is not text; deliver it by itself, without a template"
         ) from None
-
-
-def _json(value: JsonValue | Attachment) -> JsonValue:
-    assert not isinstance(value, Attachment)
-    return value
 
 
 def _uid(record: Record) -> RecordName:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import attrs
 
-from keeper_injector_common.references import FieldValue, FileContent, RecordName, Reference, WholeRecord
+from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 from keeper_injector_common.values import MINUTES
 
 DEFAULT_DIRECTORY = "/keeper/secrets"
@@ -221,7 +221,8 @@ def default_path(source: Reference, name: str = "") -> str:
             return f"{DEFAULT_DIRECTORY}/{file_name(file)}"
         case FieldValue(field=field):
             return f"{DEFAULT_DIRECTORY}/{file_name(name or field)}"
-    return f"{DEFAULT_DIRECTORY}/{file_name(name or source.which)}"
+        case RecordText(which=which):
+            return f"{DEFAULT_DIRECTORY}/{file_name(name or which)}"
 
 
 def file_name(title: str) -> str:

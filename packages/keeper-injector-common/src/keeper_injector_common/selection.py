@@ -14,7 +14,6 @@ from keeper_injector_common.references import (
     FileContent,
     RecordName,
     RecordText,
-    Reference,
     WholeRecord,
 )
 
@@ -77,30 +76,31 @@ class Library:
         return f"record {name.title!r}: not shared with this application{_near(name.title, titles)}"
 
 
-def select(reference: Reference, record: Record) -> JsonValue | Attachment:
-    """Return what *reference* names of its *record*: a value, or the attachment whose content is meant.
+def select_value(reference: WholeRecord | FieldValue | RecordText, record: Record) -> JsonValue:
+    """Return the value that *reference* names of its *record*; a whole record gives its values by name.
 
-    A whole record gives its values by name. Raises :class:`SelectionError`.
+    Raises :class:`SelectionError`.
     """
     match reference:
         case WholeRecord():
-            return record.named_values()
+            return dict(record.named_values())
         case RecordText(_, "notes"):
             return record.notes
         case RecordText(_, which):
             return record.type if which == "type" else record.title
-        case FileContent(_, file):
-            return _attachment(record, file)
         case FieldValue():
             return _value(reference, record)
 
 
-def _attachment(record: Record, name: str) -> Attachment:
+def select_file(reference: FileContent, record: Record) -> Attachment:
+    """Return the attachment that *reference* names, by name, title or UID; raises :class:`SelectionError`."""
     for attachment in record.attachments:
-        if name in {attachment.name, attachment.title, attachment.uid}:
+        if reference.file in {attachment.name, attachment.title, attachment.uid}:
             return attachment
     names = [attachment.name for attachment in record.attachments]
-    raise SelectionError(f"record {record.title!r}: no file {name!r} is attached{_near(name, names)}")
+    raise SelectionError(
+        f"record {record.title!r}: no file {reference.file!r} is attached{_near(reference.file, names)}"
+    )
 
 
 def _value(reference: FieldValue, record: Record) -> JsonValue:
@@ -126,7 +126,6 @@ def _value(reference: FieldValue, record: Record) -> JsonValue:
                 raise SelectionError(f"{where}: index {index} of {len(field.values)} values; the first is 0")
             value = field.values[index]
             return value if reference.property is None else _property(where, value, reference.property)
-    raise AssertionError(reference)
 
 
 def _fields(reference: FieldValue, record: Record) -> list[Field]:

@@ -31,7 +31,8 @@ def switch(text: str) -> bool:
             return True
         case "false" | "no" | "off" | "0":
             return False
-    raise InvalidValue(f"{text!r} is neither true nor false; write true or false")
+        case _:
+            raise InvalidValue(f"{text!r} is neither true nor false; write true or false")
 
 
 _DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
@@ -161,7 +162,7 @@ def block(value: str) -> str:
 
 
 def items(value: str) -> tuple[str, ...]:
-    """Read a comma list; a comma inside a title is written ``\\,``."""
+    r"""Read a comma list; a comma inside a title is written ``\,``."""
     parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", value)]
     if not all(parts):
         raise InvalidValue(f"{value!r} has an empty item; write names with one comma between them")
@@ -177,7 +178,9 @@ def object_name(value: str) -> str:
     """Read the name of a Kubernetes object (RFC 1123 subdomain)."""
     name = value.strip()
     if not _DNS_SUBDOMAIN.fullmatch(name) or ".." in name:
-        raise InvalidValue(f"{value!r} is no name of a Kubernetes object; write lower-case letters, digits, '-' and '.'")
+        raise InvalidValue(
+            f"{value!r} is no name of a Kubernetes object; write lower-case letters, digits, '-' and '.'"
+        )
     return name
 
 
@@ -207,7 +210,16 @@ def variable_prefix(value: str) -> str:
     return variable_name(value.strip())
 
 
-SIGNALS = {"SIGHUP": 1, "SIGINT": 2, "SIGQUIT": 3, "SIGUSR1": 10, "SIGUSR2": 12, "SIGTERM": 15, "SIGCONT": 18, "SIGWINCH": 28}
+SIGNALS = {
+    "SIGHUP": 1,
+    "SIGINT": 2,
+    "SIGQUIT": 3,
+    "SIGUSR1": 10,
+    "SIGUSR2": 12,
+    "SIGTERM": 15,
+    "SIGCONT": 18,
+    "SIGWINCH": 28,
+}
 """Signals that applications reload or stop on, by their numbers on Linux (signal(7))."""
 
 

@@ -96,7 +96,9 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
     problems = []
     prefix = "keeper.security/"
     if pod.is_windows:
-        problems.append(Problem(f"{prefix}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation"))
+        problems.append(
+            Problem(f"{prefix}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation")
+        )
     taken = sorted(name for name in pod.volume_names() if name.startswith("keeper-"))
     clashing = [name for name in taken if name.startswith("keeper-secrets-") or name in {"keeper-plan", "keeper-state"}]
     if clashing:
@@ -104,11 +106,17 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
     wanted = pod.annotations.get(f"{prefix}k8s-secret-namespace", namespace)
     if namespace and wanted.strip() != namespace:
         where = f"{prefix}k8s-secret-namespace"
-        problems.append(Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}"))
-    for variable in request.variables:
-        problems.append(Problem(variable.where, "environment variables are not delivered yet by this version; use a file"))
-    for secret in request.kubernetes_secrets:
-        problems.append(Problem(secret.where, "Kubernetes Secrets are not written yet by this version; use a file"))
+        problems.append(
+            Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}")
+        )
+    problems += [
+        Problem(variable.where, "environment variables are not delivered yet by this version; use a file")
+        for variable in request.variables
+    ]
+    problems += [
+        Problem(secret.where, "Kubernetes Secrets are not written yet by this version; use a file")
+        for secret in request.kubernetes_secrets
+    ]
     return list(dict.fromkeys(problems))
 
 

@@ -130,7 +130,7 @@ def _ca(ca: AdditionalCa) -> Json:
     return {"name": CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
 
 
-def _read_only(wanted: bool, name: str, path: str) -> list[Json]:  # noqa: FBT001 - reads as a condition where it is called
+def _read_only(wanted: bool, name: str, path: str) -> list[Json]:
     return [{"name": name, "mountPath": path, "readOnly": True}] if wanted else []
 
 

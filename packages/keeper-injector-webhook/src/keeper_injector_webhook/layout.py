@@ -62,9 +62,7 @@ def _by_directory(items: Sequence[Item], received: Iterable[int]) -> dict[str, l
     received = list(received)
     directories = sorted({directory_of(items[number]) for number in received})
     tops = [path for path in directories if not any(is_inside(path, other) for other in directories if other != path)]
-    return {
-        top: [number for number in received if is_inside(directory_of(items[number]), top)] for top in tops
-    }
+    return {top: [number for number in received if is_inside(directory_of(items[number]), top)] for top in tops}
 
 
 def is_inside(path: str, directory: str) -> bool:
@@ -77,9 +75,11 @@ def _report_unknown_containers(request: InjectionRequest, pod: Pod, problems: li
     asked = [("keeper.security/containers", request.containers)]
     asked += [(item.where, item.containers) for item in (*request.files, *request.folders, *request.variables)]
     for where, chosen in dict.fromkeys(asked):
-        for name in chosen or ():
-            if name not in names:
-                problems.append(Problem(where, f"the pod has no container {name!r}; it has {', '.join(names)}"))
+        problems += [
+            Problem(where, f"the pod has no container {name!r}; it has {', '.join(names)}")
+            for name in chosen or ()
+            if name not in names
+        ]
 
 
 def _report_clashes(container: Container, directory: str, where: str, problems: list[Problem]) -> None:

@@ -22,7 +22,10 @@ class Metrics:
             "keeper_injector_review_seconds", "Time to decide and patch.", buckets=BUCKETS, registry=self.registry
         )
         self._rejected = Counter(
-            "keeper_injector_requests_rejected", "HTTP requests that were no review.", ["status"], registry=self.registry
+            "keeper_injector_requests_rejected",
+            "HTTP requests that were no review.",
+            ["status"],
+            registry=self.registry,
         )
         self.certificate_expiry = Gauge(
             "keeper_injector_certificate_expiry_timestamp_seconds",

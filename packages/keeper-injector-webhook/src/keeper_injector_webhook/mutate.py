@@ -63,7 +63,9 @@ def _answer(request: AdmissionRequest, pod: Pod, settings: Settings) -> Answer:
         case Skip(reason):
             return Answer("skip", reason.code, review.allowed(request.uid))
         case Deny(problems):
-            message = "keeper-injector: " + "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems, 1))
+            message = "keeper-injector: " + "; ".join(
+                f"({number}) {problem}" for number, problem in enumerate(problems, 1)
+            )
             return Answer("deny", "annotations", review.denied(request.uid, message))
         case Inject(request=injection):
             operations = patch(pod, decision, settings)

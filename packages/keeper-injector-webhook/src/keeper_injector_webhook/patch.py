@@ -35,7 +35,7 @@ def escape(name: str) -> str:
     return name.replace("~", "~0").replace("/", "~1")
 
 
-def _add(path: str, value: Any) -> Json:  # noqa: ANN401 - JSON
+def _add(path: str, value: Any) -> Json:
     return {"op": "add", "path": path, "value": value}
 
 

@@ -35,7 +35,7 @@ class Container:
         """Its own volume mounts."""
         return _list(self.raw, "volumeMounts")
 
-    def security(self, key: str) -> Any:  # noqa: ANN401 - JSON
+    def security(self, key: str) -> Any:
         """Return an entry of its security context; None when unset."""
         return _object(self.raw, "securityContext").get(key)
 
@@ -89,7 +89,7 @@ class Pod:
         """Return the names of the pod's volumes."""
         return frozenset(str(volume.get("name")) for volume in _list(self.spec, "volumes"))
 
-    def security(self, key: str) -> Any:  # noqa: ANN401 - JSON
+    def security(self, key: str) -> Any:
         """Return an entry of the pod's security context; None when unset."""
         return _object(self.spec, "securityContext").get(key)
 

@@ -75,7 +75,7 @@ def errored(uid: str, message: str) -> Json:
     return _review(uid, False, (), status={"code": 500, "reason": "InternalError", "message": message})
 
 
-def _review(uid: str, allow: bool, warnings: Sequence[str], **more: Any) -> Json:  # noqa: ANN401, FBT001 - JSON
+def _review(uid: str, allow: bool, warnings: Sequence[str], **more: Any) -> Json:
     response = {"uid": uid, "allowed": allow, **more}
     if warnings:
         response["warnings"] = [warning[:LONGEST_WARNING] for warning in warnings]

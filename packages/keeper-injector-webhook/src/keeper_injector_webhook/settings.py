@@ -88,7 +88,7 @@ def _settings(top: Document) -> Settings:
 def _defaults(entry: Document) -> dict[str, str]:
     """Read defaults as texts; switches may be YAML booleans."""
     found = {}
-    for name in entry.keys():
+    for name in entry.unread():
         annotation = BY_NAME.get(name)
         if annotation is None or not annotation.default_allowed:
             entry.report(name, "no annotation that can have a default; remove it")
@@ -103,4 +103,4 @@ def _defaults(entry: Document) -> dict[str, str]:
 
 
 def _namespaces(entry: Document) -> dict[str, dict[str, str]]:
-    return {name: entry.mapping(name, _defaults) or {} for name in entry.keys()}
+    return {name: entry.mapping(name, _defaults) or {} for name in entry.unread()}

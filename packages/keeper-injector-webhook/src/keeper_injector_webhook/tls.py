@@ -60,7 +60,9 @@ class LiveCertificate:
         try:
             return (directory / "tls.crt").read_bytes(), (directory / "tls.key").read_bytes()
         except OSError as error:
-            raise SettingsError(f"{error.filename}: {error.strerror}; the certificate and its key belong there") from None
+            raise SettingsError(
+                f"{error.filename}: {error.strerror}; the certificate and its key belong there"
+            ) from None
 
     def _load(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
         context = _new_context()

@@ -11,7 +11,19 @@ from collections.abc import Mapping
 from keeper_injector_agent.errors import PermanentVaultError
 
 _KEYS = frozenset(
-    "url clientId clientKey appKey appOwnerPublicKey privateKey serverPublicKeyId serverPublicKey bat bindingKey hostname".split()
+    [
+        "url",
+        "clientId",
+        "clientKey",
+        "appKey",
+        "appOwnerPublicKey",
+        "privateKey",
+        "serverPublicKeyId",
+        "serverPublicKey",
+        "bat",
+        "bindingKey",
+        "hostname",
+    ]
 )
 """What the SDK knows; it fails on anything else."""
 NEEDED = ("clientId", "privateKey", "appKey")
@@ -28,7 +40,9 @@ def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
         raise PermanentVaultError(f"{where}: {kind}; put a bound KSM configuration there (base64 or JSON)")
     missing = [key for key in NEEDED if not values.get(key)]
     if missing:
-        raise PermanentVaultError(f"{where}: no {', '.join(missing)} in the KSM configuration; create a new one in Keeper")
+        raise PermanentVaultError(
+            f"{where}: no {', '.join(missing)} in the KSM configuration; create a new one in Keeper"
+        )
     return {key: str(value) for key, value in values.items() if key in _KEYS and value is not None}
 
 

@@ -1,0 +1,101 @@
+"""The KSM configuration in a cloud's secret store, reached with the pod's own identity by the vendor's own library.
+
+Each library is an extra of this package and imported only when its store is chosen. Who the pod is they find out
+themselves: IRSA and EKS Pod Identity, GKE's and Azure's Workload Identity come before anything else in their chains.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keeper_injector_agent.credentials.configuration import parse_configuration
+from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from keeper_injector_common.plan import CloudCredentials
+
+TIMEOUT = 10.0
+"""Seconds for one request."""
+
+
+def load(credentials: CloudCredentials) -> Mapping[str, str]:
+    """Fetch and parse the configuration; raises VaultError."""
+    fetch, extra = _STORES[credentials.method]
+    try:
+        content = fetch(credentials)
+    except ImportError as error:
+        raise PermanentVaultError(
+            f"{credentials.method}: {error.name} is not installed; use the -cloud image or pip install "
+            f"keeper-injector-agent[{extra}]"
+        ) from None
+    return parse_configuration(content, f"{credentials.method} {credentials.secret}")
+
+
+def _from_aws(credentials: CloudCredentials) -> bytes:
+    import boto3
+    from botocore.config import Config
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    config = Config(
+        connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"mode": "standard", "total_max_attempts": 3}
+    )
+    try:
+        client = boto3.client("secretsmanager", region_name=credentials.place or None, config=config)
+        answer = client.get_secret_value(SecretId=credentials.secret)
+    except ClientError as error:
+        code = str(error.response.get("Error", {}).get("Code"))
+        kind = TransientVaultError if code in {"ThrottlingException", "InternalServiceError"} else PermanentVaultError
+        raise kind(
+            f"AWS Secrets Manager: {credentials.secret}: {code}; check the secret's name and the pod's role"
+        ) from None
+    except BotoCoreError as error:
+        raise TransientVaultError(
+            f"AWS Secrets Manager: {type(error).__name__}; check region, network and role"
+        ) from None
+    return bytes(answer.get("SecretBinary") or str(answer["SecretString"]).encode())
+
+
+def _from_google(credentials: CloudCredentials) -> bytes:
+    from google.api_core import exceptions
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud import secretmanager
+
+    try:
+        client = secretmanager.SecretManagerServiceClient()
+        answer = client.access_secret_version(name=credentials.secret, timeout=TIMEOUT)
+    except (exceptions.ServerError, exceptions.RetryError, exceptions.TooManyRequests) as error:
+        raise TransientVaultError(f"Google Secret Manager: {type(error).__name__}") from None
+    except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
+        raise PermanentVaultError(
+            f"Google Secret Manager: {credentials.secret}: {type(error).__name__}; check its name and the pod's identity"
+        ) from None
+    return bytes(answer.payload.data)
+
+
+def _from_azure(credentials: CloudCredentials) -> bytes:
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
+    from azure.identity import DefaultAzureCredential
+    from azure.keyvault.secrets import SecretClient
+
+    vault = credentials.place if "." in credentials.place else f"{credentials.place}.vault.azure.net"
+    try:
+        client = SecretClient(
+            f"https://{vault}", DefaultAzureCredential(), connection_timeout=TIMEOUT, read_timeout=TIMEOUT
+        )
+        value = client.get_secret(credentials.secret).value
+    except (ResourceNotFoundError, ClientAuthenticationError) as error:
+        raise PermanentVaultError(
+            f"Azure Key Vault: {credentials.secret}: {type(error).__name__}; check its name and the pod's identity"
+        ) from None
+    except AzureError as error:
+        raise TransientVaultError(f"Azure Key Vault: {type(error).__name__}") from None
+    return str(value or "").encode()
+
+
+_STORES: dict[str, tuple[Callable[[CloudCredentials], bytes], str]] = {
+    "aws-secrets-manager": (_from_aws, "aws"),
+    "gcp-secret-manager": (_from_google, "gcp"),
+    "azure-key-vault": (_from_azure, "azure"),
+}
