@@ -1,0 +1,199 @@
+"""Annotations → request: what they ask for, and every problem at once."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper_injector_common.annotation_parser import parse_request, wants_injection
+from keeper_injector_common.annotations import ANNOTATIONS, PREFIX
+from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.request import (
+    AwsCredentials,
+    FolderFiles,
+    Formatted,
+    InjectionRequest,
+    SecretCredentials,
+    Templated,
+    Variable,
+)
+
+
+def request(**annotations: str) -> InjectionRequest:
+    """Read annotations given by name, with ``_`` for ``-``."""
+    return parse_request({PREFIX + name.replace("_", "-"): text for name, text in annotations.items()})
+
+
+def problems(**annotations: str) -> list[str]:
+    """Return what is wrong with annotations."""
+    with pytest.raises(AnnotationsError) as caught:
+        request(**annotations)
+    return [str(problem).removeprefix(PREFIX) for problem in caught.value.problems]
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "path", "form"),
+    [
+        ("/app/config/db.json", "name", "/app/config/db.json", "json"),
+        ("db:/app/db.json", "db", "/app/db.json", "json"),
+        ("db:/app/db.env", "db", "/app/db.env", "env"),
+        ("db[password]:/app/pw", "db[password]", "/app/pw", "raw"),
+        ("db[password]", "db[password]", "/keeper/secrets/name", "raw"),
+        ("keeper://UID/field/password:/app/pw", "keeper://UID/field/password", "/app/pw", "raw"),
+        ("keeper://UID/field/password", "keeper://UID/field/password", "/keeper/secrets/name", "raw"),
+        ("Prod/DB/mysql/field/password:/app/pw", "keeper://Prod/DB/mysql/field/password", "/app/pw", "raw"),
+        ("/app/field/x", "name", "/app/field/x", "json"),
+    ],
+)
+def test_every_form_of_a_named_secret(value: str, source: str, path: str, form: str) -> None:
+    """``secret-<name>`` takes a path, a record, a field, a notation, each with or without path."""
+    (file,) = request(inject="true", secret_name=value).files
+    assert (str(file.sources[0]), file.path, file.content) == (source, path, Formatted(form))
+
+
+def test_two_annotations_are_enough() -> None:
+    """One secret lands below /keeper/secrets, by its title, with the default credentials."""
+    found = request(inject="true", secret="database-credentials")
+    assert [file.path for file in found.files] == ["/keeper/secrets/database-credentials.json"]
+    assert found.credentials == SecretCredentials("keeper-credentials")
+    assert found.refresh_interval == 300
+
+
+def test_a_comma_list_is_several_secrets() -> None:
+    """``secret`` and ``secrets`` both take a list."""
+    assert len(request(inject="true", secret="a, b", secrets="c").files) == 3
+
+
+def test_every_problem_is_reported_at_once() -> None:
+    """A user mends all mistakes in one go."""
+    assert problems(inject="maybe", secret_a="db[", secret_b="db:/", refresh_interval="5x", file_mode="9") == [
+        "file-mode: '9' is not a file mode; write three octal digits such as 0440",
+        "inject: 'maybe' is neither true nor false; write true or false",
+        "refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m",
+        "secret-a: 'db[' at character 4: ']' is missing",
+        "secret-b: '/' is a directory; add the name of the file",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "problem"),
+    [
+        ({}, "nothing to inject"),
+        ({"secret": "a", "folder": "x", "folder_uid": "y"}, "keep one of the two"),
+        ({"secret": "a", "ca_cert_secret": "x", "ca_cert_configmap": "y"}, "keep one of the two"),
+        ({"secret": "a", "auth_method": "aws-secrets-manager"}, "needs keeper.security/aws-secret-id"),
+        ({"secret": "a", "signal_process": "nginx"}, "no signal is named"),
+        ({"format_x": "env", "secret": "a"}, "belongs to no secret"),
+        ({"secret_x": "a:/b/c", "format_x": "env", "template_x": "y"}, "keep one of the two"),
+        ({"secret_x": "a:/b/c", "format_x": "xml"}, "'xml' is unknown"),
+        ({"file_x": "/app/x"}, "names no file"),
+        ({"env_X": "db"}, "is a whole record"),
+        ({"env_X": "keeper://db/file/x"}, "a file cannot be a variable"),
+        ({"secret": "a", "inject_as_k8s_secret": "true"}, "the Secret has no name"),
+    ],
+)
+def test_what_cannot_be(annotations: dict[str, str], problem: str) -> None:
+    """Contradictions and gaps are refused, each with the way out."""
+    assert any(problem in text for text in problems(inject="true", **annotations))
+
+
+def test_unknown_annotations_are_warnings() -> None:
+    """A misspelt key is not silent: the nearest one is named."""
+    (warning,) = request(inject="true", secret="a", refresh_intervall="5m").warnings
+    assert "did you mean keeper.security/refresh-interval?" in warning
+
+
+def test_the_old_name_of_the_credentials_works() -> None:
+    """``auth-secret`` stands for ``ksm-config``, with a warning."""
+    found = request(inject="true", secret="a", auth_secret="mine")
+    assert found.credentials == SecretCredentials("mine")
+    assert "write keeper.security/ksm-config" in found.warnings[0]
+
+
+def test_defaults_give_way_to_the_pod() -> None:
+    """A chart's default holds until the pod says otherwise; a wrong default is reported as such."""
+    annotations = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "a"}
+    defaults = {"refresh-interval": "1h", "auth-method": "aws-secrets-manager", "aws-secret-id": "keeper"}
+    assert parse_request(annotations, defaults).refresh_interval == 3600
+    assert parse_request(annotations, defaults).credentials == AwsCredentials("keeper")
+    assert parse_request({**annotations, f"{PREFIX}refresh-interval": "30s"}, defaults).refresh_interval == 30
+    with pytest.raises(AnnotationsError, match="default secret: no annotation that can have a default"):
+        parse_request(annotations, {"secret": "x"})
+
+
+def test_the_yaml_form() -> None:
+    """Everything in one document, with the Go injector's aliases."""
+    found = request(
+        inject="true",
+        config="""
+secrets:
+  - {record: db, path: /app/db.env, fields: [login, password], format: env, mode: "0440", containers: [app]}
+  - {record: certs, fileName: ca.pem, path: /app/ca.pem}
+  - {records: [a, b], path: /app/both, template: "{{ .a.login }}"}
+  - {record: api, injectAsEnvVars: true, envPrefix: API_}
+  - {record: tls, injectAsK8sSecret: true, k8sSecretName: tls, k8sSecretKeys: {cert: tls.crt}}
+folders:
+  - {folderPath: Production/Databases, outputPath: /app/dbs, recursive: yes}
+""",
+    )
+    first, second, third = found.files
+    assert (first.content, first.mode, first.containers) == (Formatted("env", ("login", "password")), 0o440, ("app",))
+    assert str(second.sources[0]) == "keeper://certs/file/ca.pem"
+    assert (len(third.sources), third.content) == (2, Templated("{{ .a.login }}"))
+    assert [(str(item.source), item.prefix) for item in found.variables] == [("api", "API_")]  # type: ignore[union-attr] # whole records only here
+    assert found.kubernetes_secrets[0].keys == {"cert": "tls.crt"}
+    (folder,) = found.folders
+    assert isinstance(folder, FolderFiles)
+    assert (folder.folder.parts, folder.directory, folder.recursive) == (("Production", "Databases"), "/app/dbs", True)
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("secrets: [{record: a, fromat: env}]", "config: secrets[0].fromat: unknown key; did you mean 'format'?"),
+        ("secrets: [{record: a, path: 5}]", "config: secrets[0].path: '5' is not an absolute path; begin it with '/'"),
+        ("secrets: {record: a}", "config: secrets: a mapping found; write a list"),
+        (
+            "secrets: [{path: /a/b}]",
+            "config: secrets[0]: name one source: record:, notation: or, for a template, records:",
+        ),
+        ("secrets: [a]", "config: secrets[0]: text found; write a mapping such as {record: my-record}"),
+        ("secrets: [{record: a, mode: [1]}]", "config: secrets[0].mode: a list found; write text"),
+        ("folders: [{}]", "config: folders[0]: name one folder: path: or uid:"),
+        ("a: &x [1]\nb: *x", "config: line 1 uses a YAML anchor or alias; write the value out"),
+        ("secrets: 1\nsecrets: 2", "config: line 2 repeats the key 'secrets'; keep one"),
+        ("[" * 50 + "]" * 50, "config: the document is nested more than 12 deep; flatten it"),
+        ("x" * 70000, "config: the document has 70000 characters; write at most 65536"),
+        ("- a", "config: the document is no mapping; write secrets: or folders: with a list"),
+    ],
+)
+def test_problems_of_the_yaml_form_have_their_path(document: str, problem: str) -> None:
+    """A problem in the document says where in it."""
+    assert problem in problems(inject="true", config=document)
+
+
+def test_single_variables() -> None:
+    """``env-<NAME>`` is one variable from one field."""
+    (variable,) = request(inject="true", env_PASSWORD="db[password]").variables
+    assert isinstance(variable, Variable)
+    assert (variable.name, str(variable.source)) == ("PASSWORD", "db[password]")
+
+
+@pytest.mark.parametrize(("annotations", "wanted"), [({}, False), ({"inject": "no"}, False), ({"inject": "on"}, True)])
+def test_the_switch(annotations: dict[str, str], wanted: bool) -> None:
+    """Without the switch nothing happens."""
+    assert wants_injection({PREFIX + name: text for name, text in annotations.items()}) is wanted
+
+
+KEYS = st.sampled_from([PREFIX + item.name.replace("<name>", "x").replace("<NAME>", "X") for item in ANNOTATIONS])
+TEXTS = st.text(max_size=30) | st.sampled_from(
+    ["true", "db", "db[pw]:/a/b", "/a/b", "5m", "secrets: [{record: a}]", "{", "0440"]
+)
+
+
+@given(st.dictionaries(KEYS | st.text(max_size=10).map(lambda text: PREFIX + text), TEXTS, max_size=8))
+def test_any_annotations_are_read_or_refused(annotations: dict[str, str]) -> None:
+    """Nothing that a user writes raises anything but AnnotationsError, whose every problem names an annotation."""
+    try:
+        parse_request(annotations)
+    except AnnotationsError as error:
+        assert all(problem.where.startswith(PREFIX) for problem in error.problems)
