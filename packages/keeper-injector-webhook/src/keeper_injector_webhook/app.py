@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 LARGEST_BODY = 4 * 1024 * 1024
 """Bytes. API servers refuse objects of more than 3 MiB (apiserver, MaxRequestBodyBytes)."""
+LONGEST_READ = 16 * LARGEST_BODY
+"""Bytes of a body too large that are taken and thrown away, so that the client can read the answer."""
 
 
 def create_app(settings: Settings, metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
     """Build the application; it keeps nothing between requests."""
 
     async def mutation(request: Request) -> Response:
-        body = await request.body()
+        body = await _read(request)
         try:
             return JSONResponse(mutate(body, settings, metrics))
         except ReviewError as error:
@@ -67,8 +69,25 @@ def create_app(settings: Settings, metrics: Metrics, is_ready: Callable[[], bool
             Route("/metrics", series),
         ],
         exception_handlers={HTTPException: http_error},
-        max_body_size=LARGEST_BODY,
     )
+
+
+async def _read(request: Request) -> bytes:
+    """Return the body; raises HTTPException 413 when it is too large, after taking it off the wire.
+
+    An answer while the client still sends ends in a reset connection, and the client never learns why.
+    """
+    body = bytearray()
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LONGEST_READ:
+            break
+        if size <= LARGEST_BODY:
+            body += chunk
+    if size > LARGEST_BODY:
+        raise HTTPException(413, f"a body of more than {LARGEST_BODY >> 20} MiB; no pod is that large")
+    return bytes(body)
 
 
 def _uid(body: bytes) -> str:

@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     from keeper_injector_webhook.settings import Settings, read_settings
 
     logs.configure(options.log_level)
-    listen = server.Listen(options.host, options.port, options.certificates, options.drain)
+    listen = server.Listen(options.host, options.port, options.certificates, options.poll, options.drain)
     try:
         settings = read_settings(options.settings) if options.settings else Settings()
         return server.run(listen, settings)
@@ -48,6 +48,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8443, help="port to listen on (%(default)s)")
     serve.add_argument("--certificates", type=Path, required=True, help="directory with tls.crt and tls.key")
     serve.add_argument("--settings", type=Path, help="YAML file with the agent's image, defaults and the like")
+    serve.add_argument(
+        "--poll", type=float, default=10.0, help="seconds between looks at the certificate (%(default)s)"
+    )
     serve.add_argument("--drain", type=float, default=12.0, help="seconds to serve on after SIGTERM (%(default)s)")
     serve.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     return parser

@@ -6,6 +6,7 @@ that no container sees a secret that is not its own.
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections.abc import Iterable, Sequence
 
@@ -96,14 +97,15 @@ def _report_clashes(container: Container, directory: str, where: str, problems: 
 
 
 def _report_same_path(items: Sequence[Item], received: Iterable[int], problems: list[Problem]) -> None:
-    by_path: dict[str, str] = {}
-    for number in received:
-        item = items[number]
-        if not isinstance(item, SecretFile):
-            continue
-        other = by_path.setdefault(item.path, item.where)
-        problem = Problem(item.where, f"{item.path} is the path of {other} too; give each secret a path of its own")
-        if other != item.where and problem not in problems:
+    """Report two secrets on one path, and one on the path of a directory of another; each pair once."""
+    files = [item for number in received if isinstance(item := items[number], SecretFile)]
+    for first, second in itertools.combinations(files, 2):
+        problem = None
+        if first.path == second.path:
+            text = f"{second.path} is the path of {first.where} too; give each secret a path of its own"
+            problem = Problem(second.where, text)
+        elif is_inside(first.path, second.path) or is_inside(second.path, first.path):
+            outer = min(first, second, key=lambda file: len(file.path))
+            problem = Problem(outer.where, f"{outer.path} is a directory of another secret; choose another path")
+        if problem and problem not in problems:
             problems.append(problem)
-        if any(is_inside(path, item.path) and path != item.path for path in by_path):
-            problems.append(Problem(item.where, f"{item.path} is a directory of another secret; choose another path"))

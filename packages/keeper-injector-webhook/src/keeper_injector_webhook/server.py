@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+from starlette.requests import ClientDisconnect
 
 from keeper_injector_webhook.app import create_app
 from keeper_injector_webhook.metrics import Metrics
@@ -28,7 +29,6 @@ KEEP_ALIVE = 150 * SECONDS
 """Go clients close idle connections after 90 s; a server that closes earlier loses requests (kyverno issue 5062)."""
 HANDSHAKE_TIMEOUT = 10 * SECONDS
 READ_TIMEOUT = 30 * SECONDS
-CERTIFICATE_POLL = 10 * SECONDS
 GRACE = 5 * SECONDS
 """For requests in flight after the listener closed; the API server gives up on one after 5 s itself."""
 
@@ -40,6 +40,8 @@ class Listen:
     host: str
     port: int
     certificates: Path
+    poll: float = 10 * SECONDS
+    """How often the certificate's files are looked at; the kubelet updates them once a minute."""
     drain: float = 12 * SECONDS
     """How long it serves on after SIGTERM with readiness off, until every API server has learned of it."""
 
@@ -71,7 +73,7 @@ async def _run(listen: Listen, settings: Settings) -> int:
         loop.add_signal_handler(number, stop.set)
     loop.set_exception_handler(_quiet_disconnects)
     app = create_app(settings, metrics, lambda: not stop.is_set())
-    poll = asyncio.create_task(_poll(certificate))
+    poll = asyncio.create_task(_poll(certificate, listen.poll))
     log.info("webhook.started", extra={"host": listen.host, "port": listen.port, "agent_image": settings.agent_image})
 
     async def drained() -> None:
@@ -100,19 +102,30 @@ def _config(listen: Listen, certificate: LiveCertificate) -> _Config:
     config.backlog = 1024
     config.include_server_header = False
     config.accesslog = None
-    config.errorlog = logging.getLogger("hypercorn.error")
+    config.errorlog = _hypercorn_log()
     return config
 
 
-async def _poll(certificate: LiveCertificate) -> None:
+def _hypercorn_log() -> logging.Logger:
+    """Return Hypercorn's log without its greeting and without peers that hung up in the middle of something."""
+    logger = logging.getLogger("hypercorn.error")
+    logger.setLevel(logging.WARNING)
+    logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _HUNG_UP)))
+    return logger
+
+
+_HUNG_UP = (ssl.SSLError, ConnectionError, TimeoutError, ClientDisconnect)
+
+
+async def _poll(certificate: LiveCertificate, seconds: float) -> None:
     while True:
-        await asyncio.sleep(CERTIFICATE_POLL)
+        await asyncio.sleep(seconds)
         certificate.refresh()
 
 
 def _quiet_disconnects(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Peers that hang up are no news; everything else is."""
-    if isinstance(context.get("exception"), ssl.SSLError | ConnectionError | TimeoutError):
+    if isinstance(context.get("exception"), _HUNG_UP):
         log.debug("connection.lost", extra={"cause": type(context["exception"]).__name__})
         return
     loop.default_exception_handler(context)

@@ -1,0 +1,70 @@
+"""Pods and reviews as API servers send them, and patches applied by a library that is not ours."""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+from typing import Any
+
+import jsonpatch
+
+from keeper_injector_webhook.metrics import Metrics
+from keeper_injector_webhook.mutate import mutate
+from keeper_injector_webhook.settings import Settings
+
+Json = dict[str, Any]
+PREFIX = "keeper.security/"
+
+
+def pod(*, containers: list[Json] | None = None, annotations: dict[str, str] | None = None, **spec: Any) -> Json:
+    """Return a pod; annotations are given by name without prefix."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "generateName": "web-",
+            "annotations": {PREFIX + name: text for name, text in (annotations or {}).items()},
+        },
+        "spec": {"containers": containers or [{"name": "app", "image": "app:1"}], **spec},
+    }
+
+
+def body(pod: Json, operation: str = "CREATE") -> bytes:
+    """Return the body of a review of *pod*."""
+    request = {"uid": "u-1", "namespace": "shop", "operation": operation, "object": pod, "dryRun": None}
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+def respond(pod: Json, settings: Settings | None = None, operation: str = "CREATE") -> Json:
+    """Return the response to a review of *pod*."""
+    answer = mutate(body(pod, operation), settings or Settings(), Metrics())
+    response: Json = answer["response"]
+    return response
+
+
+def operations(response: Json) -> list[Json]:
+    """Return the JSON Patch of a response; empty when there is none."""
+    found: list[Json] = json.loads(base64.b64decode(response.get("patch", "W10=")))
+    return found
+
+
+def injected(pod: Json, settings: Settings | None = None) -> Json:
+    """Return *pod* as it would be created."""
+    response = respond(pod, settings)
+    assert response["allowed"], response["status"]["message"]
+    result: Json = jsonpatch.apply_patch(copy.deepcopy(pod), operations(response))
+    return result
+
+
+def plan(pod: Json) -> Json:
+    """Return the plan in an injected pod."""
+    found: Json = json.loads(pod["metadata"]["annotations"][f"{PREFIX}plan"])
+    return found
+
+
+def denial(pod: Json, settings: Settings | None = None) -> str:
+    """Return why *pod* is denied."""
+    response = respond(pod, settings)
+    assert not response["allowed"]
+    return str(response["status"]["message"])
