@@ -1,0 +1,24 @@
+"""A local Keeper and a pod's file system for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_keeper import LocalKeeper
+
+from .pods import AgentPod
+
+
+@pytest.fixture(name="keeper")
+def _keeper() -> Iterator[LocalKeeper]:
+    """A fresh local Keeper with the sample vault."""
+    with LocalKeeper.start() as keeper:
+        yield keeper
+
+
+@pytest.fixture(name="pod")
+def _pod(tmp_path: Path, keeper: LocalKeeper) -> AgentPod:
+    """The file system of a pod whose agent may speak to *keeper*."""
+    return AgentPod(tmp_path, keeper)

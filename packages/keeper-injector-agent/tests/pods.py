@@ -1,0 +1,98 @@
+"""The agent's side of a pod: its volumes below a directory, and its commands as processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from local_keeper import LocalKeeper
+
+from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
+from keeper_injector_common.plan_json import dumps
+from keeper_injector_common.references import parse_reference
+from keeper_injector_common.request import Formatted, format_for
+
+VOLUME = "/keeper/volumes/0"
+
+
+class AgentPod:
+    """A pod's volumes as the webhook would mount them into the agent."""
+
+    def __init__(self, root: Path, keeper: LocalKeeper) -> None:
+        self.root = root
+        self.keeper = keeper
+        for path in (VOLUME, STATE_PATH, "/dev"):
+            self.at(path).mkdir(parents=True)
+        self.put(CREDENTIALS_PATH, keeper.config())
+        self.put(CA_PATH, keeper.ca_file.read_text(encoding="utf-8"))
+        self.put("/dev/termination-log", "")
+
+    def at(self, path: str) -> Path:
+        """Return where a path of the pod lies."""
+        return self.root / path.lstrip("/")
+
+    def put(self, path: str, text: str) -> None:
+        """Write a file of the pod."""
+        self.at(path).parent.mkdir(parents=True, exist_ok=True)
+        self.at(path).write_text(text, encoding="utf-8")
+
+    def plan(self, *, directories: tuple[Directory, ...] | None = None, **more: Any) -> Plan:
+        """Give the agent a plan; *more* are its other fields."""
+        plan = Plan(directories=directories or (), ca_file=CA_PATH, **{"refresh_interval": 3600.0, **more})
+        self.put(PLAN_PATH, dumps(plan))
+        return plan
+
+    def wants(self, secrets: dict[str, str], **more: Any) -> Plan:
+        """Give the agent a plan for files by name, each with its reference."""
+        return self.plan(
+            directories=(Directory(VOLUME, "/app", tuple(item(*pair) for pair in secrets.items())),), **more
+        )
+
+    def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
+        """Run an agent's command to its end."""
+        line = self.command(command, *options)
+        return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+
+    def start(self, command: str, *options: str) -> subprocess.Popen[str]:
+        """Start an agent's command."""
+        return subprocess.Popen(self.command(command, *options), stderr=subprocess.PIPE, text=True)
+
+    def command(self, command: str, *options: str) -> list[str]:
+        """Return the command line."""
+        return [sys.executable, "-m", "keeper_injector_agent.cli", command, "--root", str(self.root), *options]
+
+    def file(self, name: str) -> str:
+        """Return what the application reads."""
+        return self.at(f"{VOLUME}/{name}").read_text(encoding="utf-8")
+
+    def files(self) -> list[str]:
+        """Return the names that the application sees."""
+        return sorted(path.name for path in self.at(VOLUME).iterdir() if not path.name.startswith(".."))
+
+    def termination_message(self) -> str:
+        """Return what ``kubectl describe pod`` would show."""
+        return self.at("/dev/termination-log").read_text(encoding="utf-8")
+
+
+def item(name: str, reference: str) -> FileItem:
+    """Return a file of a plan in its usual format."""
+    source = parse_reference(reference)
+    return FileItem(name, (source,), Formatted(format_for(name, source)), 0o400)
+
+
+def events(log: str) -> list[dict[str, Any]]:
+    """Return the lines of a log."""
+    return [json.loads(line) for line in log.splitlines()]
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 15.0) -> None:
+    """Wait until *condition* holds."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until, "not in time"
+        time.sleep(0.02)

@@ -1,0 +1,149 @@
+"""Atomic sets of files: one generation or the other, whatever happens in between."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper_injector_agent import files
+from keeper_injector_agent.errors import WriteError
+from keeper_injector_agent.files import File
+
+SIZE = 2**20
+OLD = {"user": File(b"old", 0o440), "sub/password": File(b"old", 0o400), "going": File(b"old", 0o400)}
+NEW = {"user": File(b"new", 0o440), "sub/password": File(b"new", 0o400), "coming": File(b"new", 0o400)}
+
+
+def write(directory: Path, content: dict[str, File]) -> bool:
+    """Write a set."""
+    return files.write(directory, content, volume_size=SIZE)
+
+
+def seen(directory: Path) -> dict[str, bytes]:
+    """Return what a reader sees that follows ``..data`` once."""
+    current = (directory / "..data").resolve()
+    return {str(path.relative_to(current)): path.read_bytes() for path in current.rglob("*") if path.is_file()}
+
+
+def test_a_set_is_written_and_read_back(tmp_path: Path) -> None:
+    """Content and modes are as asked for, below one link for each name."""
+    assert write(tmp_path, OLD)
+    assert files.read(tmp_path) == OLD
+    assert (tmp_path / "sub/password").read_bytes() == b"old"
+    assert sorted(os.listdir(tmp_path / "..data")) == ["going", "sub", "user"]
+
+
+def test_an_equal_set_is_not_written(tmp_path: Path) -> None:
+    """Readers and watchers notice nothing."""
+    write(tmp_path, OLD)
+    before = os.readlink(tmp_path / "..data")
+    assert not write(tmp_path, OLD)
+    assert os.readlink(tmp_path / "..data") == before
+
+
+def test_a_change_replaces_the_whole_set(tmp_path: Path) -> None:
+    """What is not in the new set is gone, and the old generation with it."""
+    write(tmp_path, OLD)
+    assert write(tmp_path, NEW)
+    assert files.read(tmp_path) == NEW
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("..")) == [
+        "coming",
+        "sub",
+        "user",
+    ]
+    assert len([path for path in tmp_path.iterdir() if path.is_dir() and not path.is_symlink()]) == 1
+
+
+def test_foreign_files_are_not_touched(tmp_path: Path) -> None:
+    """A directory may hold other things; a name that is taken is an error."""
+    (tmp_path / "theirs").write_text("keep", encoding="utf-8")
+    write(tmp_path, OLD)
+    write(tmp_path, NEW)
+    assert (tmp_path / "theirs").read_text(encoding="utf-8") == "keep"
+    with pytest.raises(WriteError, match="theirs: exists and is not ours"):
+        write(tmp_path, {"theirs": File(b"x", 0o400)})
+    assert files.read(tmp_path) == NEW
+
+
+STEPS = "open mkdir chmod fchmod fsync symlink rename unlink rmdir replace".split()
+
+
+def killed_at(step: int, directory: Path) -> bool:
+    """Write the new set in a child that dies before its *step*-th system call; say whether it died."""
+    child = os.fork()
+    if child == 0:
+        count = 0
+
+        def dying(call):  # noqa: ANN001, ANN202 - any function of os
+            def wrapper(*args, **more):  # noqa: ANN002, ANN003, ANN202
+                nonlocal count
+                count += 1
+                if count == step:
+                    os._exit(9)
+                return call(*args, **more)
+
+            return wrapper
+
+        for name in STEPS:
+            setattr(os, name, dying(getattr(os, name)))
+        write(directory, NEW)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 9
+
+
+def test_a_kill_at_any_step_leaves_one_whole_set(tmp_path: Path) -> None:
+    """Old set or new set, never a mix, and the next write repairs everything."""
+    content = [{name: file.content for name, file in chosen.items()} for chosen in (OLD, NEW)]
+    step, outcomes = 1, set()
+    while True:
+        directory = tmp_path / str(step)
+        directory.mkdir()
+        write(directory, OLD)
+        died = killed_at(step, directory)
+        assert seen(directory) in content
+        outcomes.add(content.index(seen(directory)))
+        write(directory, NEW)
+        assert files.read(directory) == NEW
+        names = sorted(path.name for path in directory.iterdir())
+        assert [name for name in names if not name.startswith("..")] == ["coming", "sub", "user"]
+        assert len([name for name in names if name.startswith("..")]) == 2
+        if not died:
+            break
+        step += 1
+    assert step > 20
+    assert outcomes == {0, 1}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
+def test_a_full_volume_keeps_the_old_set(tmp_path: Path) -> None:
+    """The error says which volume-size would do."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], check=False).returncode:
+        pytest.skip("this machine does not let us mount")
+    try:
+        write(tmp_path, OLD)
+        with pytest.raises(WriteError, match="no space left for 1 files; set keeper.security/volume-size to 2Mi"):
+            write(tmp_path, {"big": File(b"x" * 100_000, 0o400)})
+        assert files.read(tmp_path) == OLD
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+NAMES = st.from_regex(r"[a-c](/[a-c])?", fullmatch=True)
+SETS = st.dictionaries(NAMES, st.builds(File, st.binary(max_size=4), st.sampled_from([0o400, 0o440]))).filter(
+    lambda content: not any(name in {other.split("/")[0] for other in content if "/" in other} for name in content)
+)
+
+
+@given(st.lists(SETS, max_size=4))
+def test_any_sequence_of_sets(tmp_path_factory: pytest.TempPathFactory, sets: list[dict[str, File]]) -> None:
+    """After each write the directory holds exactly that set, and a second write finds nothing to do."""
+    directory = tmp_path_factory.mktemp("sets")
+    for content in sets:
+        write(directory, content)
+        assert files.read(directory) == content
+        assert not write(directory, content)

@@ -1,0 +1,161 @@
+"""The sidecar as a process: refreshes, signals, deadlines, and what it leaves alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from local_keeper import Fault, LocalKeeper
+
+from keeper_injector_agent import supervisor
+
+from .pods import VOLUME, AgentPod, wait_for
+
+
+@contextmanager
+def sidecar(pod: AgentPod, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the sidecar; it must end by SIGTERM in under a second, with exit code 0 and no child left."""
+    process = pod.start("sidecar", *options)
+    try:
+        wait_for(lambda: pod.run("ready").returncode == 0)
+        yield process
+        started = time.monotonic()
+        process.terminate()
+        assert process.wait(5) == 0
+        assert time.monotonic() - started < 1.0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_rotation_arrives_after_sighup(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """SIGHUP is a refresh now; the new value is there, by a new generation."""
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == 0
+    before = os.readlink(pod.at(f"{VOLUME}/..data"))
+    with sidecar(pod) as process:
+        keeper.set_field("api-keys", "login", "new")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: pod.file("x") == "new")
+    assert os.readlink(pod.at(f"{VOLUME}/..data")) != before
+
+
+def test_after_a_success_the_first_look_is_spread(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """The init container has just fetched: the sidecar does not fetch again at its start."""
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == 0
+    with sidecar(pod):
+        pass
+    assert keeper.requests == {"get_secret": 1}
+
+
+def test_without_a_success_it_looks_at_once(pod: AgentPod) -> None:
+    """A pod that started without its secrets gets them as soon as Keeper is back."""
+    pod.wants({"x": "api-keys[login]"})
+    with sidecar(pod):
+        wait_for(lambda: pod.files() == ["x"])
+
+
+def test_an_outage_changes_nothing(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Files stay, the sidecar stays, the next success goes on."""
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == 0
+    keeper.fault(Fault.revoked(), "get_secret", None)
+    with sidecar(pod) as process:
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: keeper.requests["get_secret"] == 2)
+        assert process.poll() is None
+        assert pod.file("x") == "billing"
+        keeper.clear_faults()
+        keeper.set_field("api-keys", "login", "new")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: pod.file("x") == "new")
+
+
+def test_a_worker_past_its_deadline_is_ended(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A hang in anything ends with its process, and the supervisor goes on."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.hang(), "get_secret", 1)
+    with sidecar(pod, "--deadline", "1") as process:
+        wait_for(lambda: keeper.requests.get("get_secret") == 1)
+        wait_for(lambda: not children(process.pid))
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: pod.files() == ["x"])
+
+
+def test_sigterm_does_not_wait_for_a_worker(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A pod ends in under a second even in the middle of a refresh."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.hang(), "get_secret", None)
+    with sidecar(pod):
+        wait_for(lambda: keeper.requests.get("get_secret") == 1)
+
+
+def test_nothing_secret_is_in_the_process_that_stays(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Command line and environment of the supervisor show no part of the configuration."""
+    pod.wants({"x": "api-keys[login]"})
+    with sidecar(pod) as process:
+        shown = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
+        for value in keeper.config_dict().values():
+            assert len(value) < 8 or value.encode() not in shown
+
+
+def test_unchanged_records_are_not_written(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Five refreshes, one generation, one download."""
+    pod.wants({"x": "api-keys[login]", "pem": "keeper://TLS Certs/file/server.pem"})
+    assert pod.run("init").returncode == 0
+    before = os.readlink(pod.at(f"{VOLUME}/..data"))
+    for _ in range(5):
+        assert pod.run("once").returncode == 0
+    assert os.readlink(pod.at(f"{VOLUME}/..data")) == before
+    assert keeper.requests == {"get_secret": 6, "file_download": 1}
+
+
+@pytest.mark.parametrize(("on_removal", "left"), [("keep", ["gone", "there"]), ("remove", ["there"])])
+def test_records_that_are_gone(pod: AgentPod, keeper: LocalKeeper, on_removal: str, left: list[str]) -> None:
+    """``on-removal`` decides; an outage is no removal."""
+    pod.wants({"gone": "two-factor[login]", "there": "api-keys[login]"}, on_removal=on_removal)
+    assert pod.run("init").returncode == 0
+    keeper.fault(Fault.api_error("internal", status=500), "get_secret", None)
+    pod.run("once", "--deadline", "1")
+    assert pod.files() == ["gone", "there"]
+    keeper.clear_faults()
+    keeper.remove_record("two-factor")
+    assert pod.run("once").returncode == os.EX_DATAERR
+    assert pod.files() == left
+
+
+def children(process: int) -> list[str]:
+    """Return the children of a process."""
+    return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+
+
+FRACTIONS = st.floats(0, 1)
+
+
+@given(st.none() | st.floats(0, 10_000), st.floats(10, 100_000), FRACTIONS)
+def test_the_first_wait_lies_within_the_interval(age: float | None, interval: float, random: float) -> None:
+    """None without a success; else what is left of the interval, at random."""
+    wait = supervisor.first_wait(age, interval, random)
+    assert 0 <= wait <= interval
+    assert age is not None or wait == 0
+
+
+@given(st.floats(10, 100_000), st.integers(0, 1000), st.floats(0, 3600), FRACTIONS)
+def test_waits_grow_to_ten_minutes_and_respect_quiet(
+    interval: float, failures: int, hint: float, random: float
+) -> None:
+    """±10 % of the interval in good times; after failures longer and longer, never before Keeper wants."""
+    wait = supervisor.next_wait(interval, failures, hint, random)
+    if failures == 0:
+        assert 0.9 * interval <= wait <= 1.1 * interval
+    else:
+        assert hint <= wait <= max(600.0, interval, hint * 1.25)
