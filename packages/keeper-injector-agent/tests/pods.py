@@ -10,12 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local_keeper import LocalKeeper
-
 from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
 from keeper_injector_common.plan_json import dumps
 from keeper_injector_common.references import parse_reference
 from keeper_injector_common.request import Formatted, format_for
+from local_keeper import LocalKeeper
 
 VOLUME = "/keeper/volumes/0"
 
@@ -94,5 +93,6 @@ def wait_for(condition: Callable[[], Any], seconds: float = 15.0) -> None:
     """Wait until *condition* holds."""
     until = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < until, "not in time"
+        if time.monotonic() > until:
+            raise AssertionError(f"not within {seconds} s")
         time.sleep(0.02)

@@ -9,10 +9,10 @@ import stat
 from pathlib import Path
 
 import pytest
-from local_keeper import Fault, LocalKeeper
 
 from keeper_injector_common.plan import CREDENTIALS_PATH, PLAN_PATH, Directory, FolderItem
 from keeper_injector_common.references import RecordName
+from local_keeper import Fault, LocalKeeper
 
 from .pods import VOLUME, AgentPod, events
 

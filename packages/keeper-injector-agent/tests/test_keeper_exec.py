@@ -15,9 +15,9 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from keeper_injector_common.formats import names
 
 import keeper_injector_agent.exec as exec_package
+from keeper_injector_common.formats import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +26,7 @@ SOURCES = Path(exec_package.__file__).parent
 FUZZER = Path(__file__).parent / "fuzz" / "fuzz_keeper_exec.c"
 KIBIBYTE = 1024
 OWN = {"PATH": "/usr/bin:/bin", "OWN": "mine"}
-SECRET = "hunter2-never-to-be-shown"  # noqa: S105 - the sentinel that no sentence may hold
+SECRET = "hunter2-never-to-be-shown"
 
 # What a command sees of itself, without a libc that could change it: arguments, environment, open files.
 SHOW = r"""

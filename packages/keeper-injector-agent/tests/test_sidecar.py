@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from local_keeper import Fault, LocalKeeper
 
 from keeper_injector_agent import supervisor
+from local_keeper import Fault, LocalKeeper
 
 from .pods import VOLUME, AgentPod, wait_for
 
@@ -40,12 +40,12 @@ def test_a_rotation_arrives_after_sighup(pod: AgentPod, keeper: LocalKeeper) -> 
     """SIGHUP is a refresh now; the new value is there, by a new generation."""
     pod.wants({"x": "api-keys[login]"})
     assert pod.run("init").returncode == 0
-    before = os.readlink(pod.at(f"{VOLUME}/..data"))
+    before = pod.at(f"{VOLUME}/..data").readlink()
     with sidecar(pod) as process:
         keeper.set_field("api-keys", "login", "new")
         process.send_signal(signal.SIGHUP)
         wait_for(lambda: pod.file("x") == "new")
-    assert os.readlink(pod.at(f"{VOLUME}/..data")) != before
+    assert pod.at(f"{VOLUME}/..data").readlink() != before
 
 
 def test_after_a_success_the_first_look_is_spread(pod: AgentPod, keeper: LocalKeeper) -> None:
@@ -112,10 +112,10 @@ def test_unchanged_records_are_not_written(pod: AgentPod, keeper: LocalKeeper) -
     """Five refreshes, one generation, one download."""
     pod.wants({"x": "api-keys[login]", "pem": "keeper://TLS Certs/file/server.pem"})
     assert pod.run("init").returncode == 0
-    before = os.readlink(pod.at(f"{VOLUME}/..data"))
+    before = pod.at(f"{VOLUME}/..data").readlink()
     for _ in range(5):
         assert pod.run("once").returncode == 0
-    assert os.readlink(pod.at(f"{VOLUME}/..data")) == before
+    assert pod.at(f"{VOLUME}/..data").readlink() == before
     assert keeper.requests == {"get_secret": 6, "file_download": 1}
 
 

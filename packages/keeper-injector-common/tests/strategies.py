@@ -25,7 +25,7 @@ INDEXES = st.none() | st.just(Every.VALUE) | st.integers(0, 99999)
 
 
 def _unambiguous(reference: object) -> bool:
-    """A path such as folder/field/title reads as notation: whoever means a folder of that name writes an escape."""
+    """Leave out paths such as folder/field/title, which read as notation unless they are escaped."""
     match reference:
         case WholeRecord(record) | FieldValue(record=record, kind="any"):
             words = [part.lower() for part in record.parts]

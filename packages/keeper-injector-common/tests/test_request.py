@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
 from keeper_injector_common.annotations import ANNOTATIONS, PREFIX
-from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.request import (
     AwsCredentials,
     FolderFiles,
@@ -193,7 +193,9 @@ TEXTS = st.text(max_size=30) | st.sampled_from(
 @given(st.dictionaries(KEYS | st.text(max_size=10).map(lambda text: PREFIX + text), TEXTS, max_size=8))
 def test_any_annotations_are_read_or_refused(annotations: dict[str, str]) -> None:
     """Nothing that a user writes raises anything but AnnotationsError, whose every problem names an annotation."""
+    problems: tuple[Problem, ...] = ()
     try:
         parse_request(annotations)
     except AnnotationsError as error:
-        assert all(problem.where.startswith(PREFIX) for problem in error.problems)
+        problems = error.problems
+    assert all(problem.where.startswith(PREFIX) for problem in problems)

@@ -1,5 +1,6 @@
 """The small grammars of annotation values."""
 
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -31,7 +32,7 @@ def test_duration(text: str, seconds: float) -> None:
         (values.duration, "9s", "out of range"),
         (values.duration, "5minutes", "write 30s"),
         (values.duration, "", "write 30s"),
-        (values.duration, "٥m", "write 30s"),
+        (values.duration, "\u0665m", "write 30s"),
         (values.file_mode, "0446", "lets every user write"),
         (values.file_mode, "999", "three octal digits"),
         (values.file_mode, "0000", "lets nobody read"),
@@ -67,7 +68,7 @@ def test_signals_have_three_spellings(word: str) -> None:
 
 
 def test_a_comma_in_a_title_is_escaped() -> None:
-    """``\\,`` is a comma of the title."""
+    r"""``\,`` is a comma of the title."""
     assert values.items(r"a\,b, c") == ("a,b", "c")
 
 
@@ -83,7 +84,5 @@ def test_examples_and_defaults_are_valid(annotation: Annotation) -> None:
 @given(text=st.text(max_size=40) | st.text("0123456789kMGi/.:-hms", max_size=20))
 def test_any_text_is_read_or_refused(annotation: Annotation, text: str) -> None:
     """No text raises anything but InvalidValue."""
-    try:
+    with contextlib.suppress(InvalidValue):
         annotation.parse(text)
-    except InvalidValue as error:
-        assert str(error)

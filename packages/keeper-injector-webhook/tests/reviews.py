@@ -52,7 +52,8 @@ def operations(response: Json) -> list[Json]:
 def injected(pod: Json, settings: Settings | None = None) -> Json:
     """Return *pod* as it would be created."""
     response = respond(pod, settings)
-    assert response["allowed"], response["status"]["message"]
+    if not response["allowed"]:
+        raise AssertionError(response["status"]["message"])
     result: Json = jsonpatch.apply_patch(copy.deepcopy(pod), operations(response))
     return result
 
@@ -66,5 +67,6 @@ def plan(pod: Json) -> Json:
 def denial(pod: Json, settings: Settings | None = None) -> str:
     """Return why *pod* is denied."""
     response = respond(pod, settings)
-    assert not response["allowed"]
+    if response["allowed"]:
+        raise AssertionError("the pod was not denied")
     return str(response["status"]["message"])

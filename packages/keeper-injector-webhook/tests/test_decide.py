@@ -98,7 +98,7 @@ def test_the_network_comes_first() -> None:
 def test_init_first_false_puts_the_agent_last() -> None:
     """The pod's own init containers may prepare something that the agent waits for."""
     new = injected(pod(annotations={**ASKED, "init-first": "false"}, initContainers=[{"name": "migrate"}]))
-    assert [item["name"] for item in new["spec"]["initContainers"]][0] == "migrate"
+    assert new["spec"]["initContainers"][0]["name"] == "migrate"
 
 
 def test_init_only_has_no_sidecar() -> None:

@@ -19,6 +19,8 @@ PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME = (
     "keeper-credentials",
     "keeper-ca",
 )
+CREDENTIALS_MOUNT = {"name": CREDENTIALS_VOLUME, "mountPath": "/keeper/credentials", "readOnly": True}
+CA_MOUNT = {"name": CA_VOLUME, "mountPath": "/keeper/ca", "readOnly": True}
 STATE_SIZE = "4Mi"
 READABLE_BY_AGENT = 0o444
 """Only the agent's containers mount these volumes; as root owns their files, the mode must let others read."""
@@ -87,8 +89,8 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
             *({"name": item.name, "mountPath": f"{plans.VOLUMES_PATH}/{item.name}"} for item in decision.volumes),
             {"name": STATE_VOLUME, "mountPath": plans.STATE_PATH},
             {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
-            *_read_only(isinstance(request.credentials, SecretCredentials), CREDENTIALS_VOLUME, "/keeper/credentials"),
-            *_read_only(request.ca is not None, CA_VOLUME, "/keeper/ca"),
+            *([CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
+            *([CA_MOUNT] if request.ca else []),
         ],
     }
 
@@ -128,10 +130,6 @@ def _ca(ca: AdditionalCa) -> Json:
     if ca.kind == "secret":
         return {"name": CA_VOLUME, "secret": {"secretName": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
     return {"name": CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
-
-
-def _read_only(wanted: bool, name: str, path: str) -> list[Json]:
-    return [{"name": name, "mountPath": path, "readOnly": True}] if wanted else []
 
 
 def _binary_quantity(size: int) -> str:

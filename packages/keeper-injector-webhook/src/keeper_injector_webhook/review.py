@@ -56,26 +56,26 @@ def parse_review(body: bytes) -> AdmissionRequest:
 
 def allowed(uid: str, *, warnings: Sequence[str] = ()) -> Json:
     """Answer that the object may pass unchanged."""
-    return _review(uid, True, warnings)
+    return _review(uid, warnings, allow=True)
 
 
 def patched(uid: str, operations: Iterable[Mapping[str, Any]], *, warnings: Sequence[str] = ()) -> Json:
     """Answer that the object may pass after these JSON Patch (RFC 6902) operations."""
     patch = json.dumps(list(operations), ensure_ascii=False, separators=(",", ":")).encode()
-    return _review(uid, True, warnings, patchType="JSONPatch", patch=base64.b64encode(patch).decode())
+    return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=base64.b64encode(patch).decode())
 
 
 def denied(uid: str, message: str, *, warnings: Sequence[str] = ()) -> Json:
     """Answer that the object may not pass, and why."""
-    return _review(uid, False, warnings, status={"code": 403, "reason": "Forbidden", "message": message})
+    return _review(uid, warnings, allow=False, status={"code": 403, "reason": "Forbidden", "message": message})
 
 
 def errored(uid: str, message: str) -> Json:
     """Answer that the webhook itself failed."""
-    return _review(uid, False, (), status={"code": 500, "reason": "InternalError", "message": message})
+    return _review(uid, (), allow=False, status={"code": 500, "reason": "InternalError", "message": message})
 
 
-def _review(uid: str, allow: bool, warnings: Sequence[str], **more: Any) -> Json:
+def _review(uid: str, warnings: Sequence[str], *, allow: bool, **more: Any) -> Json:
     response = {"uid": uid, "allowed": allow, **more}
     if warnings:
         response["warnings"] = [warning[:LONGEST_WARNING] for warning in warnings]
