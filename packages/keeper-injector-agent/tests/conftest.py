@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from agent_pods import AgentPod
 
 from local_keeper import LocalKeeper
-
-from .pods import AgentPod
 
 
 @pytest.fixture(name="keeper")

@@ -9,12 +9,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from agent_pods import VOLUME, AgentPod, events
 
 from keeper_injector_common.plan import CREDENTIALS_PATH, PLAN_PATH, Directory, FolderItem
 from keeper_injector_common.references import RecordName
 from local_keeper import Fault, LocalKeeper
-
-from .pods import VOLUME, AgentPod, events
 
 
 def test_every_kind_of_secret(pod: AgentPod, keeper: LocalKeeper) -> None:

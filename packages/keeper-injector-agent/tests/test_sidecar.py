@@ -11,13 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from agent_pods import VOLUME, AgentPod, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_agent import supervisor
 from local_keeper import Fault, LocalKeeper
-
-from .pods import VOLUME, AgentPod, wait_for
 
 
 @contextmanager

@@ -6,12 +6,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import PLANS
 
 from keeper_injector_common.errors import PlanError
 from keeper_injector_common.plan import Plan
 from keeper_injector_common.plan_json import dumps, from_json, loads
-
-from .strategies import PLANS
 
 GOLDEN = Path(__file__).parent / "data/plans"
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import REFERENCES
 
 from keeper_injector_common.errors import ReferenceSyntaxError
 from keeper_injector_common.references import (
@@ -17,8 +18,6 @@ from keeper_injector_common.references import (
     parse_reference,
     split_target,
 )
-
-from .strategies import REFERENCES
 
 DB = RecordName(("db",))
 

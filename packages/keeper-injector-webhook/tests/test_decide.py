@@ -6,12 +6,11 @@ import copy
 from typing import Any
 
 import pytest
+from admission_reviews import PREFIX, denial, injected, operations, plan, pod, respond
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_injector_webhook.settings import Settings
-
-from .reviews import PREFIX, denial, injected, operations, plan, pod, respond
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
 

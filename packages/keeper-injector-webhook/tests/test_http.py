@@ -17,8 +17,7 @@ from typing import Any
 import attrs
 import pytest
 import trustme
-
-from .reviews import body, pod
+from admission_reviews import body, pod
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
 

@@ -109,7 +109,7 @@ class _Secret:
                     entry.report("injectAsEnvVars", "a file or note cannot be a variable; deliver it as a file")
 
 
-def _sources(entry: Mapping) -> tuple[Reference, ...]:  # noqa: PLR0911 - each way of being wrong ends it
+def _sources(entry: Mapping) -> tuple[Reference, ...]:
     given = [key for key in ("record", "notation", "records") if entry.has(key)]
     record = entry.text("record", values.text)
     notation = entry.text("notation", values.text)

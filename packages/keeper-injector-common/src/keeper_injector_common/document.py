@@ -204,7 +204,7 @@ class Mapping:
         return found[0] if found else (key, None)
 
 
-def _kind(value: object) -> str:  # noqa: PLR0911 - a table of types
+def _kind(value: object) -> str:
     match value:
         case None:
             return "nothing"
