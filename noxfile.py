@@ -19,6 +19,7 @@ VENV = ROOT / ".venv"
 PACKAGES = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("packages/*/pyproject.toml"))
 SOURCES = ("packages", "charts", "integration-tests", "tools")
 CONSTRAINTS = "tools/constraints.txt"
+PINNED_BUILD = ("--build-constraints", CONSTRAINTS)
 COMPILE = (
     *("compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--custom-compile-command", "./tools/run lock"),
@@ -153,8 +154,10 @@ def build(session: nox.Session) -> None:
     """Build sdists and wheels into dist/, and see each work in an empty environment."""
     install(session, DEVELOPMENT)
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    build_keeper_exec(session)
     for package in PACKAGES:
-        session.run("uv", "build", "--quiet", "--build-constraints", CONSTRAINTS, "-o", "dist", str(package))
+        # Both from the tree: an sdist has no keeper-exec, a wheel made here has.
+        session.run("uv", "build", "--quiet", "--sdist", "--wheel", *PINNED_BUILD, "-o", "dist", str(package))
     session.run("python", "-m", "check_distributions", "dist")
 
 
@@ -170,13 +173,13 @@ def install(session: nox.Session, groups: tuple[str, ...]) -> None:
         return
     print(f"installing what {session.name} needs (once)", file=sys.stderr)
     # uv verifies each hash that the constraints have, and takes the tree's packages, which can have none; pip would not.
-    uv(session, "install", "--constraints", CONSTRAINTS, "--build-constraints", CONSTRAINTS, *wanted)
+    uv(session, "install", "--constraints", CONSTRAINTS, *PINNED_BUILD, *wanted)
     stamp.write_text(state)
 
 
 def build_keeper_exec(session: nox.Session) -> None:
     """Compile keeper-exec into the tree where there is a compiler; its tests say themselves when it is missing."""
-    if shutil.which("musl-gcc") or shutil.which("cc"):
+    if sys.platform == "linux" and (shutil.which("musl-gcc") or shutil.which("cc")):
         session.run("sh", "packages/keeper-injector-agent/src/keeper_injector_agent/exec/build.sh")
 
 
@@ -225,11 +228,11 @@ def dockerfiles() -> list[Command]:
 
 
 def type_checks() -> list[Command]:
-    """Packages by name, as installed in place; tools; this file."""
+    """Packages by name, as installed in place; tools; single scripts, this one among them."""
     names = [package.name.replace("-", "_") for package in PACKAGES]
     names += sorted(path.parent.name for path in ROOT.glob("tools/*/__init__.py"))
-    modules = sorted(f"tools/{path.name}" for path in ROOT.glob("tools/*.py"))
-    return [("mypy", *(f"--package={name}" for name in names)), ("mypy", *modules, "noxfile.py")]
+    scripts = ["noxfile.py", *sources_named("hatch_build.py"), *(f"tools/{path.name}" for path in ROOT.glob("tools/*.py"))]
+    return [("mypy", *(f"--package={name}" for name in names)), ("mypy", *scripts)]
 
 
 def import_contracts() -> list[Command]:

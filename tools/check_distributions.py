@@ -1,0 +1,83 @@
+"""Sees what a build made work where nothing else is: wheels, and the source folders as pip installs them.
+
+Usage: python -m check_distributions DIST
+"""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import ZipFile
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("keeper-injector-common", "keeper-injector-agent", "keeper-injector-webhook")
+ASK = """
+import sys
+from importlib import import_module
+from importlib.metadata import distribution
+from importlib.resources import files
+for name in sys.argv[1:]:
+    module = name.replace("-", "_")
+    found = distribution(name).metadata
+    assert found["License-Expression"] == "MIT", f"{name}: licence is {found['License-Expression']}"
+    assert found["Requires-Python"] == ">=3.11", f"{name}: needs Python {found['Requires-Python']}"
+    assert files(module).joinpath("py.typed").is_file(), f"{name}: py.typed is missing"
+    assert import_module(module).__version__ == found["Version"], f"{name}: __version__ is not the metadata's"
+    print(*(script.name for script in distribution(name).entry_points.select(group="console_scripts")))
+"""
+"""What an environment is asked about *packages*: fails, or prints the names of their console scripts."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Check each way of installing in an environment of its own; a failure is a traceback with the command."""
+    wheels = [_wheel(Path(arguments[0]), package) for package in PACKAGES]
+    for wheel in wheels:
+        _check_content(wheel)
+    _check("built wheels", [str(wheel) for wheel in wheels], PACKAGES)
+    _check("common and agent from the tree", [f"./packages/{package}" for package in PACKAGES[:2]], PACKAGES[:2])
+    _check("common alone", [str(wheels[0])], PACKAGES[:1])
+    return 0
+
+
+def _wheel(dist: Path, package: str) -> Path:
+    """Find the one wheel, beside its one sdist."""
+    [_sdist] = dist.glob(f"{package.replace('-', '_')}-*.tar.gz")
+    [wheel] = dist.glob(f"{package.replace('-', '_')}-*.whl")
+    return wheel.absolute()
+
+
+def _check_content(wheel: Path) -> None:
+    """Only the package and its metadata, licence included."""
+    with ZipFile(wheel) as archive:
+        names = archive.namelist()
+    module = wheel.name.partition("-")[0]
+    strangers = [name for name in names if not name.startswith((f"{module}/", f"{module}-"))]
+    if strangers or not any(name.endswith("licenses/LICENSE") for name in names):
+        sys.exit(f"{wheel.name}: {strangers or 'LICENSE is missing'}")
+    print(f"  {wheel.name}: {len(names)} files, {wheel.stat().st_size / 1024:.0f} KiB")
+
+
+def _check(what: str, requirements: Sequence[str], packages: Sequence[str]) -> None:
+    """Install with plain pip into an empty environment; ask metadata and each console script."""
+    with tempfile.TemporaryDirectory() as folder:
+        run("uv", "venv", "--quiet", "--seed", folder)
+        environment = Path(folder, "bin")
+        run(str(environment / "python"), "-m", "pip", "install", "--quiet", *requirements)
+        run(str(environment / "python"), "-m", "pip", "check")
+        scripts = run(str(environment / "python"), "-I", "-c", ASK, *packages).split()
+        for script in scripts:
+            run(str(environment / script), "--help")
+    print(f"  {what}: installed, typed, runs ({', '.join(scripts) or 'no console script'})")
+
+
+def run(*command: str) -> str:
+    """Run *command* in the repository and return what it printed; when it fails, show that and give up."""
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
