@@ -227,6 +227,8 @@ FAULTS = {
     "range": ("{{ range .password }}{{ end }}", "rendering line 1: range takes a list, an object or a number"),
     "required": ('{{ required "give nick" .nick }}', "rendering line 1, function required: give nick"),
     "required value": ("{{ required .password .nick }}", "function required: a value is required and is not there"),
+    "nil in json": ('{{ $d := set . "a" nil }}{{ $d.a }}', "rendering line 1: the value is null"),
+    "no json of infinity": ("{{ mulf 1e308 10 | toJson }}", "function toJson|function mulf"),
     "fail": ('{{ fail "no luck" }}', "rendering line 1, function fail: no luck"),
     "fail with a value": ("{{ fail .password }}", "rendering line 1, function fail: it stops the template"),
     "fail with a text of values": ('{{ fail (printf "no %s" .password) }}', "function fail: it stops the template"),
@@ -283,6 +285,17 @@ def test_any_source_is_a_template_or_an_error(source: str) -> None:
     else:
         return
     assert said.startswith("template, parsing")
+
+
+def test_broken_character_of_the_record() -> None:
+    """A replacement character that Keeper holds is text like any other."""
+    assert templates.render('{{ .v | upper }}{{ list .v | join "," }}', {"v": "\ufffd"}) == "\ufffd\ufffd"
+
+
+def test_nil_inside_of_values() -> None:
+    """A nil that a template puts into an object is null, in JSON and YAML."""
+    source = '{{ $d := dict "a" nil }}{{ $_ := set $d "b" nil }}{{ $d | toJson }} {{ $d | toYaml }}'
+    assert templates.render(source, {}) == '{"a":null,"b":null} a: null\nb: null'
 
 
 def test_no_match_is_an_empty_list() -> None:
@@ -343,6 +356,8 @@ def test_json_and_yaml_of_a_template_are_read_back(value: Any) -> None:
 
 TEXT = "x" * 1000
 HOSTILE = {
+    "repeat of wrong types": '{{ repeat (repeat 900000 "x") (repeat 900000 "x") }}',
+    "indent of wrong types": '{{ indent (repeat 900000 "x") (repeat 900000 "\\n") }}',
     "repeat": '{{ repeat 1000000000 "x" }}',
     "repeat in a pipe": '{{ repeat 1000 "x" | repeat 1000 | repeat 1000 }}',
     "indent": '{{ indent 1000000000 "x" }}',
@@ -415,6 +430,7 @@ def test_large_file_beside() -> None:
         == "ADMINtrue"
     )
     assert "more than a million characters; deliver large values by themselves" in refused("{{ .files.big }}", data)
+    assert templates.render('{{ (get . "files").none | default "n" }}{{ len (index . "files") }}', data) == "n1"
     assert "function b64enc: it is given more than a million" in refused("{{ .files.big | b64enc }}", data)
 
 
@@ -428,6 +444,41 @@ def test_ordinary_sizes_fit() -> None:
     assert templates.render('{{ printf "%-20s|%05d|%.2f in 20260101123456" "a" 7 1.5 }}', {}) == (
         "a                   |00007|1.50 in 20260101123456"
     )
+
+
+CLOSED = """
+import json, resource, sys
+from keeper_injector_common import templates
+sources, data = json.load(sys.stdin)
+templates.prepare()
+loaded = {*sys.modules}
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+for source in sources:
+    try:
+        templates.render(source, data)
+    except templates.TemplateError:
+        pass
+print({*sys.modules} - loaded)
+"""
+
+
+def test_rendering_opens_no_file() -> None:
+    """A process that may open neither file nor socket any more calls every function, and nothing is imported late."""
+    arguments = [
+        "",
+        ".login",
+        ".password .login",
+        "1 .login",
+        ".url",
+        ".address",
+        "1 2",
+        ". . .",
+        '"http://é.example:1/"',
+    ]
+    sources = [f"{{{{ {name} {given} }}}}" for name in functions.functions() for given in arguments]
+    given = json.dumps([[*sources, *HOSTILE.values(), *FORGIVEN.values(), "{{"], RECORD])
+    done = subprocess.run([sys.executable, "-c", CLOSED], input=given, capture_output=True, check=False, text=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
 def test_import_is_late() -> None:

@@ -24,7 +24,14 @@ if TYPE_CHECKING:
 MOST_SOURCE = 100_000
 """Characters of a template's source."""
 
-__all__ = ["MOST_SOURCE", "parse", "render"]
+__all__ = ["MOST_SOURCE", "parse", "prepare", "render"]
+
+
+def prepare() -> None:
+    """Import all that :func:`render` may need, for a process that then gives up its right to open files."""
+    from keeper_injector_common.templates import faults, functions, values, yaml  # noqa: F401
+
+    functions.functions()
 
 
 def parse(source: str) -> None:
@@ -51,7 +58,7 @@ def render(source: str, data: Mapping[str, JsonValue]) -> str:
         raise TemplateError("template, rendering: values are nested too deeply; deliver them by themselves") from None
     except MemoryError:
         raise TemplateError("template, rendering: it takes more memory than it may; use smaller values") from None
-    return output.text()
+    return output.getvalue()
 
 
 def _compiled(source: str) -> gotpl.Template:

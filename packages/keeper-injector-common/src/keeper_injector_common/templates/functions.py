@@ -8,16 +8,16 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from gotpl.funcs.sprig import text_func_map
-from gotpl.runtime.callables import TemplateCallArityError, TemplateCallTypeError, invoke_template_function
+from gotpl.runtime.callables import call_spec
 from gotpl.runtime.results import unwrap_function_result
 from gotpl.runtime.sync_vm import _builtin_functions
 from gotpl.runtime.values import INVALID, UNTYPED_NIL
 
-from keeper_injector_common.templates.guards import check
-from keeper_injector_common.templates.values import MOST, Missing, Refused, own, weight
+from keeper_injector_common.templates.guards import check_call, check_result
+from keeper_injector_common.templates.values import Missing, Refused, own
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     Function = Callable[..., object]
 
@@ -39,16 +39,16 @@ FORGIVING = frozenset(
 )
 """Functions by which a template says what happens when a field is missing."""
 PRINTING = frozenset({"print", "println", "printf"})
-LOST = "\ufffd"
-"""What stands where bytes were no text."""
 
 
 @cache
 def functions() -> Mapping[str, Function]:
     """Return every function that a template may call, by name."""
     sprig = {name: call for name, call in text_func_map().items() if name not in MACHINE | CHANGING}
+    # Sprig's own give an empty text for what JSON cannot hold.
+    strict = {name: sprig[f"must{name[0].upper()}{name[1:]}"] for name in ("toJson", "toPrettyJson", "toRawJson")}
     builtins = {name: call for name, call in _builtin_functions("go").items() if name != "call"}
-    return {name: _guarded(name, call) for name, call in {**builtins, **sprig, **_OWN}.items()}
+    return {name: _guarded(name, call) for name, call in {**builtins, **sprig, **strict, **_OWN}.items()}
 
 
 def why_not(name: str) -> str:
@@ -65,66 +65,44 @@ def why_not(name: str) -> str:
 
 
 def _guarded(name: str, function: Function) -> Function:
+    spec = call_spec(function)
+
     def call(*arguments: object) -> object:
         values = [_argument(name, value) for value in arguments]
-        check(name, values)
-        try:
-            result = own(unwrap_function_result(invoke_template_function(name, function, values)))
-        except TemplateCallArityError:
-            raise Refused("it has a wrong number of arguments; see Sprig's documentation", function=name) from None
-        except TemplateCallTypeError:
-            raise Refused("a value is not of the type it takes; convert it, as with toString", function=name) from None
-        return _checked(name, values, result)
+        if spec is not None and spec.arity_error(name, len(values)):
+            raise Refused("it has a wrong number of arguments; see Sprig's documentation", function=name)
+        if spec is not None and spec.type_error(name, values):
+            raise Refused("a value is not of the type it takes; convert it, as with toString", function=name)
+        check_call(name, values)
+        result = own(unwrap_function_result(function(*values)))
+        check_result(name, values, result)
+        return result
 
     return call
 
 
 def _argument(name: str, value: object) -> object:
-    if isinstance(value, Missing):
-        if name not in FORGIVING:
-            raise value.refused(name)
-        return None
-    if value is None and name in PRINTING:
-        return UNTYPED_NIL
+    if isinstance(value, Missing) and name not in FORGIVING:
+        raise value.refused(name)
+    if isinstance(value, Missing) or _is_nil(value):
+        return UNTYPED_NIL if name in PRINTING else None
     return value
-
-
-def _checked(name: str, values: Sequence[object], result: object) -> object:
-    if isinstance(result, str | list | dict) and weight(result) > MOST:
-        raise Refused("it makes more than a million characters; deliver large values by themselves", function=name)
-    if (
-        isinstance(result, str)
-        and LOST in result
-        and not any(LOST in value for value in values if isinstance(value, str))
-    ):
-        raise Refused("it cuts a character apart or gives bytes; deliver binary values by themselves", function=name)
-    if (
-        name == "printf"
-        and isinstance(result, str)
-        and "%!" in result
-        and any(isinstance(v, list | dict) for v in values)
-    ):
-        raise Refused("it can write a list or an object with %v only; use that, join or toJson", function=name)
-    return result
-
-
-def _equal(first: object, *others: object) -> bool:
-    """Compare as Go does: nil equals nil and nothing else, never an error."""
-    equal = _builtin_functions("go")["eq"]
-    if not others:
-        raise Refused("it has one argument; give it two or more", function="eq")
-    return any(
-        _is_nil(first) and _is_nil(other) if _is_nil(first) or _is_nil(other) else bool(equal(first, other))
-        for other in others
-    )
-
-
-def _not_equal(left: object, right: object) -> bool:
-    return not _equal(left, right)
 
 
 def _is_nil(value: object) -> bool:
     return value is None or value is UNTYPED_NIL or value is INVALID
+
+
+def _equal(first: object, *others: object) -> bool:
+    """Compare as Go does: nil equals nil and nothing else, never an error."""
+    if not others:
+        raise Refused("it has one argument; give it two or more", function="eq")
+    equal = _builtin_functions("go")["eq"]
+    return any(first is other if first is None or other is None else bool(equal(first, other)) for other in others)
+
+
+def _not_equal(left: object, right: object) -> bool:
+    return not _equal(left, right)
 
 
 def _index(value: object, *keys: object) -> object:
@@ -138,7 +116,7 @@ def _find_all(pattern: str, text: str, count: int) -> object:
 
 
 def _required(message: str, value: object) -> object:
-    if _is_nil(value) or value == "":
+    if value is None or value == "":
         raise Refused("a value is required and is not there; add it to the record", function="required", quoted=message)
     return value
 
@@ -165,7 +143,7 @@ def _decode(text: str) -> str:
 def _to_yaml(value: object) -> str:
     from keeper_injector_common.templates.yaml import to_yaml
 
-    return to_yaml(own(value))
+    return to_yaml(value)
 
 
 def _from_yaml(text: str) -> object:

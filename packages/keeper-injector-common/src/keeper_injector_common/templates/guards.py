@@ -20,32 +20,41 @@ MOST_YAML = 100_000
 MOST_PATTERN = 1_000
 MOST_REPEATS = 100
 MOST_SEARCHED = 100_000
-
-
-def check(function: str, arguments: Sequence[object]) -> None:
-    """Raise :class:`Refused` when a call would cost too much; a wrong number or type of arguments is for the engine."""
-    if function not in LIGHT and weight(arguments) > MOST:
-        raise Refused(
-            "it is given more than a million characters; deliver large values by themselves", function=function
-        )
-    bound = _BOUNDS.get(function.removeprefix("must").lower())
-    if bound is None:
-        return
-    try:
-        cost = bound(*arguments)
-    except (TypeError, AttributeError, ValueError):
-        return
-    if cost > MOST:
-        raise Refused(
-            "it would make or compare more than a million characters or elements; use less", function=function
-        )
-
-
 LIGHT = frozenset(
     {"default", "coalesce", "empty", "required", "eq", "ne", "not", "ternary", "get", "hasKey", "dig", "index", "first"}
     | {"last", "len", "kindOf", "kindIs", "typeOf", "typeIs", "typeIsLike"}
 )
 """Functions that copy nothing: they may be given a record with large files."""
+LOST = "\ufffd"
+"""What stands where bytes were no text."""
+
+
+def check_call(function: str, arguments: Sequence[object]) -> None:
+    """Raise :class:`Refused` when a call would cost too much. Number and types of arguments are right already."""
+    if function not in LIGHT and weight(arguments) > MOST:
+        raise Refused(f"it is given {_MUCH}", function=function)
+    bound = _BOUNDS.get(function.removeprefix("must").lower())
+    if bound is not None and bound(*arguments) > MOST:
+        raise Refused(
+            "it would make or compare more than a million characters or elements; use less", function=function
+        )
+
+
+def check_result(function: str, arguments: Sequence[object], result: object) -> None:
+    """Raise :class:`Refused` for a result that is too large, or not the text that it should be."""
+    if function not in LIGHT and weight(result) > MOST:
+        raise Refused(f"it makes {_MUCH}", function=function)
+    if not isinstance(result, str):
+        return
+    if LOST in result and LOST not in repr(arguments):
+        raise Refused(
+            "it cuts a character apart or gives bytes; deliver binary values by themselves", function=function
+        )
+    if function == "printf" and "%!" in result and any(isinstance(value, list | dict) for value in arguments):
+        raise Refused("it can write a list or an object with %v only; use that, join or toJson", function=function)
+
+
+_MUCH = "more than a million characters; deliver large values by themselves"
 
 
 def _counted(count: float) -> float:
@@ -87,8 +96,10 @@ def _wrapped(width: int, separator: str, text: str) -> float:
 _DIRECTIVE = re.compile(r"%%|%[-+# 0]*(\[\d*\])?(\d+|\*)?(?:\.(\[\d*\])?(\d+|\*)?)?(\[\d*\])?")
 
 
-def _formatted(form: str, *values: object) -> float:
+def _formatted(form: object, *values: object) -> float:
     """Bound by what the format asks for: widths and precisions, also given as arguments, and values used again."""
+    if not isinstance(form, str):
+        return 0
     given = max((abs(value) for value in values if isinstance(value, int)), default=0)
     directives = _DIRECTIVE.findall(form)
     padding = sum(given if size == "*" else int(size[:9] or 0) for parts in directives for size in (parts[1], parts[3]))

@@ -80,8 +80,6 @@ class Output(io.StringIO):
             raise Refused("the value is null; write default, with or if where it may be")
         return super().write(piece)
 
-    text = io.StringIO.getvalue
-
 
 def own(value: object) -> object:
     """Copy *value*, so that its objects are :class:`Data` and its nils None; what is Data already stays itself."""
