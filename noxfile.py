@@ -231,7 +231,11 @@ def type_checks() -> list[Command]:
     """Packages by name, as installed in place; tools; single scripts, this one among them."""
     names = [package.name.replace("-", "_") for package in PACKAGES]
     names += sorted(path.parent.name for path in ROOT.glob("tools/*/__init__.py"))
-    scripts = ["noxfile.py", *sources_named("hatch_build.py"), *(f"tools/{path.name}" for path in ROOT.glob("tools/*.py"))]
+    scripts = [
+        "noxfile.py",
+        *sources_named("hatch_build.py"),
+        *(f"tools/{path.name}" for path in ROOT.glob("tools/*.py")),
+    ]
     return [("mypy", *(f"--package={name}" for name in names)), ("mypy", *scripts)]
 
 
