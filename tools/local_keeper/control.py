@@ -45,28 +45,28 @@ def route(keeper: LocalKeeper) -> Callable[[Request], Awaitable[Response]]:
     return handle
 
 
-def perform(keeper: LocalKeeper, order: str, given: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+def perform(keeper: LocalKeeper, order: str, given: dict[str, Any]) -> Any:
     """Carry out one order; raises KeyError, TypeError or ValueError with a sentence."""
-    match order:
-        case "set":
-            return keeper.set_field(given["record"], given["field"], given["value"])
-        case "remove":
-            return keeper.remove_record(given["record"])
-        case "fault":
-            make = FAULTS[given["fault"]]
-            return keeper.fault(make(*given.get("arguments", [])), given.get("operation", "*"), given.get("times", 1))
-        case "clear":
-            return keeper.clear_faults()
-        case "outage":
-            return keeper.outage(float(given["seconds"]))
-        case "throttle-rule":
-            return keeper.throttle_rule(given.get("limit"))
-        case "rotate-key":
-            return keeper.rotate_server_key()
-        case "token":
-            return keeper.token()
-        case "config":
-            return keeper.config(given.get("device", "default"))
-        case "stats":
-            return keeper.requests
-    raise ValueError(f"unknown order {order!r}")
+    known = _ORDERS.get(order)
+    if known is None:
+        raise ValueError(f"unknown order {order!r}; there are {', '.join(_ORDERS)}")
+    return known(keeper, given)
+
+
+def _fault(keeper: LocalKeeper, given: dict[str, Any]) -> None:
+    fault = FAULTS[given["fault"]](*given.get("arguments", []))
+    keeper.fault(fault, given.get("operation", "*"), given.get("times", 1))
+
+
+_ORDERS: dict[str, Callable[[LocalKeeper, dict[str, Any]], Any]] = {
+    "set": lambda keeper, given: keeper.set_field(given["record"], given["field"], given["value"]),
+    "remove": lambda keeper, given: keeper.remove_record(given["record"]),
+    "fault": _fault,
+    "clear": lambda keeper, _: keeper.clear_faults(),
+    "outage": lambda keeper, given: keeper.outage(float(given["seconds"])),
+    "throttle-rule": lambda keeper, given: keeper.throttle_rule(given.get("limit")),
+    "rotate-key": lambda keeper, _: keeper.rotate_server_key(),
+    "token": lambda keeper, _: keeper.token(),
+    "config": lambda keeper, given: keeper.config(given.get("device", "default")),
+    "stats": lambda keeper, _: keeper.requests,
+}

@@ -67,7 +67,9 @@ def _asked_for(vault: Vault, payload: Json) -> list[Record]:
 
 
 def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: FileUrl) -> Json:
-    inside = [record for record in records if record.folder and not record.flat and vault.shared_root(record.folder) is root]
+    inside = [
+        record for record in records if record.folder and not record.flat and vault.shared_root(record.folder) is root
+    ]
     return {
         "folderUid": root.uid,
         "folderKey": crypto.b64(crypto.gcm(vault.app_key, root.key)),

@@ -33,8 +33,10 @@ class LocalKeeper:
 
     def __init__(self, vault: Vault, directory: Path, *, host: str, port: int, names: Iterable[str]) -> None:
         self._directory = directory
-        self._socket = socket.create_server((host, port), backlog=256)
-        self.port = int(self._socket.getsockname()[1])
+        listener = socket.create_server((host, port), backlog=256)
+        self.port = int(listener.getsockname()[1])
+        # Hypercorn makes a socket of its own of the descriptor, and closes it.
+        self._descriptor = listener.detach()
         self.hostname = f"{next(iter(names), 'localhost')}:{self.port}"
         self._keeper = Keeper(vault, Faults(), self.hostname)
         self._devices: dict[str, dict[str, str]] = {}
@@ -75,13 +77,15 @@ class LocalKeeper:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def _run(self) -> None:
         logging.getLogger("hypercorn.error").setLevel(logging.CRITICAL)  # it reports every cut connection as an error
         config = Config()
-        config.bind = [f"fd://{self._socket.fileno()}"]
+        config.bind = [f"fd://{self._descriptor}"]
         config.certfile, config.keyfile = str(self._directory / "tls.crt"), str(self._directory / "tls.key")
         config.alpn_protocols = ["http/1.1"]
         config.graceful_timeout = 0.1
@@ -89,6 +93,8 @@ class LocalKeeper:
         config.errorlog = None
         app = create_app(self._keeper, Route("/control", control.route(self), methods=["POST"]))
         asyncio.set_event_loop(self._loop)
+        # Requests that hang on purpose are cancelled at the end; asyncio would report each.
+        self._loop.set_exception_handler(lambda _loop, _context: None)
         self._loop.run_until_complete(serve(app, config, shutdown_trigger=self._stop.wait))  # type: ignore[arg-type] # any awaitable
         self._loop.close()
 

@@ -126,7 +126,9 @@ class Vault:
         with self.lock:
             if name in self.records:
                 return self.records[name]
-            found = sorted((record for record in self.records.values() if record.title == name), key=lambda item: item.uid)
+            found = sorted(
+                (record for record in self.records.values() if record.title == name), key=lambda item: item.uid
+            )
         if not found:
             raise KeyError(f"no record {name!r}; there are {', '.join(sorted(self.titles()))}")
         return found[0]
@@ -194,12 +196,15 @@ def _record_json(content: Mapping[str, Any]) -> Json:
     return data
 
 
-def _fields(content: Any, *, label: bool = False) -> list[Json]:  # noqa: ANN401 - YAML
+def _fields(content: Any, *, label: bool = False) -> list[Json]:
     """Read ``{type: value}`` (or, of custom fields, ``{label: value}``), or a list of whole fields."""
     if isinstance(content, Mapping):
-        content = [{"type": "text", "label": name, "value": value} if label else {"type": name, "value": value} for name, value in content.items()]
+        content = [
+            {"type": "text", "label": name, "value": value} if label else {"type": name, "value": value}
+            for name, value in content.items()
+        ]
     return [{**item, "type": str(item.get("type", "text")), "value": _values(item.get("value"))} for item in content]
 
 
-def _values(value: Any) -> list[Any]:  # noqa: ANN401 - YAML
+def _values(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [] if value is None else [value]

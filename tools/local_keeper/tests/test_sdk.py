@@ -1,0 +1,236 @@
+"""The unmodified Python SDK against local Keeper, operation by operation."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.exceptions import InvalidTag
+from keeper_secrets_manager_core import SecretsManager
+from keeper_secrets_manager_core.core import CreateOptions
+from keeper_secrets_manager_core.dto.dtos import KeeperFileUpload, RecordCreate, RecordField
+from keeper_secrets_manager_core.exceptions import KeeperError
+from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
+from requests import RequestException
+
+from local_keeper import Fault, LocalKeeper
+
+
+@pytest.fixture(name="keeper")
+def _keeper(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalKeeper]:
+    with LocalKeeper.start() as keeper:
+        # File downloads of the SDK take their trust from here only.
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(keeper.ca_file))
+        yield keeper
+
+
+def client(keeper: LocalKeeper, device: str = "default") -> SecretsManager:
+    """Return the SDK with a bound configuration."""
+    return SecretsManager(config=InMemoryKeyValueStorage(keeper.config(device)))
+
+
+def record(sdk: SecretsManager, title: str) -> Any:
+    """Return the record of a title."""
+    return next(item for item in sdk.get_secrets() if item.title == title)
+
+
+def test_records_with_fields_notes_and_files(keeper: LocalKeeper) -> None:
+    """Everything of the sample vault arrives as written."""
+    sdk = client(keeper)
+    database = record(sdk, "database-credentials")
+    assert database.get_standard_field_value("password", single=True) == "correct-horse-battery"
+    assert database.get_standard_field_value("host", single=True) == {"hostName": "db.example.com", "port": "5432"}
+    assert database.custom_field("Environment", single=True) == "production"
+    assert database.dict["notes"].startswith("Rotated on")
+    certificate = next(item for item in record(sdk, "TLS Certs").files if item.name == "server.pem")
+    assert certificate.get_file_data() == b"made-up certificate\n"
+
+
+def test_filters_and_notation(keeper: LocalKeeper) -> None:
+    """A filtered fetch returns only what was asked for; notation works by UID and by title."""
+    sdk = client(keeper)
+    uid = keeper.uid("api-keys")
+    assert [item.title for item in sdk.get_secrets([uid])] == ["api-keys"]
+    assert sdk.get_notation_results(f"keeper://{uid}/field/login") == ["billing"]
+    assert sdk.get_notation_results("keeper://api-keys/custom_field/webhook key") == ["whk-0815"]
+
+
+def test_folders_know_their_parents(keeper: LocalKeeper) -> None:
+    """Nested folders arrive with names, and records with the folder they lie in."""
+    folders = {folder.folder_uid: folder for folder in client(keeper).get_folders()}
+    nested = [folder for folder in folders.values() if folder.name == "Databases"]
+    assert sorted(folders[folder.parent_uid].name for folder in nested) == ["Production", "Staging"]
+    redis = record(client(keeper), "redis")
+    assert folders[redis.inner_folder_uid].name == "Databases"
+
+
+def test_a_one_time_token_binds_once(keeper: LocalKeeper) -> None:
+    """The first device gets the application's key; a second one with the same token is refused."""
+    token = keeper.token()
+    server = {"server_public_key": keeper.server_public_key, "server_public_key_id": keeper.server_key_id}
+    storage = InMemoryKeyValueStorage()
+    first = SecretsManager(token=token, hostname=keeper.hostname, config=storage, **server)
+    assert len(first.get_secrets()) == len(client(keeper).get_secrets())
+    assert {"appKey", "clientId", "privateKey"} <= set(storage.read_storage())
+    second = SecretsManager(token=token, hostname=keeper.hostname, config=InMemoryKeyValueStorage(), **server)
+    with pytest.raises(KeeperError, match="Signature is invalid"):
+        second.get_secrets()
+
+
+def test_create_update_and_delete(keeper: LocalKeeper) -> None:
+    """What one client writes another reads; an old revision is refused."""
+    sdk = client(keeper)
+    folder = next(item for item in sdk.get_folders() if item.name == "Production")
+    content = RecordCreate("login", "made-here")
+    content.fields = [RecordField(field_type="login", value="me"), RecordField(field_type="password", value="one")]
+    uid = sdk.create_secret_with_options(CreateOptions(folder.folder_uid, None), content)
+    other = client(keeper, "other")
+    (made,) = other.get_secrets([uid])
+    made.set_standard_field_value("password", "two")
+    other.save(made)
+    assert record(sdk, "made-here").get_standard_field_value("password", single=True) == "two"
+    with pytest.raises(KeeperError, match="out_of_sync"):
+        other.save(made)
+    sdk.delete_secret(uid)
+    assert other.get_secrets([uid]) == []
+
+
+def test_upload_and_download(keeper: LocalKeeper) -> None:
+    """An uploaded file comes back byte for byte."""
+    sdk = client(keeper)
+    upload = KeeperFileUpload(name="new.bin", title="new.bin", mime_type="application/octet-stream", data=b"\0\1\2")
+    sdk.upload_file(record(sdk, "api-keys"), upload)
+    (file,) = record(sdk, "api-keys").files
+    assert file.get_file_data() == b"\0\1\2"
+
+
+def test_folders_are_made_renamed_and_removed(keeper: LocalKeeper) -> None:
+    """The folder operations of the SDK round-trip."""
+    sdk = client(keeper)
+    root = next(item for item in sdk.get_folders() if item.name == "Production")
+    uid = sdk.create_folder(CreateOptions(root.folder_uid, None), "made-here")
+    sdk.update_folder(uid, "renamed")
+    assert "renamed" in {item.name for item in sdk.get_folders()}
+    sdk.delete_folder([uid])
+    assert "renamed" not in {item.name for item in sdk.get_folders()}
+
+
+def test_changes_are_seen_at_once(keeper: LocalKeeper) -> None:
+    """Fields, notes, files and records can be changed while the server runs."""
+    sdk = client(keeper)
+    before = record(sdk, "api-keys").revision
+    keeper.set_field("api-keys", "password", "rotated")
+    keeper.set_notes("api-keys", "noted")
+    keeper.set_file("api-keys", "a.txt", b"text")
+    after = record(sdk, "api-keys")
+    assert after.get_standard_field_value("password", single=True) == "rotated"
+    assert (after.dict["notes"], after.files[0].name) == ("noted", "a.txt")
+    assert after.revision > before
+    keeper.remove_record("api-keys")
+    assert "api-keys" not in {item.title for item in sdk.get_secrets()}
+    uid = keeper.add_record({"title": "added", "type": "login", "fields": {"login": "x"}})
+    assert sdk.get_secrets([uid])[0].title == "added"
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "message"),
+    [
+        (Fault.revoked(), KeeperError, "access_denied"),
+        (Fault.api_error("internal", "sorry", 500), KeeperError, "sorry"),
+        (Fault.throttled(429, 5), RequestException, "429"),
+        (Fault.cut(), RequestException, "Connection broken"),
+        (Fault.truncate(), RequestException, "Connection broken"),
+        (Fault.corrupt(), InvalidTag, "^$"),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+)
+def test_faults_reach_the_client(keeper: LocalKeeper, fault: Fault, error: type[Exception], message: str) -> None:
+    """Each fault is what the SDK meets, once, and the next request works."""
+    sdk = client(keeper)
+    keeper.fault(fault, "get_secret")
+    with pytest.raises(error, match=message):
+        sdk.get_secrets()
+    assert sdk.get_secrets()
+
+
+def test_an_empty_answer_looks_like_no_records(keeper: LocalKeeper) -> None:
+    """The SDK takes it for success: a trap for its users."""
+    keeper.fault(Fault.empty(), "get_secret")
+    assert client(keeper).get_secrets() == []
+
+
+def test_an_undecryptable_record_takes_its_folder_with_it(keeper: LocalKeeper) -> None:
+    """The SDK drops the whole folder: another trap."""
+    sdk = client(keeper)
+    keeper.corrupt_record("redis")
+    titles = {item.title for item in sdk.get_secrets()}
+    assert "shared-token" not in titles
+    assert "api-keys" in titles
+
+
+def test_the_server_may_change_its_key_id(keeper: LocalKeeper) -> None:
+    """The SDK follows the new id and keeps it."""
+    storage = InMemoryKeyValueStorage(keeper.config())
+    keeper.rotate_server_key()
+    assert SecretsManager(config=storage).get_secrets()
+    assert storage.read_storage()["serverPublicKeyId"] == keeper.server_key_id
+
+
+def test_revoked_devices_and_outages(keeper: LocalKeeper) -> None:
+    """One device is refused, another is not; an outage refuses all until it is over."""
+    keeper.revoke("default")
+    with pytest.raises(KeeperError, match="Unable to validate application access"):
+        client(keeper).get_secrets()
+    other = client(keeper, "other")
+    keeper.outage(60)
+    with pytest.raises(RequestException, match="503"):
+        other.get_secrets()
+    keeper.clear_faults()
+    assert other.get_secrets()
+
+
+def test_the_throttle_rule(keeper: LocalKeeper) -> None:
+    """Too many requests of one client are refused, those of another are not."""
+    keeper.throttle_rule(limit=3)
+    sdk = client(keeper)
+    sdk.post_function = _no_waiting(sdk.post_function)
+    for _ in range(3):
+        sdk.get_secrets()
+    with pytest.raises(RuntimeError, match="throttled"):
+        sdk.get_secrets()
+    assert client(keeper, "other").get_secrets()
+
+
+def _no_waiting(post: Any) -> Any:
+    """The SDK would sleep for minutes: stop at the first refusal."""
+
+    def wrapper(*args: Any) -> Any:
+        answer = post(*args)
+        if answer.status_code == 403:
+            raise RuntimeError(json.loads(answer.data)["error"])
+        return answer
+
+    return wrapper
+
+
+def test_requests_are_counted(keeper: LocalKeeper) -> None:
+    """By operation, refused ones too."""
+    sdk = client(keeper)
+    sdk.get_secrets()
+    sdk.get_folders()
+    record(sdk, "TLS Certs").files[0].get_file_data()
+    assert keeper.requests == {"get_secret": 2, "get_folders": 1, "file_download": 1}
+    keeper.reset_requests()
+    assert keeper.requests == {}
+
+
+def test_a_configuration_is_what_keeper_shows(keeper: LocalKeeper, tmp_path: Path) -> None:
+    """Base64 of JSON, the form that people paste into Secrets; the CA is a file."""
+    assert json.loads(base64.b64decode(keeper.config())) == keeper.config_dict()
+    assert keeper.ca_file.read_text(encoding="utf-8").startswith("-----BEGIN CERTIFICATE")
+    with LocalKeeper.start("records: [{title: only}]", directory=tmp_path / "state") as own:
+        assert own.vault.titles() == ["only"]
