@@ -146,7 +146,7 @@ def test_changes_are_seen_at_once(keeper: LocalKeeper) -> None:
         (Fault.truncate(), RequestException, "Connection broken"),
         (Fault.corrupt(), InvalidTag, "^$"),
     ],
-    ids=lambda value: value.kind if isinstance(value, Fault) else "",
+    ids=["revoked", "server error", "throttled by the edge", "cut", "truncated", "corrupt"],
 )
 def test_faults_reach_the_client(keeper: LocalKeeper, fault: Fault, error: type[Exception], message: str) -> None:
     """Each fault is what the SDK meets, once, and the next request works."""
