@@ -169,7 +169,7 @@ def test_uv_alone_is_enough(machine: Machine) -> None:
 
     assert done.returncode == 0, done.stderr
     venv, install, session = machine.notes().splitlines()
-    assert venv == "uv venv --quiet --clear --python >=3.11 .venv"
+    assert venv == "uv venv --quiet --clear --python >=3.11,<3.15 .venv"
     assert install.endswith("--require-hashes --requirement tools/bootstrap.txt")
     assert "<nox> <--session> <test>" in session
 

@@ -171,6 +171,7 @@ def test_a_new_certificate_is_used_without_a_restart(server: Server) -> None:
     wait_for(lambda: server.certificate() != before)
     connection.request("GET", "/healthz")
     assert connection.getresponse().read() == b"ok\n"
+    connection.close()
 
 
 def test_it_drains_before_it_stops(server: Server) -> None:

@@ -1,5 +1,6 @@
 """The demo as its user sees it, and its pod runner's strictness."""
 
+import os
 import re
 import subprocess
 import sys
@@ -11,9 +12,14 @@ from demo.console import StepFailedError
 from demo.pods import PodRunner
 
 
+TOOLS = Path(__file__).parents[2]
+
+
 def test_every_step_is_verified() -> None:
     """The demo exits with 0 and shows the rotated value reaching the application under the same PID."""
-    result = subprocess.run([sys.executable, "-m", "demo"], capture_output=True, text=True, timeout=90, check=False)
+    environment = {**os.environ, "PYTHONPATH": str(TOOLS)}
+    command = [sys.executable, "-m", "demo"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.search(r"shop \(PID (\d+), the same\) uses [0-9a-f]{12}", result.stdout)
     assert result.stdout.count(" ok ") == 8
