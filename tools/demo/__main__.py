@@ -77,7 +77,7 @@ def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
             "local-keeper-ca": {"ca.crt": keeper.ca_file.read_bytes()},
         }
         runner = PodRunner(patched, secrets, {"demo/shop:1": HERE / "app"})
-        stopped = stack.push(lambda *_: stop_if_running(runner))
+        stack.callback(stop_if_running, runner)
         runner.start()
         said = wait_for_line(runner, 1, 10.0)
         check(said["password"] == fingerprint(OLD_PASSWORD), "the application read another password")
@@ -104,7 +104,6 @@ def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
         leave_running(console, keeper, runner)
     with console.step("The pod ends, and its secrets with it"):
         codes = runner.stop()
-        stopped(None, None, None)
         check(codes["keeper-injector-sidecar"] == 0, f"the sidecar ended with {codes['keeper-injector-sidecar']}")
         check(not runner.memory.exists(), "the memory volumes are still there")
         console.say("processes ended, memory volumes gone")

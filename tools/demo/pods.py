@@ -92,7 +92,7 @@ class PodRunner:
     def _make_volume(self, volume: Json) -> Path:
         if "emptyDir" in volume:
             parent = self.memory if volume["emptyDir"].get("medium") == "Memory" else self.directory
-            path = parent / volume["name"]
+            path = parent / str(volume["name"])
             path.mkdir()
             return path
         path = self.directory / "volumes" / str(volume["name"])

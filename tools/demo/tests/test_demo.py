@@ -11,7 +11,6 @@ import pytest
 from demo.console import StepFailedError
 from demo.pods import PodRunner
 
-
 TOOLS = Path(__file__).parents[2]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from keeper_injector_common import formats
-from keeper_injector_common.errors import FormatError, SelectionError
+from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
 from keeper_injector_common.record import Attachment, JsonValue, Record
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 from keeper_injector_common.request import Formatted, Templated, file_name
@@ -51,7 +51,8 @@ class Renderer:
         for record, title in zip(records, titles, strict=True):
             name = title if titles.count(title) == 1 else f"{title}-{record.uid}"
             content = self._content(record, item.format)
-            files[f"{item.below}/{name}.{item.format}".lstrip("/")] = formats.render(item.format, content)
+            suffix = formats.FORMATS[item.format].extension or item.format
+            files[f"{item.below}/{name}.{suffix}".lstrip("/")] = formats.render(item.format, content)
         return files
 
     def value(self, reference: Reference) -> JsonValue:
@@ -89,9 +90,11 @@ class Renderer:
     def _templated(self, item: FileItem, source: str) -> str:
         records = [self.find(reference) for reference in item.sources]
         data = [self._data(record, source) for record in records]
-        if len(records) == 1:
-            return self.render_template(source, data[0])
-        return self.render_template(source, {record.title: value for record, value in zip(records, data, strict=True)})
+        titles = [record.title for record in records]
+        try:
+            return self.render_template(source, data[0] if len(data) == 1 else dict(zip(titles, data, strict=True)))
+        except TemplateError as error:
+            raise TemplateError(f"record {', '.join(map(repr, titles))}: {error}") from None
 
     def _data(self, record: Record, source: str) -> dict[str, JsonValue]:
         """Return what a template sees of a record. Files are fetched only for templates that speak of them."""

@@ -10,6 +10,7 @@ compiler=${CC:-$(command -v musl-gcc || command -v cc)} || { echo "build.sh: no 
 
 # Debian's musl-gcc takes -static-pie and links dynamically all the same: the program header says which it became.
 for linkage in -static-pie -static; do
+    # shellcheck disable=SC2086 # CC and CFLAGS may be several words
     $compiler -std=c11 -Os -DVERSION="\"${VERSION:-unreleased}\"" \
         -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Werror \
         -fPIE -fstack-protector-strong -fstack-clash-protection -ffunction-sections ${CFLAGS:-} \
