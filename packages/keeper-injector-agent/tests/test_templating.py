@@ -8,13 +8,13 @@ import sys
 
 import pytest
 from agent_pods import VOLUME, AgentPod
-from local_keeper import LocalKeeper
 
 from keeper_injector_agent import templating
 from keeper_injector_common.errors import TemplateError
 from keeper_injector_common.plan import Directory, FileItem
 from keeper_injector_common.references import parse_reference
 from keeper_injector_common.request import Templated
+from local_keeper import LocalKeeper
 
 
 def template(source: str, *references: str) -> FileItem:
@@ -63,7 +63,7 @@ def test_an_error_names_record_line_and_no_value(pod: AgentPod, keeper: LocalKee
 def test_a_template_without_bounds_ends(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """It costs its own process, never the agent's."""
     monkeypatch.setattr(templating, "DEADLINE", 5.0)
-    with pytest.raises(TemplateError, match="simplify it|more than|budget|limit"):
+    with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
         templating.render(source, {})
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from keeper_injector_agent.exec import binary
 from keeper_injector_agent.files import File
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.formats import Content, envfile, variables
 from keeper_injector_common.formats.flat import flatten
 from keeper_injector_common.formats.names import variable_names
-from keeper_injector_common.plan import VARIABLES_NAME
+from keeper_injector_common.plan import EXEC_NAME, VARIABLES_NAME
 from keeper_injector_common.references import FieldValue, RecordName
 from keeper_injector_common.rendering import Renderer, variable_text
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.plan import Environment, RecordVariablesItem
 
+EXECUTABLE = 0o555
 _WRITE = {"exec": variables.write, "file-ref": envfile.write}
 
 
@@ -38,7 +40,10 @@ def render(
     except ContractError as error:
         problems.append(f"environment: {error}")
         return dict(old)
-    return {**_programs(old), VARIABLES_NAME: File(content, environment.mode)}
+    files = {VARIABLES_NAME: File(content, environment.mode)}
+    if environment.style == "exec":
+        files[EXEC_NAME] = File(binary().read_bytes(), EXECUTABLE)
+    return files
 
 
 def _of_record(item: RecordVariablesItem, renderer: Renderer) -> dict[str, str]:
@@ -48,8 +53,3 @@ def _of_record(item: RecordVariablesItem, renderer: Renderer) -> dict[str, str]:
     if item.fields:
         values = {field: renderer.value(FieldValue(name, field)) for field in item.fields}
     return variable_names(record.title, flatten(Content(record.title, values)), prefix=item.prefix)
-
-
-def _programs(old: Mapping[str, File]) -> dict[str, File]:
-    """Keep what else lies in the volume: ``keeper-exec``, which the init container copied there."""
-    return {name: file for name, file in old.items() if name != VARIABLES_NAME}

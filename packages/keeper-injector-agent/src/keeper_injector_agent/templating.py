@@ -53,12 +53,11 @@ def main() -> int:
     close_doors()
     order = json.loads(sys.stdin.buffer.read())
     try:
-        text = templates.render(order["source"], order["data"])
-        if len(text) > LARGEST_OUTPUT:
-            raise TemplateError(f"template, rendering: more than {LARGEST_OUTPUT >> 20} MiB of output; simplify it")
-        answer = {"text": text}
+        answer = {"text": templates.render(order["source"], order["data"])}
     except TemplateError as error:
         answer = {"error": str(error)}
+    if len(answer.get("text", "")) > LARGEST_OUTPUT:
+        answer = {"error": f"template, rendering: more than {LARGEST_OUTPUT >> 20} MiB of output; simplify it"}
     sys.stdout.write(json.dumps(answer))
     return 0
 

@@ -9,7 +9,7 @@ import attrs
 
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
-from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.errors import AnnotationsError, Problem, TemplateError
 from keeper_injector_common.plan import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
 from keeper_injector_common.request import (
     AwsCredentials,
@@ -19,8 +19,10 @@ from keeper_injector_common.request import (
     InjectionRequest,
     SecretCredentials,
     SecretFile,
+    Templated,
 )
-from keeper_injector_webhook import layout
+from keeper_injector_webhook import environment, layout
+from keeper_injector_webhook.environment import Variables
 from keeper_injector_webhook.identity import Identity, identify
 from keeper_injector_webhook.layout import Volume
 from keeper_injector_webhook.pod import Pod
@@ -64,9 +66,15 @@ class Inject:
     plan: Plan
     request: InjectionRequest
     volumes: tuple[Volume, ...]
+    variables: tuple[Variables, ...]
     identity: Identity
     native: bool
     """Whether the sidecar is an init container that stays."""
+
+    @property
+    def written_volumes(self) -> tuple[str, ...]:
+        """Names of the memory volumes that the agent writes."""
+        return (*(item.name for item in self.volumes), *(item.name for item in self.variables))
 
 
 Decision = Skip | Deny | Inject
@@ -84,12 +92,15 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
         return Deny(error.problems)
     problems = list(_unsupported(request, pod, namespace))
     volumes = layout.volumes(request, pod, problems)
-    receivers = {container.name: container for volume in volumes for container in volume.containers}
+    variables = environment.variables(request, pod, settings, problems)
+    groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
+    receivers = {container.name: container for group in groups for container in group.containers}
     identity = identify(request, pod, receivers.values())
     if problems:
         return Deny(tuple(problems))
     native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
-    return Inject(_plan(request, volumes, identity), request, volumes, identity, native)
+    plan = _plan(request, volumes, variables, identity)
+    return Inject(plan, request, volumes, variables, identity, native)
 
 
 def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Problem]:
@@ -100,7 +111,11 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
             Problem(f"{prefix}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation")
         )
     taken = sorted(name for name in pod.volume_names() if name.startswith("keeper-"))
-    clashing = [name for name in taken if name.startswith("keeper-secrets-") or name in {"keeper-plan", "keeper-state"}]
+    clashing = [
+        name
+        for name in taken
+        if name.startswith(("keeper-secrets-", "keeper-env-")) or name in {"keeper-plan", "keeper-state"}
+    ]
     if clashing:
         problems.append(Problem(f"{prefix}inject", f"the pod has a volume {clashing[0]!r} of its own; rename it"))
     wanted = pod.annotations.get(f"{prefix}k8s-secret-namespace", namespace)
@@ -109,10 +124,7 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
         problems.append(
             Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}")
         )
-    problems += [
-        Problem(variable.where, "environment variables are not delivered yet by this version; use a file")
-        for variable in request.variables
-    ]
+    problems += _template_problems(request)
     problems += [
         Problem(secret.where, "Kubernetes Secrets are not written yet by this version; use a file")
         for secret in request.kubernetes_secrets
@@ -120,8 +132,26 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
     return list(dict.fromkeys(problems))
 
 
-def _plan(request: InjectionRequest, volumes: tuple[Volume, ...], identity: Identity) -> Plan:
+def _template_problems(request: InjectionRequest) -> list[Problem]:
+    """Parse templates, never execute them: what does not parse fails here and not in the pod."""
+    problems = []
+    for file in request.files:
+        if isinstance(file.content, Templated):
+            # The engine costs 0.2 s at its first use, which only pods with templates pay.
+            from keeper_injector_common import templates
+
+            try:
+                templates.parse(file.content.source)
+            except TemplateError as error:
+                problems.append(Problem(file.where, str(error)))
+    return problems
+
+
+def _plan(
+    request: InjectionRequest, volumes: tuple[Volume, ...], variables: tuple[Variables, ...], identity: Identity
+) -> Plan:
     return Plan(
+        environments=tuple(group.environment(identity.mode) for group in variables),
         directories=tuple(_directory(volume, identity) for volume in volumes),
         credentials=_credentials(request),
         ca_file=plans.CA_PATH if request.ca else None,

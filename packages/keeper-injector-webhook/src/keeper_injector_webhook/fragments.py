@@ -7,6 +7,7 @@ from typing import Any
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotations import PLAN
 from keeper_injector_common.request import AdditionalCa, InjectionRequest, SecretCredentials
+from keeper_injector_webhook import environment
 from keeper_injector_webhook.decide import INIT_NAME, SIDECAR_NAME, Inject
 from keeper_injector_webhook.settings import Settings
 
@@ -32,6 +33,7 @@ def volumes(decision: Inject) -> list[Json]:
     size = _binary_quantity(request.volume_size)
     return [
         *(_memory(volume.name, size) for volume in decision.volumes),
+        *(_memory(group.name, environment.SIZE) for group in decision.variables),
         _memory(STATE_VOLUME, STATE_SIZE),
         {
             "name": PLAN_VOLUME,
@@ -74,6 +76,11 @@ def mounts(decision: Inject) -> dict[tuple[str, int], list[Json]]:
         for container in volume.containers:
             mount = {"name": volume.name, "mountPath": volume.directory, "readOnly": True}
             found.setdefault((container.kind, container.index), []).append(mount)
+    for group in decision.variables:
+        # The kubelet reads file-ref volumes itself; a container need not see them.
+        for container in group.containers if group.style == "exec" else ():
+            mount = {"name": group.name, "mountPath": environment.MOUNT, "readOnly": True}
+            found.setdefault((container.kind, container.index), []).append(mount)
     return found
 
 
@@ -86,7 +93,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
         "resources": resources(request, settings),
         "securityContext": decision.identity.security_context(),
         "volumeMounts": [
-            *({"name": item.name, "mountPath": f"{plans.VOLUMES_PATH}/{item.name}"} for item in decision.volumes),
+            *({"name": name, "mountPath": f"{plans.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
             {"name": STATE_VOLUME, "mountPath": plans.STATE_PATH},
             {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
             *([CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),

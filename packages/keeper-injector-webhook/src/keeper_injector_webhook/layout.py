@@ -36,7 +36,7 @@ def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tup
     grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
     for container in pod.containers():
         received = [
-            number for number, item in enumerate(items) if _receives(container, item.containers, request.containers)
+            number for number, item in enumerate(items) if receives(container, item.containers, request.containers)
         ]
         for directory, numbers in _by_directory(items, received).items():
             grouped.setdefault((directory, tuple(numbers)), []).append(container)
@@ -53,7 +53,8 @@ def directory_of(item: Item) -> str:
     return item.directory if isinstance(item, FolderFiles) else posixpath.dirname(item.path)
 
 
-def _receives(container: Container, own: Containers, whole: Containers) -> bool:
+def receives(container: Container, own: Containers, whole: Containers) -> bool:
+    """Say whether *container* is among an item's own containers, else among the request's, else simply there."""
     chosen = own if own is not None else whole
     return chosen is None or container.name in chosen
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from keeper_injector_common.annotations import INJECTED, PLAN
 from keeper_injector_common.plan_json import dumps
-from keeper_injector_webhook import fragments
+from keeper_injector_webhook import environment, fragments
 from keeper_injector_webhook.decide import Inject
 from keeper_injector_webhook.pod import Pod
 from keeper_injector_webhook.settings import Settings
@@ -24,6 +24,7 @@ def patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     operations = [*_annotations(pod, decision), *_volumes(pod, decision)]
     # The pod's own containers first: inserting init containers would move their indexes.
     operations += _mounts(pod, decision)
+    operations += _variables(decision)
     operations += _agents(pod, decision, settings)
     if decision.request.notify and decision.request.notify.signal and not pod.spec.get("shareProcessNamespace"):
         operations.append(_add("/spec/shareProcessNamespace", True))
@@ -58,6 +59,20 @@ def _mounts(pod: Pod, decision: Inject) -> list[Json]:
         if mounts:
             path = f"/spec/{container.kind}/{container.index}/volumeMounts"
             operations += _appended(path, container.raw.get("volumeMounts"), mounts)
+    return operations
+
+
+def _variables(decision: Inject) -> list[Json]:
+    operations = []
+    for group in decision.variables:
+        for container in group.containers:
+            path = f"/spec/{container.kind}/{container.index}"
+            if group.style == "exec":
+                # ``add`` replaces a member that exists (RFC 6902, section 4.1).
+                operations.append(_add(f"{path}/command", environment.command(container, group)))
+            else:
+                entries = environment.references(container, group)
+                operations += _appended(f"{path}/env", container.raw.get("env"), entries)
     return operations
 
 

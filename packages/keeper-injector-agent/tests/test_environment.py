@@ -1,0 +1,76 @@
+"""Environment variables: written by the agent, read by the real keeper-exec."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from agent_pods import AgentPod
+
+from keeper_injector_agent import exec as exec_package
+from keeper_injector_agent.exec import binary
+from keeper_injector_common.plan import Environment, RecordVariablesItem, VariableItem
+from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
+from local_keeper import LocalKeeper
+
+VOLUME = "/keeper/volumes/env"
+PASSWORD = VariableItem("PASSWORD", parse_reference("database-credentials[password]"))
+
+
+@pytest.fixture(name="built", autouse=True)
+def _built() -> None:
+    """keeper-exec, as build.sh makes it."""
+    try:
+        binary()
+    except FileNotFoundError:
+        if not shutil.which("cc"):
+            pytest.skip("no C compiler")
+        subprocess.run(["sh", str(Path(exec_package.__file__).with_name("build.sh"))], check=True)
+
+
+def wants(pod: AgentPod, environment: Environment) -> None:
+    """Give the agent a plan for variables."""
+    pod.at(VOLUME).mkdir(exist_ok=True)
+    pod.plan(environments=(environment,))
+
+
+def test_a_process_gets_its_variables(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Named ones and those of a record, any characters in them, and nothing in the command line."""
+    keeper.set_field("api-keys", "webhook key", "line one\nline 'two' $X")
+    record = RecordVariablesItem(WholeRecord(RecordName(("api-keys",))), "API_", ("login", "webhook key"))
+    wants(pod, Environment(VOLUME, "exec", 0o400, (PASSWORD,), (record,)))
+    assert pod.run("init").returncode == 0
+    program = pod.at(f"{VOLUME}/keeper-exec")
+    assert stat.S_IMODE(program.stat().st_mode) == 0o555
+    command = [str(program), "--file", str(pod.at(f"{VOLUME}/variables")), "--", "env", "-0"]
+    output = subprocess.check_output(command, env={"PATH": os.environ["PATH"]}, text=True)
+    assert dict(entry.split("=", 1) for entry in output.rstrip("\0").split("\0")) == {
+        "PATH": os.environ["PATH"],
+        "PASSWORD": "correct-horse-battery",
+        "API_LOGIN": "billing",
+        "API_WEBHOOK_KEY": "line one\nline 'two' $X",
+    }
+
+
+def test_variables_for_the_kubelet(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """One line each in single quotes; a value with one is refused with the other way."""
+    wants(pod, Environment(VOLUME, "file-ref", 0o444, (PASSWORD,)))
+    assert pod.run("init").returncode == 0
+    assert pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8") == "PASSWORD='correct-horse-battery'\n"
+    keeper.set_field("database-credentials", "password", "it's")
+    assert pod.run("init").returncode == os.EX_DATAERR
+    assert "PASSWORD" in pod.termination_message()
+    assert "it's" not in pod.termination_message()
+    assert pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8") == "PASSWORD='correct-horse-battery'\n"
+
+
+def test_a_field_cannot_take_over_the_process(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Whoever may edit a record must not thereby run code in a pod."""
+    keeper.set_field("api-keys", "node_options", "--require /evil.js")
+    wants(pod, Environment(VOLUME, "exec", 0o400, (), (RecordVariablesItem(WholeRecord(RecordName(("api-keys",)))),)))
+    assert pod.run("init").returncode == os.EX_DATAERR
+    assert "NODE_OPTIONS would steer the whole process" in pod.termination_message()
