@@ -66,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     serve.add_argument("--name", action="append", default=[], help="another name of the server; the first is announced")
 
+    serve.add_argument("--key-id", type=int, default=99, help="id of the server's key (%(default)s; for ksm: 10)")
+
     config = commands.add_parser("config", help="print a bound KSM configuration (base64)")
     config.add_argument("device", nargs="?", default="default", help="one device for each name (%(default)s)")
     commands.add_parser("ca", help="print the path of the CA that clients must trust")
@@ -101,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(options: argparse.Namespace) -> int:
     vault: Path | None = options.vault
     with LocalKeeper.start(
-        vault, host=options.host, port=options.port, names=options.name, directory=options.state
+        vault, host=options.host, port=options.port, names=options.name, directory=options.state, key_id=options.key_id
     ) as keeper:
         address = {"url": f"https://127.0.0.1:{keeper.port}", "token": keeper.control_token}
         _write_private(options.state / ADDRESS, json.dumps(address))

@@ -31,14 +31,16 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 class LocalKeeper:
     """A local Keeper that serves from a thread of this process until it is stopped."""
 
-    def __init__(self, vault: Vault, directory: Path, *, host: str, port: int, names: Iterable[str]) -> None:
+    def __init__(
+        self, vault: Vault, directory: Path, *, host: str, port: int, names: Iterable[str], key_id: int = 99
+    ) -> None:
         self._directory = directory
         listener = socket.create_server((host, port), backlog=256)
         self.port = int(listener.getsockname()[1])
         # Hypercorn makes a socket of its own of the descriptor, and closes it.
         self._descriptor = listener.detach()
         self.hostname = f"{next(iter(names), 'localhost')}:{self.port}"
-        self._keeper = Keeper(vault, Faults(), self.hostname)
+        self._keeper = Keeper(vault, Faults(), self.hostname, key_id=key_id)
         self._devices: dict[str, dict[str, str]] = {}
         self.control_token = secrets.token_urlsafe(32)
         self.ca_file = directory / "ca.crt"
@@ -61,11 +63,17 @@ class LocalKeeper:
         port: int = 0,
         names: Iterable[str] = (),
         directory: Path | None = None,
+        key_id: int = 99,
     ) -> Self:
-        """Start with a vault from a YAML text or file (default: the sample); *names* are more names of the server."""
+        """Start with a vault from a YAML text or file (default: the sample).
+
+        *names* are more names of the server, *key_id* is that of its public key: the ``ksm`` command line knows only 10.
+        """
         where = Path(tempfile.mkdtemp(prefix="local-keeper-")) if directory is None else directory
         where.mkdir(parents=True, exist_ok=True)
-        keeper = cls(Vault.from_yaml(_vault_text(vault)), where, host=host, port=port, names=tuple(names))
+        keeper = cls(
+            Vault.from_yaml(_vault_text(vault)), where, host=host, port=port, names=tuple(names), key_id=key_id
+        )
         keeper._thread.start()
         return keeper
 

@@ -248,4 +248,4 @@ def test_without_session_the_sessions_are_shown(machine: Machine) -> None:
 
     machine.run()
 
-    assert "<nox> <--list-sessions> <--json>" in machine.notes()
+    assert "python <tools/show_sessions.py> " in machine.notes()

@@ -1,0 +1,88 @@
+"""What has to agree between files that nothing else compares."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
+each_package = pytest.mark.parametrize("package", PACKAGES, ids=[package.name for package in PACKAGES])
+
+
+def _project(package: Path) -> dict[str, Any]:
+    return tomllib.loads((package / "pyproject.toml").read_text())
+
+
+@each_package
+def test_licence_travels_with_each_package(package: Path) -> None:
+    """An sdist cannot reach above its folder, so each package has the repository's licence, word for word."""
+    assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+@each_package
+def test_package_is_complete(package: Path) -> None:
+    """Name, folder and import agree; types, readme, changelog and a place for fragments are there."""
+    module = package.name.replace("-", "_")
+
+    assert _project(package)["project"]["name"] == package.name
+    assert (package / "src" / module / "py.typed").exists()
+    assert (package / "README.md").read_text().startswith(f"# {package.name}\n")
+    assert _project(package)["tool"]["towncrier"]["start_string"] in (package / "CHANGELOG.md").read_text()
+    assert (package / "changelog.d/.gitkeep").exists()
+
+
+def test_siblings_are_required_by_range() -> None:
+    """Agent and webhook are released apart: each takes every common of one minor version."""
+    required = {
+        package.name: [line for line in _project(package)["project"]["dependencies"] if line.startswith("keeper-inj")]
+        for package in PACKAGES
+    }
+
+    assert required == {
+        "keeper-injector-common": [],
+        "keeper-injector-agent": ["keeper-injector-common>=0.1,<0.2"],
+        "keeper-injector-webhook": ["keeper-injector-common>=0.1,<0.2"],
+    }
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "bootstrap.txt"])
+def test_pins_have_hashes_and_no_places(name: str) -> None:
+    """Every pin is exact and hashed; no index, no file of the machine that made it."""
+    lines = (ROOT / "tools" / name).read_text().splitlines()
+    pins = [(line, following) for line, following in pairwise(lines) if re.match(r"\w", line)]
+
+    assert pins
+    for line, following in pins:
+        assert re.match(r"[\w.-]+(\[[\w,-]+\])?==[\w.+]+ .*\\$", line), line
+        assert following.startswith("    --hash=sha256:"), line
+    assert not [line for line in lines if "://" in line or line.startswith("-") or " /" in line]
+
+
+def test_bootstrap_is_part_of_the_constraints() -> None:
+    """What tools/run installs first is never moved by what is installed next."""
+    pins = {
+        name: {line.split(" ")[0] for line in (ROOT / "tools" / name).read_text().splitlines() if re.match(r"\w", line)}
+        for name in ("constraints.txt", "bootstrap.txt")
+    }
+
+    assert pins["bootstrap.txt"] <= pins["constraints.txt"]
+
+
+def test_sessions_describe_themselves() -> None:
+    """`tools/run` alone shows each session with one line that says what it does, and examples."""
+    done = subprocess.run([ROOT / "tools/run"], capture_output=True, text=True, check=True)
+    shown, _, examples = done.stdout.partition("\nExamples:\n")
+    described = dict(re.findall(r"^  (\w+) +(\S.*\.)$", shown, flags=re.MULTILINE))
+
+    assert list(described) == [
+        *("demo", "test", "lint", "types", "imports", "docs", "bench", "soak"),
+        *("integration", "cluster", "images", "lock", "build"),
+    ]
+    assert "./tools/run demo " in examples
