@@ -1,0 +1,61 @@
+"""Documents say what the code does."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from local_keeper import LocalKeeper
+
+ROOT = Path(__file__).parents[2]
+FENCED = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(path: str, language: str) -> list[str]:
+    """Return the fenced blocks of a document."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return [content for kind, content in FENCED.findall(text) if kind == language]
+
+
+def test_the_library_example_prints_what_it_says() -> None:
+    """The README of common runs."""
+    (example,) = blocks("packages/keeper-injector-common/README.md", "python")
+    output = subprocess.check_output([sys.executable, "-c", example], text=True)
+    assert f"prints `{output.strip()}`" in (ROOT / "packages/keeper-injector-common/README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_the_agents_example_writes_its_file(tmp_path: Path) -> None:
+    """The plan in the README of the agent works against a Keeper, with `once`."""
+    (plan,) = blocks("packages/keeper-injector-agent/README.md", "json")
+    (command,) = blocks("packages/keeper-injector-agent/README.md", "console")
+    assert command.strip() == "$ keeper-injector-agent once --plan plan.json --root ./out"
+    with LocalKeeper.start() as keeper:
+        content = {**json.loads(plan), "caFile": "/ca.crt"}
+        (tmp_path / "plan.json").write_text(json.dumps(content), encoding="utf-8")
+        for path in ("out/app", "out/keeper/state", "out/keeper/credentials"):
+            (tmp_path / path).mkdir(parents=True)
+        (tmp_path / "out/ca.crt").write_bytes(keeper.ca_file.read_bytes())
+        configuration = base64.b64encode(json.dumps(keeper.config_dict()).encode())
+        (tmp_path / "out/keeper/credentials/config").write_bytes(configuration)
+        arguments = command.split()[2:]
+        subprocess.run([sys.executable, "-m", "keeper_injector_agent.cli", *arguments], cwd=tmp_path, check=True)
+    assert (tmp_path / "out/app/password").read_text(encoding="utf-8") == "correct-horse-battery"
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of every document is a file."""
+    for document in [ROOT / "README.md", *ROOT.glob("packages/*/README.md"), *ROOT.glob("packages/*/docs/*.md")]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", document.read_text(encoding="utf-8")):
+            assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def test_generated_documents_are_current() -> None:
+    """`./tools/run docs` has nothing to say."""
+    command = [sys.executable, "-m", "generators.annotations", "--check"]
+    subprocess.run(command, cwd=ROOT / "tools", check=True)
