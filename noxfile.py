@@ -197,6 +197,8 @@ def groups_of_tools(*names: str) -> list[str]:
 def each(session: nox.Session, commands: Iterable[Command]) -> None:
     """Run all of *commands*, whichever of them fail, so that one run shows all there is to do."""
     commands = list(commands)
+    if not commands:
+        session.skip("there is nothing of this kind yet")
     failed = [command for command in commands if not succeeds(session, command)]
     if failed:
         session.error(f"{len(failed)} of {len(commands)} checks failed, see above")

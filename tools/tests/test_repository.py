@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from itertools import pairwise
 from pathlib import Path
@@ -36,6 +37,22 @@ def test_package_is_complete(package: Path) -> None:
     assert (package / "README.md").read_text().startswith(f"# {package.name}\n")
     assert _project(package)["tool"]["towncrier"]["start_string"] in (package / "CHANGELOG.md").read_text()
     assert (package / "changelog.d/.gitkeep").exists()
+
+
+@each_package
+def test_changelog_can_be_made(package: Path) -> None:
+    """towncrier understands the package's table and every fragment in changelog.d."""
+    done = subprocess.run(
+        [*(sys.executable, "-m", "towncrier", "build", "--draft"), *("--dir", package, "--version", "9.9.9")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    fragments = [path.read_text().strip() for path in (package / "changelog.d").glob("*.md")]
+
+    assert "## 9.9.9 (" in done.stdout
+    for line in "\n".join(fragments).splitlines():
+        assert line.strip() in done.stdout
 
 
 def test_siblings_are_required_by_range() -> None:

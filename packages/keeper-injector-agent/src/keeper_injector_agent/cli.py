@@ -43,6 +43,14 @@ def _refresh(options: argparse.Namespace, command: str) -> int:
     return worker.main([*shared, "--deadline", str(options.deadline), *(["--initial"] if command == "init" else [])])
 
 
+class _Version(argparse.Action):
+    """Looks the version up only when somebody asks: that costs 20 ms, which every pod would pay."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        print(f"{parser.prog} {keeper_injector_agent.__version__}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="keeper-injector-agent",
@@ -50,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {keeper_injector_agent.__version__}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text, deadline in (
         ("init", "fetch once before the application starts; fail with a sentence when that cannot be", INIT_DEADLINE),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent.exec import binary
 from keeper_injector_agent.files import File
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.formats import Content, envfile, variables
@@ -42,6 +41,8 @@ def render(
         return dict(old)
     files = {VARIABLES_NAME: File(content, environment.mode)}
     if environment.style == "exec":
+        from keeper_injector_agent.exec import binary
+
         files[EXEC_NAME] = File(binary().read_bytes(), EXECUTABLE)
     return files
 

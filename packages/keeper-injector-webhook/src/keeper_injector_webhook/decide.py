@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import posixpath
 
 import attrs
 
@@ -173,7 +172,7 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
         target=volume.directory,
         files=tuple(
             FileItem(
-                posixpath.relpath(file.path, volume.directory),
+                layout.below(file.path, volume.directory),
                 file.sources,
                 file.content,
                 identity.mode if file.mode is None else file.mode,
@@ -186,7 +185,7 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
                 identity.mode,
                 item.recursive,
                 item.format,
-                posixpath.relpath(item.directory, volume.directory).removeprefix("."),
+                layout.below(item.directory, volume.directory),
             )
             for item in folders
         ),

@@ -34,11 +34,12 @@ def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tup
     items: Sequence[Item] = (*request.files, *request.folders)
     _report_unknown_containers(request, pod, problems)
     grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
+    directories = [directory_of(item) for item in items]
     for container in pod.containers():
         received = [
             number for number, item in enumerate(items) if receives(container, item.containers, request.containers)
         ]
-        for directory, numbers in _by_directory(items, received).items():
+        for directory, numbers in _by_directory(directories, received).items():
             grouped.setdefault((directory, tuple(numbers)), []).append(container)
             _report_clashes(container, directory, items[numbers[0]].where, problems)
         _report_same_path(items, received, problems)
@@ -59,12 +60,16 @@ def receives(container: Container, own: Containers, whole: Containers) -> bool:
     return chosen is None or container.name in chosen
 
 
-def _by_directory(items: Sequence[Item], received: Iterable[int]) -> dict[str, list[int]]:
+def _by_directory(directories: Sequence[str], received: Sequence[int]) -> dict[str, list[int]]:
     """Group items by directory; one inside another belongs to the outer, as volumes cannot nest when read-only."""
-    received = list(received)
-    directories = sorted({directory_of(items[number]) for number in received})
-    tops = [path for path in directories if not any(is_inside(path, other) for other in directories if other != path)]
-    return {top: [number for number in received if is_inside(directory_of(items[number]), top)] for top in tops}
+    found = sorted({directories[number] for number in received})
+    tops = [path for path in found if not any(is_inside(path, other) for other in found if other != path)]
+    return {top: [number for number in received if is_inside(directories[number], top)] for top in tops}
+
+
+def below(path: str, directory: str) -> str:
+    """Return *path*, which lies inside, as seen from *directory*; empty for the directory itself."""
+    return path[len(directory) + 1 :]
 
 
 def is_inside(path: str, directory: str) -> bool:

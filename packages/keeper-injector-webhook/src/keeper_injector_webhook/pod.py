@@ -6,7 +6,8 @@ their users' sidecars so.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import attrs
@@ -40,23 +41,23 @@ class Container:
         return _object(self.raw, "securityContext").get(key)
 
 
-@attrs.frozen
+@attrs.frozen(slots=False)  # for cached properties: an admission reads them again and again
 class Pod:
     """A pod under review."""
 
     raw: Json = attrs.field(repr=False)
 
-    @property
+    @cached_property
     def metadata(self) -> Json:
         """The pod's metadata."""
         return _object(self.raw, "metadata")
 
-    @property
+    @cached_property
     def spec(self) -> Json:
         """The pod's spec."""
         return _object(self.raw, "spec")
 
-    @property
+    @cached_property
     def annotations(self) -> dict[str, str]:
         """The pod's annotations."""
         return {str(key): str(value) for key, value in _object(self.metadata, "annotations").items()}
@@ -79,11 +80,17 @@ class Pod:
         """Whether the pod says it needs Windows."""
         return _object(self.spec, "os").get("name") == "windows"
 
-    def containers(self) -> Iterator[Container]:
-        """Iterate over all containers, init containers first, as they start."""
-        for kind in ("initContainers", "containers"):
-            for index, raw in enumerate(_list(self.spec, kind)):
-                yield Container(kind, index, raw)
+    @cached_property
+    def _containers(self) -> tuple[Container, ...]:
+        return tuple(
+            Container(kind, index, raw)
+            for kind in ("initContainers", "containers")
+            for index, raw in enumerate(_list(self.spec, kind))
+        )
+
+    def containers(self) -> Sequence[Container]:
+        """Return all containers, init containers first, as they start."""
+        return self._containers
 
     def volume_names(self) -> frozenset[str]:
         """Return the names of the pod's volumes."""

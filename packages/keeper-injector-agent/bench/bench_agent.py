@@ -1,0 +1,138 @@
+"""What the agent costs in a pod: memory while idle, time at the start, requests and writes."""
+
+from __future__ import annotations
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench_table import Figure, table
+from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
+from keeper_injector_common.plan_json import dumps
+from keeper_injector_common.references import parse_reference
+from keeper_injector_common.request import Formatted
+from local_keeper import LocalKeeper
+
+RUNS = 9
+VOLUME = "/keeper/volumes/0"
+BARE = """
+import sys
+from keeper_secrets_manager_core import SecretsManager
+from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
+client = SecretsManager(config=InMemoryKeyValueStorage(open(sys.argv[1]).read()), verify_ssl_certs=sys.argv[2])
+by_title = {record.title: record for record in client.get_secrets()}
+for number, title in enumerate(["api-keys", "database-credentials", "two-factor"]):
+    with open(f"{sys.argv[3]}/bare-{number}", "w") as file:
+        file.write(by_title[title].get_standard_field_value("login", single=True))
+"""
+
+
+def main() -> int:
+    """Measure and print."""
+    # Pods have memory volumes: on a disk this would measure fsync.
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory is the point
+    with tempfile.TemporaryDirectory(dir=memory) as directory, LocalKeeper.start() as keeper:
+        root = Path(directory)
+        for path in (VOLUME, STATE_PATH, "/keeper/plan", "/keeper/credentials", "/keeper/ca"):
+            at(root, path).mkdir(parents=True)
+        at(root, CREDENTIALS_PATH).write_text(keeper.config(), encoding="utf-8")
+        at(root, CA_PATH).write_bytes(keeper.ca_file.read_bytes())
+        return table("agent", [*start(root, keeper), *many(root, keeper), *idle(root)])
+
+
+def at(root: Path, path: str) -> Path:
+    """Return where a path of the pod lies."""
+    return root / path.lstrip("/")
+
+
+def plan(root: Path, count: int) -> None:
+    """Give the agent a plan of *count* secrets."""
+    titles = ["api-keys", "database-credentials", "two-factor"]
+    items = [
+        FileItem(f"f{number}", (parse_reference(f"{titles[number % 3]}[login]"),), Formatted("raw"), 0o400)
+        for number in range(count)
+    ]
+    whole = Plan(directories=(Directory(VOLUME, "/app", tuple(items)),), ca_file=CA_PATH, refresh_interval=3600.0)
+    at(root, PLAN_PATH).write_text(dumps(whole), encoding="utf-8")
+
+
+def agent(command: str, root: Path) -> list[str]:
+    """Return the agent's command line as a pod has it."""
+    return [
+        str(Path(sys.executable).with_name("keeper-injector-agent")),
+        command,
+        "--root",
+        str(root),
+        "--log-level",
+        "error",
+    ]
+
+
+def seconds(command: list[str]) -> float:
+    """Return how long a process takes from start to end."""
+    started = time.perf_counter()
+    subprocess.run(command, check=True)
+    return time.perf_counter() - started
+
+
+def start(root: Path, keeper: LocalKeeper) -> list[Figure]:
+    """Compare the init container with a bare script on the SDK, side by side."""
+    plan(root, 3)
+    bare = [sys.executable, "-c", BARE, str(at(root, CREDENTIALS_PATH)), str(keeper.ca_file), str(root)]
+    ours, theirs = [], []
+    for _ in range(RUNS):
+        theirs.append(seconds(bare))
+        ours.append(seconds(agent("init", root)))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    init, script = statistics.median(ours), statistics.median(theirs)
+    return [
+        Figure("bare SDK script, 3 secrets", script * 1000, "ms"),
+        Figure("init, 3 secrets", init * 1000, "ms"),
+        Figure("init against bare script", init / script, "x", at_most=1.3),
+        Figure("peak of either", peak, "MiB", at_most=60),
+    ]
+
+
+def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
+    """Compare fifty secrets with one, and count what a hundred unchanged refreshes do."""
+    plan(root, 1)
+    one = statistics.median(seconds(agent("once", root)) for _ in range(RUNS))
+    plan(root, 50)
+    keeper.reset_requests()
+    fifty = statistics.median(seconds(agent("once", root)) for _ in range(RUNS))
+    requests = sum(keeper.requests.values()) / RUNS
+    before = (at(root, VOLUME) / "..data").readlink()
+    for _ in range(100):
+        seconds(agent("once", root))
+    written = before != (at(root, VOLUME) / "..data").readlink()
+    return [
+        Figure("50 secrets against 1", fifty / one, "x", at_most=2),
+        Figure("requests for 50 secrets", requests, "", at_most=1),
+        Figure("writes in 100 unchanged refreshes", int(written), "", at_most=0),
+    ]
+
+
+def idle(root: Path) -> list[Figure]:
+    """Look at a sidecar that waits."""
+    process = subprocess.Popen(agent("sidecar", root))
+    while subprocess.run(agent("ready", root), check=False).returncode:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in rollup if line.endswith("kB")}
+    process.terminate()
+    process.wait()
+    private = sizes["Private_Dirty"] + sizes["Private_Clean"]
+    return [
+        Figure("idle sidecar, resident", sizes["Rss"], "MiB", at_most=10),
+        Figure("idle sidecar, proportional", sizes["Pss"], "MiB"),
+        Figure("idle sidecar, private", private, "MiB", at_most=5),
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,83 @@
+"""How long deciding about a pod and patching it takes, without HTTP and TLS."""
+
+from __future__ import annotations
+
+import json
+import sys
+import timeit
+from typing import Any
+
+from bench_table import Figure, table
+from keeper_injector_common.annotations import PREFIX
+from keeper_injector_webhook.decide import Inject, decide
+from keeper_injector_webhook.patch import patch
+from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.settings import Settings
+
+SEVEN = {
+    "inject": "true",
+    "secret": "database-credentials",
+    "secret-password": "database-credentials[password]:/app/password",
+    "refresh-interval": "5m",
+    "fail-on-error": "false",
+    "ksm-config": "keeper",
+    "signal": "SIGHUP",
+}
+CONFIG = {
+    "inject": "true",
+    "config": "secrets:\n" + "".join(f"  - {{record: r{number}, path: /app/{number}.json}}\n" for number in range(5)),
+}
+SETTINGS = Settings()
+MICROSECONDS = 1e6
+
+
+def pod(annotations: dict[str, str], containers: int, variables: int) -> dict[str, Any]:
+    """Return a pod of some size."""
+    environment = [{"name": f"VARIABLE_{number}", "value": "x" * 24} for number in range(variables)]
+    return {
+        "metadata": {
+            "generateName": "web-",
+            "annotations": {PREFIX + name: text for name, text in annotations.items()},
+        },
+        "spec": {
+            "containers": [{"name": f"c{number}", "image": "app:1", "env": environment} for number in range(containers)]
+        },
+    }
+
+
+def median(raw: dict[str, Any], number: int) -> float:
+    """Return the median time of deciding and patching, in microseconds."""
+
+    def review() -> None:
+        view = Pod(raw)
+        decision = decide(view, SETTINGS, "default")
+        if not isinstance(decision, Inject):
+            raise TypeError(decision)
+        patch(view, decision, SETTINGS)
+
+    times = sorted(timeit.repeat(review, number=number, repeat=15))
+    return times[len(times) // 2] / number * MICROSECONDS
+
+
+def main() -> int:
+    """Measure and print."""
+    small, large = pod(SEVEN, 2, 45), pod(SEVEN, 200, 22)
+    return table(
+        "decide and patch, median",
+        [
+            Figure(
+                f"seven annotations, pod of {len(json.dumps(small)) / 1000:.0f} kB",
+                median(small, 300),
+                "µs",
+                at_most=120,
+            ),
+            Figure("YAML of five secrets", median(pod(CONFIG, 2, 45), 50), "µs"),
+            Figure(
+                f"200 containers, pod of {len(json.dumps(large)) / 1000:.0f} kB", median(large, 20), "µs", at_most=1500
+            ),
+        ],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
