@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-agent init | sidecar | once | ready | bind | status``."""
+"""The command line: ``keeper-injector-agent init | sidecar | once | ready``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ REFRESH_DEADLINE = 120.0
 EXAMPLES = """\
 examples:
   keeper-injector-agent once --plan plan.json --root ./out     write the files of a plan below ./out, once
-  keeper-injector-agent status --plan plan.json --root ./out   say how fresh they are
-  keeper-injector-agent bind --token US:… --output config.b64  use a one-time token, once, for a KSM configuration
+  keeper-injector-agent sidecar --plan plan.json --root ./out  keep them fresh until Ctrl-C
 """
 
 
