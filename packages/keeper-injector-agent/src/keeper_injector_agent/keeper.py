@@ -110,9 +110,7 @@ def _client(configuration: Mapping[str, str], transport: Transport) -> SecretsMa
 
     missing = [key for key in ("clientId", "privateKey", "appKey") if not configuration.get(key)]
     if missing:
-        raise PermanentVaultError(
-            f"KSM configuration: {', '.join(missing)} missing; create a new one in Keeper"
-        )
+        raise PermanentVaultError(f"KSM configuration: {', '.join(missing)} missing; create a new one in Keeper")
     client = _translated(lambda: Client(config=InMemoryKeyValueStorage(dict(configuration))))
     client.logger.setLevel(logging.CRITICAL)  # it would log whole answers of failed requests
     if pinned:
