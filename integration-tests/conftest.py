@@ -1,0 +1,50 @@
+"""The cluster of the current kubectl context, and the chart rendered for it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+CHART = Path(__file__).parents[1] / "charts/keeper-injector"
+
+
+@attrs.frozen
+class Cluster:
+    """A cluster with a namespace of our own."""
+
+    namespace: str
+
+    def kubectl(self, *arguments: str, text: str | None = None) -> str:
+        """Run kubectl in the namespace; its failure is the test's."""
+        command = ["kubectl", "--namespace", self.namespace, *arguments]
+        return subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    def chart(self, *values: str) -> list[dict[str, Any]]:
+        """Render the chart with *values* (``key=value``); returns its objects as the API server would store them."""
+        settings = [argument for value in values for argument in ("--set", value)]
+        command = ["helm", "template", "keeper-injector", str(CHART), "--namespace", self.namespace, *settings]
+        rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        stored = self.kubectl("apply", "--dry-run=server", "--output", "json", "--filename", "-", text=rendered)
+        items: list[dict[str, Any]] = json.loads(stored)["items"]
+        return items
+
+
+@pytest.fixture(name="cluster", scope="session")
+def _cluster() -> Iterator[Cluster]:
+    for program in ("kubectl", "helm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"no {program} on PATH")
+    if subprocess.run(["kubectl", "get", "--raw", "/readyz"], capture_output=True, check=False, timeout=30).returncode:
+        pytest.skip("kubectl's current context has no cluster that answers")
+    cluster = Cluster("keeper-injector-test")
+    subprocess.run(["kubectl", "create", "namespace", cluster.namespace], capture_output=True, check=True, timeout=30)
+    yield cluster
+    command = ["kubectl", "delete", "namespace", cluster.namespace, "--wait=false"]
+    subprocess.run(command, capture_output=True, check=True, timeout=30)
