@@ -252,7 +252,6 @@ def test_templates_are_parsed_at_admission() -> None:
         ({"secret-a": "/data/sub/x"}, {}, "/data/sub clashes"),
         ({"secret": "a", "containers": "web"}, {}, "the pod has no container 'web'; it has app"),
         ({"secret": "a"}, {"os": {"name": "windows"}}, "the pod is for Windows"),
-        ({"secret": "a", "metrics-port": "9464"}, {}, "metrics are not served yet"),
         ({"secret": "a", "inject-as-k8s-secret": "1", "k8s-secret-name": "b"}, {}, "not written yet by this version"),
         ({"secret": "a", "k8s-secret-namespace": "other"}, {}, "'other' is not the pod's namespace"),
         ({"secret": "a"}, {"volumes": [{"name": "keeper-state"}]}, "the pod has a volume 'keeper-state' of its own"),

@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-agent init | sidecar | once | ready``."""
+"""The command line: ``keeper-injector-agent init | sidecar | once | ready | status``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     match command:
         case "ready":
             return _ready(options)
+        case "status":
+            return _status(options)
         case "sidecar":
             return _sidecar(options)
         case _:
@@ -63,6 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         ("init", "fetch once before the application starts; fail with a sentence when that cannot be", INIT_DEADLINE),
         ("sidecar", "keep the files fresh until told to stop", REFRESH_DEADLINE),
         ("once", "refresh once, as the sidecar would, and exit with what happened", REFRESH_DEADLINE),
+        ("status", "say how fresh the files are and what Keeper answered; exit 1 before the first success", 0.0),
         ("ready", "exit 0 when the sidecar is running (the startup probe)", REFRESH_DEADLINE),
     ):
         command = commands.add_parser(name, help=text, description=text)
@@ -70,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--root", type=Path, default=Path("/"), help="directory to take for / (default: /)")
         command.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
         command.add_argument("--deadline", type=float, default=deadline, help="seconds for one refresh (%(default)s)")
+        if name == "status":
+            command.add_argument("-o", "--output", default="text", choices=["text", "json"])
     return parser
 
 
@@ -81,6 +86,14 @@ def _at(options: argparse.Namespace, path: Path) -> Path:
 def _ready(options: argparse.Namespace) -> int:
     state = _state(options)
     return os.EX_OK if (state / "ready").exists() else 1
+
+
+def _status(options: argparse.Namespace) -> int:
+    from keeper_injector_agent import state, telemetry
+
+    memory = state.load(_state(options))
+    print(telemetry.as_json(memory) if options.output == "json" else telemetry.as_text(memory))
+    return os.EX_OK if memory.last_success else 1
 
 
 def _state(options: argparse.Namespace) -> Path:
@@ -110,7 +123,7 @@ def _sidecar(options: argparse.Namespace) -> int:
         sys.executable,
         [
             *(sys.executable, "-I", "-S", str(supervisor.__file__)),
-            *(str(state), str(plan.refresh_interval), str(options.deadline)),
+            *(str(state), str(plan.refresh_interval), str(options.deadline), str(plan.metrics_port or 0)),
             *(*refresh, "--log-level", options.log_level, "--deadline", str(options.deadline)),
         ],
     )

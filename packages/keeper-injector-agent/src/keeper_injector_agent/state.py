@@ -35,6 +35,9 @@ class State:
     """Key of Keeper's servers that they last asked for."""
     failures: int = 0
     """Refreshes without success in a row."""
+    files: int = 0
+    """Files that the last refresh looked after, and their bytes."""
+    size: int = 0
     inputs: dict[str, str] = attrs.field(factory=dict)
     """Keyed digest of what each delivered file was made from."""
     counts: dict[str, int] = attrs.field(factory=dict)
@@ -93,6 +96,8 @@ def _from_json(content: Mapping[str, Any]) -> State:
         quiet_until=float(content["quiet_until"]),
         server_key_id=str(content["server_key_id"]),
         failures=int(content["failures"]),
+        files=int(content.get("files", 0)),
+        size=int(content.get("size", 0)),
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )

@@ -21,12 +21,18 @@ KILL_GRACE = 0.5
 JITTER = 0.1
 READY = "ready"
 REFRESHED = "refreshed"
+METRICS = "metrics.prom"
+"""What the workers leave for Prometheus."""
+SCRAPE_TIMEOUT = 1.0
 
 
 def main(arguments: list[str]) -> int:
-    """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE WORKER_COMMAND…``."""
-    directory, interval, deadline, *command = arguments
-    return Supervisor(directory, float(interval), float(deadline), command).run()
+    """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT WORKER_COMMAND…`` (port 0: none)."""
+    directory, interval, deadline, port, *command = arguments
+    supervisor = Supervisor(directory, float(interval), float(deadline), command)
+    if int(port):
+        supervisor.open(int(port))
+    return supervisor.run()
 
 
 class Supervisor:
@@ -41,9 +47,17 @@ class Supervisor:
         self.worker = 0
         self.stopping = False
         self.refresh_now = False
+        self.ports: list[MetricsPort] = []
         self.wake_in, self.wake_out = os.pipe()
         for end in (self.wake_in, self.wake_out):
             os.set_blocking(end, False)
+
+    def open(self, port: int) -> None:
+        """Open the metrics port; one that is taken is said and harms nothing else."""
+        try:
+            self.ports.append(MetricsPort(port, f"{self.directory}/{METRICS}"))
+        except OSError as error:
+            say("error", "metrics.unavailable", port=port, errno=error.errno)
 
     def run(self) -> int:
         """Supervise until told to stop; returns the exit code."""
@@ -82,12 +96,15 @@ class Supervisor:
             self.reap()
 
     def wait(self, seconds: float) -> None:
-        """Wait for a signal, at most *seconds*."""
-        select.select([self.wake_in], [], [], seconds)
+        """Wait for a signal, at most *seconds*, and answer who asks for metrics meanwhile."""
+        ports = {port.fileno(): port for port in self.ports}
+        ready = select.select([self.wake_in, *ports], [], [], seconds)[0]
+        for number in set(ready) & set(ports):
+            ports[number].answer()
         try:
             os.read(self.wake_in, 512)
         except BlockingIOError:
-            return  # time was up, no signal came
+            return  # no signal came
 
     def refresh(self) -> tuple[int, float]:
         """Run one worker to its end or its deadline; returns its exit code and for how long it wants quiet."""
@@ -154,6 +171,50 @@ class Supervisor:
             say("warning", "state.unwritable", errno=error.errno)
 
 
+class MetricsPort:
+    """Answers ``GET /metrics`` with what the last worker wrote, one request at a time."""
+
+    def __init__(self, port: int, path: str) -> None:
+        """Listen on *port* of every address; raises OSError."""
+        import socket  # here, because without a port no pod should hold it in memory
+
+        both = socket.has_dualstack_ipv6()
+        family = socket.AF_INET6 if both else socket.AF_INET
+        self.listener = socket.create_server(("", port), family=family, backlog=8, dualstack_ipv6=both)
+        self.listener.setblocking(False)
+        self.path = path
+
+    def fileno(self) -> int:
+        """Return what select waits for."""
+        return self.listener.fileno()
+
+    def answer(self) -> None:
+        """Serve one connection, within a second for each direction: who is slower is cut, refreshes go first."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:
+            return  # whoever asked has gone
+        with connection:
+            connection.settimeout(SCRAPE_TIMEOUT)
+            try:
+                status, body = self.content(connection.recv(8192))
+                head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
+                head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+                connection.sendall(head.encode() + body)
+            except OSError as error:
+                say("warning", "metrics.unanswered", errno=error.errno)
+
+    def content(self, request: bytes) -> tuple[str, bytes]:
+        """Return status and body for a request's first bytes."""
+        if request.split(b" ")[:2] != [b"GET", b"/metrics"]:
+            return "404 Not Found", b"GET /metrics\n"
+        try:
+            with open(self.path, "rb") as stream:  # noqa: PTH123 - pathlib is not imported
+                return "200 OK", stream.read()
+        except OSError:
+            return "503 Service Unavailable", b"no refresh has ended yet\n"
+
+
 def first_wait(age: float | None, interval: float, random: float) -> float:
     """Return the wait before the first refresh: none without a success, else spread over what is left of the interval.
 
@@ -190,7 +251,7 @@ def say(level: str, event: str, **data: float | None) -> None:
     """Write one log line like those of the workers; values are numbers only, so that no escaping is needed."""
     now = time.time()
     clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-    more = "".join(f', "{key}": {value}' for key, value in data.items())
+    more = "".join(f', "{key}": {"null" if value is None else value}' for key, value in data.items())
     line = f'{{"time": "{clock}.{int(now % 1 * 1000):03}Z", "level": "{level}", "event": "{event}"{more}}}\n'
     os.write(2, line.encode())
 

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent import notify, refresh, state, templating
+from keeper_injector_agent import notify, refresh, state, telemetry, templating
 from keeper_injector_agent.credentials import load_configuration
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
 from keeper_injector_agent.retry import retried
@@ -76,6 +76,7 @@ def run(plan_path: Path, *, root: Path, deadline: float, initial: bool) -> int:
         if memory.last_success >= memory.last_attempt - (time.monotonic() - started):
             (memory_path / REFRESHED).touch()
         state.save(memory_path, memory)
+        telemetry.save(memory_path, memory)
     except OSError as error:
         log.warning("state.unwritable", extra={"path": str(memory_path), "cause": error.strerror})
     return code
@@ -92,6 +93,8 @@ def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: fl
         "changed": list(outcome.changed),
         "milliseconds": round((time.monotonic() - started) * 1000),
     }
+    memory.files, memory.size = outcome.files, outcome.size
+    memory.count("changes", len(outcome.changed))
     if outcome.changed and not initial:
         notify.notify(plan.notify, memory)
     for problem in outcome.problems:

@@ -123,8 +123,6 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
         problems.append(
             Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}")
         )
-    if request.metrics_port is not None:
-        problems.append(Problem(f"{prefix}metrics-port", "metrics are not served yet by this version; remove it"))
     problems += _template_problems(request)
     problems += [
         Problem(secret.where, "Kubernetes Secrets are not written yet by this version; use a file")
