@@ -158,3 +158,22 @@ def test_waits_grow_to_ten_minutes_and_respect_quiet(
         assert 0.9 * interval <= wait <= 1.1 * interval
     else:
         assert hint <= wait <= max(600.0, interval, hint * 1.25)
+
+
+def test_a_record_that_cannot_be_decrypted_is_not_gone(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Even where ``on-removal`` is ``remove``, by title and by UID: nobody took it away."""
+    pod.wants({"t": "two-factor[login]", "u": f"{keeper.uid('two-factor')}[login]"}, on_removal="remove")
+    assert pod.run("init").returncode == 0
+    keeper.corrupt_record("two-factor")
+    result = pod.run("once")
+    assert result.returncode == os.EX_DATAERR
+    assert f"({keeper.uid('two-factor')})" in result.stderr
+    assert pod.files() == ["t", "u"]
+
+
+def test_a_download_that_fails_once_is_tried_again(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """An attachment's store may stumble: no pod has to start again for it."""
+    pod.wants({"pem": "keeper://TLS Certs/file/server.pem"})
+    keeper.fault(Fault.http(503), "file_download", 1)
+    assert pod.run("init").returncode == 0
+    assert keeper.requests == {"get_secret": 1, "file_download": 2}

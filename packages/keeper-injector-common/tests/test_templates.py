@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keeper_injector_common import templates
@@ -348,6 +348,8 @@ def test_yaml(source: str, value: Any, text: str) -> None:
         ),
     )
 )
+@example("\x85")
+@example("a\n\u2028b")
 def test_json_and_yaml_of_a_template_are_read_back(value: Any) -> None:
     """A value written by toYaml or toRawJson inside a template is read back as it was."""
     assert yaml.safe_load(templates.render("{{ .v | toYaml }}\n", {"v": value})) == value

@@ -165,5 +165,5 @@ def _explain(directory: Path, files: FileSet, error: OSError, volume_size: int) 
         needed = 2 * sum(-(-len(file.content) // 4096) * 4096 + 4096 for file in files.values())
         fitting = max(volume_size * 2, needed)
         megabytes = -(-fitting // 2**20)
-        return f"{directory}: no space left for {len(files)} files; set keeper.security/volume-size to {megabytes}Mi"
+        return f"no space left for {len(files)} files; set keeper.security/volume-size to {megabytes}Mi"
     return f"{directory}: {error.strerror or type(error).__name__} ({errno.errorcode.get(error.errno or 0, '?')})"

@@ -18,7 +18,7 @@ from keeper_injector_agent.uids import is_uid
 from keeper_injector_common.errors import ContractError, SelectionError
 from keeper_injector_common.plan_json import item_key
 from keeper_injector_common.record import Attachment, Record
-from keeper_injector_common.rendering import Renderer, RenderTemplate
+from keeper_injector_common.rendering import Download, Renderer, RenderTemplate
 
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State
@@ -38,6 +38,8 @@ class Outcome:
     """Directories, as the application sees them, whose content changed."""
     problems: tuple[str, ...] = ()
     """What could not be delivered, and why; everything else was."""
+    unwritten: bool = False
+    """Whether a problem was that of a volume: nothing to change in Keeper."""
     files: int = 0
     size: int = 0
     """Bytes of all files."""
@@ -60,7 +62,7 @@ def fetch(plan: Plan, vault: Vault) -> Library:
 def deliver(
     plan: Plan,
     library: Library,
-    vault: Vault,
+    download: Download,
     state: State,
     *,
     root: Path,
@@ -71,19 +73,26 @@ def deliver(
     What cannot be had of one item is a problem of that item alone: its old file stays, unless its record is gone and the
     plan says ``remove``. Raises :class:`ThrottledError` from downloads.
     """
-    delivery = _Delivery(plan, library, vault, state, root=root, render_template=render_template)
+    delivery = _Delivery(plan, library, download, state, root=root, render_template=render_template)
     return delivery.outcome()
 
 
 class _Delivery:
     def __init__(
-        self, plan: Plan, library: Library, vault: Vault, state: State, *, root: Path, render_template: RenderTemplate
+        self,
+        plan: Plan,
+        library: Library,
+        download: Download,
+        state: State,
+        *,
+        root: Path,
+        render_template: RenderTemplate,
     ) -> None:
         self._plan = plan
         self._state = state
         self._root = root
         self._downloads: dict[str, bytes] = {}
-        self._vault = vault
+        self._fetch_file = download
         self._renderer = Renderer(library, plan.strict_lookup, self._download, render_template)
         self._problems: list[str] = []
         self._inputs: dict[str, str] = {}
@@ -91,6 +100,7 @@ class _Delivery:
     def outcome(self) -> Outcome:
         self._warn_of_ambiguous(self._plan.references())
         changed: list[str] = []
+        unwritten = False
         count = size = 0
         for target, path, new in self._sets():
             count += len(new)
@@ -99,9 +109,10 @@ class _Delivery:
                 if files.write(path, new, volume_size=self._plan.volume_size):
                     changed.append(target)
             except WriteError as error:
-                self._problems.append(str(error))
+                self._problems.append(f"{target}: {error}")
+                unwritten = True
         self._state.inputs = self._inputs
-        return Outcome(tuple(changed), tuple(self._problems), count, size)
+        return Outcome(tuple(changed), tuple(self._problems), unwritten, count, size)
 
     def _sets(self) -> Iterable[tuple[str, Path, dict[str, File]]]:
         """Name every set of files, where the application and where this process sees it, and what it should hold."""
@@ -156,7 +167,7 @@ class _Delivery:
     def _download(self, record: Record, attachment: Attachment) -> bytes:
         key = f"{record.uid}/{attachment.uid}"
         if key not in self._downloads:
-            self._downloads[key] = self._vault.download(record, attachment)
+            self._downloads[key] = self._fetch_file(record, attachment)
         return self._downloads[key]
 
     def _warn_of_ambiguous(self, references: Iterable[Reference]) -> None:

@@ -29,8 +29,9 @@ class State:
     """When everything was last up to date, in seconds since the epoch; 0: never."""
     last_attempt: float = 0.0
     last_error: str = ""
+    quiet_since: float = 0.0
     quiet_until: float = 0.0
-    """Until when Keeper wants no request."""
+    """From when until when Keeper wants no request."""
     server_key_id: str = ""
     """Key of Keeper's servers that they last asked for."""
     failures: int = 0
@@ -54,10 +55,19 @@ class State:
         """Add to a counter."""
         self.counts[name] = self.counts.get(name, 0) + amount
 
+    def be_quiet(self, until: float) -> None:
+        """Remember that Keeper wants no request from now on *until* then (seconds since the epoch)."""
+        self.quiet_since = time.time()
+        self.quiet_until = max(self.quiet_until, until)
+
     def quiet_for(self, now: float | None = None) -> float:
-        """Return for how many seconds Keeper must not be asked; a clock set back does not make it long."""
-        remaining = self.quiet_until - (time.time() if now is None else now)
-        return max(0.0, min(remaining, 3600.0))
+        """Return for how many seconds Keeper must not be asked.
+
+        A time before the window began means that the clock was set back: the window says nothing any more, and to ask
+        once is better than to be quiet until the clock has caught up.
+        """
+        now = time.time() if now is None else now
+        return max(0.0, self.quiet_until - now) if now >= self.quiet_since else 0.0
 
 
 def load(directory: Path) -> State:
@@ -93,6 +103,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
         last_success=float(content["last_success"]),
         last_attempt=float(content["last_attempt"]),
         last_error=str(content["last_error"]),
+        quiet_since=float(content.get("quiet_since", 0.0)),
         quiet_until=float(content["quiet_until"]),
         server_key_id=str(content["server_key_id"]),
         failures=int(content["failures"]),

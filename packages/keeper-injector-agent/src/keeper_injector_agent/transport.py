@@ -23,6 +23,8 @@ QUIET_SECONDS = 30.0
 """How long no request is made after ``throttled`` without a hint. Keeper's window is 10 s and grows with each request
 inside it (external-secrets issue 4107); three windows leave room for the other pods of the same device."""
 LONGEST_QUIET = 600.0
+_PASSING = (requests.codes.request_timeout, requests.codes.too_many_requests)
+_WRONG_TIME = {"certificate has expired", "certificate is not yet valid"}
 
 
 class Response:
@@ -66,7 +68,10 @@ class Transport:
         response = self._request("GET", url)
         if response.status_code != requests.codes.ok:
             self._count(f"http_{response.status_code}")
-            raise TransientVaultError(f"Keeper: download of a file answered HTTP {response.status_code}")
+            detail = f"Keeper: download of a file answered HTTP {response.status_code}"
+            if response.status_code in _PASSING or response.status_code >= requests.codes.internal_server_error:
+                raise TransientVaultError(detail)
+            raise PermanentVaultError(f"{detail}; its address may have expired, the next refresh asks for a new one")
         self._count("ok")
         return response.content
 
@@ -87,9 +92,12 @@ class Transport:
                 return Response(response, self._read(response))
         except requests.exceptions.SSLError as error:
             self._count("tls")
+            cause = _cause(error)
+            advice = "behind an inspecting proxy set keeper.security/ca-cert-configmap"
+            if cause in _WRONG_TIME:
+                advice = f"this machine's clock says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
             raise TransientVaultError(
-                f"Keeper: no trusted TLS connection to {_host(url)} ({_cause(error)}); behind an inspecting proxy set "
-                "keeper.security/ca-cert-configmap"
+                f"Keeper: no trusted TLS connection to {_host(url)} ({cause}); {advice}"
             ) from None
         except requests.exceptions.ProxyError as error:
             self._count("proxy")
@@ -134,7 +142,8 @@ class Transport:
             self._count("key_rotated")
             return
         self._count(f"http_{status}")
-        detail = f"HTTP {status}, {_shown(code or 'no reason')}: {_shown(problem.get('message') or problem.get('additional_info'))}"
+        said = [f"HTTP {status}", code, problem.get("message") or problem.get("additional_info")]
+        detail = ", ".join(_shown(part) for part in said if part)
         if status >= requests.codes.internal_server_error or not problem:
             raise TransientVaultError(f"Keeper: {detail}")
         if code == "access_denied":

@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from keeper_injector_agent.state import State
     from keeper_injector_agent.transport import Transport
     from keeper_injector_common.plan import Plan
+    from keeper_injector_common.record import Attachment, Record
     from keeper_injector_common.selection import Library
 
 log = logging.getLogger("keeper_injector_agent")
@@ -100,12 +102,13 @@ def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: fl
     for problem in outcome.problems:
         log.warning("secret.failed", extra={"problem": problem})
     if outcome.problems:
+        code = os.EX_IOERR if outcome.unwritten else os.EX_DATAERR
         memory.count("refreshes_partial")
         memory.last_error = outcome.problems[0]
         if initial and plan.fail_on_error:
-            return failed(root, KeeperInjectorError("\n".join(outcome.problems)), os.EX_DATAERR)
+            return failed(root, KeeperInjectorError("\n".join(outcome.problems)), code)
         log.warning("secrets.partly_refreshed", extra={**data, "problems": len(outcome.problems)})
-        return os.EX_OK if initial else os.EX_DATAERR
+        return os.EX_OK if initial else code
     memory.last_success, memory.last_error, memory.failures = time.time(), "", 0
     memory.count("refreshes_ok")
     log.info("secrets.refreshed" if outcome.changed else "secrets.unchanged", extra=data)
@@ -131,7 +134,12 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
         library: Library = retried(
             lambda: refresh.fetch(plan, vault), deadline=deadline - time.monotonic(), attempts=attempts
         )
-        return refresh.deliver(plan, library, vault, memory, root=root, render_template=templating.render)
+
+        def download(record: Record, attachment: Attachment) -> bytes:
+            again = partial(vault.download, record, attachment)
+            return retried(again, deadline=deadline - time.monotonic(), attempts=3)
+
+        return refresh.deliver(plan, library, download, memory, root=root, render_template=templating.render)
     finally:
         memory.server_key_id = vault.server_key_id
         _count_requests(memory, transport)
@@ -148,7 +156,7 @@ def _explained(plan: Plan, memory: State, root: Path, error: KeeperInjectorError
     memory.last_error = str(error)
     code = _exit_code(error)
     if isinstance(error, ThrottledError):
-        memory.quiet_until = max(memory.quiet_until, error.until)
+        memory.be_quiet(error.until)
     memory.count("refreshes_failed")
     if not initial:
         age = round(time.time() - memory.last_success) if memory.last_success else None

@@ -7,6 +7,7 @@
     │  ├─ AnnotationsError           a pod's annotations: every problem of it at once
     │  ├─ ReferenceSyntaxError       the name of a secret cannot be read
     │  ├─ SelectionError             the name is readable, but Keeper has nothing (or too much) under it
+    │  ├─ UnreadableRecordError      what the name means may be a record that Keeper sent and no key opens
     │  ├─ PlanError                  a plan is damaged, or of a version unknown here
     │  ├─ FormatError                these fields cannot be written in this format
     │  └─ TemplateError              a template that cannot be parsed or rendered
@@ -72,6 +73,10 @@ class ReferenceSyntaxError(ContractError):
 
 class SelectionError(ContractError):
     """A reference that no record, field, file or folder answers to, or too many do."""
+
+
+class UnreadableRecordError(ContractError):
+    """Keeper sent records that cannot be decrypted, and what was asked for may be one of them: it is not gone."""
 
 
 class PlanError(ContractError):

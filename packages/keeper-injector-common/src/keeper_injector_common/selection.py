@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.errors import SelectionError
+from keeper_injector_common.errors import SelectionError, UnreadableRecordError
 from keeper_injector_common.references import (
     Every,
     FieldValue,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MOST_NAMED = 3
 """How many near matches a message names."""
+FEW = 6
+"""So many names are listed when none of them is near."""
 
 
 @attrs.frozen
@@ -37,11 +39,12 @@ class Library:
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
         """Return the record called *name*: by UID, else by title, else by folders and title.
 
-        Among several of one title the lowest UID wins, unless *strict*. Raises :class:`SelectionError`.
+        Among several of one title the lowest UID wins, unless *strict*. Raises :class:`SelectionError`, and
+        :class:`UnreadableRecordError` when it may be one of those that could not be decrypted.
         """
         matches = self.matches(name)
         if not matches:
-            raise SelectionError(self._not_found(name))
+            raise self._not_found(name)
         if strict and len(matches) > 1:
             uids = ", ".join(record.uid for record in matches)
             raise SelectionError(f"record {name.title!r}: {len(matches)} records have this title; use a UID of {uids}")
@@ -69,11 +72,21 @@ class Library:
             raise SelectionError(f"folder {folder.title!r}: no record in it is shared here{_near(folder.title, paths)}")
         return tuple(sorted(found, key=lambda record: record.uid))
 
-    def _not_found(self, name: RecordName) -> str:
+    def _not_found(self, name: RecordName) -> SelectionError | UnreadableRecordError:
+        where = f"record {name.title!r}"
         if name.title in self.unreadable:
-            return f"record {name.title!r}: Keeper sent it, but it cannot be decrypted; share it with the application again"
-        titles = [record.title for record in self.records]
-        return f"record {name.title!r}: not shared with this application{_near(name.title, titles)}"
+            return UnreadableRecordError(
+                f"{where}: Keeper sent it, but it cannot be decrypted; share it with the application again"
+            )
+        near = _near(name.title, [record.title for record in self.records])
+        if self.unreadable:
+            # Its title is encrypted too.
+            uids = ", ".join(sorted(self.unreadable)[:MOST_NAMED])
+            return UnreadableRecordError(
+                f"{where}: none of that title can be read, and {len(self.unreadable)} sent by Keeper cannot be decrypted "
+                f"({uids}); share it with the application again{near}"
+            )
+        return SelectionError(f"{where}: not shared with this application{near}")
 
 
 def select_value(reference: WholeRecord | FieldValue | RecordText, record: Record) -> JsonValue:
@@ -165,4 +178,7 @@ def _near(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name.casefold(), list(folded), n=MOST_NAMED, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(repr(folded[item]) for item in close)}?"
-    return "; share it with the application in Keeper" if not names else f"; there are {len(names)} others"
+    if not names:
+        return "; share it with the application in Keeper"
+    listed = f": {', '.join(map(repr, names))}" if len(names) <= FEW else ""
+    return f"; there is one other{listed}" if len(names) == 1 else f"; there are {len(names)} others{listed}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import yaml
 
 from keeper_injector_common.templates.values import Refused
@@ -10,6 +12,8 @@ _WIDE = 2**31
 _STRING = "tag:yaml.org,2002:str"
 _LETTERS = frozenset("yYnN")
 """Booleans to YAML 1.1 and so to Go, not to PyYAML."""
+_BREAKS = re.compile("[\x85\u2028\u2029]")
+"""Line breaks to YAML 1.1, which readers turn into others: only an escape in double quotes keeps them."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -43,7 +47,7 @@ def from_yaml(text: str) -> object:
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     tag: str = dumper.resolve(yaml.ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
-    plain = tag == _STRING and text not in _LETTERS
+    plain = tag == _STRING and text not in _LETTERS and not _BREAKS.search(text)
     return dumper.represent_scalar(_STRING, text, style=('"' if not plain else "|" if "\n" in text else None))
 
 
