@@ -24,7 +24,7 @@ COMPILE = (
     *("compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--custom-compile-command", "./tools/run lock"),
 )
-EXTRAS = {"keeper-injector-agent": "[aws,azure,gcp,kubernetes]", "keeper-injector-webhook": "[certificates]"}
+EXTRAS = {"keeper-injector-agent": "[aws,azure,gcp]", "keeper-injector-webhook": "[certificates]"}
 
 Command = tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-agent init | sidecar | once | ready | status``."""
+"""The command line: ``keeper-injector-agent init | sidecar | once | ready | status | bind``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ EXAMPLES = """\
 examples:
   keeper-injector-agent once --plan plan.json --root ./out     write the files of a plan below ./out, once
   keeper-injector-agent sidecar --plan plan.json --root ./out  keep them fresh until Ctrl-C
+  keeper-injector-agent bind --output ksm-config.json < token  make a KSM configuration of a one-time token
 """
 
 
@@ -32,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _status(options)
         case "sidecar":
             return _sidecar(options)
+        case "bind":
+            return _bind(options)
         case _:
             return _refresh(options, command)
 
@@ -75,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--deadline", type=float, default=deadline, help="seconds for one refresh (%(default)s)")
         if name == "status":
             command.add_argument("-o", "--output", default="text", choices=["text", "json"])
+    text = "spend a one-time token, once, and keep the KSM configuration that it gives"
+    binding = commands.add_parser("bind", help=text, description=f"{text}. After a failure run it again: it goes on.")
+    binding.add_argument("--token-file", type=Path, help="file with the token, as Keeper shows it (default: stdin)")
+    binding.add_argument("--output", type=Path, required=True, help="the configuration; must not exist yet")
+    binding.add_argument("--hostname", help="Keeper's host, for tokens that do not begin with a region or a host")
+    binding.add_argument("--ca-file", type=Path, help="a further CA to trust (PEM)")
+    binding.add_argument("--deadline", type=float, default=60.0, help="seconds for everything (%(default)s)")
+    binding.add_argument("--log-level", default="warning", choices=["debug", "info", "warning", "error"])
     return parser
 
 
@@ -94,6 +105,25 @@ def _status(options: argparse.Namespace) -> int:
     memory = state.load(_state(options))
     print(telemetry.as_json(memory) if options.output == "json" else telemetry.as_text(memory))
     return os.EX_OK if memory.last_success else 1
+
+
+def _bind(options: argparse.Namespace) -> int:
+    from keeper_injector_agent import binding, worker
+    from keeper_injector_common import logs
+    from keeper_injector_common.errors import KeeperInjectorError
+
+    logs.configure(options.log_level)
+    worker.harden()
+    try:
+        token = (options.token_file.read_text(encoding="utf-8") if options.token_file else sys.stdin.read()).strip()
+        binding.bind(token, options.output, options.hostname, options.ca_file, deadline=options.deadline)
+    except (KeeperInjectorError, OSError, UnicodeDecodeError) as error:
+        print(f"keeper-injector-agent: {error}", file=sys.stderr)
+        return worker.exit_code(error) if isinstance(error, KeeperInjectorError) else os.EX_NOINPUT
+    print(
+        f"bound: {options.output}\nnext: kubectl create secret generic keeper-credentials --from-file=config={options.output}"
+    )
+    return os.EX_OK
 
 
 def _state(options: argparse.Namespace) -> Path:

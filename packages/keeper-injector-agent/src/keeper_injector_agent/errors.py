@@ -52,3 +52,7 @@ class NotifyError(DeliveryError):
 
 class SecretSyncError(DeliveryError):
     """A Kubernetes Secret could not be written."""
+
+
+class TransientSyncError(SecretSyncError):
+    """The API server could not take a Secret now; that may pass by itself."""

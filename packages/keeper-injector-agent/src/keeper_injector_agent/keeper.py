@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import binascii
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
@@ -17,6 +18,7 @@ from keeper_secrets_manager_core.crypto import CryptoUtils
 from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
 from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
 from keeper_secrets_manager_core.exceptions import KeeperError
+from keeper_secrets_manager_core.keeper_globals import keeper_servers
 from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
 
@@ -25,13 +27,16 @@ from keeper_injector_common.record import Attachment, Field, Record, named_field
 from keeper_injector_common.selection import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from keeper_injector_agent.transport import Transport
 
 log = logging.getLogger(__name__)
 
 TOTP_TYPE = "oneTimeCode"
+REGIONS: Mapping[str, str] = keeper_servers
+"""Keeper's hosts by the code that begins a one-time token: ``US``, ``EU`` …"""
+_TOKEN = "clientKey"  # noqa: S105 - its name in configurations
 
 
 class KeeperVault:
@@ -89,33 +94,62 @@ class KeeperVault:
         )
 
 
-def _client(configuration: Mapping[str, str], transport: Transport) -> SecretsManager:
-    pinned = bool(configuration.get("serverPublicKey"))
+class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
+    """The SDK with its only network call replaced: the hook is called for every operation."""
 
-    class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
-        """The SDK with its only network call replaced: the hook is called for every operation."""
+    def __init__(self, transport: Transport, storage: InMemoryKeyValueStorage, **more: str) -> None:
+        self._transport = transport
+        super().__init__(config=storage, **more)
+        self.logger.setLevel(logging.CRITICAL)  # it would log whole answers of failed requests
 
-        def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:
-            response = transport.post(
-                url,
-                {
-                    "Content-Type": "application/octet-stream",
-                    "PublicKeyId": str(key.publicKeyId),
-                    "TransmissionKey": bytes_to_base64(key.encryptedKey),
-                    "Authorization": f"Signature {bytes_to_base64(payload.signature)}",
-                },
-                payload.encrypted_payload,
-            )
-            return KSMHttpResponse(response.status_code, response.content, response)
+    def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:
+        response = self._transport.post(
+            url,
+            {
+                "Content-Type": "application/octet-stream",
+                "PublicKeyId": str(key.publicKeyId),
+                "TransmissionKey": bytes_to_base64(key.encryptedKey),
+                "Authorization": f"Signature {bytes_to_base64(payload.signature)}",
+            },
+            payload.encrypted_payload,
+        )
+        return KSMHttpResponse(response.status_code, response.content, response)
 
+
+def _client(configuration: Mapping[str, str], transport: Transport) -> _Client:
     missing = [key for key in ("clientId", "privateKey", "appKey") if not configuration.get(key)]
     if missing:
         raise PermanentVaultError(f"KSM configuration: {', '.join(missing)} missing; create a new one in Keeper")
-    client = _translated(lambda: Client(config=InMemoryKeyValueStorage(dict(configuration))))
-    client.logger.setLevel(logging.CRITICAL)  # it would log whole answers of failed requests
-    if pinned:
-        log.debug("keeper.server_key_pinned", extra={"key_id": configuration.get("serverPublicKeyId")})
+    client: _Client = _translated(lambda: _Client(transport, _stored(configuration)))
     return client
+
+
+def _stored(configuration: Mapping[str, str]) -> InMemoryKeyValueStorage:
+    return InMemoryKeyValueStorage(dict(configuration))
+
+
+def new_device(given: Mapping[str, str], transport: Transport) -> dict[str, str]:
+    """Return *given* (``clientKey``: the one-time token, ``hostname``) with a private key of its own; asks nothing.
+
+    Whoever keeps it can try to bind as often as it takes: Keeper gives a token's application to one private key only.
+    """
+    storage = _stored({key: value for key, value in given.items() if key != _TOKEN})
+    _translated(lambda: _Client(transport, storage, token=given[_TOKEN], hostname=given["hostname"]))
+    return _contents(storage)
+
+
+def bind(device: Mapping[str, str], transport: Transport) -> dict[str, str]:
+    """Spend the one-time token of a :func:`new_device`; returns the bound configuration. Raises VaultError."""
+    storage = _stored({key: value for key, value in device.items() if key != _TOKEN})
+    client = _translated(lambda: _Client(transport, storage))
+    # Only now: a constructor that finds both takes the device for bound, and deletes the token (SDK 17.3.0).
+    client.config.set(ConfigKeys.KEY_CLIENT_KEY, device[_TOKEN])
+    _translated(client.get_secrets)
+    return _contents(storage)
+
+
+def _contents(storage: InMemoryKeyValueStorage) -> dict[str, str]:
+    return {str(getattr(key, "value", key)): str(value) for key, value in storage.read_storage().items() if value}
 
 
 def _translated(call: Callable[[], Any]) -> Any:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from keeper_injector_agent import environment, files
-from keeper_injector_agent.errors import ThrottledError, VaultError, WriteError
+from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultError, WriteError
 from keeper_injector_agent.files import File
 from keeper_injector_agent.uids import is_uid
 from keeper_injector_common.errors import ContractError, SelectionError
@@ -25,9 +25,23 @@ if TYPE_CHECKING:
     from keeper_injector_agent.vault import Vault
     from keeper_injector_common.plan import Directory, FileItem, FolderItem, Plan
     from keeper_injector_common.references import Reference
+    from keeper_injector_common.request import KubernetesSecret
     from keeper_injector_common.selection import Library
 
 log = logging.getLogger(__name__)
+
+
+SyncSecret = Callable[["KubernetesSecret", Mapping[str, bytes]], str]
+"""Writes a Kubernetes Secret and says what became of it; raises SecretSyncError."""
+
+
+@attrs.frozen
+class Edges:
+    """What a delivery needs of the world outside, besides the file system."""
+
+    download: Download
+    render_template: RenderTemplate
+    sync_secret: SyncSecret
 
 
 @attrs.frozen
@@ -59,48 +73,31 @@ def fetch(plan: Plan, vault: Vault) -> Library:
     return vault.fetch(folders=with_folders)
 
 
-def deliver(
-    plan: Plan,
-    library: Library,
-    download: Download,
-    state: State,
-    *,
-    root: Path,
-    render_template: RenderTemplate,
-) -> Outcome:
-    """Bring every directory of *plan* up to date with *library*.
+def deliver(plan: Plan, library: Library, edges: Edges, state: State, *, root: Path, initial: bool) -> Outcome:
+    """Bring every directory of *plan* up to date with *library*, then its Kubernetes Secrets; *initial* is the first time.
 
     What cannot be had of one item is a problem of that item alone: its old file stays, unless its record is gone and the
     plan says ``remove``. Raises :class:`ThrottledError` from downloads.
     """
-    delivery = _Delivery(plan, library, download, state, root=root, render_template=render_template)
-    return delivery.outcome()
+    return _Delivery(plan, library, edges, state, root=root, initial=initial).outcome()
 
 
 class _Delivery:
-    def __init__(
-        self,
-        plan: Plan,
-        library: Library,
-        download: Download,
-        state: State,
-        *,
-        root: Path,
-        render_template: RenderTemplate,
-    ) -> None:
+    def __init__(self, plan: Plan, library: Library, edges: Edges, state: State, *, root: Path, initial: bool) -> None:
         self._plan = plan
         self._state = state
         self._root = root
+        self._initial = initial
         self._downloads: dict[str, bytes] = {}
-        self._fetch_file = download
-        self._renderer = Renderer(library, plan.strict_lookup, self._download, render_template)
+        self._edges = edges
+        self._renderer = Renderer(library, plan.strict_lookup, self._download, edges.render_template)
         self._problems: list[str] = []
+        self._unwritten = False
         self._inputs: dict[str, str] = {}
 
     def outcome(self) -> Outcome:
         self._warn_of_ambiguous(self._plan.references())
         changed: list[str] = []
-        unwritten = False
         count = size = 0
         for target, path, new in self._sets():
             count += len(new)
@@ -110,9 +107,31 @@ class _Delivery:
                     changed.append(target)
             except WriteError as error:
                 self._problems.append(f"{target}: {error}")
-                unwritten = True
+                self._unwritten = True
+        changed += [f"Secret {secret.name}" for secret in self._plan.kubernetes_secrets if self._sync(secret)]
         self._state.inputs = self._inputs
-        return Outcome(tuple(changed), tuple(self._problems), unwritten, count, size)
+        return Outcome(tuple(changed), tuple(self._problems), self._unwritten, count, size)
+
+    def _sync(self, secret: KubernetesSecret) -> bool:
+        """Write a Secret at first, and later when its data has changed and it shall follow; says whether it was written."""
+        key = secret_key(secret)
+        known = self._state.inputs.get(key)
+        try:
+            data = self._renderer.secret(secret)
+            digest = self._state.digest(*(part for name in sorted(data) for part in (name.encode(), data[name])))
+            wanted = self._initial or known is None or (secret.rotation and known != digest)
+            result = self._edges.sync_secret(secret, data) if wanted else "unchanged"
+        except (ContractError, VaultError) as error:
+            self._problems.append(f"Secret {secret.name}: {error}")
+        except SecretSyncError as error:
+            self._problems.append(f"Secret {secret.name}: {error}")
+            self._unwritten = True
+        else:
+            self._inputs[key] = digest if wanted or known is None else known
+            return result not in {"unchanged", "kept"}
+        if known is not None:
+            self._inputs[key] = known
+        return False
 
     def _sets(self) -> Iterable[tuple[str, Path, dict[str, File]]]:
         """Name every set of files, where the application and where this process sees it, and what it should hold."""
@@ -167,7 +186,7 @@ class _Delivery:
     def _download(self, record: Record, attachment: Attachment) -> bytes:
         key = f"{record.uid}/{attachment.uid}"
         if key not in self._downloads:
-            self._downloads[key] = self._fetch_file(record, attachment)
+            self._downloads[key] = self._edges.download(record, attachment)
         return self._downloads[key]
 
     def _warn_of_ambiguous(self, references: Iterable[Reference]) -> None:
@@ -181,8 +200,15 @@ class _Delivery:
                 )
 
 
-def is_complete(plan: Plan, root: Path) -> bool:
-    """Say whether every file that *plan* names is already there: then an outage need not keep a pod from starting again."""
+def secret_key(secret: KubernetesSecret) -> str:
+    """Return the name of a Secret's digest in the state."""
+    return f"secret {secret.name}"
+
+
+def is_complete(plan: Plan, root: Path, state: State) -> bool:
+    """Say whether all that *plan* names is already there: then an outage need not keep a pod from starting again."""
+    if any(secret_key(secret) not in state.inputs for secret in plan.kubernetes_secrets):
+        return False
     for directory in plan.directories:
         present = files.read(root / directory.path.lstrip("/"))
         if any(item.name not in present for item in directory.files) or (directory.folders and not present):

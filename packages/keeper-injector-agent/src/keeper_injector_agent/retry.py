@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import tenacity
 
-from keeper_injector_agent.errors import ThrottledError, TransientVaultError
+from keeper_injector_agent.errors import ThrottledError, TransientSyncError, TransientVaultError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def retried(
     attempts: int = MOST_ATTEMPTS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Return what *call* returns, trying again after a :class:`TransientVaultError` until *deadline* seconds have passed.
+    """Return what *call* returns, trying again after a transient error until *deadline* seconds have passed.
 
     Waits are exponential with full jitter (each uniformly random up to a doubling bound), so that many pods that failed
     together do not come back together. A throttled call is not tried again here: Keeper's window grows with each request.
@@ -44,7 +44,7 @@ def retried(
 
 
 def _may_pass(error: BaseException) -> bool:
-    return isinstance(error, TransientVaultError) and not isinstance(error, ThrottledError)
+    return isinstance(error, TransientVaultError | TransientSyncError) and not isinstance(error, ThrottledError)
 
 
 def _log_retry(state: tenacity.RetryCallState) -> None:

@@ -22,10 +22,13 @@ from keeper_injector_common.errors import ContractError, KeeperInjectorError
 from keeper_injector_common.plan_json import loads
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from keeper_injector_agent.state import State
     from keeper_injector_agent.transport import Transport
     from keeper_injector_common.plan import Plan
     from keeper_injector_common.record import Attachment, Record
+    from keeper_injector_common.request import KubernetesSecret
     from keeper_injector_common.selection import Library
 
 log = logging.getLogger("keeper_injector_agent")
@@ -139,7 +142,14 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
             again = partial(vault.download, record, attachment)
             return retried(again, deadline=deadline - time.monotonic(), attempts=3)
 
-        return refresh.deliver(plan, library, download, memory, root=root, render_template=templating.render)
+        def sync(secret: KubernetesSecret, data: Mapping[str, bytes]) -> str:
+            from keeper_injector_agent import kubernetes_secret
+
+            again = partial(kubernetes_secret.sync, secret, data, kubernetes_secret.ApiServer.of_pod(root))
+            return retried(again, deadline=deadline - time.monotonic(), attempts=attempts)
+
+        edges = refresh.Edges(download, templating.render, sync)
+        return refresh.deliver(plan, library, edges, memory, root=root, initial=patient)
     finally:
         memory.server_key_id = vault.server_key_id
         _count_requests(memory, transport)
@@ -154,7 +164,7 @@ def _explained(plan: Plan, memory: State, root: Path, error: KeeperInjectorError
     """Decide what a failure of the whole refresh means, and say it once."""
     memory.failures += 1
     memory.last_error = str(error)
-    code = _exit_code(error)
+    code = exit_code(error)
     if isinstance(error, ThrottledError):
         memory.be_quiet(error.until)
     memory.count("refreshes_failed")
@@ -162,7 +172,7 @@ def _explained(plan: Plan, memory: State, root: Path, error: KeeperInjectorError
         age = round(time.time() - memory.last_success) if memory.last_success else None
         log.error("refresh.failed", extra={"cause": str(error), "exit_code": code, "seconds_since_success": age})
         return code
-    if refresh.is_complete(plan, root):
+    if refresh.is_complete(plan, root, memory):
         log.warning("init.kept", extra={"cause": str(error), "reason": "all files are there from before"})
         return os.EX_OK
     if not plan.fail_on_error:
@@ -171,7 +181,8 @@ def _explained(plan: Plan, memory: State, root: Path, error: KeeperInjectorError
     return failed(root, error, code)
 
 
-def _exit_code(error: KeeperInjectorError) -> int:
+def exit_code(error: KeeperInjectorError) -> int:
+    """Return the exit code for *error*, as sysexits has them."""
     match error:
         case ContractError():
             return os.EX_CONFIG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,15 @@ from keeper_injector_common.selection import Library, select_file, select_value
 if TYPE_CHECKING:
     from keeper_injector_common.plan import FileItem, FolderItem
     from keeper_injector_common.references import Reference
+    from keeper_injector_common.request import KubernetesSecret
 
 RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
 """Template source and data → text; the agent does it in a child process."""
 Download = Callable[[Record, Attachment], bytes]
 """Fetches the content of an attachment."""
 PKCS12 = "pkcs12"
+_NO_KEY = re.compile(r"[^-._a-zA-Z0-9]")
+"""What a key of a Secret cannot hold (Kubernetes, validation.IsConfigMapKey)."""
 
 
 @attrs.frozen
@@ -54,6 +58,42 @@ class Renderer:
             suffix = formats.FORMATS[item.format].extension or item.format
             files[f"{item.below}/{name}.{suffix}".lstrip("/")] = formats.render(item.format, content)
         return files
+
+    def secret(self, secret: KubernetesSecret) -> dict[str, bytes]:
+        """Return the data of a Kubernetes Secret: all values under their own names, or those that it gives keys to.
+
+        Names that no key may have get ``_`` for each character in the way; two of one key are a :class:`FormatError`.
+        """
+        found: dict[str, bytes] = {}
+        for source in secret.sources:
+            for name, content in self._named(source, secret).items():
+                key = secret.keys.get(name) or _NO_KEY.sub("_", name)
+                if key in found:
+                    raise FormatError(
+                        f"Secret {secret.name!r}: two values for the key {key!r}; name keys by k8sSecretKeys"
+                    )
+                found[key] = content
+        missing = sorted(secret.keys.keys() - self._used(secret))
+        if missing:
+            raise SelectionError(f"Secret {secret.name!r}: no field or file {missing[0]!r} in {secret.sources[0]}")
+        return found
+
+    def _used(self, secret: KubernetesSecret) -> set[str]:
+        return {name for source in secret.sources for name in self._named(source, secret)}
+
+    def _named(self, source: Reference, secret: KubernetesSecret) -> dict[str, bytes]:
+        """Return the values of one source by field or file; of a whole record, files only where a key asks for them."""
+        record = self.find(source)
+        match source:
+            case WholeRecord():
+                values = {name: variable_text(value).encode() for name, value in record.named_values().items()}
+                files = {item.name: item for item in record.attachments if item.name in secret.keys}
+                values.update({name: self.download(record, item) for name, item in files.items()})
+                return {name: value for name, value in values.items() if not secret.keys or name in secret.keys}
+            case FileContent(file=file):
+                return {file: self.download(record, select_file(source, record))}
+            case FieldValue(field=name) | RecordText(which=name):
+                return {name: variable_text(self.value(source)).encode()}
 
     def value(self, reference: Reference) -> JsonValue:
         """Return the value that *reference* names, for an environment variable."""

@@ -1,0 +1,72 @@
+"""A forward proxy that knows only CONNECT, and can lead every name to one place."""
+
+from __future__ import annotations
+
+import select
+import socket
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import attrs
+
+OK = b"HTTP/1.1 200 Connection established\r\n\r\n"
+BLOCK = 65536
+
+
+@attrs.define
+class Proxy:
+    """A running proxy."""
+
+    url: str
+    asked: list[str] = attrs.field(factory=list)
+    """The targets that were asked for, as ``host:port``."""
+
+
+@contextmanager
+def proxy(places: Mapping[str, int] | None = None) -> Iterator[Proxy]:
+    """Run a proxy; connections to the hosts in *places* go to these local ports, all others where they want."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    running = Proxy(f"http://127.0.0.1:{listener.getsockname()[1]}")
+
+    def serve() -> None:
+        while True:
+            try:
+                client, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=tunnel, args=(client,), daemon=True).start()
+
+    def tunnel(client: socket.socket) -> None:
+        target = client.recv(BLOCK).split(b" ")[1].decode()
+        running.asked.append(target)
+        host, _, port = target.rpartition(":")
+        place = (places or {}).get(host)
+        with client:
+            try:
+                server = socket.create_connection(("127.0.0.1", place) if place else (host, int(port)))
+            except OSError:
+                client.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+                return
+            client.sendall(OK)
+            with server:
+                carry(client, server)
+
+    threading.Thread(target=serve, daemon=True).start()
+    with listener:
+        yield running
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def carry(client: socket.socket, server: socket.socket) -> None:
+    """Carry bytes both ways until one end has had enough."""
+    ends = {client: server, server: client}
+    while True:
+        for end in select.select(list(ends), [], [])[0]:
+            try:
+                data = end.recv(BLOCK)
+                ends[end].sendall(data)
+            except OSError:
+                return
+            if not data:
+                return

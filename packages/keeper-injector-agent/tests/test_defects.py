@@ -1,0 +1,19 @@
+"""The table of defects names tests that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def test_every_row_is_shown_by_tests() -> None:
+    """Each row has one test at least, and each is a function in its file."""
+    rows = [line for line in (HERE / "defects.md").read_text(encoding="utf-8").splitlines() if re.match(r"\| \d", line)]
+    assert len(rows) > 20
+    for row in rows:
+        named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
+        assert named, row
+        for file, function in named:
+            assert f"def {function}(" in (HERE / file).read_text(encoding="utf-8"), f"{file}::{function}"

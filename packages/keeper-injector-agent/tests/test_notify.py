@@ -1,0 +1,133 @@
+"""Who is told of a change, when, and what happens when nobody listens."""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from agent_pods import VOLUME, AgentPod, events, wait_for
+
+from keeper_injector_agent.notify import notify
+from keeper_injector_agent.state import State
+from keeper_injector_common.request import Notify
+from local_keeper import LocalKeeper
+
+LISTENER = """
+import signal, sys, time
+from pathlib import Path
+def told(*_):
+    with open(sys.argv[2], "a") as seen:
+        seen.write(Path(sys.argv[1]).read_text() + "\\n")
+signal.signal(signal.SIGHUP, told)
+Path(sys.argv[2]).touch()
+while True:
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def application(pod: AgentPod, name: str) -> Iterator[Path]:
+    """Run a process called *name* that notes what its file holds at each SIGHUP."""
+    program, seen = pod.root / name, pod.root / "seen"
+    program.symlink_to(sys.executable)
+    command = [str(program), "-c", LISTENER, str(pod.at(f"{VOLUME}/x")), str(seen)]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        try:
+            wait_for(seen.exists)
+            yield seen
+        finally:
+            process.kill()
+
+
+def test_a_signal_comes_after_the_swap(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """The application reads the new value in its handler; init and unchanged refreshes say nothing."""
+    pod.wants({"x": "api-keys[login]"}, notify=Notify(signal="SIGHUP", process="listening-app"))
+    assert pod.run("init").returncode == 0
+    with application(pod, "listening-app") as seen:
+        assert pod.run("once").returncode == 0
+        keeper.set_field("api-keys", "login", "new")
+        assert pod.run("once").returncode == 0
+        wait_for(lambda: seen.read_text(encoding="utf-8") == "new\n")
+        assert pod.run("once").returncode == 0
+        assert seen.read_text(encoding="utf-8") == "new\n"
+
+
+def test_nobody_of_that_name(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A warning; the files are new all the same."""
+    pod.wants({"x": "api-keys[login]"}, notify=Notify(signal="SIGHUP", process="nobody-here"))
+    assert pod.run("init").returncode == 0
+    keeper.set_field("api-keys", "login", "new")
+    result = pod.run("once")
+    assert (result.returncode, pod.file("x")) == (0, "new")
+    assert "no process named 'nobody-here'" in result.stderr
+
+
+@contextmanager
+def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
+    """Serve HTTP that answers with these statuses in turn, the last for ever; yields its URL and what was asked."""
+    asked: list[str] = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append(self.path)
+            self.send_response(statuses[min(len(asked), len(statuses)) - 1])
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Be quiet."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/-/reload?x=1", asked
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("statuses", "requests", "event"),
+    [
+        ([200], 1, "notify.posted"),
+        ([503, 200], 2, "notify.posted"),
+        ([500], 3, "notify.failed"),
+    ],
+    ids=["at once", "at the second", "never"],
+)
+def test_a_request_after_a_change(
+    pod: AgentPod, keeper: LocalKeeper, statuses: list[int], requests: int, event: str
+) -> None:
+    """Tried three times; a failure is a warning and no more."""
+    with endpoint(*statuses) as (url, asked):
+        pod.wants({"x": "api-keys[login]"}, notify=Notify(url=url))
+        assert pod.run("init").returncode == 0
+        keeper.set_field("api-keys", "login", "new")
+        result = pod.run("once")
+    assert (result.returncode, pod.file("x")) == (0, "new")
+    assert asked == ["/-/reload?x=1"] * requests
+    assert event in [line["event"] for line in events(result.stderr)]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_a_process_of_another_user() -> None:
+    """The kernel does not let one user signal another: the sentence names the annotation that helps."""
+    memory = State()
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        child = os.fork()
+        if child == 0:
+            os.setuid(65534)
+            with contextlib.suppress(BaseException):
+                notify(Notify(signal="SIGHUP", process="sleep"), memory)
+            os._exit(memory.counts.get("notifications_failed", 0))
+        failed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert process.poll() is None
+        process.kill()
+    assert failed >= 1

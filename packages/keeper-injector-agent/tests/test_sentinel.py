@@ -1,0 +1,171 @@
+"""Unique values of every kind through every path, and then a look everywhere that no secret may be."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import traceback
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from agent_pods import VOLUME, AgentPod, item, wait_for
+
+from keeper_injector_agent.files import File
+from keeper_injector_common.formats import Content
+from keeper_injector_common.plan import (
+    STATE_PATH,
+    Directory,
+    Environment,
+    FileItem,
+    FolderItem,
+    RecordVariablesItem,
+    VariableItem,
+)
+from keeper_injector_common.record import Attachment, Field, Record
+from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
+from keeper_injector_common.request import Formatted, Templated
+from keeper_injector_common.selection import Library
+from local_keeper import Fault, LocalKeeper
+
+MARK = "SENTINEL"
+VARIABLES = "/keeper/volumes/1"
+RECORD = {
+    "title": "everything",
+    "type": "login",
+    "fields": {
+        "login": f"{MARK}-login",
+        "password": f"{MARK}-password",
+        "url": [f"https://{MARK}-url", f"https://{MARK}-url2"],
+        "oneTimeCode": "otpauth://totp/x?secret=ONSWG4TFORZWK3TUNFXGK3A&digits=8&period=30",
+        "name": {"first": f"{MARK}-first", "last": f"{MARK}-last"},
+        "address": {"street1": f"{MARK}-street"},
+        "host": {"hostName": f"{MARK}-host", "port": "1"},
+        "keyPair": {"publicKey": f"{MARK}-public", "privateKey": f"{MARK}-private"},
+        "paymentCard": {"cardNumber": f"{MARK}-card", "cardSecurityCode": f"{MARK}-cvv"},
+        "bankAccount": {"accountNumber": f"{MARK}-account"},
+        "securityQuestion": [{"question": f"{MARK}-question", "answer": f"{MARK}-answer"}],
+        "pinCode": f"{MARK}-pin",
+        "note": f"{MARK}-note",
+        "multiline": f"{MARK}-multi\n{MARK}-line",
+    },
+    "custom": {"my secret": f"{MARK}-custom"},
+    "notes": f"{MARK}-notes",
+    "files": {"cert.pem": f"{MARK}-file"},
+}
+SEED = "ONSWG4TFORZWK3TUNFXGK3A"
+
+
+def everything(pod: AgentPod, keeper: LocalKeeper, port: int) -> None:
+    """Let the pod want the record in every format, by template, as file, folder and variables; some of it cannot be had."""
+    (folder,) = [folder.uid for folder in keeper.vault.folders.values() if folder.name == "Production"]
+    keeper.add_record(RECORD, folder)
+    whole = parse_reference("everything")
+    formats = ["json", "env", "properties", "yaml", "toml", "shell", "ini"]
+    files = [
+        *(FileItem(f"all.{form}", (whole,), Formatted(form), 0o400) for form in formats),
+        item("one", "everything[password]"),
+        item("notes", "keeper://everything/notes"),
+        item("pem", "keeper://everything/file/cert.pem"),
+        item("missing", "everything[nothing]"),
+        FileItem("bad.p12", (whole,), Formatted("pkcs12"), 0o400),
+        FileItem("bad.docker", (whole,), Formatted("dockerconfigjson"), 0o400),
+        FileItem("good.txt", (whole,), Templated("{{ .password }} {{ .notes }} {{ .oneTimeCode }}"), 0o400),
+        FileItem("bad.txt", (whole,), Templated("{{ .password | atoi | add 1 }}{{ fail .password }}"), 0o400),
+        FileItem("worse.txt", (whole,), Templated("{{ index .url 99 }}{{ .password.first }}"), 0o400),
+    ]
+    pod.at(VARIABLES).mkdir()
+    pod.plan(
+        directories=(
+            Directory(
+                VOLUME,
+                "/app",
+                tuple(files),
+                (FolderItem(RecordName(("Production",)), 0o400, recursive=True, below="f"),),
+            ),
+        ),
+        environments=(
+            Environment(
+                *(VARIABLES, "exec", 0o400),
+                (VariableItem("ONE", parse_reference("everything[password]")),),
+                (RecordVariablesItem(WholeRecord(RecordName(("everything",))), "P_"),),
+            ),
+        ),
+        fail_on_error=False,
+        metrics_port=port,
+    )
+
+
+def test_no_value_is_where_it_must_not_be(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Logs, stdout, status, metrics, termination message, state, command line and environment: all without a value."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    everything(pod, keeper, port)
+    first = pod.run("init", "--log-level", "debug")
+    delivered = b"".join(path.read_bytes() for path in pod.at("/keeper/volumes").rglob("*") if path.is_file())
+    values = [
+        text for text in _texts([RECORD["fields"], RECORD["custom"], RECORD["notes"], RECORD["files"]]) if MARK in text
+    ]
+    absent = [value for value in values if value.splitlines()[0].encode() not in delivered]
+    assert absent == [], first.stderr
+    shown = [first.stdout, first.stderr, pod.termination_message()]
+    process = pod.start("sidecar", "--log-level", "debug")
+    try:
+        wait_for(lambda: pod.run("ready").returncode == 0)
+        for number, fault in enumerate([Fault.truncate(), Fault.corrupt(), Fault.http(500)], 1):
+            keeper.fault(fault, "get_secret", None)
+            keeper.set_field("everything", "password", f"{MARK}-next-{number}")
+            process.send_signal(signal.SIGHUP)
+            wait_for(partial(asked_more_than, keeper, number))
+            keeper.clear_faults()
+        shown.append(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text)
+        shown += [Path(f"/proc/{process.pid}/{name}").read_text(encoding="utf-8") for name in ("cmdline", "environ")]
+        shown += [pod.run(*command).stdout for command in (["status"], ["status", "-o", "json"], ["once"])]
+    finally:
+        process.terminate()
+        shown.append(process.communicate(timeout=10)[1])
+    shown += [path.read_text(encoding="utf-8") for path in pod.at(STATE_PATH).rglob("*") if path.is_file()]
+    secrets = [MARK, SEED, *(value for value in keeper.config_dict().values() if len(value) > 20)]
+    found = [(secret[:12], text[:80]) for text in shown for secret in secrets if secret in text]
+    assert found == []
+
+
+def asked_more_than(keeper: LocalKeeper, count: int) -> bool:
+    """Say whether records were asked for more often than that."""
+    return keeper.requests["get_secret"] > count
+
+
+def _texts(value: Any) -> list[str]:
+    """Return every text in a nested value."""
+    if isinstance(value, str):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value
+    return [text for item in inner for text in _texts(item)]
+
+
+FIELD = Field("password", "password", "", (MARK,), custom=False)
+HOLDERS = [
+    FIELD,
+    Record("uid", "title", "login", (FIELD,), MARK, (Attachment("uid", "name", "title", 1, "1"),)),
+    Library((Record("uid", "title", "login", (FIELD,), MARK),)),
+    File(MARK.encode(), 0o400),
+    Content("title", {"password": MARK}, {"file": MARK.encode()}),
+]
+
+
+@pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
+def test_types_refuse_to_print_values(holder: object) -> None:
+    """Neither ``repr`` nor a traceback with all local variables shows what is held."""
+
+    def crash(local: object) -> None:
+        raise RuntimeError(f"a bug with {local}")
+
+    try:
+        crash(holder)
+    except RuntimeError as error:
+        lines = list(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    assert any("local = " in line for line in lines)
+    assert MARK not in "".join(lines).replace("MARK", "")
+    assert MARK not in f"{holder!r} {holder}"
