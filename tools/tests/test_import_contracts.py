@@ -24,7 +24,7 @@ VIOLATIONS = [
     ("agent/keeper", "import requests", "One module speaks HTTP to Keeper"),
     ("agent/transport", "import tenacity", "One module decides what is tried again"),
     ("agent/credentials/file", "import boto3", "One module speaks to clouds, each of them only when it is used"),
-    ("webhook/server", "import kubernetes", "One module in each package speaks to a cluster"),
+    ("webhook/server", "import kubernetes", "One module speaks to a cluster by its client, which costs 3 s and 140 MB"),
     ("webhook/decide", "from starlette.requests import Request", "Deciding about a pod does no I/O"),
     ("agent/supervisor", "import attrs", "The process that stays imports little"),
 ]

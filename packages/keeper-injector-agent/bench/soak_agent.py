@@ -20,10 +20,10 @@ from pathlib import Path
 
 import attrs
 
+from keeper_injector_common.delivery import Formatted
 from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
 from keeper_injector_common.plan_json import dumps
 from keeper_injector_common.references import parse_reference
-from keeper_injector_common.request import Formatted
 from local_keeper import Fault, LocalKeeper
 
 VOLUME = "/keeper/volumes/0"

@@ -18,8 +18,8 @@ from agent_pods import AgentPod
 from servers import Answer, serving
 
 from keeper_injector_agent.kubernetes_secret import ACCOUNT_PATH
+from keeper_injector_common.delivery import KubernetesSecret
 from keeper_injector_common.references import parse_reference
-from keeper_injector_common.request import KubernetesSecret
 from local_keeper import Fault, LocalKeeper
 
 Json = dict[str, Any]

@@ -14,6 +14,7 @@ import requests
 from agent_pods import VOLUME, AgentPod, item, wait_for
 
 from keeper_injector_agent.files import File
+from keeper_injector_common.delivery import Formatted, Templated
 from keeper_injector_common.formats import Content
 from keeper_injector_common.plan import (
     STATE_PATH,
@@ -26,7 +27,6 @@ from keeper_injector_common.plan import (
 )
 from keeper_injector_common.record import Attachment, Field, Record
 from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
-from keeper_injector_common.request import Formatted, Templated
 from keeper_injector_common.selection import Library
 from local_keeper import Fault, LocalKeeper
 

@@ -2,6 +2,7 @@
 
 from hypothesis import strategies as st
 
+from keeper_injector_common.delivery import FORMATS, Formatted, Notify, Templated
 from keeper_injector_common.plan import (
     CloudCredentials,
     Directory,
@@ -14,7 +15,6 @@ from keeper_injector_common.plan import (
     VariableItem,
 )
 from keeper_injector_common.references import Every, FieldValue, FileContent, RecordName, RecordText, WholeRecord
-from keeper_injector_common.request import FORMATS, Formatted, Notify, Templated
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(
     lambda name: name.strip()

@@ -6,16 +6,9 @@ from hypothesis import strategies as st
 
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
 from keeper_injector_common.annotations import ANNOTATIONS, PREFIX
+from keeper_injector_common.delivery import Formatted, Templated
 from keeper_injector_common.errors import AnnotationsError, Problem
-from keeper_injector_common.request import (
-    AwsCredentials,
-    FolderFiles,
-    Formatted,
-    InjectionRequest,
-    SecretCredentials,
-    Templated,
-    Variable,
-)
+from keeper_injector_common.request import AwsCredentials, FolderFiles, InjectionRequest, SecretCredentials, Variable
 
 
 def request(**annotations: str) -> InjectionRequest:

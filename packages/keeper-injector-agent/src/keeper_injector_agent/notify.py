@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keeper_injector_agent.state import State
-    from keeper_injector_common.request import Notify
+    from keeper_injector_common.delivery import Notify
 
 log = logging.getLogger(__name__)
 

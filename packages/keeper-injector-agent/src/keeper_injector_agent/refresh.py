@@ -23,9 +23,9 @@ from keeper_injector_common.rendering import Download, Renderer, RenderTemplate
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State
     from keeper_injector_agent.vault import Vault
+    from keeper_injector_common.delivery import KubernetesSecret
     from keeper_injector_common.plan import Directory, FileItem, FolderItem, Plan
     from keeper_injector_common.references import Reference
-    from keeper_injector_common.request import KubernetesSecret
     from keeper_injector_common.selection import Library
 
 log = logging.getLogger(__name__)

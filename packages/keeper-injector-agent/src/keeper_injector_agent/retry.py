@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
-
-import tenacity
+from typing import TYPE_CHECKING, TypeVar
 
 from keeper_injector_agent.errors import ThrottledError, TransientSyncError, TransientVaultError
+from keeper_injector_common.errors import KeeperInjectorError
+
+if TYPE_CHECKING:
+    import tenacity
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -32,6 +34,31 @@ def retried(
     together do not come back together. A throttled call is not tried again here: Keeper's window grows with each request.
     The last error is raised as it was.
     """
+    started = time.monotonic()
+    try:
+        return call()
+    except KeeperInjectorError as error:
+        if not _may_pass(error):
+            raise
+        failures = [error]
+    return _again(call, failures, deadline - (time.monotonic() - started), attempts, sleep)
+
+
+def _again(
+    call: Callable[[], T],
+    failures: list[KeeperInjectorError],
+    deadline: float,
+    attempts: int,
+    sleep: Callable[[float], None],
+) -> T:
+    """Go on after the first failure."""
+    import tenacity  # here, because most refreshes succeed at once and this takes 8 ms
+
+    def attempt() -> T:
+        if failures:
+            raise failures.pop()
+        return call()
+
     retrying = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_may_pass),
         wait=tenacity.wait_random_exponential(multiplier=SHORTEST_WAIT, max=LONGEST_WAIT),
@@ -40,7 +67,7 @@ def retried(
         sleep=sleep,
         reraise=True,
     )
-    return retrying(call)
+    return retrying(attempt)
 
 
 def _may_pass(error: BaseException) -> bool:

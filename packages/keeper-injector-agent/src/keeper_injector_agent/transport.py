@@ -49,6 +49,8 @@ class Transport:
         # Else requests takes credentials from ~/.netrc over the signature in Authorization.
         self._session.trust_env = False
         self._session.mount("https://", _Adapter(_context(ca_file)))
+        # An additional CA means a proxy that inspects: what it alone verifies is spared 14 ms of reading all the others.
+        self._verify: str | bool = str(ca_file) if ca_file else True
         self._key_errors = 0
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> Response:
@@ -76,6 +78,27 @@ class Transport:
         return response.content
 
     def _request(self, method: str, url: str, **more: Any) -> Response:
+        try:
+            return self._once(method, url, **more)
+        except requests.exceptions.SSLError as error:
+            if self._verify is True:
+                raise self._untrusted(url, error) from None
+        self._verify = True
+        try:
+            return self._once(method, url, **more)
+        except requests.exceptions.SSLError as error:
+            raise self._untrusted(url, error) from None
+
+    def _untrusted(self, url: str, error: requests.exceptions.SSLError) -> TransientVaultError:
+        self._count("tls")
+        cause = _cause(error)
+        advice = "behind an inspecting proxy set keeper.security/ca-cert-configmap"
+        if cause in _WRONG_TIME:
+            advice = f"this machine's clock says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
+        return TransientVaultError(f"Keeper: no trusted TLS connection to {_host(url)} ({cause}); {advice}")
+
+    def _once(self, method: str, url: str, **more: Any) -> Response:
+        """Send a request; raises VaultError, and requests' own error for a certificate that is not trusted."""
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
             raise TransientVaultError("Keeper: the deadline has passed")
@@ -84,21 +107,15 @@ class Transport:
                 method,
                 url,
                 proxies=get_environ_proxies(url, no_proxy=None),
+                verify=self._verify,
                 timeout=(min(CONNECT_TIMEOUT, remaining), min(READ_TIMEOUT, remaining)),
                 stream=True,
                 allow_redirects=False,
                 **more,
             ) as response:
                 return Response(response, self._read(response))
-        except requests.exceptions.SSLError as error:
-            self._count("tls")
-            cause = _cause(error)
-            advice = "behind an inspecting proxy set keeper.security/ca-cert-configmap"
-            if cause in _WRONG_TIME:
-                advice = f"this machine's clock says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
-            raise TransientVaultError(
-                f"Keeper: no trusted TLS connection to {_host(url)} ({cause}); {advice}"
-            ) from None
+        except requests.exceptions.SSLError:
+            raise
         except requests.exceptions.ProxyError as error:
             self._count("proxy")
             raise TransientVaultError(

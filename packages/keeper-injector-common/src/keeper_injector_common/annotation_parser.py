@@ -10,6 +10,7 @@ import attrs
 from keeper_injector_common import annotations as vocabulary
 from keeper_injector_common import configuration, request
 from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.delivery import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
 from keeper_injector_common.errors import AnnotationsError, Problem, ReferenceSyntaxError
 from keeper_injector_common.references import (
     FieldValue,
@@ -27,22 +28,18 @@ from keeper_injector_common.request import (
     AzureCredentials,
     Credentials,
     FolderFiles,
-    Formatted,
     GcpCredentials,
     InjectionRequest,
-    KubernetesSecret,
-    Notify,
     RecordVariables,
     Resources,
     SecretCredentials,
     SecretFile,
-    Templated,
     Variable,
 )
 from keeper_injector_common.values import InvalidValue, choice, file_path, variable_name
 
 NO_DEFAULTS: Mapping[str, str] = {}
-_format = choice(*request.FORMATS)
+_format = choice(*FORMATS)
 
 
 def wants_injection(annotations: Mapping[str, str]) -> bool:
@@ -236,7 +233,7 @@ class _Reader:
             self._report(form.key, f"{template.key} already says what the file holds; keep one of the two")
         if clean is None:
             return
-        content: request.Content = Formatted(request.format_for(clean, source))
+        content: Content = Formatted(request.format_for(clean, source))
         if template:
             content = Templated(template.value)
         elif form:

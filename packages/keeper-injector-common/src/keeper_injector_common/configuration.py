@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import attrs
 
 from keeper_injector_common import request, values
+from keeper_injector_common.delivery import FORMATS, Content, Formatted, KubernetesSecret, Templated
 from keeper_injector_common.document import Mapping, load
 from keeper_injector_common.errors import Problem, ReferenceSyntaxError
 from keeper_injector_common.references import (
@@ -17,16 +18,7 @@ from keeper_injector_common.references import (
     WholeRecord,
     parse_reference,
 )
-from keeper_injector_common.request import (
-    Containers,
-    Content,
-    FolderFiles,
-    Formatted,
-    KubernetesSecret,
-    RecordVariables,
-    SecretFile,
-    Templated,
-)
+from keeper_injector_common.request import Containers, FolderFiles, RecordVariables, SecretFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +137,7 @@ def _reference(entry: Mapping, key: str, text: str) -> Reference | None:
 
 def _content(entry: Mapping, path: str | None, sources: tuple[Reference, ...]) -> Content | None:
     fields = entry.texts("fields", values.text) or ()
-    form = entry.text("format", values.choice(*request.FORMATS))
+    form = entry.text("format", values.choice(*FORMATS))
     template = entry.text("template", values.block)
     if template is not None:
         for key, given in (("format", form), ("fields", fields)):
@@ -210,7 +202,7 @@ def _folder(entry: Mapping) -> FolderFiles | None:
     uid = entry.text("uid", values.text, "folderUid")
     directory = entry.text("outputPath", values.absolute_path) or request.DEFAULT_DIRECTORY
     recursive = entry.switch("recursive", default=False)
-    form = entry.text("format", values.choice(*request.FORMATS)) or "json"
+    form = entry.text("format", values.choice(*FORMATS)) or "json"
     containers = _containers(entry)
     entry.finish()
     if (path is None) == (uid is None):

@@ -10,8 +10,8 @@ from typing import Literal
 
 import attrs
 
+from keeper_injector_common.delivery import Content, Formatted, KubernetesSecret, Notify
 from keeper_injector_common.references import RecordName, Reference, WholeRecord
-from keeper_injector_common.request import Content, Formatted, KubernetesSecret, Notify
 
 VERSION = 1
 

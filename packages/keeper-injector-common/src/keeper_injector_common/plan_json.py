@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from keeper_injector_common import values
+from keeper_injector_common.delivery import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
 from keeper_injector_common.document import Mapping
 from keeper_injector_common.errors import PlanError, Problem, ReferenceSyntaxError
 from keeper_injector_common.plan import (
@@ -21,7 +22,6 @@ from keeper_injector_common.plan import (
     VariableItem,
 )
 from keeper_injector_common.references import RecordName, Reference, WholeRecord, parse_reference
-from keeper_injector_common.request import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import attrs
 
 from keeper_injector_common import formats
+from keeper_injector_common.delivery import Formatted, Templated, file_name
 from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
 from keeper_injector_common.record import Attachment, JsonValue, Record
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
-from keeper_injector_common.request import Formatted, Templated, file_name
 from keeper_injector_common.selection import Library, select_file, select_value
 
 if TYPE_CHECKING:
+    from keeper_injector_common.delivery import KubernetesSecret
     from keeper_injector_common.plan import FileItem, FolderItem
     from keeper_injector_common.references import Reference
-    from keeper_injector_common.request import KubernetesSecret
 
 RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
 """Template source and data → text; the agent does it in a child process."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
 from typing import Literal
 
 import attrs
 
+from keeper_injector_common.delivery import Content, KubernetesSecret, Notify, file_name
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 from keeper_injector_common.values import MINUTES
 
 DEFAULT_DIRECTORY = "/keeper/secrets"
 DEFAULT_SECRET = "keeper-credentials"  # noqa: S105 - the name of a Secret
 
-FORMATS = ("json", "env", "properties", "yaml", "ini", "raw", "toml", "shell", "dockerconfigjson", "pkcs12")
 _FORMAT_BY_SUFFIX = {
     ".env": "env",
     ".properties": "properties",
@@ -27,24 +26,6 @@ _FORMAT_BY_SUFFIX = {
 }
 
 
-@attrs.frozen
-class Formatted:
-    """The content of a file is a record's fields in a format."""
-
-    format: str
-    fields: tuple[str, ...] = ()
-    """Only these; all when empty."""
-
-
-@attrs.frozen
-class Templated:
-    """The content of a file is a template's output."""
-
-    source: str
-    """Go template; may hold anything but secrets, which come from the record."""
-
-
-Content = Formatted | Templated
 Containers = tuple[str, ...] | None
 """Names of containers; None stands for every container that receives anything."""
 
@@ -98,21 +79,6 @@ class RecordVariables:
 
 
 @attrs.frozen
-class KubernetesSecret:
-    """A Kubernetes Secret that the agent writes, for applications that must have one."""
-
-    where: str
-    name: str
-    sources: tuple[Reference, ...]
-    keys: Mapping[str, str] = attrs.field(factory=dict)
-    """Field of the record → key of the Secret; all fields under their own names when empty."""
-    type: str = "Opaque"
-    mode: str = "overwrite"
-    rotation: bool = False
-    owner_reference: bool = True
-
-
-@attrs.frozen
 class SecretCredentials:
     """The KSM configuration lies in a Secret of the pod's namespace."""
 
@@ -152,16 +118,6 @@ class AdditionalCa:
     kind: Literal["secret", "configmap"]
     name: str
     key: str = "ca.crt"
-
-
-@attrs.frozen
-class Notify:
-    """How the application learns of a change."""
-
-    signal: str | None = None
-    process: str | None = None
-    """Name of the processes to signal; None: the main process of each container."""
-    url: str | None = None
 
 
 @attrs.frozen
@@ -223,13 +179,3 @@ def default_path(source: Reference, name: str = "") -> str:
             return f"{DEFAULT_DIRECTORY}/{file_name(name or field)}"
         case RecordText(which=which):
             return f"{DEFAULT_DIRECTORY}/{file_name(name or which)}"
-
-
-def file_name(title: str) -> str:
-    """Make a file name of a title: slashes and control characters become ``_``, as do leading dots.
-
-    Anything else stays, letters of any script included, so that people find the title again.
-    """
-    name = "".join("_" if character == "/" or not character.isprintable() else character for character in title.strip())
-    stripped = name.lstrip(".")
-    return ("_" * (len(name) - len(stripped)) + stripped) or "_"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 import attrs
@@ -173,6 +172,8 @@ def _lies_in(record: Record, folder: RecordName, *, recursive: bool) -> bool:
 
 def _near(name: str, known: Iterable[str]) -> str:
     """Name what was probably meant; titles are no secrets to whoever may read the record's messages."""
+    import difflib  # here, because only a name that is not found needs it
+
     names = sorted(set(known))
     folded = {item.casefold(): item for item in names}
     close = difflib.get_close_matches(name.casefold(), list(folded), n=MOST_NAMED, cutoff=0.5)

@@ -8,6 +8,7 @@ import attrs
 
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
+from keeper_injector_common.delivery import Templated
 from keeper_injector_common.errors import AnnotationsError, Problem, TemplateError
 from keeper_injector_common.plan import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
 from keeper_injector_common.request import (
@@ -18,7 +19,6 @@ from keeper_injector_common.request import (
     InjectionRequest,
     SecretCredentials,
     SecretFile,
-    Templated,
 )
 from keeper_injector_webhook import environment, layout
 from keeper_injector_webhook.environment import Variables

@@ -13,8 +13,8 @@ import yaml
 
 from keeper_injector_common import templates
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
+from keeper_injector_common.delivery import Templated
 from keeper_injector_common.errors import AnnotationsError, Problem, TemplateError
-from keeper_injector_common.request import Templated
 
 Json = dict[str, Any]
 SUFFIXES = (".yaml", ".yml", ".json")
