@@ -4,6 +4,7 @@ All sessions share .venv, which editors find by themselves; what a session needs
 """
 
 import hashlib
+import itertools
 import logging
 import os
 import shutil
@@ -106,9 +107,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Run for long under random faults; arguments are the scripts'."""
+    """Run for long under faults: all, or those named, with arguments of theirs: `soak agent --refreshes 1000`."""
     install(session, DEVELOPMENT)
-    each(session, [("python", script, *session.posargs) for script in scripts("soak", [])])
+    names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), session.posargs))
+    arguments = session.posargs[len(names) :]
+    each(session, [("python", script, *arguments) for script in scripts("soak", names)])
 
 
 @nox.session

@@ -117,7 +117,12 @@ def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
 
 
 def idle(root: Path) -> list[Figure]:
-    """Look at a sidecar that waits."""
+    """Look at a sidecar that waits, and at what a refresh that changes nothing costs."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for _ in range(RUNS):
+        subprocess.run(agent("once", root), check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / RUNS
     process = subprocess.Popen(agent("sidecar", root))
     while subprocess.run(agent("ready", root), check=False).returncode:
         time.sleep(0.05)
@@ -130,6 +135,8 @@ def idle(root: Path) -> list[Figure]:
     return [
         Figure("idle sidecar, resident", sizes["Rss"], "MiB", at_most=10),
         Figure("idle sidecar, proportional", sizes["Pss"], "MiB", at_most=5),
+        Figure("CPU of one refresh", cpu * 1000, "ms"),
+        Figure("CPU at 5 min refresh", cpu / 300 * 100, "% of a core", at_most=0.05),
         Figure("idle sidecar, private", private, "MiB", at_most=5),
     ]
 

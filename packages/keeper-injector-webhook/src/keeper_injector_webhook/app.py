@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from keeper_injector_webhook.metrics import Metrics
     from keeper_injector_webhook.settings import Settings
@@ -30,21 +31,29 @@ LONGEST_READ = 16 * LARGEST_BODY
 """Bytes of a body too large that are taken and thrown away, so that the client can read the answer."""
 
 
-def create_app(settings: Settings, metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
-    """Build the application; it keeps nothing between requests."""
+def create_app(settings: Settings, metrics: Metrics, is_ready: Callable[[], bool]) -> ASGIApp:
+    """Build the application; it keeps nothing between requests.
 
-    async def mutation(request: Request) -> Response:
-        body = await _read(request)
-        try:
-            return JSONResponse(mutate(body, settings, metrics))
-        except ReviewError as error:
-            metrics.rejected(400)
-            return JSONResponse({"error": str(error)}, 400)
-        except Exception:
-            # Our own bug. The API server must get an answer with its UID, people a traceback in the log, never in the answer.
-            log.exception("admission.failed")
-            metrics.reviewed("error", "bug", 0.0)
-            return JSONResponse(review.errored(_uid(body), "keeper-injector: internal error, see the webhook's log"))
+    Reviews go past the framework's routing, which takes a fifth of the time that one takes (bench_serving).
+    """
+    others = _framework(metrics, is_ready)
+
+    async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == "/mutate" and scope["method"] == "POST":
+            body = await _read(receive)
+            if body is not None:
+                await _reviewed(body, settings, metrics)(scope, receive, send)
+        else:
+            await others(scope, receive, send)
+
+    return application
+
+
+def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
+    """Build what answers everything but reviews."""
+
+    async def no_review(_request: Request) -> Response:
+        raise HTTPException(405, "POST an AdmissionReview")
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -57,13 +66,12 @@ def create_app(settings: Settings, metrics: Metrics, is_ready: Callable[[], bool
 
     async def http_error(_request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
-        metrics.rejected(status)
         detail = error.detail if isinstance(error, HTTPException) else "internal error"
-        return JSONResponse({"error": detail}, status)
+        return _rejected(metrics, status, detail)
 
     return Starlette(
         routes=[
-            Route("/mutate", mutation, methods=["POST"]),
+            Route("/mutate", no_review),
             Route("/healthz", health),
             Route("/readyz", ready),
             Route("/metrics", series),
@@ -72,21 +80,42 @@ def create_app(settings: Settings, metrics: Metrics, is_ready: Callable[[], bool
     )
 
 
-async def _read(request: Request) -> bytes:
-    """Return the body; raises HTTPException 413 when it is too large, after taking it off the wire.
+def _reviewed(body: bytes, settings: Settings, metrics: Metrics) -> Response:
+    if len(body) > LARGEST_BODY:
+        return _rejected(metrics, 413, f"a body of more than {LARGEST_BODY >> 20} MiB; no pod is that large")
+    try:
+        return Response(review.encoded(mutate(body, settings, metrics)), media_type="application/json")
+    except ReviewError as error:
+        return _rejected(metrics, 400, str(error))
+    except Exception:
+        # Our own bug. The API server must get an answer with its UID, people a traceback in the log, never in the answer.
+        log.exception("admission.failed")
+        metrics.reviewed("error", "bug", 0.0)
+        return JSONResponse(review.errored(_uid(body), "keeper-injector: internal error, see the webhook's log"))
+
+
+def _rejected(metrics: Metrics, status: int, detail: str) -> Response:
+    metrics.rejected(status)
+    return JSONResponse({"error": detail}, status)
+
+
+async def _read(receive: Receive) -> bytes | None:
+    """Return the body, or the beginning of one that is too large, after taking it off the wire; None when the client left.
 
     An answer while the client still sends ends in a reset connection, and the client never learns why.
     """
     body = bytearray()
     size = 0
-    async for chunk in request.stream():
+    more = True
+    while more and size <= LONGEST_READ:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunk = message.get("body", b"")
         size += len(chunk)
-        if size > LONGEST_READ:
-            break
-        if size <= LARGEST_BODY:
+        if len(body) <= LARGEST_BODY:
             body += chunk
-    if size > LARGEST_BODY:
-        raise HTTPException(413, f"a body of more than {LARGEST_BODY >> 20} MiB; no pod is that large")
+        more = message.get("more_body", False)
     return bytes(body)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 
 import attrs
 
@@ -86,7 +87,7 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
             return Skip(SkipReason.NOT_ASKED)
         if any(container.name in {INIT_NAME, SIDECAR_NAME} for container in pod.containers()):
             return Skip(SkipReason.ALREADY_INJECTED)
-        request = parse_request(pod.annotations, settings.defaults_for(namespace))
+        request = _request(frozenset(pod.annotations.items()), settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems)
     problems = list(_unsupported(request, pod, namespace))
@@ -100,6 +101,12 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
     native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
     plan = _plan(request, volumes, variables, identity)
     return Inject(plan, request, volumes, variables, identity, native)
+
+
+@lru_cache(maxsize=512)
+def _request(annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str) -> InjectionRequest:
+    """Read annotations; the pods of a workload come in numbers and have the same."""
+    return parse_request(dict(annotations), settings.defaults_for(namespace))
 
 
 def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Problem]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
+import orjson
 
 from keeper_injector_webhook.errors import ReviewError
 
@@ -33,8 +33,8 @@ class AdmissionRequest:
 def parse_review(body: bytes) -> AdmissionRequest:
     """Read the body of an HTTP request; raises :class:`ReviewError`."""
     try:
-        review = json.loads(body)
-    except (ValueError, RecursionError):
+        review = orjson.loads(body)
+    except ValueError:
         raise ReviewError("body: not JSON; an AdmissionReview is expected") from None
     if not isinstance(review, dict) or review.get("kind") != KIND or review.get("apiVersion") != API_VERSION:
         raise ReviewError(f"body: no {KIND} of {API_VERSION}")
@@ -61,7 +61,7 @@ def allowed(uid: str, *, warnings: Sequence[str] = ()) -> Json:
 
 def patched(uid: str, operations: Iterable[Mapping[str, Any]], *, warnings: Sequence[str] = ()) -> Json:
     """Answer that the object may pass after these JSON Patch (RFC 6902) operations."""
-    patch = json.dumps(list(operations), ensure_ascii=False, separators=(",", ":")).encode()
+    patch = orjson.dumps(list(operations))
     return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=base64.b64encode(patch).decode())
 
 
@@ -80,3 +80,8 @@ def _review(uid: str, warnings: Sequence[str], *, allow: bool, **more: Any) -> J
     if warnings:
         response["warnings"] = [warning[:LONGEST_WARNING] for warning in warnings]
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+
+
+def encoded(review: Json) -> bytes:
+    """Return an answer as the body of an HTTP response."""
+    return orjson.dumps(review)

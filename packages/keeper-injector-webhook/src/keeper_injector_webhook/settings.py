@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 DEFAULT_IMAGE = "ghcr.io/keeper-security/keeper-injector-agent:0.1.0"
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Settings:
-    """The webhook's settings; every one has a default that works."""
+    """The webhook's settings; every one has a default that works. One object is equal to itself alone: a process has one."""
 
     agent_image: str = DEFAULT_IMAGE
     agent_cloud_image: str = f"{DEFAULT_IMAGE}-cloud"

@@ -1,0 +1,96 @@
+"""How fast the webhook serves, beside an app that always gives the same answer on the same server, in the same run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from bench_admission import SEVEN, pod
+from load import closed_loop, open_loop, stampede
+from servers import certificate, constant, ours
+
+from bench_table import Figure, table
+
+ROUNDS = 7
+REQUESTS = 1600
+CONNECTIONS = 8
+REVIEWS = 100_000
+
+
+def main() -> int:
+    """Measure and print. The servers share one core, and who asks has the other, as on a node of two."""
+    if len(os.sched_getaffinity(0)) > 1:
+        os.sched_setaffinity(0, {0})
+    body = review()
+    with tempfile.TemporaryDirectory() as folder, certificate(Path(folder)) as context:
+        webhook = ours(Path(folder), context, "--log-level", "warning")
+        answer = json.loads(asyncio.run(first_answer(context, webhook.port, body)))
+        other = constant(Path(folder), context, answer)
+        try:
+            if len(os.sched_getaffinity(0)) < (os.cpu_count() or 1):
+                os.sched_setaffinity(0, {1})
+            figures = throughput(context, webhook.port, other.port, body)
+            latencies = asyncio.run(open_loop(context, webhook.port, body, rate=200, seconds=10))
+            figures.append(
+                Figure("p99 at 200 a second", latencies[len(latencies) * 99 // 100] * 1000, "ms", at_most=10)
+            )
+            asyncio.run(closed_loop(context, webhook.port, body, clients=CONNECTIONS, requests=REVIEWS))
+            figures.append(Figure(f"resident after {REVIEWS} reviews", webhook.resident(), "MiB", at_most=64))
+            crowd = min(asyncio.run(stampede(context, webhook.port, body, 100)) for _ in range(3))
+            figures.append(Figure("100 new connections", crowd, "s", at_most=1))
+            figures.append(Figure("resident after those", webhook.resident(), "MiB"))
+            figures.append(Figure("start to ready", webhook.seconds_to_ready, "s", at_most=1.5))
+            return table("serving", figures)
+        finally:
+            webhook.stop()
+            other.stop()
+
+
+def throughput(context: object, ours_at: int, other_at: int, body: bytes) -> list[Figure]:
+    """Measure both in turns; returns the median of each, and of their ratios."""
+    pairs = []
+    for _ in range(ROUNDS):
+        rates = [
+            asyncio.run(closed_loop(context, port, body, clients=CONNECTIONS, requests=REQUESTS))  # type: ignore[arg-type]
+            for port in (ours_at, other_at)
+        ]
+        pairs.append(rates)
+    mine, constants = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    ratio = statistics.median(one / two for one, two in pairs)
+    return [
+        Figure("constant answer", constants, "a second"),
+        Figure("webhook", mine, "a second", at_least=1000),
+        Figure("webhook against constant", ratio, "x", at_least=0.85),
+    ]
+
+
+async def first_answer(context: object, port: int, body: bytes) -> bytes:
+    """Return what the webhook answers."""
+    from load import Client
+
+    _, answer = await Client(context, lambda: port).post(body)  # type: ignore[arg-type]
+    return answer
+
+
+def review() -> bytes:
+    """Return a review of a pod of 6 kB with seven annotations."""
+    raw = pod(SEVEN, containers=4, variables=24)
+    request = {
+        "uid": "a52d9b5e-4b4a-4b63-9d0b-1f0b6a6f2b1e",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": "shop",
+        "operation": "CREATE",
+        "object": {"apiVersion": "v1", "kind": "Pod", **raw},
+        "dryRun": False,
+    }
+    return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

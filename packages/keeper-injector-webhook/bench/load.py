@@ -1,0 +1,138 @@
+"""Requests to webhooks as an API server sends them: HTTP/1.1 over TLS, kept alive, tried again only where Go does."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from collections.abc import Callable
+
+import attrs
+
+NEW_AT = 85.0
+"""Seconds after which an idle connection is not used again; Go's transport closes them after 90."""
+
+
+class LostError(Exception):
+    """The connection ended before a byte of the answer came."""
+
+
+@attrs.define
+class Connection:
+    """One connection, and whether it has carried a request before."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    used: bool = False
+    closing: bool = False
+
+    async def request(self, head: bytes, body: bytes) -> tuple[int, bytes]:
+        """Send one request; returns status and body, raises :class:`LostError` or OSError."""
+        try:
+            self.writer.write(head + body)
+            await self.writer.drain()
+            answer = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError) as error:
+            raise LostError(type(error).__name__) from None
+        lines = answer.lower().split(b"\r\n")
+        length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
+        self.used = True
+        self.closing = b"connection: close" in lines
+        return int(lines[0].split()[1]), await self.reader.readexactly(length)
+
+    def close(self) -> None:
+        """Hang up."""
+        self.writer.transport.abort()
+
+
+@attrs.define
+class Client:
+    """One of an API server's workers with its connection to one of the ready endpoints."""
+
+    context: ssl.SSLContext
+    endpoint: Callable[[], int]
+    """Chooses the port for a new connection, as the Service's rules do."""
+    connection: Connection | None = None
+
+    async def post(self, body: bytes) -> tuple[int, bytes]:
+        """Send one review; a reused connection that the server has just closed is replaced once, as Go's transport does."""
+        head = (
+            f"POST /mutate HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        while True:
+            connection = self.connection or await self._connect()
+            used = connection.used
+            try:
+                answer = await connection.request(head, body)
+            except LostError:
+                self.drop()
+                if not used:
+                    raise
+                continue
+            if connection.closing:
+                self.drop()
+            return answer
+
+    async def _connect(self) -> Connection:
+        port = self.endpoint()
+        streams = await asyncio.open_connection("127.0.0.1", port, ssl=self.context, server_hostname="localhost")
+        self.connection = Connection(*streams)
+        return self.connection
+
+    def drop(self) -> None:
+        """Hang up."""
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+
+async def closed_loop(context: ssl.SSLContext, port: int, body: bytes, *, clients: int, requests: int) -> float:
+    """Let *clients* send one request after the other; returns requests per second."""
+    workers = [Client(context, lambda: port) for _ in range(clients)]
+
+    async def work(client: Client) -> None:
+        for _ in range(requests // clients):
+            status, _ = await client.post(body)
+            if status != 200:
+                raise RuntimeError(f"HTTP {status}")
+
+    await asyncio.gather(*(worker.post(body) for worker in workers))
+    started = time.perf_counter()
+    await asyncio.gather(*map(work, workers))
+    seconds = time.perf_counter() - started
+    for worker in workers:
+        worker.drop()
+    return requests / seconds
+
+
+async def open_loop(context: ssl.SSLContext, port: int, body: bytes, *, rate: float, seconds: float) -> list[float]:
+    """Send *rate* requests a second, however long answers take; returns sorted latencies since each was due, in seconds."""
+    idle: list[Client] = [Client(context, lambda: port) for _ in range(32)]
+    await asyncio.gather(*(client.post(body) for client in idle))
+    latencies: list[float] = []
+    started = time.perf_counter() + 0.1
+
+    async def one(due: float) -> None:
+        client = idle.pop() if idle else Client(context, lambda: port)
+        await client.post(body)
+        latencies.append(time.perf_counter() - due)
+        idle.append(client)
+
+    tasks = []
+    for number in range(int(rate * seconds)):
+        due = started + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(one(due)))
+    await asyncio.gather(*tasks)
+    return sorted(latencies)
+
+
+async def stampede(context: ssl.SSLContext, port: int, body: bytes, count: int) -> float:
+    """Open *count* connections at once with a request each; returns seconds until all are answered."""
+    clients = [Client(context, lambda: port) for _ in range(count)]
+    started = time.perf_counter()
+    await asyncio.gather(*(client.post(body) for client in clients))
+    seconds = time.perf_counter() - started
+    for client in clients:
+        client.drop()
+    return seconds

@@ -1,0 +1,112 @@
+"""Webhooks as processes: ours, and one that always answers the same, to be compared with."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trustme
+
+CONSTANT = """
+import asyncio, sys
+from pathlib import Path
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, PlainTextResponse
+from starlette.routing import Route
+from hypercorn.asyncio import serve
+from keeper_injector_webhook import server
+from keeper_injector_webhook.metrics import Metrics
+from keeper_injector_webhook.tls import LiveCertificate
+port, directory, answer = int(sys.argv[1]), Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
+async def mutate(request):
+    await request.body()
+    return JSONResponse(answer)
+async def ready(request):
+    return PlainTextResponse("ready")
+app = Starlette(routes=[Route("/mutate", mutate, methods=["POST"]), Route("/readyz", ready)])
+listen = server.Listen("127.0.0.1", port, directory)
+config = server._config(listen, LiveCertificate(directory, Metrics()))
+asyncio.run(serve(app, config))
+"""
+
+
+@attrs.define
+class Process:
+    """A running webhook."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    seconds_to_ready: float
+
+    def resident(self) -> float:
+        """Return its resident memory in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
+
+    def stop(self) -> None:
+        """End it, at once."""
+        self.process.kill()
+        self.process.wait()
+
+
+def free_port() -> int:
+    """Return a port that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def certificate(directory: Path) -> Iterator[ssl.SSLContext]:
+    """Write a pair for localhost into *directory*; yields what trusts it."""
+    authority = trustme.CA()
+    pair = authority.issue_cert("localhost")
+    pair.private_key_pem.write_to_path(str(directory / "tls.key"))
+    pair.cert_chain_pems[0].write_to_path(str(directory / "tls.crt"))
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    yield context
+
+
+def ours(directory: Path, context: ssl.SSLContext, *options: str, port: int = 0) -> Process:
+    """Start the webhook."""
+    port = port or free_port()
+    command = [sys.executable, "-m", "keeper_injector_webhook.cli", "serve", "--host", "127.0.0.1", "--port", str(port)]
+    return _started([*command, "--certificates", str(directory), *options], port, context)
+
+
+def constant(directory: Path, context: ssl.SSLContext, answer: dict[str, Any]) -> Process:
+    """Start what always gives *answer*."""
+    port = free_port()
+    return _started([sys.executable, "-c", CONSTANT, str(port), str(directory), json.dumps(answer)], port, context)
+
+
+def _started(command: list[str], port: int, context: ssl.SSLContext) -> Process:
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not ready(port, context):
+        if process.poll() is not None or time.perf_counter() - started > 30:
+            raise RuntimeError(f"{command[:4]} ended with {process.poll()}")
+        time.sleep(0.01)
+    return Process(port, process, time.perf_counter() - started)
+
+
+def ready(port: int, context: ssl.SSLContext) -> bool:
+    """Ask for readiness as a kubelet does."""
+    connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=2)
+    try:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
