@@ -3,12 +3,15 @@
 Usage: python -m check_distributions DIST
 """
 
+import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
+
+from local_keeper import LocalKeeper
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("keeper-injector-common", "keeper-injector-agent", "keeper-injector-webhook")
@@ -37,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
     _check("built wheels", [str(wheel) for wheel in wheels], PACKAGES)
     _check("common and agent from the tree", [f"./packages/{package}" for package in PACKAGES[:2]], PACKAGES[:2])
     _check("common alone", [str(wheels[0])], PACKAGES[:1])
+    _fetch_once(wheels[:2])
     return 0
 
 
@@ -69,6 +73,27 @@ def _check(what: str, requirements: Sequence[str], packages: Sequence[str]) -> N
         for script in scripts:
             run(str(environment / script), "--help")
     print(f"  {what}: installed, typed, runs ({', '.join(scripts) or 'no console script'})")
+
+
+def _fetch_once(wheels: Sequence[Path]) -> None:
+    """Let the agent of built wheels fetch a secret as its README says: outside of Kubernetes, from a real server."""
+    readme = (ROOT / "packages/keeper-injector-agent/README.md").read_text(encoding="utf-8")
+    plan = json.loads(readme.partition("```json\n")[2].partition("```")[0])
+    with tempfile.TemporaryDirectory() as folder, LocalKeeper.start() as keeper:
+        run("uv", "venv", "--quiet", "--seed", f"{folder}/venv")
+        run(f"{folder}/venv/bin/python", "-m", "pip", "install", "--quiet", *map(str, wheels))
+        root = Path(folder, "out")
+        for path in ("keeper/credentials", "keeper/state", "app"):
+            (root / path).mkdir(parents=True)
+        (root / "keeper/credentials/config").write_text(keeper.config(), encoding="utf-8")
+        (root / "keeper/ca.crt").write_bytes(keeper.ca_file.read_bytes())
+        # The README's plan is for the real Keeper, whose certificate everybody trusts.
+        Path(folder, "plan.json").write_text(json.dumps({**plan, "caFile": "/keeper/ca.crt"}), encoding="utf-8")
+        run(f"{folder}/venv/bin/keeper-injector-agent", "once", "--plan", f"{folder}/plan.json", "--root", str(root))
+        found = (root / "app/password").read_text(encoding="utf-8")
+    if found != "correct-horse-battery":
+        sys.exit("keeper-injector-agent once: another password than local Keeper's")
+    print("  built wheels: keeper-injector-agent once wrote the README's file from local Keeper")
 
 
 def run(*command: str) -> str:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import keeper_injector_agent
-from keeper_injector_common.plan import PLAN_PATH
+from keeper_injector_common.paths import PLAN_PATH, STATE_PATH
 
 INIT_DEADLINE = 240.0
 """Seconds. The kubelet waits for ever, people and deployments do not: progressDeadlineSeconds is 600 by default."""
@@ -140,8 +140,6 @@ def _bind(options: argparse.Namespace) -> int:
 
 
 def _state(options: argparse.Namespace) -> Path:
-    from keeper_injector_common.plan import STATE_PATH
-
     root: Path = options.root
     return root / STATE_PATH.lstrip("/")
 

@@ -11,19 +11,18 @@ from typing import Literal
 import attrs
 
 from keeper_injector_common.delivery import Content, Formatted, KubernetesSecret, Notify
+from keeper_injector_common.paths import (
+    CA_PATH,
+    CREDENTIALS_PATH,
+    EXEC_NAME,
+    PLAN_PATH,
+    STATE_PATH,
+    VARIABLES_NAME,
+    VOLUMES_PATH,
+)
 from keeper_injector_common.references import RecordName, Reference, WholeRecord
 
 VERSION = 1
-
-# Where things lie in the agent's containers. The webhook mounts them there; the plan names them all the same, so that an
-# agent outside of Kubernetes can have them elsewhere.
-PLAN_PATH = "/keeper/plan/plan.json"
-CREDENTIALS_PATH = "/keeper/credentials/config"
-CA_PATH = "/keeper/ca/ca.crt"
-STATE_PATH = "/keeper/state"
-VOLUMES_PATH = "/keeper/volumes"
-EXEC_NAME = "keeper-exec"
-VARIABLES_NAME = "variables"
 
 
 @attrs.frozen
@@ -143,6 +142,13 @@ class Plan:
 
 
 __all__ = [
+    "CA_PATH",
+    "CREDENTIALS_PATH",
+    "EXEC_NAME",
+    "PLAN_PATH",
+    "STATE_PATH",
+    "VARIABLES_NAME",
+    "VOLUMES_PATH",
     "CloudCredentials",
     "Content",
     "Directory",
