@@ -32,6 +32,8 @@ ENDS = {"secrets.refreshed", "secrets.unchanged", "secrets.partly_refreshed", "r
 """Events that end a refresh."""
 LONGEST = 20.0
 """Seconds that one refresh may take before something is wrong."""
+QUIET = 1.0
+"""Seconds that a throttle asks for."""
 KILOBYTES_GROWTH = 512
 
 
@@ -76,10 +78,11 @@ def soak(root: Path, keeper: LocalKeeper, refreshes: int, chance: random.Random)
         at_first = footprint(sidecar.pid)
         for number in range(1, refreshes + 1):
             change(keeper, number)
-            strike(keeper, chance)
+            pause = strike(keeper, chance)
             sidecar.send_signal(signal.SIGHUP)
             log.wait(run)
             keeper.clear_faults()
+            time.sleep(pause)
             show(number, refreshes)
         recover(sidecar, keeper, log, run, root)
         compare(at_first, footprint(sidecar.pid), sidecar.pid, run)
@@ -118,17 +121,19 @@ def change(keeper: LocalKeeper, number: int) -> None:
     keeper.clear_faults()
 
 
-def strike(keeper: LocalKeeper, chance: random.Random) -> None:
-    """Let something fail, or nothing."""
+def strike(keeper: LocalKeeper, chance: random.Random) -> float:
+    """Let something fail, or nothing; returns for how many seconds it is felt."""
     faults = [
         *(Fault.http(503), Fault.http(502), Fault.cut(), Fault.truncate(), Fault.corrupt(), Fault.empty()),
-        *(Fault.throttled(retry_after=0.2), Fault.throttled(429, 0.2), Fault.revoked(), Fault.slow(0.3), Fault.hang()),
+        *(Fault.revoked(), Fault.slow(0.3), Fault.hang()),
     ]
+    throttles = [Fault.throttled(retry_after=QUIET), Fault.throttled(429, QUIET)]
     if chance.random() < 0.5:
-        return
+        return 0.0
+    fault = chance.choice([*faults, *throttles])
     operation = chance.choice(["get_secret", "get_secret", "file_download"])
-    times = chance.choice([1, 1, 2, None])
-    keeper.fault(chance.choice(faults), operation, times)
+    keeper.fault(fault, operation, chance.choice([1, 1, 2, None]))
+    return QUIET + 0.1 if fault in throttles else 0.0
 
 
 class Log:
@@ -197,7 +202,6 @@ def recover(sidecar: subprocess.Popen[str], keeper: LocalKeeper, log: Log, run: 
     """When nothing fails any more, the last generation must arrive."""
     change(keeper, -1)
     for _ in range(3):
-        time.sleep(0.3)  # the last quiet window
         sidecar.send_signal(signal.SIGHUP)
         log.wait(run)
     if (at(root, VOLUME) / FILES[0]).read_text(encoding="utf-8") != "generation--1":

@@ -23,6 +23,7 @@ def serving(respond: Respond, ca: trustme.CA | None = None, *names: str) -> Iter
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # head and body in one segment: Nagle would hold the second up for 40 ms
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

@@ -24,13 +24,33 @@ def main(arguments: list[str] | None = None) -> int:
     from keeper_injector_webhook.settings import Settings, read_settings
 
     logs.configure(options.log_level)
-    listen = server.Listen(options.host, options.port, options.certificates, options.poll, options.drain)
     try:
+        own, directory = _certificate(options)
+        listen = server.Listen(options.host, options.port, directory, options.poll, options.drain, own)
         settings = read_settings(options.settings) if options.settings else Settings()
         return server.run(listen, settings)
     except SettingsError as error:
         print(f"keeper-injector-webhook: {error}", file=sys.stderr)
         return os.EX_CONFIG
+
+
+def _certificate(options: argparse.Namespace) -> tuple[list[str], Path]:
+    """Return the arguments of the program that keeps a certificate of our own, if one does, and where it lies."""
+    from keeper_injector_webhook.errors import SettingsError
+
+    directory: Path | None = options.certificates if options.tls == "files" else options.directory
+    if options.tls == "files":
+        if directory is None:
+            raise SettingsError("no certificate: give --certificates DIR, or --tls own")
+        return [], directory
+    needed = ("namespace", "secret", "service", "webhook_configuration", "directory")
+    given = {name: getattr(options, name) for name in (*needed, "kubeconfig", "log_level")}
+    missing = [f"--{name.replace('_', '-')}" for name in needed if not given[name]]
+    if directory is None or missing:
+        raise SettingsError(f"--tls own needs {', '.join(missing)}")
+    return [
+        part for name, value in given.items() if value for part in (f"--{name.replace('_', '-')}", str(value))
+    ], directory
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,7 +66,19 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="answer admission reviews over HTTPS")
     serve.add_argument("--host", default="0.0.0.0", help="address to listen on (%(default)s)")  # noqa: S104 - pods listen on all addresses
     serve.add_argument("--port", type=int, default=8443, help="port to listen on (%(default)s)")
-    serve.add_argument("--certificates", type=Path, required=True, help="directory with tls.crt and tls.key")
+    serve.add_argument("--certificates", type=Path, help="directory with tls.crt and tls.key")
+    own = serve.add_argument_group(
+        "a certificate of its own", "kept right in the cluster by a program beside the server"
+    )
+    own.add_argument(
+        "--tls", choices=["files", "own"], default="files", help="where the certificate comes from (%(default)s)"
+    )
+    own.add_argument("--directory", type=Path, help="where the certificate is put; best in memory")
+    own.add_argument("--namespace", help="the webhook's namespace")
+    own.add_argument("--secret", help="Secret for CA and certificate; must be there")
+    own.add_argument("--service", help="Service by which API servers reach the webhook")
+    own.add_argument("--webhook-configuration", help="MutatingWebhookConfiguration that shall trust the CA")
+    own.add_argument("--kubeconfig", help="for use outside of a cluster")
     serve.add_argument("--settings", type=Path, help="YAML file with the agent's image, defaults and the like")
     serve.add_argument(
         "--poll", type=float, default=10.0, help="seconds between looks at the certificate (%(default)s)"

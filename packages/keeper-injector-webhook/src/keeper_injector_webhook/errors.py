@@ -11,3 +11,7 @@ class ReviewError(KeeperInjectorError):
 
 class SettingsError(KeeperInjectorError):
     """The webhook's own settings cannot be followed."""
+
+
+class ClusterError(KeeperInjectorError):
+    """The certificate could not be kept right in the cluster now; the one in use stays."""

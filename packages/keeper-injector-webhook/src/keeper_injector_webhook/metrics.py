@@ -32,6 +32,12 @@ class Metrics:
             "When the serving certificate expires.",
             registry=self.registry,
         )
+        self._runs = Counter(
+            "keeper_injector_certificate_runs",
+            "Runs of the program that keeps the certificate right, by result.",
+            ["result"],
+            registry=self.registry,
+        )
         Info("keeper_injector_build", "Version of the webhook.", registry=self.registry).info(
             {"version": version("keeper-injector-webhook")}
         )
@@ -40,6 +46,10 @@ class Metrics:
         """Count one review and how long it took, in seconds."""
         self._reviews.labels(decision, reason).inc()
         self._seconds.observe(seconds)
+
+    def certificate_run(self, result: str) -> None:
+        """Count one run of the program that keeps the certificate right: ``ok`` or ``failed``."""
+        self._runs.labels(result).inc()
 
     def rejected(self, status: int) -> None:
         """Count a request that was answered with an HTTP error."""

@@ -18,10 +18,13 @@ from hypercorn.config import Config
 from starlette.requests import ClientDisconnect
 
 from keeper_injector_webhook.app import create_app
+from keeper_injector_webhook.keeping import Keeper
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.tls import LiveCertificate
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,8 @@ class Listen:
     """How often the certificate's files are looked at; the kubelet updates them once a minute."""
     drain: float = 12 * SECONDS
     """How long it serves on after SIGTERM with readiness off, until every API server has learned of it."""
+    own: Sequence[str] = ()
+    """Arguments of the program that keeps a certificate of our own right; empty: the certificate is given."""
 
 
 class _Config(Config):
@@ -72,14 +77,20 @@ def run(listen: Listen, settings: Settings) -> int:
 
 async def _run(listen: Listen, settings: Settings) -> int:
     metrics = Metrics()
-    certificate = LiveCertificate(listen.certificates, metrics)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    keeping = await _first_certificate(listen, metrics, stop)
+    if stop.is_set():
+        return os.EX_OK
+    certificate = LiveCertificate(listen.certificates, metrics)
     loop.set_exception_handler(_quiet_disconnects)
     app = create_app(settings, metrics, lambda: not stop.is_set())
-    poll = asyncio.create_task(_poll(certificate, listen.poll))
+    tasks = [asyncio.create_task(_poll(certificate, listen.poll))]
+    if keeping is not None:
+        keeper, again = keeping
+        tasks.append(asyncio.create_task(attrs.evolve(keeper, renewed=certificate.refresh).keep(again)))
     log.info("webhook.started", extra={"host": listen.host, "port": listen.port, "agent_image": settings.agent_image})
 
     async def drained() -> None:
@@ -90,9 +101,27 @@ async def _run(listen: Listen, settings: Settings) -> int:
         loop.call_later(GRACE + 1, _leave)
 
     await hypercorn_serve(app, _config(listen, certificate), shutdown_trigger=drained)  # type: ignore[arg-type] # Starlette is ASGI
-    poll.cancel()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     log.info("webhook.stopped")
     return os.EX_OK
+
+
+async def _first_certificate(listen: Listen, metrics: Metrics, stop: asyncio.Event) -> tuple[Keeper, float] | None:
+    """Wait for a certificate of our own, or for *stop*; without one there is nothing to serve with."""
+    if not listen.own:
+        return None
+    keeper = Keeper(listen.own, metrics, lambda: None)
+    first = asyncio.create_task(keeper.until_first())
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not first.done():
+        first.cancel()
+        await asyncio.gather(first, return_exceptions=True)
+        return None
+    return keeper, first.result()
 
 
 def _config(listen: Listen, certificate: LiveCertificate) -> _Config:
