@@ -70,7 +70,7 @@ DEFAULTS = closed(
     }
 )
 KINDS: dict[str, Json] = {
-    "affinity": closed(**{key: OBJECT for key in ("nodeAffinity", "podAffinity", "podAntiAffinity")}),
+    "affinity": closed(nodeAffinity=OBJECT, podAffinity=OBJECT, podAntiAffinity=OBJECT),
     "annotations": DEFAULTS,
     "annotations by namespace": map_of(DEFAULTS),
     "base64": {"type": "string", "pattern": "^[A-Za-z0-9+/]*={0,2}$"},
