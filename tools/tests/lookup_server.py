@@ -15,6 +15,10 @@ KINDS = {
     "policy/v1": ["PodDisruptionBudget"],
     "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
     "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration"],
+    "autoscaling/v2": ["HorizontalPodAutoscaler"],
+    "networking.k8s.io/v1": ["NetworkPolicy"],
+    "cert-manager.io/v1": ["Certificate", "Issuer"],
+    "monitoring.coreos.com/v1": ["PrometheusRule", "ServiceMonitor"],
 }
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
@@ -57,7 +61,7 @@ def _discovery() -> dict[str, dict[str, Any]]:
         group = version.rpartition("/")[0]
         answers[f"/apis/{version}" if group else "/api/v1"] = _resources(version, kinds)
         if group:
-            served = {"groupVersion": version, "version": "v1"}
+            served = {"groupVersion": version, "version": version.rpartition("/")[2]}
             answers["/apis"]["groups"].append({"name": group, "versions": [served], "preferredVersion": served})
     return answers
 

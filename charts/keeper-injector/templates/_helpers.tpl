@@ -19,9 +19,10 @@
 {{- .Values.serviceAccount.name | default (include "keeper-injector.fullname" .) }}
 {{- end }}
 
-{{/* The Secret with the webhook's certificate. */}}
+{{/* The Secret with the webhook's certificate: one for each mode, so that nobody writes into another's after a change. */}}
 {{- define "keeper-injector.tlsSecretName" -}}
-{{- if eq .Values.tls.mode "secret" }}{{ .Values.tls.secretName }}{{ else }}{{ include "keeper-injector.fullname" . }}-tls{{ end }}
+{{- $full := include "keeper-injector.fullname" . -}}
+{{- get (dict "own" (print $full "-tls") "cert-manager" (print $full "-certificate") "secret" .Values.tls.secretName) .Values.tls.mode }}
 {{- end }}
 
 {{/* What never changes in the life of a release: selectors are immutable. */}}
