@@ -64,22 +64,23 @@ def rights(objects: list[Json]) -> list[str]:
             continue
         role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"], namespace]
         for subject in binding["subjects"]:
-            lines += [f"{who(subject)}: {what(rule)} in {namespace}" for rule in role["rules"]]
+            lines += [f"{who(subject)}: {line}" for rule in role["rules"] for line in what(rule, namespace)]
     bound = {(item["roleRef"]["kind"], item["roleRef"]["name"]) for item in objects if "roleRef" in item}
     assert bound == {(kind, name) for kind, name, _ in roles if not kind.endswith("Binding")}
     return sorted(lines)
 
 
 def where(item: Json) -> str:
-    return str(item["metadata"].get("namespace", "the cluster"))
+    return str(item["metadata"].get("namespace", ""))
 
 
 def who(subject: Json) -> str:
-    return f"{subject['kind']} {subject.get('namespace', '')}/{subject['name']}".replace(" /", " ")
+    name = f"{subject.get('namespace', '')}/{subject['name']}"
+    return name if subject["kind"] == "ServiceAccount" else f"{subject['kind']} {subject['name']}"
 
 
-def what(rule: Json) -> str:
+def what(rule: Json, namespace: str) -> list[str]:
     assert set(rule) <= {"apiGroups", "resources", "resourceNames", "verbs"}
-    named = " ".join(rule.get("resourceNames", ["of any name"]))
     (group,), (resource,) = rule["apiGroups"], rule["resources"]
-    return f"{', '.join(rule['verbs'])} {f'{resource}.{group}'.rstrip('.')} {named}"
+    what = f"{', '.join(rule['verbs'])} {f'{resource}.{group}'.rstrip('.')}"
+    return [f"{what} {f'{namespace}/{name}'.lstrip('/')}" for name in rule.get("resourceNames", ["*"])]

@@ -27,8 +27,8 @@ WEBHOOK = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service",
 OWN = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"]
 CONFIGURATIONS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 RIGHTS_OF_OWN = [
-    f"ServiceAccount keeper/{{0}}: get, update, patch {CONFIGURATIONS} {{0}}-keeper in the cluster",
-    "ServiceAccount keeper/{0}: get, update, patch secrets {0}-tls in keeper",
+    f"keeper/{{0}}: get, update, patch {CONFIGURATIONS} {{0}}-keeper",
+    "keeper/{0}: get, update, patch secrets keeper/{0}-tls",
 ]
 NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
 
@@ -66,8 +66,8 @@ def test_nothing_else_is_rendered(ci: str, more: list[str]) -> None:
         (
             "hardened",
             [
-                "ServiceAccount shop/shop: create secrets of any name in shop",
-                "ServiceAccount shop/shop: get, update, patch secrets database in shop",
+                "shop/shop: create secrets shop/*",
+                "shop/shop: get, update, patch secrets shop/database",
             ],
         ),
     ],
@@ -82,7 +82,7 @@ def test_all_pods_of_a_namespace_write_secrets_only_when_asked_for() -> None:
     objects = render("cert-manager", kubernetesSecrets__namespaces=["shop", "till"])
 
     assert rights(objects) == [
-        f"Group system:serviceaccounts:{namespace}: create, get, update, patch secrets of any name in {namespace}"
+        f"Group system:serviceaccounts:{namespace}: create, get, update, patch secrets {namespace}/*"
         for namespace in ("shop", "till")
     ]
 
