@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 import pytest
+import yaml
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 
@@ -26,12 +27,19 @@ class Cluster:
         command = ["kubectl", "--namespace", self.namespace, *arguments]
         return subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=120).stdout
 
-    def chart(self, *values: str) -> list[dict[str, Any]]:
-        """Render the chart with *values* (``key=value``); returns its objects as the API server would store them."""
+    def chart(self, *values: str, file: str = "default") -> list[dict[str, Any]]:
+        """Render the chart with a file of ci/ and *values* (``key=value``); returns its objects as the API server would store them.
+
+        Objects of kinds that only an operator brings, such as cert-manager, are left out where the cluster does not have it.
+        """
         settings = [argument for value in values for argument in ("--set", value)]
+        settings += ["--values", str(CHART / f"ci/{file}-values.yaml")]
         command = ["helm", "template", "keeper-injector", str(CHART), "--namespace", self.namespace, *settings]
         rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
-        stored = self.kubectl("apply", "--dry-run=server", "--output", "json", "--filename", "-", text=rendered)
+        served = self.kubectl("api-versions").split()
+        objects = [item for item in yaml.safe_load_all(rendered) if item and item["apiVersion"] in served]
+        text = yaml.safe_dump_all(objects)
+        stored = self.kubectl("apply", "--dry-run=server", "--output", "json", "--filename", "-", text=text)
         items: list[dict[str, Any]] = json.loads(stored)["items"]
         return items
 

@@ -7,10 +7,20 @@ from typing import Any
 
 import pytest
 
+SECRET = ("tls.mode=secret", "tls.secretName=webhook-tls")
+WEBHOOK = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service", "ServiceAccount"]
+RIGHTS = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"]
+
 
 def kinds(objects: list[dict[str, Any]]) -> list[str]:
     """Return the kinds of objects, sorted."""
     return sorted(item["kind"] for item in objects)
+
+
+def one(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Return the only object of *kind*."""
+    (found,) = [item for item in objects if item["kind"] == kind]
+    return found
 
 
 @pytest.mark.parametrize(
@@ -20,29 +30,49 @@ def kinds(objects: list[dict[str, Any]]) -> list[str]:
 )
 def test_every_object_is_accepted(cluster: Any, values: tuple[str, ...]) -> None:
     """The API server validates what the chart renders; nothing but what runs the webhook is in it, no right above all."""
-    found = kinds(cluster.chart("tls.secretName=webhook-tls", *values))
-    always = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service", "ServiceAccount"]
     budget = [] if "replicas=1" in values else ["PodDisruptionBudget"]
-    assert found == sorted(always + budget)
+    assert kinds(cluster.chart(*SECRET, *values)) == sorted(WEBHOOK + budget)
+
+
+@pytest.mark.parametrize(
+    ("file", "values", "more"),
+    [
+        ("default", (), ["PodDisruptionBudget", *RIGHTS]),
+        ("minimal", (), RIGHTS),
+        ("cert-manager", (), ["PodDisruptionBudget"]),
+        ("given-secret", ("tls.caBundle=",), ["PodDisruptionBudget"]),
+        ("monitoring", (), ["ConfigMap", "PodDisruptionBudget", *RIGHTS]),
+        (
+            "hardened",
+            ("kubernetesSecrets.namespaces={keeper-injector-test}",),
+            ["HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget", "Role", "RoleBinding"],
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_users_may_want_is_accepted(cluster: Any, file: str, values: tuple[str, ...], more: list[str]) -> None:
+    """Every example of values passes the API server's own validation; operators' kinds only where they are installed."""
+    operators = {"Certificate", "Issuer", "PrometheusRule", "ServiceMonitor"}
+    found = [kind for kind in kinds(cluster.chart(*values, file=file)) if kind not in operators]
+    assert found == sorted(WEBHOOK + more)
 
 
 def test_only_annotated_pods_reach_the_webhook(cluster: Any) -> None:
     """The condition compiles on the API server, and no pod of the system is in its way."""
-    objects = cluster.chart("tls.secretName=webhook-tls")
-    (configuration,) = [item for item in objects if item["kind"] == "MutatingWebhookConfiguration"]
-    (webhook,) = configuration["webhooks"]
+    (webhook,) = one(cluster.chart(*SECRET), "MutatingWebhookConfiguration")["webhooks"]
     assert "'keeper.security/inject' in object.metadata.annotations" in webhook["matchConditions"][0]["expression"]
     assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", "keeper-injector-test"]
     assert (webhook["failurePolicy"], webhook["sideEffects"], webhook["timeoutSeconds"]) == ("Fail", "None", 5)
 
 
-def test_the_webhooks_pods_satisfy_restricted(cluster: Any) -> None:
+@pytest.mark.parametrize("file", ["default", "given-secret"])
+def test_the_webhooks_pods_satisfy_restricted(cluster: Any, file: str) -> None:
     """A namespace that enforces Pod Security `restricted` admits a pod of the Deployment."""
-    (deployment,) = [item for item in cluster.chart("tls.secretName=webhook-tls") if item["kind"] == "Deployment"]
+    deployment = one(cluster.chart("tls.caBundle=", file=file), "Deployment")
     spec = {**deployment["spec"]["template"]["spec"], "serviceAccountName": "default", "serviceAccount": "default"}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "probe"}, "spec": spec}
     label = "pod-security.kubernetes.io/enforce=restricted"
     cluster.kubectl("label", "namespace", cluster.namespace, label, "--overwrite")
     created = cluster.kubectl("create", "--dry-run=server", "--output", "name", "--filename", "-", text=json.dumps(pod))
     assert created == "pod/probe\n"
-    assert spec["automountServiceAccountToken"] is False
+    assert spec["automountServiceAccountToken"] is (file == "default")

@@ -1,33 +1,80 @@
-{{- define "keeper-injector.fullname" -}}
-{{- if contains "keeper-injector" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-keeper-injector" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end }}
+{{/* The chart's name in labels and names. */}}
+{{- define "keeper-injector.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
+{{/* What all objects are called: at most 50 characters, so that a suffix fits into the 63 of a Service's name. */}}
+{{- define "keeper-injector.fullname" -}}
+{{- $name := include "keeper-injector.name" . -}}
+{{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
+{{- .Values.fullnameOverride | default $full | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The same for objects without a namespace. */}}
+{{- define "keeper-injector.clusterName" -}}
+{{- include "keeper-injector.fullname" . }}-{{ .Release.Namespace }}
+{{- end }}
+
+{{- define "keeper-injector.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "keeper-injector.fullname" .) }}
+{{- end }}
+
+{{/* The Secret with the webhook's certificate: one for each mode, so that nobody writes into another's after a change. */}}
+{{- define "keeper-injector.tlsSecretName" -}}
+{{- $full := include "keeper-injector.fullname" . -}}
+{{- get (dict "own" (print $full "-tls") "cert-manager" (print $full "-certificate") "secret" .Values.tls.secretName) .Values.tls.mode }}
+{{- end }}
+
+{{/* What never changes in the life of a release: selectors are immutable. */}}
 {{- define "keeper-injector.selectorLabels" -}}
-app.kubernetes.io/name: keeper-injector
+app.kubernetes.io/name: {{ include "keeper-injector.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: webhook
 {{- end }}
 
+{{/* Labels of every object. A common label cannot replace one of ours. */}}
 {{- define "keeper-injector.labels" -}}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-{{ include "keeper-injector.selectorLabels" . }}
+{{- $chart := printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
+{{- $ours := dict "helm.sh/chart" $chart "app.kubernetes.io/version" .Chart.AppVersion "app.kubernetes.io/managed-by" .Release.Service -}}
+{{- $ours = set $ours "app.kubernetes.io/part-of" "keeper-injector" -}}
+{{- merge $ours (include "keeper-injector.selectorLabels" . | fromYaml) .Values.commonLabels | toYaml }}
 {{- end }}
 
+{{/*
+Metadata of one object. Takes `root`; `name`; `namespace`, the release's when left out and none when empty; `labels` and
+`annotations` of this object alone.
+*/}}
+{{- define "keeper-injector.metadata" -}}
+{{- $root := .root -}}
+name: {{ .name }}
+{{- with (hasKey . "namespace" | ternary .namespace $root.Release.Namespace) }}
+namespace: {{ . }}
+{{- end }}
+labels: {{- merge (include "keeper-injector.labels" $root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
+{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* One image of `repository`, `digest` and `tag`, and `suffix` of the tag. */}}
 {{- define "keeper-injector.image" -}}
-{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}{{ else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ .suffix }}{{ end }}
 {{- end }}
 
+{{/* What the webhook reads at its start; webhook-configmap.yaml has it. */}}
 {{- define "keeper-injector.settings" -}}
-{{- $agent := printf "%s:%s" .Values.agent.image.repository (.Values.agent.image.tag | default .Chart.AppVersion) -}}
-agentImage: {{ $agent }}
-agentCloudImage: {{ $agent }}-cloud
-agentPullPolicy: {{ .Values.agent.image.pullPolicy }}
+{{- $image := .Values.agent.image -}}
+{{- $tag := $image.tag | default .Chart.AppVersion -}}
+agentImage: {{ include "keeper-injector.image" (dict "repository" $image.repository "digest" $image.digest "tag" $tag "suffix" "") }}
+agentCloudImage: {{ include "keeper-injector.image" (dict "repository" $image.repository "digest" $image.cloudDigest "tag" $tag "suffix" "-cloud") }}
+agentPullPolicy: {{ $image.pullPolicy }}
 nativeSidecars: true
-# All kubelets that this API server accepts know EnvFiles only from 1.38 on: they may be three minor versions older.
+# Whether every kubelet knows EnvFiles (from 1.35 on): kubelets may be three minor versions older than their API server.
 envFiles: {{ semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
-{{ toYaml .Values.agent.resources }}
+requestsCpu: {{ .Values.agent.resources.requests.cpu | default "none" | quote }}
+requestsMemory: {{ .Values.agent.resources.requests.memory | default "none" | quote }}
+limitsCpu: {{ .Values.agent.resources.limits.cpu | default "none" | quote }}
+limitsMemory: {{ .Values.agent.resources.limits.memory | default "none" | quote }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
 {{- end }}

@@ -1,0 +1,58 @@
+"""The chart's values.schema.json, and its README's table of values: both from values.yaml and its comments."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+from chart_values import Value, read_values, schema_of
+from generators.output import ROOT, deliver
+
+CHART = "charts/keeper-injector"
+PLACE = "<!-- values -->\n"
+HEAD = "<!-- Made by `./tools/run docs --write` from README.template.md and values.yaml. -->\n"
+
+
+def tables(values: list[Value]) -> str:
+    """Return the values as one table for each heading."""
+    groups = itertools.groupby(values, lambda value: value.group)
+    return "\n".join(table(group, list(members)) for group, members in groups)
+
+
+def table(group: str, values: list[Value]) -> str:
+    """Return one group as a table."""
+    head = ["| value | kind | default | meaning |", "|---|---|---|---|"]
+    rows = [
+        f"| `{value.name}` | {escaped(value.kind)} | {default(value)} | {escaped(value.help)} |" for value in values
+    ]
+    return "\n".join([f"### {group}\n", *head, *rows, ""])
+
+
+def default(value: Value) -> str:
+    """Return the default as one would write it."""
+    if value.default == "":
+        return ""
+    words = value.default if isinstance(value.default, str) else json.dumps(value.default)
+    return f"`{words}`"
+
+
+def escaped(text: str) -> str:
+    """Return *text* for a table's cell."""
+    return text.replace("|", "\\|")
+
+
+def main() -> int:
+    """Write or check schema and README."""
+    values = read_values((ROOT / CHART / "values.yaml").read_text(encoding="utf-8"))
+    template = (ROOT / CHART / "README.template.md").read_text(encoding="utf-8")
+    schema = json.dumps(schema_of(values), indent=2, ensure_ascii=False) + "\n"
+    codes = [
+        deliver(f"{CHART}/values.schema.json", schema),
+        deliver(f"{CHART}/README.md", HEAD + template.replace(PLACE, tables(values))),
+    ]
+    return max(codes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""The chart as helm renders it, for the tests of the chart."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts/keeper-injector"
+CI = {path.name.removesuffix("-values.yaml"): path for path in sorted(CHART.glob("ci/*-values.yaml"))}
+NAMESPACE = "keeper"
+NAME = "keeper-injector"
+
+Json = dict[str, Any]
+
+needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on PATH: the chart is not rendered")
+for_each_ci = pytest.mark.parametrize("ci", CI)
+
+
+def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run helm; its exit code is the caller's business."""
+    return subprocess.run(["helm", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+
+
+def render(ci: str, *more: str | Path, chart: Path = CHART, release: str = NAME, **values: Any) -> list[Json]:
+    """Return the chart's objects with the values of ci/*CI*-values.yaml and *values*, whose names have ``__`` for dots."""
+    settings = [
+        word for name, value in values.items() for word in ("--set-json", f"{dotted(name)}={json.dumps(value)}")
+    ]
+    base = ("template", release, chart, "--namespace", NAMESPACE, "--values", CI[ci])
+    done = helm(*base, *settings, *more)
+    assert done.returncode == 0, done.stderr
+    return [item for item in yaml.safe_load_all(done.stdout) if item]
+
+
+def dotted(name: str) -> str:
+    return name.replace("__", ".")
+
+
+def one(objects: list[Json], kind: str) -> Json:
+    """Return the only object of *kind*."""
+    (found,) = [item for item in objects if item["kind"] == kind]
+    return found
+
+
+def pod_of(objects: list[Json]) -> Json:
+    """Return the template of the webhook's pods."""
+    template: Json = one(objects, "Deployment")["spec"]["template"]
+    return template
+
+
+def rights(objects: list[Json]) -> list[str]:
+    """Return every right that *objects* grant, one line each: who may do what with what, and where."""
+    roles = {(item["kind"], item["metadata"]["name"], where(item)): item for item in objects if "Role" in item["kind"]}
+    lines = []
+    for (kind, _, namespace), binding in roles.items():
+        if not kind.endswith("Binding"):
+            continue
+        role = roles[binding["roleRef"]["kind"], binding["roleRef"]["name"], namespace]
+        for subject in binding["subjects"]:
+            lines += [f"{who(subject)}: {line}" for rule in role["rules"] for line in what(rule, namespace)]
+    bound = {(item["roleRef"]["kind"], item["roleRef"]["name"]) for item in objects if "roleRef" in item}
+    assert bound == {(kind, name) for kind, name, _ in roles if not kind.endswith("Binding")}
+    return sorted(lines)
+
+
+def where(item: Json) -> str:
+    return str(item["metadata"].get("namespace", ""))
+
+
+def who(subject: Json) -> str:
+    name = f"{subject.get('namespace', '')}/{subject['name']}"
+    return name if subject["kind"] == "ServiceAccount" else f"{subject['kind']} {subject['name']}"
+
+
+def what(rule: Json, namespace: str) -> list[str]:
+    assert set(rule) <= {"apiGroups", "resources", "resourceNames", "verbs"}
+    (group,), (resource,) = rule["apiGroups"], rule["resources"]
+    what = f"{', '.join(rule['verbs'])} {f'{resource}.{group}'.rstrip('.')}"
+    return [f"{what} {f'{namespace}/{name}'.lstrip('/')}" for name in rule.get("resourceNames", ["*"])]

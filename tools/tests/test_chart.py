@@ -1,0 +1,409 @@
+"""The chart's objects, as helm renders them with each of ci/*-values.yaml."""
+
+from __future__ import annotations
+
+import re
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lookup_server import lookup_server
+from rendered_chart import CHART, CI, NAME, NAMESPACE, for_each_ci, helm, needs_helm, one, pod_of, render, rights
+
+from keeper_injector_webhook import cli
+from keeper_injector_webhook.settings import read_settings
+
+pytestmark = needs_helm
+
+SELECTED = {
+    "app.kubernetes.io/name": "keeper-injector",
+    "app.kubernetes.io/instance": NAME,
+    "app.kubernetes.io/component": "webhook",
+}
+"""Selectors of a Deployment never change: what these say now they say in every later version."""
+WEBHOOK = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service", "ServiceAccount"]
+OWN = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"]
+CONFIGURATIONS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
+RIGHTS_OF_OWN = [
+    f"keeper/{{0}}: get, update, patch {CONFIGURATIONS} {{0}}-keeper",
+    "keeper/{0}: get, update, patch secrets keeper/{0}-tls",
+]
+NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
+
+
+@pytest.mark.parametrize(
+    ("ci", "more"),
+    [
+        ("default", ["PodDisruptionBudget", *OWN]),
+        ("minimal", OWN),
+        ("cert-manager", ["Certificate", "Certificate", "Issuer", "Issuer", "PodDisruptionBudget"]),
+        ("given-secret", ["PodDisruptionBudget"]),
+        ("monitoring", ["ConfigMap", "PodDisruptionBudget", "PrometheusRule", "ServiceMonitor", *OWN]),
+        (
+            "hardened",
+            [
+                *("Certificate", "HorizontalPodAutoscaler", "NetworkPolicy", "PodDisruptionBudget"),
+                *("Role", "RoleBinding"),
+            ],
+        ),
+    ],
+)
+def test_nothing_else_is_rendered(ci: str, more: list[str]) -> None:
+    """What runs the webhook, and what was asked for."""
+    assert sorted(item["kind"] for item in render(ci)) == sorted(WEBHOOK + more)
+
+
+@pytest.mark.parametrize(
+    ("ci", "granted"),
+    [
+        ("default", [line.format("keeper-injector") for line in RIGHTS_OF_OWN]),
+        ("minimal", [line.format("injector") for line in RIGHTS_OF_OWN]),
+        ("monitoring", [line.format("keeper-injector") for line in RIGHTS_OF_OWN]),
+        ("cert-manager", []),
+        ("given-secret", []),
+        (
+            "hardened",
+            [
+                "shop/shop: create secrets shop/*",
+                "shop/shop: get, update, patch secrets shop/database",
+            ],
+        ),
+    ],
+)
+def test_every_right_is_listed_here(ci: str, granted: list[str]) -> None:
+    """The webhook may touch two objects by name, or nothing at all."""
+    assert rights(render(ci)) == granted
+
+
+def test_all_pods_of_a_namespace_write_secrets_only_when_asked_for() -> None:
+    """The widest right that the chart can give, and what asks for it."""
+    objects = render("cert-manager", kubernetesSecrets__namespaces=["shop", "till"])
+
+    assert rights(objects) == [
+        f"Group system:serviceaccounts:{namespace}: create, get, update, patch secrets {namespace}/*"
+        for namespace in ("shop", "till")
+    ]
+
+
+README = re.findall(r"^```yaml\n(.*?)^```", (CHART / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("example", [text for text in README if "kind:" not in text], ids=lambda text: text.split()[0])
+def test_the_examples_of_the_readme_are_values(example: str, tmp_path: Path) -> None:
+    """The schema accepts each, and the templates do."""
+    (tmp_path / "values.yaml").write_text(example)
+    done = helm("template", NAME, CHART, "--values", tmp_path / "values.yaml")
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_readme_lists_every_alert() -> None:
+    """With its severity."""
+    groups = yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    rows = re.findall(r"^\| `(Keeper\w+)` \| (\w+) \|", (CHART / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert rows == [(rule["alert"], rule["labels"]["severity"]) for group in groups for rule in group["rules"]]
+
+
+def test_the_readme_lists_the_rights() -> None:
+    """Word for word, as helm renders them."""
+    for line in rights(render("default")):
+        assert f"\n{line}\n" in (CHART / "README.md").read_text(encoding="utf-8")
+
+
+@for_each_ci
+def test_every_object_is_labelled_and_has_its_place(ci: str) -> None:
+    """All the recommended labels; a namespace wherever there is one; names that Kubernetes takes."""
+    for item in render(ci):
+        metadata = item["metadata"]
+        assert metadata["labels"].items() >= SELECTED.items()
+        assert metadata["labels"].items() >= {
+            ("app.kubernetes.io/version", "0.1.0"),
+            ("app.kubernetes.io/managed-by", "Helm"),
+            ("app.kubernetes.io/part-of", "keeper-injector"),
+            ("helm.sh/chart", "keeper-injector-0.1.0"),
+        }
+        assert ("namespace" in metadata) is (item["kind"] not in NO_NAMESPACE)
+        assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", metadata["name"])
+    assert len({(item["kind"], item["metadata"]["name"]) for item in render(ci)}) == len(render(ci))
+
+
+def test_common_labels_do_not_replace_ours() -> None:
+    """They are added everywhere but to selectors."""
+    ours = {"team": "platform", "app.kubernetes.io/name": "mine", "app.kubernetes.io/part-of": "mine"}
+    objects = render("monitoring", commonLabels=ours, networkPolicy__enabled=True)
+
+    for item in objects:
+        assert item["metadata"]["labels"].items() >= {**SELECTED, "team": "platform"}.items()
+        assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "keeper-injector"
+    assert pod_of(objects)["metadata"]["labels"]["team"] == "platform"
+    assert selectors(objects) == [SELECTED] * 7
+
+
+def selectors(objects: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """Return all that select the webhook's pods: Deployment, budget, policy, spreads, monitor, Service."""
+    specs = {item["kind"]: item["spec"] for item in objects if "spec" in item}
+    pod = specs["Deployment"]["template"]["spec"]
+    return [
+        specs["Deployment"]["selector"]["matchLabels"],
+        specs["PodDisruptionBudget"]["selector"]["matchLabels"],
+        specs["NetworkPolicy"]["podSelector"]["matchLabels"],
+        *(spread["labelSelector"]["matchLabels"] for spread in pod["topologySpreadConstraints"]),
+        specs["ServiceMonitor"]["selector"]["matchLabels"],
+        specs["Service"]["selector"],
+    ]
+
+
+def test_selectors_do_not_change_with_the_version(tmp_path: Path) -> None:
+    """A later version of the chart selects the pods of this one."""
+    done = helm("package", CHART, "--version", "9.9.9", "--app-version", "9.9.9", "--destination", tmp_path)
+    assert done.returncode == 0, done.stderr
+    objects = render("monitoring", chart=tmp_path / "keeper-injector-9.9.9.tgz", networkPolicy__enabled=True)
+
+    assert selectors(objects) == [SELECTED] * 7
+    assert pod_of(objects)["metadata"]["labels"]["app.kubernetes.io/version"] == "9.9.9"
+
+
+def test_a_packaged_chart_has_no_tests(tmp_path: Path) -> None:
+    """What users download is what they need."""
+    assert helm("package", CHART, "--destination", tmp_path).returncode == 0
+    with tarfile.open(tmp_path / "keeper-injector-0.1.0.tgz") as archive:
+        names = {name.removeprefix("keeper-injector/").split("/")[0] for name in archive.getnames()}
+
+    assert names == {"Chart.yaml", "README.md", "monitoring", "templates", "values.schema.json", "values.yaml"}
+
+
+@pytest.mark.parametrize("release", ["keeper-injector", "a", "a" * 53, f"{'b' * 49}-cd"])
+def test_names_fit(release: str) -> None:
+    """However long a release's name is, no name is too long, and none ends in a dash."""
+    objects = render("monitoring", release=release) + render("cert-manager", release=release)
+
+    for item in objects:
+        limit = 253 if item["kind"] in NO_NAMESPACE else 63
+        assert len(item["metadata"]["name"]) <= limit
+        assert not item["metadata"]["name"].endswith("-")
+
+
+@for_each_ci
+def test_the_webhooks_pods_satisfy_restricted(ci: str) -> None:
+    """Each rule of the Pod Security standard `restricted`, and a read-only root."""
+    spec = pod_of(render(ci))["spec"]
+    allowed = {"configMap", "emptyDir", "projected", "secret"}
+
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] == 65532
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC", "initContainers"} & set(spec)
+    assert all(set(volume) - {"name"} <= allowed for volume in spec["volumes"])
+    for container in spec["containers"]:
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert not any("hostPort" in port for port in container["ports"])
+        assert not any("host" in container[probe]["httpGet"] for probe in container if probe.endswith("Probe"))
+
+
+def test_openshift_may_choose_the_user() -> None:
+    """`null` takes a number away."""
+    done = helm(
+        "template",
+        "x",
+        CHART,
+        *(f"--set=podSecurityContext.{key}=null" for key in ("runAsUser", "runAsGroup", "fsGroup")),
+    )
+    (context,) = re.findall(r"\n {6}securityContext:\n((?: {8}.*\n)+)", done.stdout)
+
+    assert yaml.safe_load(context) == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+
+
+@for_each_ci
+def test_the_webhook_drains_before_it_is_killed(ci: str) -> None:
+    """Serving on after SIGTERM and reviews in flight fit into the grace period, and no shell is needed for either."""
+    spec = pod_of(render(ci))["spec"]
+    serving_on = cli._parser().parse_args(["serve", "--certificates", "/tls"]).drain
+    in_flight = 5 + 1
+
+    assert spec["terminationGracePeriodSeconds"] > serving_on + in_flight
+    assert "lifecycle" not in spec["containers"][0]
+
+
+@for_each_ci
+def test_the_webhook_understands_its_arguments(ci: str) -> None:
+    """The command line that the chart writes is one that the program of this version takes."""
+    (container,) = pod_of(render(ci))["spec"]["containers"]
+    if "--tls=own" in container["args"] and "--tls" not in Path(cli.__file__).read_text(encoding="utf-8"):
+        pytest.skip("this webhook has no certificates of its own yet")
+    options = cli._parser().parse_args(container["args"])
+
+    assert options.command == "serve"
+    assert options.port == container["ports"][0]["containerPort"]
+    assert str(options.settings) == "/settings/settings.yaml"
+
+
+@for_each_ci
+def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
+    """The settings that the chart writes are read without a problem by the program of this version."""
+    content = next(item["data"]["settings.yaml"] for item in render(ci) if "settings.yaml" in item.get("data", {}))
+    (tmp_path / "settings.yaml").write_text(content)
+    settings = read_settings(tmp_path / "settings.yaml")
+
+    if ci == "hardened":
+        assert settings.agent_image == f"registry.example/keeper-injector-agent@sha256:{'2' * 64}"
+        assert settings.agent_cloud_image == f"registry.example/keeper-injector-agent@sha256:{'3' * 64}"
+        assert settings.defaults_for("shop") == {
+            "refresh-interval": "10m",
+            "strict-lookup": "true",
+            "ksm-config": "shop-keeper",
+        }
+        assert (settings.limits_cpu, settings.limits_memory) == ("500m", "128Mi")
+    else:
+        assert settings.agent_cloud_image == f"{settings.agent_image}-cloud"
+        assert (settings.limits_cpu, settings.requests_cpu) == ("none", "10m")
+
+
+@pytest.mark.parametrize(("version", "env_files"), [("1.37.1", "false"), ("1.38.0-eks-1", "true")])
+def test_env_files_are_used_where_every_kubelet_has_them(version: str, env_files: str) -> None:
+    """Kubelets may be three minor versions behind the API server."""
+    settings = [item for item in render("default", "--kube-version", version) if item["kind"] == "ConfigMap"]
+
+    assert f"envFiles: {env_files}\n" in settings[0]["data"]["settings.yaml"]
+
+
+def test_new_settings_are_new_pods() -> None:
+    """The webhook reads its settings once."""
+    before = pod_of(render("default"))["metadata"]["annotations"]
+
+    assert pod_of(render("default"))["metadata"]["annotations"] == before
+    assert pod_of(render("default", defaults={"init-only": True}))["metadata"]["annotations"] != before
+
+
+@for_each_ci
+def test_only_annotated_pods_reach_the_webhook(ci: str) -> None:
+    """On every cluster that the chart accepts; system pods and the webhook's own never do."""
+    (webhook,) = one(render(ci), "MutatingWebhookConfiguration")["webhooks"]
+    (condition,) = webhook["matchConditions"]
+    excluded = webhook["namespaceSelector"]["matchExpressions"][0]
+
+    assert condition["expression"] == (
+        "has(object.metadata.annotations) && 'keeper.security/inject' in object.metadata.annotations"
+    )
+    assert excluded == {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", NAMESPACE]}
+    assert webhook["rules"] == [
+        {
+            "apiGroups": [""],
+            "apiVersions": ["v1"],
+            "operations": ["CREATE"],
+            "resources": ["pods"],
+            "scope": "Namespaced",
+        }
+    ]
+    assert (webhook["failurePolicy"], webhook["sideEffects"], webhook["timeoutSeconds"]) == ("Fail", "None", 5)
+    assert (webhook["reinvocationPolicy"], webhook["matchPolicy"]) == ("IfNeeded", "Equivalent")
+
+
+def test_namespaces_can_be_chosen_besides() -> None:
+    """A selector of the user's is added to the rule that leaves system pods out."""
+    expression = {"key": "tier", "operator": "Exists"}
+    selector = {"matchLabels": {"keeper-injection": "enabled"}, "matchExpressions": [expression]}
+    (webhook,) = one(render("default", namespaceSelector=selector), "MutatingWebhookConfiguration")["webhooks"]
+
+    assert webhook["namespaceSelector"]["matchLabels"] == {"keeper-injection": "enabled"}
+    assert webhook["namespaceSelector"]["matchExpressions"][1:] == [expression]
+
+
+@for_each_ci
+def test_who_brings_the_certificate(ci: str) -> None:
+    """Own: an empty Secret, memory, a token; else: a mounted Secret and no token. No caBundle but the user's own."""
+    objects = render(ci)
+    configuration = one(objects, "MutatingWebhookConfiguration")
+    spec = pod_of(objects)["spec"]
+    volume = next(volume for volume in spec["volumes"] if volume["name"] == "tls")
+    mode = {"cert-manager": "cert-manager", "hardened": "cert-manager", "given-secret": "secret"}.get(ci, "own")
+
+    assert spec["automountServiceAccountToken"] is (mode == "own")
+    assert ("caBundle" in configuration["webhooks"][0]["clientConfig"]) is (mode == "secret")
+    injected = configuration["metadata"].get("annotations", {}).get("cert-manager.io/inject-ca-from")
+    assert injected == (f"{NAMESPACE}/{NAME}" if mode == "cert-manager" else None)
+    if mode == "own":
+        secret = one(objects, "Secret")
+        # An upgrade that says nothing of data leaves data alone.
+        assert set(secret) == {"apiVersion", "kind", "metadata", "type"}
+        assert volume["emptyDir"] == {"medium": "Memory", "sizeLimit": "1Mi"}
+        assert f"--secret={secret['metadata']['name']}" in spec["containers"][0]["args"]
+        assert f"--webhook-configuration={configuration['metadata']['name']}" in spec["containers"][0]["args"]
+        assert f"--service={one(objects, 'Service')['metadata']['name']}" in spec["containers"][0]["args"]
+    else:
+        name = "webhook-tls" if mode == "secret" else f"{NAME}-certificate"
+        assert volume["secret"] == {"secretName": name, "defaultMode": 0o440}
+        assert not [item for item in objects if item["kind"] == "Secret"]
+
+
+def test_cert_managers_certificate_is_for_the_service() -> None:
+    """API servers call the Service by this name; the chain ends in a CA that lives on when certificates change."""
+    objects = {(item["kind"], item["metadata"]["name"]): item for item in render("cert-manager")}
+    leaf = objects["Certificate", NAME]["spec"]
+    authority = objects["Certificate", f"{NAME}-ca"]["spec"]
+
+    assert leaf["dnsNames"][0] == f"{NAME}.{NAMESPACE}.svc"
+    assert objects["Issuer", leaf["issuerRef"]["name"]]["spec"] == {"ca": {"secretName": authority["secretName"]}}
+    assert objects["Issuer", authority["issuerRef"]["name"]]["spec"] == {"selfSigned": {}}
+    assert (authority["isCA"], authority["privateKey"]["rotationPolicy"]) == (True, "Never")
+
+
+def test_the_network_is_closed_but_for_what_is_needed() -> None:
+    """In: the webhook's port. Out: the API server, if the webhook has anything to do there."""
+    own = one(render("default", networkPolicy__enabled=True, port=9443), "NetworkPolicy")["spec"]
+    given = one(render("given-secret", networkPolicy__enabled=True), "NetworkPolicy")["spec"]
+
+    assert own["ingress"] == [{"ports": [{"port": 9443, "protocol": "TCP"}]}]
+    assert own["egress"] == [{"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]
+    assert given["egress"] == []
+    assert given["policyTypes"] == ["Ingress", "Egress"]
+
+
+@pytest.mark.parametrize(
+    ("given", "budget", "replicas"),
+    [
+        ({}, True, 2),
+        ({"replicas": 1}, False, 1),
+        ({"podDisruptionBudget__enabled": False}, False, 2),
+        ({"replicas": 1, "autoscaling__enabled": True}, True, None),
+        ({"autoscaling__enabled": True, "autoscaling__minReplicas": 1}, False, None),
+    ],
+)
+def test_a_drain_never_waits_for_the_only_pod(given: dict[str, Any], budget: bool, replicas: int | None) -> None:
+    """There is a budget where there is a second pod; an autoscaler's number is not fought over."""
+    objects = render("default", **given)
+
+    assert ("PodDisruptionBudget" in {item["kind"] for item in objects}) is budget
+    assert one(objects, "Deployment")["spec"].get("replicas") == replicas
+
+
+def test_alerts_are_about_this_release() -> None:
+    """No placeholder is left, Prometheus' own braces are."""
+    rules = one(render("monitoring"), "PrometheusRule")["spec"]["groups"]
+    text = yaml.safe_dump(rules, width=10_000)
+
+    assert "$(" not in text
+    assert 'absent(keeper_injector_build_info{namespace="keeper", service="keeper-injector"})' in text
+    assert "last_success_timestamp_seconds > 0) > 1800" in text
+    assert "{{ $labels.namespace }}/{{ $labels.pod }}" in text
+
+
+@for_each_ci
+def test_notes_have_one_next_step(ci: str) -> None:
+    """Short, with the Secret and the two annotations, and what stays behind after an uninstall."""
+    with lookup_server([]) as url:
+        server = ("--kube-apiserver", url, "--disable-openapi-validation", "--dry-run=client")
+        done = helm("install", NAME, CHART, "--namespace", NAMESPACE, "--values", CI[ci], *server)
+    assert done.returncode == 0, done.stderr
+    notes = done.stdout.partition("\nNOTES:\n")[2]
+
+    assert len(notes.splitlines()) <= 16
+    assert "kubectl create secret generic keeper-credentials" in notes
+    assert 'keeper.security/inject: "true"' in notes
+    assert ("helm uninstall leaves" in notes) is (ci in {"cert-manager", "hardened"})

@@ -1,0 +1,263 @@
+"""What the chart refuses, before anything reaches a cluster, and that every value it takes has an effect."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lookup_server import lookup_server
+from rendered_chart import CHART, CI, NAMESPACE, helm, needs_helm, render
+
+from chart_values import read_values
+
+pytestmark = needs_helm
+VALUES = [value.name for value in read_values((CHART / "values.yaml").read_text(encoding="utf-8"))]
+
+
+def refusal(*settings: str) -> str:
+    """Return what helm says when it is given *settings*, and insist that it refuses."""
+    done = helm("template", "keeper-injector", CHART, *(word for setting in settings for word in ("--set", setting)))
+    assert done.returncode != 0
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("replica=2", "at '': additional properties 'replica' not allowed"),
+        ("tls.secret=x", "at '/tls': additional properties 'secret' not allowed"),
+        ("enabled=false", "at '/enabled': value must be true"),
+        ("tls.mode=self-signed", "at '/tls/mode': value must be one of 'own', 'cert-manager', 'secret'"),
+        ("failurePolicy=fail", "at '/failurePolicy': value must be one of 'Fail', 'Ignore'"),
+        ("timeoutSeconds=31", "at '/timeoutSeconds': maximum: got 31, want 30"),
+        ("timeoutSeconds=5s", "at '/timeoutSeconds': got string, want integer"),
+        ("port=443", "at '/port': minimum: got 443, want 1,024"),
+        ("image.digest=latest", "at '/image/digest': 'latest' does not match pattern"),
+        ("image.tag=15", "at '/image/tag': got number, want string"),
+        ("tls.caBundle=-----BEGIN", "at '/tls/caBundle': '-----BEGIN' does not match pattern"),
+        ("tls.certManager.duration=90d", "at '/tls/certManager/duration': '90d' does not match pattern"),
+        ("tls.certManager.issuerRef.kind=Issuer", "at '/tls/certManager/issuerRef': missing property 'name'"),
+        ("defaults.refresh=5m", "at '/defaults': additional properties 'refresh' not allowed"),
+        ("defaults.secret=x", "at '/defaults': additional properties 'secret' not allowed"),
+        (
+            "namespaceDefaults.shop.inject=true",
+            "at '/namespaceDefaults/shop': additional properties 'inject' not allowed",
+        ),
+        ("namespaceSelector.labels.a=b", "at '/namespaceSelector': additional properties 'labels' not allowed"),
+        ("kubernetesSecrets.namespaces={Shop}", "at '/kubernetesSecrets/namespaces/0': 'Shop' does not match pattern"),
+        ("commonLabels.tier=1", "at '/commonLabels/tier': got number, want string"),
+        ("agent.resources.limits.gpu=1", "at '/agent/resources/limits': additional properties 'gpu' not allowed"),
+        ("podDisruptionBudget.maxUnavailable=half", "at '/podDisruptionBudget/maxUnavailable': 'anyOf' failed"),
+    ],
+)
+def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
+    """A misspelt name or a value out of range is said with its place, and not rendered."""
+    said = refusal(setting)
+
+    assert "values don't meet the specifications of the schema" in said
+    # Helm 3 says the same in other words.
+    assert problem in said or helm("version", "--short").stdout.startswith("v3.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        (
+            ["tls.mode=secret"],
+            "tls.secretName: empty, and tls.mode is secret; name the Secret with tls.crt and tls.key",
+        ),
+        (["tls.secretName=x"], "tls.secretName: set, but tls.mode is own; set tls.mode=secret, or leave it empty"),
+        (["tls.caBundle=YQ=="], "tls.caBundle: set, but tls.mode is own; set tls.mode=secret, or leave it empty"),
+        (
+            ["tls.certManager.issuerRef.name=x"],
+            "tls.certManager.issuerRef: set, but tls.mode is own; set tls.mode=cert-manager, or leave it empty",
+        ),
+        (
+            ["serviceAccount.create=false"],
+            "serviceAccount.name: empty, and serviceAccount.create is false; name one that exists",
+        ),
+        (
+            ["autoscaling.enabled=true", "autoscaling.minReplicas=9"],
+            "autoscaling.minReplicas: 9 is more than autoscaling.maxReplicas; make it less",
+        ),
+        (
+            ["kubernetesSecrets.secretNames={db}"],
+            "kubernetesSecrets.namespaces: empty, so that nobody gets the right; name the namespaces",
+        ),
+    ],
+    ids=lambda value: value.partition(":")[0] if isinstance(value, str) else " ".join(value),
+)
+def test_values_that_contradict_each_other_are_refused(settings: list[str], problem: str) -> None:
+    """The sentence says which value, what was found and what would be right."""
+    assert problem in refusal(*settings).splitlines()
+
+
+def test_all_contradictions_are_said_at_once() -> None:
+    """Nobody installs three times to learn of three problems."""
+    said = refusal("tls.secretName=x", "serviceAccount.create=false", "kubernetesSecrets.serviceAccounts={shop}")
+
+    assert [line.partition(":")[0] for line in said.splitlines() if "; " in line] == [
+        *("tls.secretName", "serviceAccount.name", "kubernetesSecrets.namespaces")
+    ]
+
+
+def test_a_cluster_that_is_too_old_is_refused() -> None:
+    """Native sidecars and matchConditions are on from Kubernetes 1.29 on."""
+    old = helm("template", "x", CHART, "--kube-version", "1.28.9")
+    assert "chart requires kubeVersion: >= 1.29.0-0" in old.stderr
+    assert helm("template", "x", CHART, "--kube-version", "1.29.0-gke.100").returncode == 0
+
+
+def configuration(release: str, part_of: str = "keeper-injector") -> dict[str, Any]:
+    """Return the webhook configuration of a release, as a cluster has it."""
+    namespace, _, name = release.partition("/")
+    annotations = {"meta.helm.sh/release-namespace": namespace, "meta.helm.sh/release-name": name}
+    metadata = {
+        "name": f"{name}-{namespace}",
+        "annotations": annotations,
+        "labels": {"app.kubernetes.io/part-of": part_of},
+    }
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": metadata,
+    }
+
+
+@pytest.mark.parametrize(
+    ("there", "settings", "refused"),
+    [
+        ([], [], False),
+        ([configuration("keeper/first")], [], False),
+        ([configuration("elsewhere/other", part_of="linkerd")], [], False),
+        ([configuration("elsewhere/first")], [], True),
+        ([configuration("keeper/second")], [], True),
+        ([configuration("elsewhere/first")], ["--set", "namespaceSelector.matchLabels.tenant=b"], False),
+    ],
+    ids=["none", "itself", "another product", "another namespace", "the same namespace", "namespaces divided"],
+)
+def test_a_second_release_is_refused(there: list[dict[str, Any]], settings: list[str], refused: bool) -> None:
+    """Two releases would take the same pods; where their namespaces are divided, they may."""
+    with lookup_server(there) as url:
+        server = ("--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", url)
+        done = helm("template", "first", CHART, "--namespace", NAMESPACE, *server, *settings)
+
+    assert (done.returncode != 0) is refused, done.stderr
+    assert ("injects into the same pods already; uninstall it, or say in namespaceSelector" in done.stderr) is refused
+
+
+OWN: dict[str, Any] = {}
+CERT_MANAGER = {"tls__mode": "cert-manager"}
+SECRET = {"tls__mode": "secret", "tls__secretName": "webhook-tls"}
+NETWORK = {"networkPolicy__enabled": True}
+RIGHTS = {"kubernetesSecrets__namespaces": ["shop"]}
+SCALED = {"autoscaling__enabled": True}
+RULES = {"monitoring__prometheusRule__enabled": True}
+MONITOR = {"monitoring__serviceMonitor__enabled": True}
+DASHBOARD = {"monitoring__dashboard__enabled": True}
+EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "nameOverride": ("other", OWN),
+    "fullnameOverride": ("other", OWN),
+    "commonLabels": ({"team": "platform"}, OWN),
+    "commonAnnotations": ({"team": "platform"}, OWN),
+    "image.repository": ("registry.example/webhook", OWN),
+    "image.tag": ("9.9.9", OWN),
+    "image.digest": (f"sha256:{'1' * 64}", OWN),
+    "image.pullPolicy": ("Always", OWN),
+    "imagePullSecrets": ([{"name": "registry"}], OWN),
+    "agent.image.repository": ("registry.example/agent", OWN),
+    "agent.image.tag": ("9.9.9", OWN),
+    "agent.image.digest": (f"sha256:{'1' * 64}", OWN),
+    "agent.image.cloudDigest": (f"sha256:{'1' * 64}", OWN),
+    "agent.image.pullPolicy": ("Always", OWN),
+    "agent.resources.requests": ({"cpu": "1"}, OWN),
+    "agent.resources.limits": ({"memory": "1Gi"}, OWN),
+    "defaults": ({"refresh-interval": "10m"}, OWN),
+    "namespaceDefaults": ({"shop": {"refresh-interval": "10m"}}, OWN),
+    "tls.mode": ("cert-manager", OWN),
+    "tls.secretName": ("other-tls", SECRET),
+    "tls.caBundle": ("YQ==", SECRET),
+    "tls.certManager.issuerRef": ({"name": "internal"}, CERT_MANAGER),
+    "tls.certManager.duration": ("24h", CERT_MANAGER),
+    "tls.certManager.renewBefore": ("8h", CERT_MANAGER),
+    "failurePolicy": ("Ignore", OWN),
+    "timeoutSeconds": (10, OWN),
+    "namespaceSelector": ({"matchLabels": {"a": "b"}}, OWN),
+    "objectSelector": ({"matchLabels": {"a": "b"}}, OWN),
+    "replicas": (3, OWN),
+    "autoscaling.enabled": (True, OWN),
+    "autoscaling.minReplicas": (3, SCALED),
+    "autoscaling.maxReplicas": (9, SCALED),
+    "autoscaling.targetCPUUtilizationPercentage": (50, SCALED),
+    "podDisruptionBudget.enabled": (False, OWN),
+    "podDisruptionBudget.maxUnavailable": ("50%", OWN),
+    "logLevel": ("debug", OWN),
+    "port": (9443, OWN),
+    "hostNetwork": (True, OWN),
+    "resources": ({"limits": {"cpu": "1"}}, OWN),
+    "priorityClassName": ("system-cluster-critical", OWN),
+    "podLabels": ({"a": "b"}, OWN),
+    "podAnnotations": ({"a": "b"}, OWN),
+    "podSecurityContext": ({"runAsUser": 1000}, OWN),
+    "nodeSelector": ({"a": "b"}, OWN),
+    "tolerations": ([{"operator": "Exists"}], OWN),
+    "affinity": ({"podAntiAffinity": {}}, OWN),
+    "topologySpreadConstraints": ([{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}], OWN),
+    "serviceAccount.create": (False, {"serviceAccount__name": "other"}),
+    "serviceAccount.name": ("other", OWN),
+    "serviceAccount.annotations": ({"a": "b"}, OWN),
+    "kubernetesSecrets.namespaces": (["shop"], OWN),
+    "kubernetesSecrets.serviceAccounts": (["shop"], RIGHTS),
+    "kubernetesSecrets.secretNames": (["db"], RIGHTS),
+    "networkPolicy.enabled": (True, OWN),
+    "networkPolicy.from": ([{"ipBlock": {"cidr": "10.0.0.0/8"}}], NETWORK),
+    "networkPolicy.apiServerPorts": ([6443], NETWORK),
+    "monitoring.serviceMonitor.enabled": (True, OWN),
+    "monitoring.serviceMonitor.interval": ("10s", MONITOR),
+    "monitoring.serviceMonitor.labels": ({"a": "b"}, MONITOR),
+    "monitoring.serviceMonitor.tlsConfig": ({"serverName": "x"}, MONITOR),
+    "monitoring.prometheusRule.enabled": (True, OWN),
+    "monitoring.prometheusRule.labels": ({"a": "b"}, RULES),
+    "monitoring.prometheusRule.staleAfterSeconds": (60, RULES),
+    "monitoring.dashboard.enabled": (True, OWN),
+    "monitoring.dashboard.labels": ({"a": "b"}, DASHBOARD),
+    "monitoring.dashboard.annotations": ({"a": "b"}, DASHBOARD),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_every_value_has_an_effect(name: str) -> None:
+    """Set to something else, each value changes what is rendered."""
+    value, given = EFFECTS[name]
+    before = render("default", **given)
+
+    assert render("default", **{**given, name.replace(".", "__"): value}) != before
+
+
+def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:
+    """A parent's condition and global values pass the closed schema; switched off, nothing is rendered."""
+    (tmp_path / "charts").mkdir()
+    (tmp_path / "charts/keeper-injector").symlink_to(CHART)
+    dependency = {"name": "keeper-injector", "version": "0.1.0", "condition": "keeper-injector.enabled"}
+    chart = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]}
+    (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
+
+    for enabled, kinds in ((True, {"Deployment", "MutatingWebhookConfiguration"}), (False, set())):
+        values = {"global": {"region": "eu"}, "keeper-injector": {"enabled": enabled}}
+        (tmp_path / "values.yaml").write_text(json.dumps(values))
+        done = helm("template", "platform", tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert kinds <= {item["kind"] for item in yaml.safe_load_all(done.stdout) if item}
+        assert bool(done.stdout.strip()) is enabled
+
+
+@pytest.mark.parametrize("ci", CI)
+def test_helm_lint_has_nothing_to_say(ci: str) -> None:
+    """Neither an error nor a warning."""
+    done = helm("lint", "--strict", CHART, "--values", CI[ci])
+
+    assert done.returncode == 0, done.stdout
+    assert "[WARNING]" not in done.stdout

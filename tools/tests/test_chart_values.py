@@ -1,0 +1,167 @@
+"""What can be said of the chart without rendering it: its values, its rights to be random, its alerts, its images."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from chart_values import UndocumentedError, Value, read_values, schema_of
+from keeper_injector_agent import telemetry
+from keeper_injector_agent.state import State
+from keeper_injector_webhook.metrics import Metrics
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts/keeper-injector"
+TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(CHART.glob("templates/*"))}
+EACH = pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES.keys())
+
+
+def values() -> list[Value]:
+    return read_values((CHART / "values.yaml").read_text(encoding="utf-8"))
+
+
+def references(template: str) -> set[str]:
+    """Return the values that a template names, those through a variable too."""
+    aliases = dict(re.findall(r"\{\{-? *(\$\w+) := \.Values\.?([\w.]*) *-?\}\}", template))
+    found = set(re.findall(r"\.Values\.([\w.]+)", template))
+    for alias, section in aliases.items():
+        found |= {f"{section}.{rest}".strip(".") for rest in re.findall(rf"\{alias}\.([\w.]+)", template)}
+    return found
+
+
+def test_schema_and_readme_are_current() -> None:
+    """What is made from values.yaml is what `./tools/run docs --write` would make."""
+    done = subprocess.run([sys.executable, "-m", "generators.chart", "--check"], cwd=ROOT / "tools", check=False)
+
+    assert done.returncode == 0
+
+
+def test_values_are_few() -> None:
+    """People read values.yaml from top to bottom."""
+    assert len((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()) <= 250
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1", "a: no line `# -- …` above it; say what it is"),
+        ("a:\n  # -- Said.\n  b: x\n  c: y", "a.c: no line `# -- …` above it; say what it is"),
+        ("# -- Said.\na: 1", "a: its default does not show its kind; write it in parentheses"),
+        ("# -- (lots) Said.\na: 1", r"a: no kind is called \(lots\); write one of affinity, "),
+    ],
+)
+def test_a_value_without_a_word_is_refused(text: str, problem: str) -> None:
+    """The generator makes no schema from a value that says not what it is."""
+    with pytest.raises(UndocumentedError, match=f"^{problem}"):
+        read_values(text)
+
+
+def test_a_value_knows_its_kind() -> None:
+    """A default shows it, or the word in parentheses; a section is closed."""
+    text = "s:\n  # -- (1..30) Seconds\n  # of life.\n  a: 5\n  # -- (A | B) Which.\n  b: A\n## T\n# -- Name.\nc: x\n"
+    found = read_values(text)
+
+    assert [(value.name, value.kind, value.help, value.group) for value in found] == [
+        ("s.a", "1..30", "Seconds of life.", ""),
+        ("s.b", "A | B", "Which.", ""),
+        ("c", "string", "Name.", "T"),
+    ]
+    section = schema_of(found)["properties"]["s"]
+    assert section["additionalProperties"] is False
+    assert section["properties"]["a"] == {
+        "description": "Seconds of life.",
+        "default": 5,
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 30,
+    }
+    assert section["properties"]["b"]["enum"] == ["A", "B"]
+
+
+def test_every_value_is_used_and_every_used_value_is_there() -> None:
+    """Templates name each value of values.yaml, and no other."""
+    used = set().union(*map(references, TEMPLATES.values()))
+    known = {value.name for value in values()}
+    above = {name: name.rpartition(".")[0] for name in used | known}
+
+    # Of a map such as namespaceSelector, the schema knows the keys.
+    assert not known - used - {above[name] for name in used}
+    assert {name for name in used - known if above[name] not in known} <= {above[name] for name in known}
+
+
+@EACH
+def test_nothing_is_random(template: str) -> None:
+    """Two renderings are equal, as Argo CD and `helm diff` want it; nor does one read a Secret of the cluster."""
+    actions = " ".join(re.findall(r"\{\{-?\s(.*?)\}\}", template, flags=re.DOTALL))
+    assert not re.findall(
+        r"\b(?:rand|uuid|gen[A-Z]|derivePassword|htpasswd|bcrypt|now|date|ago|env|getHostByName)\w*", actions
+    )
+    assert "helm.sh/hook" not in template
+    assert re.findall(r'lookup "\S+" "(\w+)"', template) in ([], ["MutatingWebhookConfiguration"])
+
+
+def exported() -> set[str]:
+    """Return the names of all series that webhook and agent have, from their own output."""
+    metrics = Metrics()
+    metrics.reviewed("inject", "asked", 0.001)
+    metrics.rejected(400)
+    text = metrics.text().decode() + telemetry.as_prometheus(State())
+    names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
+    return names | {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
+@pytest.mark.parametrize("name", ["alerts.yaml", "dashboard.json"])
+def test_alerts_and_dashboard_ask_for_what_there_is(name: str) -> None:
+    """Every series that they name is one that webhook or agent exports."""
+    asked = set(re.findall(r"\bkeeper_injector_\w+", (CHART / "monitoring" / name).read_text(encoding="utf-8")))
+
+    assert asked
+    assert asked <= exported()
+
+
+def test_every_alert_says_what_to_do() -> None:
+    """Each has a severity, a summary and a description, and a name of its own."""
+    groups = yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text(encoding="utf-8"))["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule["labels"]["severity"] in {"critical", "warning", "info"}
+        assert set(rule["annotations"]) == {"summary", "description"}
+
+
+def test_the_dashboards_panels_do_not_overlap() -> None:
+    """Panels have a place, a number and a source of data each."""
+    panels = json.loads((CHART / "monitoring/dashboard.json").read_text(encoding="utf-8"))["panels"]
+    cells = [
+        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
+        for panel in panels
+        for x in range(panel["gridPos"]["w"])
+        for y in range(panel["gridPos"]["h"])
+    ]
+
+    assert len(set(cells)) == len(cells)
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    assert {panel.get("datasource", {}).get("uid") for panel in panels if panel["type"] != "row"} == {"${datasource}"}
+
+
+def test_scanners_find_every_image() -> None:
+    """Artifact Hub is told of the images of this version, which it could not find in what is rendered."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    defaults = {value.name: value.default for value in values()}
+    agent = f"{defaults['agent.image.repository']}:{chart['appVersion']}"
+    listed = [image["image"] for image in yaml.safe_load(chart["annotations"]["artifacthub.io/images"])]
+
+    assert listed == [f"{defaults['image.repository']}:{chart['appVersion']}", agent, f"{agent}-cloud"]
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    """Every relative link is a file."""
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (CHART / "README.md").read_text(encoding="utf-8")):
+        assert (CHART / target).exists(), target
