@@ -28,6 +28,8 @@ from local_keeper import Fault, LocalKeeper
 
 VOLUME = "/keeper/volumes/0"
 FILES = ["first", "second", "third"]
+"""Of one answer of Keeper, and so of one generation."""
+ATTACHMENT = "pem"
 ENDS = {"secrets.refreshed", "secrets.unchanged", "secrets.partly_refreshed", "refresh.failed", "worker.killed"}
 """Events that end a refresh."""
 LONGEST = 20.0
@@ -100,8 +102,13 @@ def prepare(root: Path, keeper: LocalKeeper) -> None:
     change(keeper, 0)
     at(root, CREDENTIALS_PATH).write_text(keeper.config(), encoding="utf-8")
     at(root, CA_PATH).write_bytes(keeper.ca_file.read_bytes())
-    references = ["api-keys[login]", "database-credentials[login]", "keeper://TLS Certs/file/server.pem"]
-    items = zip(FILES, map(parse_reference, references), strict=True)
+    references = [
+        "api-keys[login]",
+        "database-credentials[login]",
+        "two-factor[login]",
+        "keeper://TLS Certs/file/server.pem",
+    ]
+    items = zip([*FILES, ATTACHMENT], map(parse_reference, references), strict=True)
     files = tuple(FileItem(name, (reference,), Formatted("raw"), 0o400) for name, reference in items)
     plan = Plan(directories=(Directory(VOLUME, "/app", files),), ca_file=CA_PATH, refresh_interval=3600.0)
     at(root, PLAN_PATH).write_text(dumps(plan), encoding="utf-8")
@@ -117,6 +124,8 @@ def change(keeper: LocalKeeper, number: int) -> None:
     keeper.fault(Fault.http(503), "*", None)
     keeper.set_field("api-keys", "login", f"generation-{number}")
     keeper.set_field("database-credentials", "login", f"generation-{number}")
+    keeper.set_field("two-factor", "login", f"generation-{number}")
+    # Not of the generation: it comes by a request of its own.
     keeper.set_file("TLS Certs", "server.pem", f"generation-{number}".encode())
     keeper.clear_faults()
 
