@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import Any
 import attrs
 import pytest
 import yaml
+from pods import IMAGES, SYSTEM, Keeper, Namespace, install, run, start_keeper
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 
@@ -56,3 +58,29 @@ def _cluster() -> Iterator[Cluster]:
     yield cluster
     command = ["kubectl", "delete", "namespace", cluster.namespace, "--wait=false"]
     subprocess.run(command, capture_output=True, check=True, timeout=30)
+
+
+@pytest.fixture(name="injector", scope="session")
+def _injector(cluster: Cluster) -> Iterator[Keeper]:
+    """The injector as a chart installs it, and a Keeper; yields the Keeper."""
+    assert cluster.namespace
+    if not IMAGES:
+        pytest.skip("KEEPER_INJECTOR_IMAGES is not set; ./tools/run integration builds and loads images, and sets it")
+    install()
+    try:
+        yield start_keeper(Namespace(SYSTEM))
+    finally:
+        run("helm", "uninstall", "keeper-injector", "--namespace", SYSTEM, "--wait", check=False)
+        run("kubectl", "delete", "namespace", SYSTEM, "--wait=false")
+
+
+@pytest.fixture(name="space")
+def _space(injector: Keeper, request: pytest.FixtureRequest) -> Iterator[Namespace]:
+    """A namespace of the test's own that enforces Pod Security `restricted`, with the Secret that its owners make once."""
+    name = request.node.name.partition("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    namespace = Namespace(f"{name}-{os.urandom(2).hex()}")
+    namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace.name, "labels": labels}})
+    injector.share_with(namespace)
+    yield namespace
+    run("kubectl", "delete", "namespace", namespace.name, "--wait=false")
