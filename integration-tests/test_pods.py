@@ -9,6 +9,13 @@ import pytest
 from pods import Keeper, Namespace, Pod, container, pod, wait_for
 
 DATABASE = {"secret": "database-credentials"}
+KILL = """
+import os, pathlib
+for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if process.read_bytes().split(b"\\0")[1:3] == [b"-I", b"-S"]:
+        os.kill(int(process.parent.name), 9)
+"""
+"""Kills the process that stays, which is known by its options."""
 PATH = "/keeper/secrets/database-credentials.json"
 AS_1000 = {"security": {"runAsUser": 1000}}
 
@@ -70,7 +77,7 @@ def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, inject
     """No file is lost, no application restarted, and Keeper is not asked again at once."""
     app = space.pod("web", DATABASE, containers=[container(**AS_1000)], shareProcessNamespace=True).ready()
     asked = injector.requests
-    app.run("sh", "-c", "kill -9 $(pgrep -f supervisor || grep -l supervisor /proc/[0-9]*/cmdline | cut -d/ -f3)")
+    app.run("python3", "-c", KILL)
     wait_for(lambda: app.status("keeper-injector-sidecar").get("restartCount") == 1, "a new sidecar")
     app.ready()
     assert json.loads(app.read(PATH))["login"] == "app"

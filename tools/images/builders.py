@@ -1,0 +1,140 @@
+"""docker, podman and buildah, spoken to alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import attrs
+
+from images.catalogue import ROOT, VERSION, Image
+from images.errors import BuildError
+
+NAMES = ("docker", "podman", "buildah")
+DEBIAN = "localhost/keeper-injector-base:bookworm"
+PACKAGES = "python3-minimal,python3-venv,ca-certificates"
+SUITE = "bookworm"
+AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
+POLICY = Path("/etc/containers/policy.json")
+EPOCH = "1767225600"
+"""2026-01-01: the time of every file that a build makes, so that the same sources give the same layers."""
+
+
+@attrs.frozen
+class Builder:
+    """One of the programs that build images."""
+
+    program: str
+
+    def build(self, image: Image, base: str) -> None:
+        """Build an image on *base* (empty: what its Dockerfile says)."""
+        arguments = {"VERSION": VERSION, "SOURCE_DATE_EPOCH": EPOCH}
+        arguments |= {"BASE_IMAGE": base} if base else {}
+        arguments |= {"EXTRAS": image.extras} if image.extras else {}
+        given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        # The machine's CAs, for package indexes that only they vouch for; nothing of a secret stays in an image.
+        given += [f"--secret=id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
+        self._run(*self._build(), *given, "--file", image.dockerfile, "--tag", image.tag, ".")
+
+    def debian(self, archive: Path) -> None:
+        """Make the base image of a root file system in *archive*."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "base.tar").symlink_to(archive)
+            shutil.copyfile(archive, Path(folder) / "root.tar")
+            (Path(folder) / "Dockerfile").write_text("FROM scratch\nADD root.tar /\n", encoding="utf-8")
+            (Path(folder) / "base.tar").unlink()
+            self._run(*self._build(), "--tag", DEBIAN, folder)
+
+    def size(self, tag: str) -> int:
+        """Return an image's size in bytes; 0 for no image."""
+        if not tag:
+            return 0
+        if self.program == "buildah":
+            found = json.loads(self._run("buildah", "inspect", "--type=image", tag))
+            return sum(self._layer_sizes(found))
+        return int(self._run(self.program, "image", "inspect", "--format={{.Size}}", tag))
+
+    def _layer_sizes(self, found: dict[str, object]) -> list[int]:
+        """Return the sizes of an image's files, by looking: buildah does not tell."""
+        container = self._run("buildah", "from", "--pull-never", str(found["FromImageID"])).strip()
+        try:
+            mount = self._run("buildah", "mount", container).strip()
+            sizes = self._run("du", "--summarize", "--bytes", "--one-file-system", mount)
+            return [int(sizes.split()[0])]
+        finally:
+            self._run("buildah", "rm", container)
+
+    def archive(self, tag: str, path: Path) -> None:
+        """Write an image as ``docker save`` does."""
+        path.unlink(missing_ok=True)
+        if self.program == "buildah":
+            self._run("buildah", "push", "--quiet", tag, f"docker-archive:{path}:{tag}")
+        else:
+            self._run(self.program, "save", f"--output={path}", tag)
+
+    def _build(self) -> tuple[str, ...]:
+        if self.program == "buildah":
+            return ("buildah", "bud", "--quiet", "--isolation=chroot", "--layers", f"--timestamp={EPOCH}")
+        return (self.program, "build", "--quiet")
+
+    def _run(self, *command: str) -> str:
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
+        if done.returncode:
+            said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+            raise BuildError(f"{' '.join(command[:3])} …: exit code {done.returncode}\n{said}")
+        return done.stdout
+
+
+def find(name: str | None) -> Builder:
+    """Return the builder called *name*, else the first that is there."""
+    for program in [name] if name else NAMES:
+        if works(program):
+            _allow(program)
+            return Builder(program)
+    raise BuildError(
+        f"no {' or '.join([name] if name else NAMES)} that works; ./tools/run cluster install brings buildah"
+    )
+
+
+def works(program: str) -> bool:
+    """Say whether a builder is there and, where it needs a daemon, that is too."""
+    if shutil.which(program) is None:
+        return False
+    return subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0
+
+
+def base(builder: Builder, asked: str) -> str:
+    """Return the image to build on: *asked*, or the Debian made here when that is asked for."""
+    if asked != "debian":
+        return asked
+    archive = _cache() / f"{hashlib.sha256(f'{SUITE} {PACKAGES}'.encode()).hexdigest()[:16]}.tar"
+    if not archive.exists():
+        if shutil.which("mmdebstrap") is None:
+            raise BuildError("mmdebstrap: not found on PATH; ./tools/run cluster install")
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        made = archive.with_suffix(".part.tar")
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BuildError(f"mmdebstrap: exit code {done.returncode}\n{done.stderr[-2000:]}")
+        made.replace(archive)
+    builder.debian(archive)
+    return DEBIAN
+
+
+def _allow(program: str) -> None:
+    """Buildah wants to be told which images it may trust; where nobody has said so, local ones are meant."""
+    if program == "buildah" and not POLICY.exists() and os.geteuid() == 0:
+        POLICY.parent.mkdir(parents=True, exist_ok=True)
+        POLICY.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}), encoding="utf-8")
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home, "keeper-injector/images").absolute()

@@ -1,0 +1,51 @@
+"""Which images there are."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import attrs
+
+ROOT = Path(__file__).parents[2]
+PREFIX = "localhost/keeper-injector-"
+SMALL = 120
+"""MiB above the base, for what nodes pull often."""
+
+
+def _version() -> str:
+    text = (ROOT / "charts/keeper-injector/Chart.yaml").read_text(encoding="utf-8")
+    found = re.search(r'^appVersion: "?([^"\n]+)"?$', text, re.MULTILINE)
+    if found is None:
+        raise ValueError("charts/keeper-injector/Chart.yaml: no appVersion")
+    return found[1]
+
+
+VERSION = _version()
+
+
+@attrs.frozen
+class Image:
+    """One image: its Dockerfile, and what it is told."""
+
+    name: str
+    dockerfile: str
+    extras: str = ""
+    """Extras of the package, for the build argument EXTRAS."""
+    suffix: str = ""
+    most: int | None = None
+    """Budget in MiB above the base."""
+
+    @property
+    def tag(self) -> str:
+        """Full name on this machine."""
+        return f"{PREFIX}{self.name.removesuffix(self.suffix)}:{VERSION}{self.suffix}"
+
+
+IMAGES = (
+    Image("agent", "packages/keeper-injector-agent/Dockerfile", most=SMALL),
+    Image("agent-cloud", "packages/keeper-injector-agent/Dockerfile", "aws,azure,gcp", "-cloud"),
+    Image("webhook", "packages/keeper-injector-webhook/Dockerfile", "certificates", most=SMALL),
+    Image("common", "packages/keeper-injector-common/Dockerfile", most=SMALL),
+    Image("local-keeper", "tools/local_keeper/Dockerfile"),
+)

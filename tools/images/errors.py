@@ -1,0 +1,7 @@
+"""What can go wrong with building."""
+
+from __future__ import annotations
+
+
+class BuildError(Exception):
+    """An image cannot be built; the message says why and what helps."""

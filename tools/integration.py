@@ -1,0 +1,116 @@
+"""``python -m integration``: a cluster, the images in it, the tests on it, and nothing left behind.
+
+Usage: ``./tools/run integration [--cluster local|kind|current-context] [PYTEST ARGUMENTS…]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster import node, programs
+from cluster.errors import ClusterError
+from images import builders
+from images.catalogue import VERSION
+
+ROOT = Path(__file__).parents[1]
+NEEDED = ("agent", "webhook", "local-keeper")
+NAME = "keeper-injector-tests"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run and return pytest's exit code."""
+    parser = argparse.ArgumentParser(prog="./tools/run integration", description=(__doc__ or "").splitlines()[0])
+    choices = ("local", "kind", "current-context")
+    parser.add_argument("--cluster", choices=choices, help="(default: kind where docker is, else a local node)")
+    options, rest = parser.parse_known_args(arguments)
+    chosen = options.cluster or ("kind" if shutil.which("kind") and builders.works("docker") else "local")
+    places = {"local": _local, "kind": _kind, "current-context": _current}
+    started = time.monotonic()
+    try:
+        with places[chosen]() as environment:
+            _say(started, f"testing on {chosen}")
+            command = [sys.executable, "-m", "pytest", "integration-tests", "--timeout=600", *rest]
+            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    except ClusterError as error:
+        print(f"integration: {error}", file=sys.stderr)
+        return os.EX_UNAVAILABLE
+
+
+@contextmanager
+def _local() -> Iterator[Mapping[str, str]]:
+    """Bring a node of our own up; it goes with this process, however that ends."""
+    started = time.monotonic()
+
+    def say(text: str) -> None:
+        _say(started, text)
+
+    helm, kubectl = programs.helm(say), programs.kubectl(say)
+    with _archives(say, "--base=debian") as archives, tempfile.TemporaryDirectory() as tools:
+        for program in (helm, kubectl):
+            (Path(tools) / program.name).symlink_to(program)
+        node.down(NAME)
+        place = node.up(NAME, say, owner=os.getpid())
+        try:
+            for archive in archives:
+                node.load(place, archive)
+                say(f"{archive.name} is loaded")
+            path = f"{tools}{os.pathsep}{os.environ['PATH']}"
+            yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images()}
+        finally:
+            node.down(NAME)
+
+
+@contextmanager
+def _kind() -> Iterator[Mapping[str, str]]:
+    """Bring a kind cluster up, and take it down."""
+    started = time.monotonic()
+    with _archives(lambda text: _say(started, text)) as archives, tempfile.TemporaryDirectory() as folder:
+        config = f"{folder}/kubeconfig"
+        try:
+            _run("kind", "create", "cluster", "--name", NAME, "--kubeconfig", config, "--wait", "2m")
+            for archive in archives:
+                _run("kind", "load", "image-archive", str(archive), "--name", NAME)
+            yield {**os.environ, "KUBECONFIG": config, **_images()}
+        finally:
+            subprocess.run(["kind", "delete", "cluster", "--name", NAME], check=False)
+
+
+@contextmanager
+def _current() -> Iterator[Mapping[str, str]]:
+    """Take the cluster that kubectl speaks to; its images are its owner's business (KEEPER_INJECTOR_IMAGES)."""
+    yield os.environ
+
+
+@contextmanager
+def _archives(say: programs.Say, *options: str) -> Iterator[list[Path]]:
+    """Build the images and write their archives."""
+    with tempfile.TemporaryDirectory() as folder:
+        say("building images")
+        _run(sys.executable, "-m", "images", *NEEDED, "--archive", folder, *options)
+        yield [Path(folder) / f"{name}.tar" for name in NEEDED]
+
+
+def _images() -> dict[str, str]:
+    return {"KEEPER_INJECTOR_IMAGES": f"localhost:{VERSION}"}
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command, cwd=ROOT, check=False).returncode:
+        raise ClusterError(f"{' '.join(command[:4])} failed, see above")
+
+
+def _say(started: float, text: str) -> None:
+    print(f"[{time.monotonic() - started:5.1f} s] {text}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
