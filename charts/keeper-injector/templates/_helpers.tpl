@@ -22,7 +22,8 @@
 {{/* The Secret with the webhook's certificate: one for each mode, so that nobody writes into another's after a change. */}}
 {{- define "keeper-injector.tlsSecretName" -}}
 {{- $full := include "keeper-injector.fullname" . -}}
-{{- get (dict "own" (print $full "-tls") "cert-manager" (print $full "-certificate") "secret" .Values.tls.secretName) .Values.tls.mode }}
+{{- $names := dict "own" (print $full "-tls") "cert-manager" (print $full "-certificate") "secret" .Values.tls.secretName -}}
+{{- get $names .Values.tls.mode }}
 {{- end }}
 
 {{/* What never changes in the life of a release: selectors are immutable. */}}
@@ -35,8 +36,9 @@ app.kubernetes.io/component: webhook
 {{/* Labels of every object. A common label cannot replace one of ours. */}}
 {{- define "keeper-injector.labels" -}}
 {{- $chart := printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
-{{- $ours := dict "helm.sh/chart" $chart "app.kubernetes.io/version" .Chart.AppVersion "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- $ours = set $ours "app.kubernetes.io/part-of" "keeper-injector" -}}
+{{- $ours := dict "helm.sh/chart" $chart "app.kubernetes.io/part-of" "keeper-injector" -}}
+{{- $ours = set $ours "app.kubernetes.io/version" .Chart.AppVersion -}}
+{{- $ours = set $ours "app.kubernetes.io/managed-by" .Release.Service -}}
 {{- merge $ours (include "keeper-injector.selectorLabels" . | fromYaml) .Values.commonLabels | toYaml }}
 {{- end }}
 
@@ -56,17 +58,18 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* One image of `repository`, `digest` and `tag`, and `suffix` of the tag. */}}
+{{/* One image of `repository`, `digest` and `tag`. */}}
 {{- define "keeper-injector.image" -}}
-{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ .suffix }}{{ end }}
+{{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
 {{- end }}
 
 {{/* What the webhook reads at its start; webhook-configmap.yaml has it. */}}
 {{- define "keeper-injector.settings" -}}
 {{- $image := .Values.agent.image -}}
 {{- $tag := $image.tag | default .Chart.AppVersion -}}
-agentImage: {{ include "keeper-injector.image" (dict "repository" $image.repository "digest" $image.digest "tag" $tag "suffix" "") }}
-agentCloudImage: {{ include "keeper-injector.image" (dict "repository" $image.repository "digest" $image.cloudDigest "tag" $tag "suffix" "-cloud") }}
+{{- $cloud := dict "repository" $image.repository "digest" $image.cloudDigest "tag" (print $tag "-cloud") -}}
+agentImage: {{ include "keeper-injector.image" (dict "repository" $image.repository "digest" $image.digest "tag" $tag) }}
+agentCloudImage: {{ include "keeper-injector.image" $cloud }}
 agentPullPolicy: {{ $image.pullPolicy }}
 nativeSidecars: true
 # Whether every kubelet knows EnvFiles (from 1.35 on): kubelets may be three minor versions older than their API server.

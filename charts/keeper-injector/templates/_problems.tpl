@@ -1,6 +1,7 @@
 {{/* Values that contradict each other, and another release; all of them are said at once. */}}
 {{- define "keeper-injector.refuseProblems" -}}
-{{- $problems := concat (include "keeper-injector.problems" . | fromYamlArray) (include "keeper-injector.otherReleases" . | fromYamlArray) -}}
+{{- $problems := include "keeper-injector.problems" . | fromYamlArray -}}
+{{- $problems = concat $problems (include "keeper-injector.otherReleases" . | fromYamlArray) -}}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end -}}
 {{- end }}
 
