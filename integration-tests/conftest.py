@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 import yaml
-from pods import IMAGES, SYSTEM, Keeper, Namespace, install, run, start_keeper
+from pods import FIGURES, IMAGES, SYSTEM, Keeper, Namespace, install, run, start_keeper
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 
@@ -58,6 +58,12 @@ def _cluster() -> Iterator[Cluster]:
     yield cluster
     command = ["kubectl", "delete", "namespace", cluster.namespace, "--wait=false"]
     subprocess.run(command, capture_output=True, check=True, timeout=30)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell what was measured."""
+    for figure in FIGURES:
+        terminalreporter.write_line(figure)
 
 
 @pytest.fixture(name="injector", scope="session")

@@ -21,6 +21,8 @@ IMAGES = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
 """Registry or prefix and tag of the images that the cluster has: ``localhost:0.1.0``."""
 SYSTEM = "keeper-injector"
 PREFIX = "keeper.security/"
+FIGURES: list[str] = []
+"""What was measured; told at the end."""
 PATIENCE = 90.0
 """Seconds for a pod to become what it shall."""
 

@@ -252,7 +252,6 @@ def test_templates_are_parsed_at_admission() -> None:
         ({"secret-a": "/data/sub/x"}, {}, "/data/sub clashes"),
         ({"secret": "a", "containers": "web"}, {}, "the pod has no container 'web'; it has app"),
         ({"secret": "a"}, {"os": {"name": "windows"}}, "the pod is for Windows"),
-        ({"secret": "a", "inject-as-k8s-secret": "1", "k8s-secret-name": "b"}, {}, "not written yet by this version"),
         ({"secret": "a", "k8s-secret-namespace": "other"}, {}, "'other' is not the pod's namespace"),
         ({"secret": "a"}, {"volumes": [{"name": "keeper-state"}]}, "the pod has a volume 'keeper-state' of its own"),
         ({"secret": "a", "refresh-interval": "5x", "file-mode": "9"}, {}, "(2) keeper.security/refresh-interval: '5x'"),
@@ -323,3 +322,20 @@ def strip(new: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:
         else:
             container.pop("volumeMounts", None)
     return result
+
+
+def test_a_kubernetes_secret_needs_a_way_to_the_api_server() -> None:
+    """The agent's containers get a token of an hour and who the pod is; other pods' get neither."""
+    asked = {"inject": "true", "secret": "db"}
+    wanted = {**asked, "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
+    spec = injected(pod(annotations=wanted))["spec"]
+    (volume,) = [item for item in spec["volumes"] if item["name"] == "keeper-api"]
+    assert volume["projected"]["sources"][0]["serviceAccountToken"] == {"path": "token", "expirationSeconds": 3600}
+    mounting = [
+        item["name"]
+        for item in (*spec["initContainers"], *spec["containers"])
+        if "keeper-api" in [mount["name"] for mount in item["volumeMounts"]]
+    ]
+    assert mounting == ["keeper-injector-init", "keeper-injector-sidecar"]
+    assert plan(injected(pod(annotations=wanted)))["kubernetesSecrets"][0]["name"] == "app-db"
+    assert "keeper-api" not in str(injected(pod(annotations=asked)))

@@ -131,10 +131,6 @@ def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Pr
             Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}")
         )
     problems += _template_problems(request)
-    problems += [
-        Problem(secret.where, "Kubernetes Secrets are not written yet by this version; use a file")
-        for secret in request.kubernetes_secrets
-    ]
     return list(dict.fromkeys(problems))
 
 
@@ -159,6 +155,7 @@ def _plan(
     return Plan(
         environments=tuple(group.environment(identity.mode) for group in variables),
         directories=tuple(_directory(volume, identity) for volume in volumes),
+        kubernetes_secrets=request.kubernetes_secrets,
         credentials=_credentials(request),
         ca_file=plans.CA_PATH if request.ca else None,
         refresh_interval=request.refresh_interval,

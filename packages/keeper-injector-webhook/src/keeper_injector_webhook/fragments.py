@@ -22,6 +22,13 @@ PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME = (
 )
 CREDENTIALS_MOUNT = {"name": CREDENTIALS_VOLUME, "mountPath": "/keeper/credentials", "readOnly": True}
 CA_MOUNT = {"name": CA_VOLUME, "mountPath": "/keeper/ca", "readOnly": True}
+API_VOLUME = "keeper-api"
+API_MOUNT = {
+    "name": API_VOLUME,
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    "readOnly": True,
+}
+TOKEN_SECONDS = 3600
 STATE_SIZE = "4Mi"
 READABLE_BY_AGENT = 0o444
 """Only the agent's containers mount these volumes; as root owns their files, the mode must let others read."""
@@ -43,6 +50,7 @@ def volumes(decision: Inject) -> list[Json]:
         },
         *([_credentials(request.credentials)] if isinstance(request.credentials, SecretCredentials) else []),
         *([_ca(request.ca)] if request.ca else []),
+        *([_api()] if request.kubernetes_secrets else []),
     ]
 
 
@@ -98,6 +106,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
             {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
             *([CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
             *([CA_MOUNT] if request.ca else []),
+            *([API_MOUNT] if request.kubernetes_secrets else []),
         ],
     }
 
@@ -130,6 +139,18 @@ def _credentials(credentials: SecretCredentials) -> Json:
         "name": CREDENTIALS_VOLUME,
         "secret": {"secretName": credentials.name, "items": items, "defaultMode": READABLE_BY_AGENT},
     }
+
+
+def _api() -> Json:
+    """Return the pod's own way to the API server, and who the pod is; the agent's containers alone mount it."""
+    fields = {"namespace": "metadata.namespace", "pod-name": "metadata.name", "pod-uid": "metadata.uid"}
+    items = [{"path": path, "fieldRef": {"fieldPath": field}} for path, field in fields.items()]
+    sources = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": items}},
+    ]
+    return {"name": API_VOLUME, "projected": {"sources": sources, "defaultMode": READABLE_BY_AGENT}}
 
 
 def _ca(ca: AdditionalCa) -> Json:

@@ -1,0 +1,112 @@
+"""Every way of delivery in real pods: paths, formats, templates, variables, signals, Kubernetes Secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+from pods import FIGURES, Keeper, Namespace, container, pod, wait_for
+
+AS_1000 = {"security": {"runAsUser": 1000}}
+MEMORY = """
+import pathlib
+for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if process.read_bytes().split(b"\\0")[1:3] == [b"-I", b"-S"]:
+        print(process.with_name("smaps_rollup").read_text())
+"""
+"""Tells the memory of the process that stays, which is known by its options."""
+CONFIG = """\
+secrets:
+  - record: database-credentials
+    path: /app/config/db.env
+    fields: [login, password]
+  - record: database-credentials
+    path: /app/config/dsn
+    template: "postgres://{{ .login }}:{{ .password | urlquery }}@{{ .host.hostName }}/app"
+    mode: "0440"
+  - record: TLS Certs
+    file: server.pem
+    path: /app/tls/server.pem
+folders:
+  - path: Production/Databases
+    outputPath: /app/databases
+"""
+
+
+def test_paths_formats_templates_files_and_folders(space: Namespace) -> None:
+    """Each at the place that was asked for, all in one request."""
+    app = space.pod("web", {"config": CONFIG}, containers=[container(**AS_1000)]).ready()
+    assert app.read("/app/config/db.env").splitlines() == ["LOGIN=app", "PASSWORD=correct-horse-battery"]
+    assert app.read("/app/config/dsn") == "postgres://app:correct-horse-battery@db.example.com/app"
+    assert app.read("/app/tls/server.pem") == "made-up certificate\n"
+    assert app.run("ls", "/app/databases").split() == ["mysql.json", "redis.json"]
+    assert app.run("touch", "/app/config/x", check=False).count("Read-only file system") == 1
+
+
+def test_variables_without_values_in_the_pod(space: Namespace) -> None:
+    """The command is kept, the process has the variables, the pod's object has not."""
+    script = 'echo "$DB_PASSWORD $OWN $HOME"; exec sleep 3600'
+    app = container(script=script, env=[{"name": "OWN", "value": "mine"}], **AS_1000)
+    secrets = {"env-DB_PASSWORD": "database-credentials[password]", "env-OWN": "database-credentials[login]"}
+    made = space.pod("web", secrets, containers=[app]).ready()
+    first = wait_for(made.log, "a line of the application")
+    assert first.split()[:2] == ["correct-horse-battery", "mine"]
+    assert "correct-horse-battery" not in json.dumps(made.object)
+
+
+def test_a_signal_after_a_rotation(space: Namespace, injector: Keeper) -> None:
+    """The application's handler reads the new value."""
+    path = "/keeper/secrets/two-factor.json"
+    script = f"trap 'cat {path}' HUP; while :; do sleep 0.2; done"
+    secrets = {"secret": "two-factor", "signal": "SIGHUP", "refresh-interval": "10s"}
+    app = space.pod("web", secrets, containers=[container(script=script, **AS_1000)]).ready()
+    assert app.log() == ""
+    injector.set("two-factor", "login", "told")
+    wait_for(lambda: '"login":"told"' in app.log().replace(" ", ""), "the signal", 40)
+
+
+def test_a_kubernetes_secret(space: Namespace) -> None:
+    """Written with the pod's own account, where a Role lets it; it goes with the pod."""
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "secrets"},
+        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "update"]}],
+    }
+    subject = {"kind": "ServiceAccount", "name": "default", "namespace": space.name}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "secrets"}
+    binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
+    del binding["rules"]
+    space.apply(role, binding)
+    secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
+    app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
+    secret = space.get("secret/app-db")
+    assert base64.b64decode(secret["data"]["password"]) == b"correct-horse-battery"
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == app.object["metadata"]["uid"]
+    space.kubectl("delete", "pod/web", "--wait")
+    wait_for(lambda: "NotFound" in space.kubectl("get", "secret/app-db", check=False), "the Secret's end")
+
+
+def test_what_the_containers_cost(space: Namespace) -> None:
+    """The sidecar's memory in a real pod, as the kernel counts it."""
+    app = space.pod(
+        "web", {"secret": "api-keys"}, containers=[container(**AS_1000)], shareProcessNamespace=True
+    ).ready()
+    lines = wait_for(lambda: app.run("python3", "-c", MEMORY, check=False), "the supervisor's memory").splitlines()
+    sizes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith("kB")}
+    FIGURES.append(f"sidecar in a pod: RSS {sizes['Rss']} KiB, PSS {sizes['Pss']} KiB")
+    assert sizes["Rss"] < 16 * 1024
+
+
+def test_a_scale_of_fifty(space: Namespace, injector: Keeper) -> None:
+    """Created at once: all admitted, each with one request to Keeper at its start."""
+    asked = injector.requests
+    template = pod("many", {"secret": "api-keys", "init-only": "true"}, containers=[container(**AS_1000)])
+    del template["metadata"]["name"]
+    spec = {"replicas": 50, "selector": {"matchLabels": {"app": "many"}}}
+    template["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1m", "memory": "1Mi"}}
+    wanted = {"metadata": template["metadata"], "spec": template["spec"]}
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "many"}}
+    space.apply({**deployment, "spec": {**spec, "template": wanted}})
+    space.kubectl("rollout", "status", "deployment/many", "--timeout=240s")
+    assert injector.requests - asked == 50
