@@ -80,6 +80,13 @@ def helm(say: Say) -> Path:
     return folder / "helm"
 
 
+def kept_helm() -> Path | None:
+    """Return the helm on PATH, or the one that was fetched before; None when there is neither."""
+    found = shutil.which("helm")
+    kept = cache() / _digest(HELM) / "helm"
+    return Path(found) if found else kept if kept.exists() else None
+
+
 def _build(go: str, output: Path) -> None:
     """Build with the version stamped in, without which feature gates take it for 0.0."""
     kubernetes = version()

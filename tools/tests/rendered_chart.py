@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from cluster import programs
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts/keeper-injector"
@@ -19,13 +20,14 @@ NAME = "keeper-injector"
 
 Json = dict[str, Any]
 
-needs_helm = pytest.mark.skipif(shutil.which("helm") is None, reason="no helm on PATH: the chart is not rendered")
+HELM = programs.kept_helm()
+needs_helm = pytest.mark.skipif(HELM is None, reason="no helm on PATH: the chart is not rendered")
 for_each_ci = pytest.mark.parametrize("ci", CI)
 
 
 def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run helm; its exit code is the caller's business."""
-    return subprocess.run(["helm", *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([str(HELM), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
 
 
 def render(ci: str, *more: str | Path, chart: Path = CHART, release: str = NAME, **values: Any) -> list[Json]:
