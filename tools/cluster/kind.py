@@ -28,7 +28,6 @@ OWNER = "CLUSTER_WHILE"
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code, which is 1 for every failure, as kind's is."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     options = parser().parse_args(arguments)
     try:
         options.call(options)
@@ -185,4 +184,6 @@ def _say(options: argparse.Namespace, text: str) -> None:
 
 
 if __name__ == "__main__":
+    # To be ended politely is to be interrupted: what was begun is undone.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
