@@ -220,8 +220,8 @@ def ruff() -> list[Command]:
 
 
 def shell() -> list[Command]:
-    """Shell scripts: the two without a suffix, and every *.sh."""
-    return [("shellcheck", "tools/run", ".ci/run", *sources_named("*.sh"))]
+    """Shell scripts: the three without a suffix, and every *.sh."""
+    return [("shellcheck", "tools/run", "tools/cluster/bin/kind", ".ci/run", *sources_named("*.sh"))]
 
 
 def dockerfiles() -> list[Command]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
     except ClusterError as error:
         print(f"integration: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
+    except KeyboardInterrupt:
+        return 130
 
 
 @contextmanager
@@ -113,4 +116,6 @@ def _say(started: float, text: str) -> None:
 
 
 if __name__ == "__main__":
+    # To be ended politely is to be interrupted: what was brought up is taken down.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

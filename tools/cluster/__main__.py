@@ -27,8 +27,6 @@ examples:
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    # To be ended politely is to be interrupted: what was begun is undone.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if arguments[:1] == ["kubectl"]:
         return _fail_politely(lambda: _kubectl(arguments[1:]))
     options = _parser().parse_args(arguments)
@@ -129,4 +127,6 @@ class _Clock:
 
 
 if __name__ == "__main__":
+    # To be ended politely is to be interrupted: what was begun is undone.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))
