@@ -1,73 +1,71 @@
-"""``keeper-injector`` as a pipeline runs it."""
+"""``keeper-injector`` as a pipeline or a person runs it: what all commands share."""
 
 from __future__ import annotations
 
+import os
+import pty
 import subprocess
-import sys
 from pathlib import Path
 
-MANIFESTS = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: good}
-spec: {template: {metadata: {annotations: {keeper.security/inject: "true", keeper.security/secret: db}}}}
----
-apiVersion: batch/v1
-kind: CronJob
-metadata: {name: bad}
-spec: {jobTemplate: {spec: {template: {metadata: {annotations: {
-  keeper.security/inject: "true", keeper.security/secret-a: "db[", keeper.security/refresh-interval: 5x}}}}}}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: odd, annotations: {keeper.security/inject: "true", keeper.security/secret: x, keeper.security/sekret: y}}
-spec: {}
----
-apiVersion: v1
-kind: Service
-metadata: {name: other}
-spec: {}
-"""
+import pytest
+from command_line import COMMAND, MANIFESTS, run
 
-
-def run(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    command = [sys.executable, "-m", "keeper_injector_common.cli", *arguments]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=30, check=False)
-
-
-def test_every_problem_of_every_workload() -> None:
-    """Problems are named with file, workload and annotation; a warning alone does not fail."""
-    result = run("lint", "-", text=MANIFESTS)
-    assert result.returncode == 1
-    assert result.stdout.splitlines() == [
-        "-: CronJob/bad: keeper.security/refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m",
-        "-: CronJob/bad: keeper.security/secret-a: 'db[' at character 4: ']' is missing",
-        "-: Pod/odd: warning: keeper.security/sekret: unknown annotation, ignored; did you mean keeper.security/secret?",
-    ]
-
-
-def test_strict_and_directories(tmp_path: Path) -> None:
-    """With --strict a warning fails; directories are searched."""
-    odd = MANIFESTS.split("---\n")[2]
-    (tmp_path / "odd.yaml").write_text(odd, encoding="utf-8")
-    assert run("lint", str(tmp_path)).returncode == 0
-    assert run("lint", "--strict", str(tmp_path)).returncode == 1
+from keeper_injector_common.cli import COMMANDS, parser
 
 
 def test_mistakes_are_sentences(tmp_path: Path) -> None:
-    """No traceback for what is not there or no YAML."""
-    missing = run("lint", str(tmp_path / "none.yaml"))
-    assert (missing.returncode, "No such file" in missing.stderr) == (66, True)
-    broken = run("lint", "-", text="a: [\n")
-    assert (broken.returncode, "-:2:1: not valid YAML" in broken.stderr) == (65, True)
-    assert "Traceback" not in missing.stderr + broken.stderr
+    """What cannot be read is said on standard error, with exit code 2 and no traceback."""
+    (tmp_path / "latin.yaml").write_bytes(b"a: \xe4\n")
+    found = run("lint", str(tmp_path / "none.yaml"), str(tmp_path / "latin.yaml"))
+    assert (found.code, found.output) == (2, "")
+    assert "none.yaml: no such file or directory; name a file that can be read" in found.errors
+    assert "latin.yaml: byte 4 is not UTF-8; write the file as UTF-8" in found.errors
+    assert "Traceback" not in found.errors
 
 
-def test_templates_are_parsed() -> None:
-    """A template that cannot work is found before a pod exists."""
-    annotations = (
-        '{keeper.security/inject: "1", keeper.security/secret-x: "db:/a/x", keeper.security/template-x: "{{ .a "}'
-    )
-    result = run("lint", "-", text=f"kind: Pod\nmetadata: {{name: p, annotations: {annotations}}}\nspec: {{}}\n")
-    assert "keeper.security/secret-x: template, parsing line 1" in result.stdout
+@pytest.mark.parametrize("arguments", [[], ["polish"], ["lint"], ["lint", "-o", "xml", "-"]], ids=" ".join)
+def test_wrong_use_is_explained(arguments: list[str]) -> None:
+    """Usage goes to standard error, with exit code 2."""
+    found = run(*arguments)
+    assert (found.code, found.output) == (2, "")
+    assert found.errors.startswith("usage: keeper-injector")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_has_examples(name: str) -> None:
+    """Each command shows how it is used, by commands that its own parser accepts."""
+    found = run(name, "--help")
+    assert found.code == 0
+    examples = [
+        line.split("keeper-injector ", 1)[1]
+        for line in found.output.partition("examples:")[2].splitlines()
+        if "keeper-injector " in line
+    ]
+    assert examples
+    for example in examples:
+        words = example.split("   ")[0].split(" >")[0].split(" |")[0].replace(" &&", "").split()
+        assert parser().parse_args(words).command in COMMANDS
+
+
+def test_a_reader_may_leave() -> None:
+    """A closed pipe ends the command quietly, whatever remained to be said."""
+    files = [str(MANIFESTS / "habits.yaml")] * 200
+    child = subprocess.Popen([*COMMAND, "lint", *files], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert child.stdout is not None
+    child.stdout.close()
+    _, errors = child.communicate(timeout=60)
+    assert (child.returncode, b"Traceback" in errors) == (141, False)
+
+
+@pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["free", "no-color"])
+def test_colour_is_for_terminals(variables: dict[str, str], coloured: bool) -> None:
+    """A terminal gets colour unless NO_COLOR is set; a pipe never does."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", **variables}
+    environment.pop("NO_COLOR", None) if not variables else None
+    command = [*COMMAND, "lint", str(MANIFESTS / "rendered.yaml")]
+    subprocess.run(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment, timeout=60, check=False)
+    os.close(theirs)
+    with os.fdopen(ours, "rb") as terminal:
+        assert (b"\033[" in terminal.read(200)) is coloured
+    assert "\033[" not in run("lint", str(MANIFESTS / "rendered.yaml")).output

@@ -13,6 +13,7 @@ import sys
 import tarfile
 from base64 import b64decode
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -35,7 +36,7 @@ def _place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return place
 
 
-def entry(name: str, server: str = "https://s") -> dict:
+def entry(name: str, server: str = "https://s") -> dict[str, Any]:
     """Return a kubeconfig with one of each."""
     return {
         "clusters": [{"name": name, "cluster": {"server": server}}],
@@ -127,14 +128,21 @@ def test_every_user_has_the_rights_of_its_certificate(place: Place) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in place.pki.iterdir()} == {0o600}
 
 
+def member(tar: tarfile.TarFile, name: str) -> IO[bytes]:
+    """Return a file of an archive."""
+    found = tar.extractfile(name)
+    assert found is not None
+    return found
+
+
 def test_an_image_is_one_static_program() -> None:
     """The archive is what containerd imports: the layer's digest is of the layer."""
     made = archive.image("localhost/x:1", b"\x7fELF")
     assert made == archive.image("localhost/x:1", b"\x7fELF")
     with tarfile.open(fileobj=io.BytesIO(made)) as tar:
-        (manifest,) = json.load(tar.extractfile("manifest.json"))
-        config = json.load(tar.extractfile(manifest["Config"]))
-        layer = tar.extractfile(manifest["Layers"][0]).read()
+        (manifest,) = json.load(member(tar, "manifest.json"))
+        config = json.load(member(tar, manifest["Config"]))
+        layer = member(tar, manifest["Layers"][0]).read()
     assert manifest["RepoTags"] == ["localhost/x:1"]
     assert config["rootfs"]["diff_ids"] == [f"sha256:{hashlib.sha256(layer).hexdigest()}"]
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:

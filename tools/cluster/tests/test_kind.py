@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from cluster import kind
@@ -20,7 +23,7 @@ CLUSTER = {"kind": "Cluster", "apiVersion": API}
     ],
     ids=["option", "file", "environment", "default"],
 )
-def test_names_come_in_kinds_order(option: str, config: dict, environment: dict, name: str) -> None:
+def test_names_come_in_kinds_order(option: str, config: dict[str, Any], environment: dict[str, str], name: str) -> None:
     """The most explicit name wins; without any it is kind's own."""
     assert name_of(option, config, environment) == name
 
@@ -30,7 +33,7 @@ def test_names_come_in_kinds_order(option: str, config: dict, environment: dict,
     [CLUSTER, {**CLUSTER, "name": "x"}, {**CLUSTER, "nodes": [{"role": "control-plane"}]}],
     ids=["nothing", "a name", "the one node"],
 )
-def test_what_has_its_effect_is_taken(config: dict) -> None:
+def test_what_has_its_effect_is_taken(config: dict[str, Any]) -> None:
     """A file that asks for what there is anyhow is as good as none."""
     assert refused(config) == []
 
@@ -45,7 +48,7 @@ def test_what_has_its_effect_is_taken(config: dict) -> None:
     ],
     ids=["another version", "two nodes", "a node's image", "settings"],
 )
-def test_what_would_have_no_effect_is_refused(config: dict, places: list[str]) -> None:
+def test_what_would_have_no_effect_is_refused(config: dict[str, Any], places: list[str]) -> None:
     """Every setting that a node of ours would pass over is named: a test must not run on another cluster than it asked for."""
     assert [problem.partition(":")[0] for problem in refused(config)] == places
 
@@ -67,7 +70,9 @@ def test_kinds_words_are_understood(words: list[str]) -> None:
     assert kind.parser().parse_args(words).name == "x"
 
 
-def test_a_cluster_that_is_not_there(capsys: pytest.CaptureFixture[str], tmp_path, monkeypatch) -> None:
+def test_a_cluster_that_is_not_there(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An error is one line, and the exit code is kind's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert kind.main(["get", "kubeconfig", "--name=nowhere"]) == 1

@@ -3,37 +3,58 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+import os
+import sys
+from types import ModuleType
 
 import keeper_injector_common
-from keeper_injector_common.cli import lint
+from keeper_injector_common.cli import console, lint
 
+COMMANDS: dict[str, ModuleType] = {"lint": lint}
 EXAMPLES = """\
 examples:
   keeper-injector lint deployment.yaml              check the annotations of every workload in a file
   helm template ./chart | keeper-injector lint -    or of what comes by a pipe
-  keeper-injector lint --strict manifests/          directories too; warnings count as problems
+
+Each command has examples of its own: keeper-injector COMMAND --help
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 fine, 1 problems found, 2 wrong use, 66 no such file."""
-    options = _parser().parse_args(arguments)
-    return lint.run(options.files, strict=options.strict)
+    """Run the command line and return its exit code: 0 fine, 1 problems found, 2 the command could not do its work."""
+    options = parser().parse_args(arguments)
+    try:
+        code = int(COMMANDS[options.command].run(options))
+        sys.stdout.flush()
+    except console.Stop as error:
+        console.note(str(error))
+        return console.UNUSABLE
+    except BrokenPipeError:
+        # Whoever read has seen enough. Python would complain once more when it closes standard output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return console.PIPE_CLOSED
+    except KeyboardInterrupt:
+        return console.INTERRUPTED
+    return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = argparse.ArgumentParser(
         prog="keeper-injector",
-        description="Check keeper.security annotations, with the same code as the webhook.",
+        description="Check and explain keeper.security annotations, with the same code as the webhook.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {keeper_injector_common.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    check = commands.add_parser("lint", help="name every problem of the annotations in manifests")
-    check.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
-    )
-    check.add_argument("--strict", action="store_true", help="let warnings fail too")
-    return parser
+    top.add_argument("--version", action="version", version=f"%(prog)s {keeper_injector_common.__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(
+            name,
+            help=module.HELP,
+            description=module.DESCRIPTION,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.arguments(command)
+    return top

@@ -2,113 +2,86 @@
 
 from __future__ import annotations
 
-import os
+import argparse
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
-import attrs
-import yaml
+from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.cli import console, reports
+from keeper_injector_common.cli.findings import Finding, check
+from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
 
-from keeper_injector_common import templates
-from keeper_injector_common.annotation_parser import parse_request, wants_injection
-from keeper_injector_common.delivery import Templated
-from keeper_injector_common.errors import AnnotationsError, Problem, TemplateError
+HELP = "name every problem of the annotations in manifests"
+DESCRIPTION = f"""\
+Read manifests (several documents in a file, Lists, what helm and kustomize print) and name every problem of the {PREFIX}
+annotations of every workload, with its line and what would be right. A chart's defaults and what only a pod as a whole can
+show, such as two volumes on one path, are the webhook's: keeper-injector-webhook preview.
 
-Json = dict[str, Any]
-SUFFIXES = (".yaml", ".yml", ".json")
-STDIN = Path("-")
-
-
-@attrs.frozen
-class Finding:
-    """Something to say about one workload."""
-
-    place: str
-    """``file: Kind/name``."""
-    text: str
-    is_warning: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.place}: {'warning: ' if self.is_warning else ''}{self.text}"
+exit codes: 0 nothing wrong, 1 problems, 2 a file cannot be read or the command is misused
+"""
+EXAMPLES = """\
+examples:
+  keeper-injector lint deployment.yaml
+  keeper-injector lint --strict manifests/                       directories too; warnings count as problems
+  helm template ./chart | keeper-injector lint -
+  kustomize build overlays/production | keeper-injector lint -
+  keeper-injector lint -o github manifests/                      beside the lines of a pull request
+  keeper-injector lint -o sarif manifests/ > keeper.sarif        for code scanning
+"""
 
 
-def run(files: Iterable[Path], *, strict: bool) -> int:
-    """Print what is wrong in *files*; returns the exit code."""
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
+    )
+    parser.add_argument("--strict", action="store_true", help="let warnings fail too")
+    parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to say it (default: text)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what is wrong; returns the exit code."""
     findings: list[Finding] = []
-    workloads = 0
-    try:
-        for file, text in _texts(files):
-            for manifest in _manifests(file, text):
-                workloads += 1
-                findings += check(file, manifest)
-    except OSError as error:
-        print(f"keeper-injector: {error.filename}: {error.strerror}", file=sys.stderr)
-        return os.EX_NOINPUT
-    except yaml.YAMLError as error:
-        print(f"keeper-injector: {error}", file=sys.stderr)
-        return os.EX_DATAERR
-    for finding in findings:
-        print(finding)
-    wrong = [finding for finding in findings if strict or not finding.is_warning]
-    print(f"{workloads} workloads, {len(wrong)} problems", file=sys.stderr)
-    return int(bool(wrong))
-
-
-def check(file: Path, manifest: Json) -> Iterator[Finding]:
-    """Iterate over what is wrong or odd in one workload."""
-    metadata = manifest.get("metadata") or {}
-    place = f"{file}: {manifest.get('kind')}/{metadata.get('name') or metadata.get('generateName')}"
-    annotations = {str(key): str(value) for key, value in (_pod_metadata(manifest).get("annotations") or {}).items()}
-    try:
-        if not wants_injection(annotations):
-            return
-        request = parse_request(annotations)
-    except AnnotationsError as error:
-        yield from (Finding(place, str(problem)) for problem in error.problems)
-        return
-    yield from (Finding(place, warning, is_warning=True) for warning in request.warnings)
-    for item in request.files:
-        if isinstance(item.content, Templated):
-            try:
-                templates.parse(item.content.source)
-            except TemplateError as error:
-                yield Finding(place, str(Problem(item.where, str(error))))
-
-
-def _texts(files: Iterable[Path]) -> Iterator[tuple[Path, str]]:
-    for file in files:
-        if file == STDIN:
-            yield file, sys.stdin.read()
-        elif file.is_dir():
-            yield from _texts(path for path in sorted(file.rglob("*")) if path.suffix in SUFFIXES)
-        else:
-            yield file, file.read_text(encoding="utf-8")
-
-
-def _manifests(file: Path, text: str) -> Iterator[Json]:
-    try:
-        documents = list(yaml.safe_load_all(text))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else str(file)
-        raise yaml.YAMLError(f"{where}: not valid YAML: {error.problem}") from None
-    for document in documents:
-        if not isinstance(document, dict):
+    found: list[Workload] = []
+    unreadable = 0
+    for file in console.files(options.files):
+        try:
+            text = console.read(file)
+        except console.Stop as error:
+            console.note(str(error))
+            unreadable += 1
             continue
-        items = document.get("items") if document.get("kind") == "List" else [document]
-        for item in items or ():
-            if isinstance(item, dict) and isinstance(item.get("spec"), dict):
-                yield item
+        findings += findings_of(str(file), text, found)
+    sys.stdout.write(reports.FORMATS[options.output](findings))
+    sys.stdout.flush()
+    warnings = sum(finding.is_warning for finding in findings)
+    problems = len(findings) - warnings
+    injected = sum(any(key.startswith(PREFIX) for key in item.annotations) for item in found)
+    _summarise(f"{len(found)} workloads, {injected} of them annotated", problems, warnings)
+    if unreadable:
+        return console.UNUSABLE
+    return console.PROBLEMS if problems or (options.strict and warnings) else console.FINE
 
 
-def _pod_metadata(manifest: Json) -> Json:
-    """Return the metadata of the pods that a workload makes."""
-    spec = manifest["spec"]
-    if manifest.get("kind") == "CronJob":
-        spec = (spec.get("jobTemplate") or {}).get("spec") or {}
-    template = spec.get("template")
-    holder = template if isinstance(template, dict) else manifest if manifest.get("kind") == "Pod" else {}
-    found: Json = holder.get("metadata") or {}
-    return found
+def findings_of(file: str, text: str, found: list[Workload] | None = None) -> list[Finding]:
+    """Return what is wrong or odd in a text, in its order; adds its workloads to *found*."""
+    findings: list[Finding] = []
+    lines = text.splitlines()
+    try:
+        for workload in workloads(text):
+            if found is not None:
+                found.append(workload)
+            findings += check(file, workload, lines)
+    except UnreadableManifest as error:
+        findings.append(Finding(file, error.place, "yaml", str(error)))
+    return sorted(findings, key=lambda finding: finding.place)
+
+
+def _summarise(counted: str, problems: int, warnings: int) -> None:
+    colour = "red" if problems else "yellow" if warnings else "green"
+    said = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
+    print(f"{counted}: {console.paint(said, colour, sys.stderr)}", file=sys.stderr)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
