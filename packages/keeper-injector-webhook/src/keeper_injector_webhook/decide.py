@@ -9,8 +9,7 @@ import attrs
 
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
-from keeper_injector_common.delivery import Templated
-from keeper_injector_common.errors import AnnotationsError, Problem, TemplateError
+from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.plan import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
 from keeper_injector_common.request import (
     AwsCredentials,
@@ -21,11 +20,14 @@ from keeper_injector_common.request import (
     SecretCredentials,
     SecretFile,
 )
-from keeper_injector_webhook import environment, layout
+from keeper_injector_webhook import environment, layout, rules
+from keeper_injector_webhook.advice import advice
 from keeper_injector_webhook.environment import Variables
 from keeper_injector_webhook.identity import Identity, identify
 from keeper_injector_webhook.layout import Volume
-from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.pod import Json, Pod
+from keeper_injector_webhook.resources import resources
+from keeper_injector_webhook.rules import Case
 from keeper_injector_webhook.settings import Settings
 
 INIT_NAME = "keeper-injector-init"
@@ -70,6 +72,9 @@ class Inject:
     identity: Identity
     native: bool
     """Whether the sidecar is an init container that stays."""
+    resources: Json
+    """Requests and limits of the agent's containers."""
+    warnings: tuple[str, ...] = ()
 
     @property
     def written_volumes(self) -> tuple[str, ...]:
@@ -90,63 +95,26 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
         request = _request(frozenset(pod.annotations.items()), settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems)
-    problems = list(_unsupported(request, pod, namespace))
+    case = Case(request, pod, settings, namespace)
+    problems = rules.problems(case)
     volumes = layout.volumes(request, pod, problems)
     variables = environment.variables(request, pod, settings, problems)
     groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     receivers = {container.name: container for group in groups for container in group.containers}
     identity = identify(request, pod, receivers.values())
+    lines = resources(request, settings, pod, problems)
     if problems:
         return Deny(tuple(problems))
     native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
     plan = _plan(request, volumes, variables, identity)
-    return Inject(plan, request, volumes, variables, identity, native)
+    warnings = advice(case, native=native, identity=identity, lines=lines)
+    return Inject(plan, request, volumes, variables, identity, native, lines, warnings)
 
 
 @lru_cache(maxsize=512)
 def _request(annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str) -> InjectionRequest:
     """Read annotations; the pods of a workload come in numbers and have the same."""
     return parse_request(dict(annotations), settings.defaults_for(namespace))
-
-
-def _unsupported(request: InjectionRequest, pod: Pod, namespace: str) -> list[Problem]:
-    problems = []
-    prefix = "keeper.security/"
-    if pod.is_windows:
-        problems.append(
-            Problem(f"{prefix}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation")
-        )
-    taken = sorted(name for name in pod.volume_names() if name.startswith("keeper-"))
-    clashing = [
-        name
-        for name in taken
-        if name.startswith(("keeper-secrets-", "keeper-env-")) or name in {"keeper-plan", "keeper-state"}
-    ]
-    if clashing:
-        problems.append(Problem(f"{prefix}inject", f"the pod has a volume {clashing[0]!r} of its own; rename it"))
-    wanted = pod.annotations.get(f"{prefix}k8s-secret-namespace", namespace)
-    if namespace and wanted.strip() != namespace:
-        where = f"{prefix}k8s-secret-namespace"
-        problems.append(
-            Problem(where, f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {namespace!r}")
-        )
-    problems += _template_problems(request)
-    return list(dict.fromkeys(problems))
-
-
-def _template_problems(request: InjectionRequest) -> list[Problem]:
-    """Parse templates, never execute them: what does not parse fails here and not in the pod."""
-    problems = []
-    for file in request.files:
-        if isinstance(file.content, Templated):
-            # The engine costs 0.2 s at its first use, which only pods with templates pay.
-            from keeper_injector_common import templates
-
-            try:
-                templates.parse(file.content.source)
-            except TemplateError as error:
-                problems.append(Problem(file.where, str(error)))
-    return problems
 
 
 def _plan(

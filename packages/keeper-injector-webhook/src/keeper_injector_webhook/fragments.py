@@ -29,6 +29,7 @@ API_MOUNT = {
     "readOnly": True,
 }
 TOKEN_SECONDS = 3600
+METRICS_PORT = "keeper-metrics"
 STATE_SIZE = "4Mi"
 READABLE_BY_AGENT = 0o444
 """Only the agent's containers mount these volumes; as root owns their files, the mode must let others read."""
@@ -74,6 +75,10 @@ def sidecar(decision: Inject, settings: Settings) -> Json:
             "failureThreshold": 60,
             "timeoutSeconds": 5,
         }
+    port = decision.request.metrics_port
+    if port:
+        # Opens nothing by itself: it tells schedulers of a port on the node's network, and Prometheus where to look.
+        container["ports"] = [{"name": METRICS_PORT, "containerPort": port, "protocol": "TCP"}]
     return container
 
 
@@ -98,7 +103,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
         "image": request.agent_image or _image(request, settings),
         "imagePullPolicy": settings.agent_pull_policy,
         "command": [AGENT, command, "--log-level", request.log_level],
-        "resources": resources(request, settings),
+        "resources": decision.resources,
         "securityContext": decision.identity.security_context(),
         "volumeMounts": [
             *({"name": name, "mountPath": f"{plans.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
@@ -109,20 +114,6 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
             *([API_MOUNT] if request.kubernetes_secrets else []),
         ],
     }
-
-
-def resources(request: InjectionRequest, settings: Settings) -> Json:
-    """Return requests and limits: the pod's annotation, else the chart's value; ``none`` leaves the line out."""
-    own = request.resources
-    lines = {
-        "requests": {
-            "cpu": own.requests_cpu or settings.requests_cpu,
-            "memory": own.requests_memory or settings.requests_memory,
-        },
-        "limits": {"cpu": own.limits_cpu or settings.limits_cpu, "memory": own.limits_memory or settings.limits_memory},
-    }
-    kept = {kind: {name: amount for name, amount in line.items() if amount != "none"} for kind, line in lines.items()}
-    return {kind: line for kind, line in kept.items() if line}
 
 
 def _image(request: InjectionRequest, settings: Settings) -> str:

@@ -21,6 +21,8 @@ class Identity:
     uid: int
     gid: int
     mode: int
+    known: bool = True
+    """Whether the agent runs as the user of all applications that receive its files."""
 
     def security_context(self) -> dict[str, Any]:
         """Return a container's security context that Pod Security ``restricted`` accepts by itself."""
@@ -55,6 +57,7 @@ def identify(request: InjectionRequest, pod: Pod, receivers: Iterable[Container]
         mode = 0o440 if pod.security("fsGroup") is not None else 0o444
     agent_uid = request.run_as_user or uid or AGENT_UID
     return Identity(
+        known=bool(uid) and agent_uid == uid,
         uid=agent_uid,
         gid=request.run_as_group or gid or agent_uid,
         mode=mode if request.file_mode is None else request.file_mode,

@@ -67,7 +67,7 @@ def _answer(request: AdmissionRequest, pod: Pod, settings: Settings) -> Answer:
                 f"({number}) {problem}" for number, problem in enumerate(problems, 1)
             )
             return Answer("deny", "annotations", review.denied(request.uid, message))
-        case Inject(request=injection):
+        case Inject(warnings=warnings):
             operations = patch(pod, decision, settings)
-            body = review.patched(request.uid, operations, warnings=injection.warnings)
+            body = review.patched(request.uid, operations, warnings=warnings)
             return Answer("inject", "asked", body, len(operations))

@@ -34,11 +34,21 @@ class Container:
     @property
     def mounts(self) -> list[Json]:
         """Its own volume mounts."""
-        return _list(self.raw, "volumeMounts")
+        return list_at(self.raw, "volumeMounts")
+
+    @property
+    def ports(self) -> list[Json]:
+        """The ports that it declares."""
+        return list_at(self.raw, "ports")
+
+    @property
+    def resources(self) -> Json:
+        """Its requests and limits."""
+        return object_at(self.raw, "resources")
 
     def security(self, key: str) -> Any:
         """Return an entry of its security context; None when unset."""
-        return _object(self.raw, "securityContext").get(key)
+        return object_at(self.raw, "securityContext").get(key)
 
 
 @attrs.frozen(slots=False)  # for cached properties: an admission reads them again and again
@@ -50,17 +60,17 @@ class Pod:
     @cached_property
     def metadata(self) -> Json:
         """The pod's metadata."""
-        return _object(self.raw, "metadata")
+        return object_at(self.raw, "metadata")
 
     @cached_property
     def spec(self) -> Json:
         """The pod's spec."""
-        return _object(self.raw, "spec")
+        return object_at(self.raw, "spec")
 
     @cached_property
     def annotations(self) -> dict[str, str]:
         """The pod's annotations."""
-        return {str(key): str(value) for key, value in _object(self.metadata, "annotations").items()}
+        return {str(key): str(value) for key, value in object_at(self.metadata, "annotations").items()}
 
     @property
     def name(self) -> str:
@@ -70,38 +80,44 @@ class Pod:
     @property
     def owner(self) -> str:
         """Kind and name of what made the pod; empty for a pod made by hand."""
-        for reference in _list(self.metadata, "ownerReferences"):
+        for reference in list_at(self.metadata, "ownerReferences"):
             if reference.get("controller"):
                 return f"{reference.get('kind')}/{reference.get('name')}"
         return ""
 
     @property
     def is_windows(self) -> bool:
-        """Whether the pod says it needs Windows."""
-        return _object(self.spec, "os").get("name") == "windows"
+        """Whether the pod says it needs Windows, or goes to such nodes only."""
+        system = object_at(self.spec, "nodeSelector").get("kubernetes.io/os")
+        return "windows" in {object_at(self.spec, "os").get("name"), system}
 
     @cached_property
     def _containers(self) -> tuple[Container, ...]:
         return tuple(
             Container(kind, index, raw)
             for kind in ("initContainers", "containers")
-            for index, raw in enumerate(_list(self.spec, kind))
+            for index, raw in enumerate(list_at(self.spec, kind))
         )
 
     def containers(self) -> Sequence[Container]:
         """Return all containers, init containers first, as they start."""
         return self._containers
 
+    def volumes(self) -> Sequence[Json]:
+        """Return the pod's volumes."""
+        return list_at(self.spec, "volumes")
+
     def volume_names(self) -> frozenset[str]:
         """Return the names of the pod's volumes."""
-        return frozenset(str(volume.get("name")) for volume in _list(self.spec, "volumes"))
+        return frozenset(str(volume.get("name")) for volume in self.volumes())
 
     def security(self, key: str) -> Any:
         """Return an entry of the pod's security context; None when unset."""
-        return _object(self.spec, "securityContext").get(key)
+        return object_at(self.spec, "securityContext").get(key)
 
 
-def _object(parent: Json, key: str) -> Json:
+def object_at(parent: Json, key: str) -> Json:
+    """Return the object under *key*, an empty one when unset; raises :class:`ReviewError` for anything else."""
     value = parent.get(key)
     if value is None:
         return {}
@@ -110,7 +126,8 @@ def _object(parent: Json, key: str) -> Json:
     return value
 
 
-def _list(parent: Json, key: str) -> list[Json]:
+def list_at(parent: Json, key: str) -> list[Json]:
+    """Return the list of objects under *key*, an empty one when unset; raises :class:`ReviewError` for anything else."""
     value = parent.get(key)
     if value is None:
         return []

@@ -1,0 +1,126 @@
+"""What a pod asks for and cannot have: each rule is a function from request and pod to problems; pure.
+
+A rule is here when the pod would otherwise be created and fail later, where nobody looks, or harm its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import attrs
+
+from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.delivery import Templated
+from keeper_injector_common.errors import Problem, TemplateError
+from keeper_injector_common.request import InjectionRequest
+from keeper_injector_webhook.pod import Json, Pod, list_at, object_at
+from keeper_injector_webhook.settings import Settings
+
+VOLUME_PREFIXES = ("keeper-secrets-", "keeper-env-")
+VOLUMES = frozenset({"keeper-api", "keeper-ca", "keeper-credentials", "keeper-plan", "keeper-state"})
+
+
+@attrs.frozen
+class Case:
+    """What the rules look at."""
+
+    request: InjectionRequest
+    pod: Pod
+    settings: Settings
+    namespace: str
+
+
+def problems(case: Case) -> list[Problem]:
+    """Return everything that stands against the injection; each once."""
+    return list(dict.fromkeys(problem for rule in RULES for problem in rule(case)))
+
+
+def _windows(case: Case) -> Iterator[Problem]:
+    if case.pod.is_windows:
+        yield Problem(f"{PREFIX}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation")
+
+
+def _names_of_volumes(case: Case) -> Iterator[Problem]:
+    for name in sorted(case.pod.volume_names()):
+        if name.startswith(VOLUME_PREFIXES) or name in VOLUMES:
+            yield Problem(f"{PREFIX}inject", f"the pod has a volume {name!r} of its own; rename it")
+
+
+def _other_namespace(case: Case) -> Iterator[Problem]:
+    where = f"{PREFIX}k8s-secret-namespace"
+    wanted = case.pod.annotations.get(where, "").strip()
+    if wanted and case.namespace and wanted != case.namespace:
+        text = f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {case.namespace!r}"
+        yield Problem(where, text)
+
+
+def _templates(case: Case) -> Iterator[Problem]:
+    """Parse templates, never execute them: what does not parse fails here and not in the pod."""
+    for file in case.request.files:
+        if isinstance(file.content, Templated):
+            # The engine costs 0.2 s at its first use, which only pods with templates pay.
+            from keeper_injector_common import templates
+
+            try:
+                templates.parse(file.content.source)
+            except TemplateError as error:
+                yield Problem(file.where, str(error))
+
+
+def _native_sidecar(case: Case) -> Iterator[Problem]:
+    if case.request.sidecar == "native" and not case.settings.native_sidecars:
+        text = "the cluster does not know init containers that stay (Kubernetes 1.29 does); write auto or classic"
+        yield Problem(f"{PREFIX}sidecar", text)
+
+
+def _metrics_port(case: Case) -> Iterator[Problem]:
+    """Containers of a pod share its network: the second to open a port fails, be it ours or the application."""
+    port = case.request.metrics_port
+    for container in case.pod.containers() if port else ():
+        for taken in container.ports:
+            if taken.get("containerPort") == port and taken.get("protocol", "TCP") == "TCP":
+                text = f"{port} is a port of container {container.name!r}; choose another"
+                yield Problem(f"{PREFIX}metrics-port", text)
+
+
+def _process_namespace(case: Case) -> Iterator[Problem]:
+    notify = case.request.notify
+    if notify and notify.signal and case.pod.spec.get("hostPID"):
+        text = "the pod uses the node's processes (hostPID), which excludes a shared process namespace of its own; "
+        yield Problem(f"{PREFIX}signal", f"{text}remove hostPID, or use notify-url")
+
+
+def _mounted_secret(case: Case) -> Iterator[Problem]:
+    """The kubelet mounts volumes before it starts the agent, which is to write the Secret: it would wait for ever."""
+    written = {secret.name: secret.where for secret in case.request.kubernetes_secrets}
+    for volume in case.pod.volumes() if written else ():
+        for name in _secrets_needed(volume):
+            if name in written:
+                text = (
+                    f"volume {volume.get('name')!r} mounts Secret {name!r}, which only exists once the pod's agent runs, "
+                    "and the pod would wait for ever; write optional: true at the volume, or mount the files instead"
+                )
+                yield Problem(written[name], text)
+
+
+def _secrets_needed(volume: Json) -> Iterator[str]:
+    """Iterate over the names of Secrets without which the volume is not mounted."""
+    whole = object_at(volume, "secret")
+    if not whole.get("optional"):
+        yield str(whole.get("secretName"))
+    for source in list_at(object_at(volume, "projected"), "sources"):
+        part = object_at(source, "secret")
+        if not part.get("optional"):
+            yield str(part.get("name"))
+
+
+RULES: tuple[Callable[[Case], Iterator[Problem]], ...] = (
+    _windows,
+    _names_of_volumes,
+    _other_namespace,
+    _templates,
+    _native_sidecar,
+    _metrics_port,
+    _process_namespace,
+    _mounted_secret,
+)
