@@ -30,15 +30,15 @@ def pod(*, containers: list[Json] | None = None, annotations: dict[str, str] | N
     }
 
 
-def body(pod: Json, operation: str = "CREATE") -> bytes:
+def body(pod: Json, operation: str = "CREATE", namespace: str = "shop") -> bytes:
     """Return the body of a review of *pod*."""
-    request = {"uid": "u-1", "namespace": "shop", "operation": operation, "object": pod, "dryRun": None}
+    request = {"uid": "u-1", "namespace": namespace, "operation": operation, "object": pod, "dryRun": None}
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
 
 
-def respond(pod: Json, settings: Settings | None = None, operation: str = "CREATE") -> Json:
+def respond(pod: Json, settings: Settings | None = None, operation: str = "CREATE", namespace: str = "shop") -> Json:
     """Return the response to a review of *pod*."""
-    answer = mutate(body(pod, operation), settings or Settings(), Metrics())
+    answer = mutate(body(pod, operation, namespace), settings or Settings(), Metrics())
     response: Json = answer["response"]
     return response
 
@@ -49,9 +49,9 @@ def operations(response: Json) -> list[Json]:
     return found
 
 
-def injected(pod: Json, settings: Settings | None = None) -> Json:
+def injected(pod: Json, settings: Settings | None = None, namespace: str = "shop") -> Json:
     """Return *pod* as it would be created."""
-    response = respond(pod, settings)
+    response = respond(pod, settings, namespace=namespace)
     if not response["allowed"]:
         raise AssertionError(response["status"]["message"])
     result: Json = jsonpatch.apply_patch(copy.deepcopy(pod), operations(response))

@@ -20,6 +20,7 @@ from keeper_injector_common.references import (
     WholeRecord,
     parse_file,
     parse_reference,
+    relative_path,
     split_target,
 )
 from keeper_injector_common.request import (
@@ -166,6 +167,12 @@ class _Reader:
             self._values[annotation.name] = value
 
     def _reference(self, where: str, text: str) -> Reference | None:
+        if relative := relative_path(text):
+            title = text.replace(f":{relative}", f"\\:{relative}")
+            self._report(
+                where, f"the path {relative!r} is relative; write /{relative.lstrip('./')}, or {title} for a title"
+            )
+            return None
         try:
             return parse_reference(text)
         except ReferenceSyntaxError as error:

@@ -156,6 +156,15 @@ def split_target(value: str) -> tuple[str, str | None]:
     return value[:divider].strip(), value[divider + 1 :].strip()
 
 
+_RELATIVE = re.compile(r"(?<!\\):\s*(\.{1,2}/\S+|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w+)", re.ASCII)
+
+
+def relative_path(target: str) -> str | None:
+    """Return what looks like a relative path behind a colon at the end of a reference; titles may hold a colon as well."""
+    match = _RELATIVE.search(target) if ":" in target else None
+    return match[1] if match and match.end() == len(target) else None
+
+
 _TEXTS: dict[str, Literal["type", "title", "notes"]] = {"type": "type", "title": "title", "notes": "notes"}
 _TOKEN = re.compile(r"\\.?|.", re.DOTALL)
 _ESCAPABLE = frozenset("/[]:,\\")

@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-webhook serve``."""
+"""The command line: ``keeper-injector-webhook serve`` and ``preview``."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import sys
 from pathlib import Path
 
 import keeper_injector_webhook
+from keeper_injector_webhook import preview
 
 EXAMPLES = """\
 examples:
   keeper-injector-webhook serve --certificates /tls --settings settings.yaml
+  keeper-injector-webhook preview deployment.yaml              what would happen to it, without a cluster
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     options = _parser().parse_args(arguments)
+    return int(options.call(options))
+
+
+def _serve(options: argparse.Namespace) -> int:
     from keeper_injector_common import logs
     from keeper_injector_webhook import server
     from keeper_injector_webhook.errors import SettingsError
@@ -85,6 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--drain", type=float, default=12.0, help="seconds to serve on after SIGTERM (%(default)s)")
     serve.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
+    serve.set_defaults(call=_serve)
+    shown = commands.add_parser(
+        "preview",
+        help=preview.HELP,
+        epilog=preview.EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    preview.arguments(shown)
+    shown.set_defaults(call=preview.run)
     return parser
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotations import PLAN
-from keeper_injector_common.request import AdditionalCa, InjectionRequest, SecretCredentials
+from keeper_injector_common.request import AdditionalCa, SecretCredentials
 from keeper_injector_webhook import environment
 from keeper_injector_webhook.decide import INIT_NAME, SIDECAR_NAME, Inject
 from keeper_injector_webhook.settings import Settings
@@ -100,7 +100,7 @@ def mounts(decision: Inject) -> dict[tuple[str, int], list[Json]]:
 def _agent(decision: Inject, settings: Settings, command: str) -> Json:
     request = decision.request
     return {
-        "image": request.agent_image or _image(request, settings),
+        "image": request.agent_image or settings.image_for(request.credentials),
         "imagePullPolicy": settings.agent_pull_policy,
         "command": [AGENT, command, "--log-level", request.log_level],
         "resources": decision.resources,
@@ -114,10 +114,6 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
             *([API_MOUNT] if request.kubernetes_secrets else []),
         ],
     }
-
-
-def _image(request: InjectionRequest, settings: Settings) -> str:
-    return settings.agent_image if isinstance(request.credentials, SecretCredentials) else settings.agent_cloud_image
 
 
 def _memory(name: str, size: str) -> Json:

@@ -11,6 +11,7 @@ from keeper_injector_common import values
 from keeper_injector_common.annotations import BY_NAME
 from keeper_injector_common.document import Mapping as Document
 from keeper_injector_common.document import load
+from keeper_injector_common.request import Credentials, SecretCredentials
 from keeper_injector_webhook.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ class Settings:
     """Defaults of annotations, by name without prefix."""
     namespace_defaults: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
     """The same by namespace; they go before :attr:`defaults`."""
+
+    def image_for(self, credentials: Credentials) -> str:
+        """Return the agent's image for where the KSM configuration lies: the small one unless that is a cloud."""
+        return self.agent_image if isinstance(credentials, SecretCredentials) else self.agent_cloud_image
 
     def defaults_for(self, namespace: str) -> Mapping[str, str]:
         """Return the defaults that hold in *namespace*."""

@@ -89,9 +89,14 @@ class Workload:
         return {entry.key: entry.value for entry in self.entries if isinstance(entry.value, str)}
 
     @property
+    def template(self) -> Json:
+        """The pods' metadata and spec, as far as the manifest has them; the manifest itself when it is a Pod."""
+        return _pod(self.manifest)
+
+    @property
     def pod_spec(self) -> Json:
         """The spec of the pods, as far as the manifest has one."""
-        return _mapping(_pod(self.manifest).get("spec"))
+        return _mapping(self.template.get("spec"))
 
     def containers(self) -> tuple[tuple[str, bool], ...]:
         """Return the names of the pods' containers, and whether each is an init container."""
