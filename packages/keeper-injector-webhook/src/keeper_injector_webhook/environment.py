@@ -85,18 +85,18 @@ def command(container: Container, group: Variables) -> list[str]:
 
     A variable that the pod sets itself wins; one that only the image sets gives way to an explicit ``env-<NAME>``.
     """
-    own = {item.get("name") for item in container.raw.get("env") or ()}
+    own = {item.get("name") for item in container.variables}
     override = [item.name for item in group.items if isinstance(item, Variable) and item.name not in own]
     return [
         *(f"{MOUNT}/{plans.EXEC_NAME}", "--file", f"{MOUNT}/{plans.VARIABLES_NAME}"),
         *(["--override", ",".join(override)] if override else []),
-        *("--", *container.raw["command"]),
+        *("--", *container.command),
     ]
 
 
 def references(container: Container, group: Variables) -> list[Json]:
     """Return the entries of ``env`` by which the kubelet reads the variables; those of the pod's own stay as they are."""
-    own = {item.get("name") for item in container.raw.get("env") or ()}
+    own = {item.get("name") for item in container.variables}
     names = dict.fromkeys(item.name for item in group.environment(0o400).variables)
     return [
         {
@@ -111,7 +111,7 @@ def references(container: Container, group: Variables) -> list[Json]:
 def _style(container: Container, items: list[Item], mode: str, settings: Settings, problems: list[Problem]) -> Style:
     unknown = [item for item in items if isinstance(item, RecordVariables) and not item.fields]
     can_refer = settings.env_files and not unknown
-    can_exec = bool(container.raw.get("command"))
+    can_exec = bool(container.command)
     if mode in {"auto", "file-ref"} and can_refer:
         return "file-ref"
     if mode in {"auto", "exec"} and can_exec:

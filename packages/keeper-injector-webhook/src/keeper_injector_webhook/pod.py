@@ -37,6 +37,19 @@ class Container:
         return list_at(self.raw, "volumeMounts")
 
     @property
+    def command(self) -> list[str]:
+        """Its own command; empty when the image's is used."""
+        value = self.raw.get("command") or []
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise ReviewError("request.object: command is no list of texts")
+        return value
+
+    @property
+    def variables(self) -> list[Json]:
+        """The environment variables that it sets itself."""
+        return list_at(self.raw, "env")
+
+    @property
     def ports(self) -> list[Json]:
         """The ports that it declares."""
         return list_at(self.raw, "ports")

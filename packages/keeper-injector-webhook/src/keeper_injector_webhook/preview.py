@@ -60,6 +60,9 @@ class Preview:
         import jsonpatch
 
         found: Json = jsonpatch.apply_patch(copy.deepcopy(self.pod), list(self.operations))
+        if self.workload.kind != "Pod":
+            # Named by preview for the rules about Jobs; the controller's own has a UID.
+            del found["metadata"]["ownerReferences"]
         return found
 
 
@@ -210,7 +213,8 @@ _Dumper.add_representer(str, _text)
 
 
 def _readable(pod: Json) -> list[str]:
-    metadata = {key: value for key, value in pod["metadata"].items() if key not in {"generateName", "ownerReferences"}}
+    hidden = {"generateName", "ownerReferences"}
+    metadata = {key: value for key, value in pod["metadata"].items() if key not in hidden}
     annotations = dict(metadata.get("annotations") or {})
     if PLAN in annotations:
         annotations[PLAN] = json.dumps(json.loads(annotations[PLAN]), ensure_ascii=False, indent=2)
