@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import signal
@@ -34,12 +35,10 @@ class Server:
 
     def request(self, method: str, path: str, content: bytes | None = None) -> tuple[int, bytes]:
         """Send one request; return status and body."""
-        connection = self.connect()
-        connection.request(method, path, content, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        result = answer.status, answer.read()
-        connection.close()
-        return result
+        with contextlib.closing(self.connect()) as connection:
+            connection.request(method, path, content, {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     def connect(self) -> http.client.HTTPSConnection:
         """Return a connection that stays open."""
@@ -68,19 +67,31 @@ def issue(authority: trustme.CA, directory: Path) -> None:
 
 @pytest.fixture(name="server")
 def _server(tmp_path: Path) -> Iterator[Server]:
+    yield from running(tmp_path)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def running(tmp_path: Path, *more: str, client: trustme.LeafCert | None = None) -> Iterator[Server]:
+    """Start a webhook with *more* arguments; *client* is what it is shown by its clients."""
     authority = trustme.CA()
     issue(authority, tmp_path)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         *(sys.executable, "-m", "keeper_injector_webhook.cli", "serve", "--host", "127.0.0.1", "--port", str(port)),
         *("--certificates", str(tmp_path), "--drain", "0.5", "--poll", "0.2"),
+        *more,
     ]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
-    server = Server(
-        port, ssl.create_default_context(cadata=authority.cert_pem.bytes().decode()), tmp_path, authority, process
-    )
+    context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
+    if client is not None:
+        client.configure_cert(context)
+    server = Server(port, context, tmp_path, authority, process)
     until = time.monotonic() + 20
     while time.monotonic() < until:
         try:
@@ -186,3 +197,35 @@ def test_it_drains_before_it_stops(server: Server) -> None:
     assert (answer.status, answer.read()) == (503, b"draining\n")
     connection.close()
     assert server.process.wait(10) == 0
+
+
+def test_clients_show_a_certificate(tmp_path: Path) -> None:
+    """Whoever shows none, or a stranger's, is not heard, before and after a rotation; probes have a port of their own."""
+    clients = trustme.CA()
+    clients.cert_pem.write_to_path(tmp_path / "clients.crt")
+    port = free_port()
+    arguments = ("--client-ca", str(tmp_path / "clients.crt"), "--probe-port", str(port))
+    for server in running(tmp_path, *arguments, client=clients.issue_cert("api-server")):
+        stranger = ssl.create_default_context(cadata=server.authority.cert_pem.bytes().decode())
+        trustme.CA().issue_cert("stranger").configure_cert(stranger)
+        for _ in range(2):
+            assert review(server, body(pod(annotations=ASKED)))["allowed"]
+            for context in (ssl.create_default_context(cadata=server.authority.cert_pem.bytes().decode()), stranger):
+                refused = attrs.evolve(server, context=context)
+                with pytest.raises((ssl.SSLError, ConnectionError)):
+                    refused.request("POST", "/mutate", body(pod(annotations=ASKED)))
+            shown = server.certificate()
+            issue(server.authority, tmp_path)
+            until = time.monotonic() + 10
+            while server.certificate() == shown and time.monotonic() < until:
+                time.sleep(0.05)
+            assert server.certificate() != shown
+        plain = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        for path, status in (("/healthz", 200), ("/readyz", 200), ("/metrics", 200)):
+            plain.request("GET", path)
+            answer = plain.getresponse()
+            assert (answer.status, bool(answer.read())) == (status, True)
+        plain.request("POST", "/mutate", body(pod(annotations=ASKED)))
+        answer = plain.getresponse()
+        assert (answer.status, answer.read()) == (403, b'{"error":"reviews come over TLS, with a certificate"}')
+        plain.close()

@@ -32,7 +32,16 @@ def _serve(options: argparse.Namespace) -> int:
     logs.configure(options.log_level)
     try:
         own, directory = _certificate(options)
-        listen = server.Listen(options.host, options.port, directory, options.poll, options.drain, own)
+        listen = server.Listen(
+            options.host,
+            options.port,
+            directory,
+            options.poll,
+            options.drain,
+            own,
+            options.client_ca,
+            options.probe_port,
+        )
         settings = read_settings(options.settings) if options.settings else Settings()
         return server.run(listen, settings)
     except SettingsError as error:
@@ -73,6 +82,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--host", default="0.0.0.0", help="address to listen on (%(default)s)")  # noqa: S104 - pods listen on all addresses
     serve.add_argument("--port", type=int, default=8443, help="port to listen on (%(default)s)")
     serve.add_argument("--certificates", type=Path, help="directory with tls.crt and tls.key")
+    serve.add_argument("--client-ca", type=Path, help="file with the CA of the API servers' client certificates")
+    serve.add_argument(
+        "--probe-port", type=int, help="port for probes and metrics without TLS; needed beside --client-ca"
+    )
     own = serve.add_argument_group(
         "a certificate of its own", "kept right in the cluster by a program beside the server"
     )

@@ -35,14 +35,17 @@ def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tup
     _report_unknown_containers(request, pod, problems)
     grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
     directories = [directory_of(item) for item in items]
+    laid_out: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
     for container in pod.containers():
-        received = [
+        received = tuple(
             number for number, item in enumerate(items) if receives(container, item.containers, request.containers)
-        ]
-        for directory, numbers in _by_directory(directories, received).items():
-            grouped.setdefault((directory, tuple(numbers)), []).append(container)
+        )
+        if received not in laid_out:
+            laid_out[received] = _by_directory(directories, received)
+            _report_same_path(items, received, problems)
+        for directory, numbers in laid_out[received].items():
+            grouped.setdefault((directory, numbers), []).append(container)
             _report_clashes(container, directory, items[numbers[0]].where, problems)
-        _report_same_path(items, received, problems)
     return tuple(
         Volume(f"keeper-secrets-{number}", directory, tuple(items[index] for index in numbers), tuple(containers))
         for number, ((directory, numbers), containers) in enumerate(grouped.items())
@@ -60,11 +63,11 @@ def receives(container: Container, own: Containers, whole: Containers) -> bool:
     return chosen is None or container.name in chosen
 
 
-def _by_directory(directories: Sequence[str], received: Sequence[int]) -> dict[str, list[int]]:
+def _by_directory(directories: Sequence[str], received: Sequence[int]) -> dict[str, tuple[int, ...]]:
     """Group items by directory; one inside another belongs to the outer, as volumes cannot nest when read-only."""
     found = sorted({directories[number] for number in received})
     tops = [path for path in found if not any(is_inside(path, other) for other in found if other != path)]
-    return {top: [number for number in received if is_inside(directories[number], top)] for top in tops}
+    return {top: tuple(number for number in received if is_inside(directories[number], top)) for top in tops}
 
 
 def below(path: str, directory: str) -> str:
@@ -79,8 +82,9 @@ def is_inside(path: str, directory: str) -> bool:
 
 def _report_unknown_containers(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> None:
     names = [container.name for container in pod.containers()]
-    asked = [("keeper.security/containers", request.containers)]
-    asked += [(item.where, item.containers) for item in (*request.files, *request.folders, *request.variables)]
+    items = (*request.files, *request.folders, *request.variables)
+    asked = [("keeper.security/containers", request.containers), *((item.where, item.containers) for item in items)]
+    asked = [(where, chosen) for where, chosen in asked if chosen is not None]
     for where, chosen in dict.fromkeys(asked):
         problems += [
             Problem(where, f"the pod has no container {name!r}; it has {', '.join(names)}")

@@ -21,6 +21,9 @@ class Metrics:
         self._seconds = Histogram(
             "keeper_injector_review_seconds", "Time to decide and patch.", buckets=BUCKETS, registry=self.registry
         )
+        self.in_flight = Gauge(
+            "keeper_injector_reviews_in_flight", "Reviews being read or answered.", registry=self.registry
+        )
         self._rejected = Counter(
             "keeper_injector_requests_rejected",
             "HTTP requests that were no review.",

@@ -7,7 +7,6 @@ their users' sidecars so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import attrs
@@ -64,26 +63,39 @@ class Container:
         return object_at(self.raw, "securityContext").get(key)
 
 
-@attrs.frozen(slots=False)  # for cached properties: an admission reads them again and again
+@attrs.frozen
 class Pod:
     """A pod under review."""
 
     raw: Json = attrs.field(repr=False)
+    # Computed once and not by ``cached_property``, whose lock (until Python 3.12) takes as long as the rest of a read.
+    metadata: Json = attrs.field(init=False, repr=False)
+    """The pod's metadata."""
+    spec: Json = attrs.field(init=False, repr=False)
+    """The pod's spec."""
+    annotations: dict[str, str] = attrs.field(init=False, repr=False)
+    """The pod's annotations."""
+    _containers: tuple[Container, ...] = attrs.field(init=False, repr=False)
 
-    @cached_property
-    def metadata(self) -> Json:
-        """The pod's metadata."""
+    @metadata.default
+    def _metadata(self) -> Json:
         return object_at(self.raw, "metadata")
 
-    @cached_property
-    def spec(self) -> Json:
-        """The pod's spec."""
+    @spec.default
+    def _spec(self) -> Json:
         return object_at(self.raw, "spec")
 
-    @cached_property
-    def annotations(self) -> dict[str, str]:
-        """The pod's annotations."""
+    @annotations.default
+    def _annotations(self) -> dict[str, str]:
         return {str(key): str(value) for key, value in object_at(self.metadata, "annotations").items()}
+
+    @_containers.default
+    def _all_containers(self) -> tuple[Container, ...]:
+        return tuple(
+            Container(kind, index, raw)
+            for kind in ("initContainers", "containers")
+            for index, raw in enumerate(list_at(self.spec, kind))
+        )
 
     @property
     def name(self) -> str:
@@ -103,14 +115,6 @@ class Pod:
         """Whether the pod says it needs Windows, or goes to such nodes only."""
         system = object_at(self.spec, "nodeSelector").get("kubernetes.io/os")
         return "windows" in {object_at(self.spec, "os").get("name"), system}
-
-    @cached_property
-    def _containers(self) -> tuple[Container, ...]:
-        return tuple(
-            Container(kind, index, raw)
-            for kind in ("initContainers", "containers")
-            for index, raw in enumerate(list_at(self.spec, kind))
-        )
 
     def containers(self) -> Sequence[Container]:
         """Return all containers, init containers first, as they start."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 
 from keeper_injector_common.annotations import PREFIX
 from keeper_injector_common.errors import Problem
@@ -63,9 +64,14 @@ def keeps_guaranteed(lines: Json) -> bool:
     return _is_fixed(lines)
 
 
-def amount(text: object) -> Decimal:
+def amount(quantity: object) -> Decimal:
     """Return the number of a quantity as Kubernetes writes them: ``100m``, ``0.5``, ``64Mi``, ``1e3``; 0 for anything else."""
-    match = _QUANTITY.fullmatch(str(text))
+    return _amount(str(quantity)) if quantity is not None else Decimal(0)
+
+
+@lru_cache(maxsize=256)
+def _amount(text: str) -> Decimal:
+    match = _QUANTITY.fullmatch(text)
     if not match:
         return Decimal(0)
     number, exponent, suffix = match.groups()

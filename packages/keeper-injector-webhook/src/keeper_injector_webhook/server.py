@@ -51,6 +51,10 @@ class Listen:
     """How long it serves on after SIGTERM with readiness off, until every API server has learned of it."""
     own: Sequence[str] = ()
     """Arguments of the program that keeps a certificate of our own right; empty: the certificate is given."""
+    client_ca: Path | None = None
+    """CA whose certificates clients must show."""
+    probe_port: int | None = None
+    """Port for probes and metrics without TLS, for kubelets and Prometheus, which have no such certificate."""
 
 
 class _Config(Config):
@@ -84,9 +88,9 @@ async def _run(listen: Listen, settings: Settings) -> int:
     keeping = await _first_certificate(listen, metrics, stop)
     if stop.is_set():
         return os.EX_OK
-    certificate = LiveCertificate(listen.certificates, metrics)
+    certificate = LiveCertificate(listen.certificates, metrics, listen.client_ca)
     loop.set_exception_handler(_quiet_disconnects)
-    app = create_app(settings, metrics, lambda: not stop.is_set())
+    app = create_app(settings, metrics, lambda: not stop.is_set(), client_ca=listen.client_ca is not None)
     tasks = [asyncio.create_task(_poll(certificate, listen.poll))]
     if keeping is not None:
         keeper, again = keeping
@@ -128,6 +132,8 @@ def _config(listen: Listen, certificate: LiveCertificate) -> _Config:
     config = _Config()
     config.tls = certificate.context
     config.bind = [f"{listen.host}:{listen.port}"]
+    if listen.probe_port:
+        config.insecure_bind = [f"{listen.host}:{listen.probe_port}"]
     config.alpn_protocols = ["http/1.1"]
     config.keep_alive_timeout = KEEP_ALIVE
     config.keep_alive_max_requests = 10**9

@@ -24,8 +24,12 @@ log = logging.getLogger(__name__)
 class LiveCertificate:
     """The pair ``tls.crt`` and ``tls.key`` in a directory, as a Secret volume has them."""
 
-    def __init__(self, directory: Path, metrics: Metrics) -> None:
-        """Load the pair; raises :class:`SettingsError` when there is none that works."""
+    def __init__(self, directory: Path, metrics: Metrics, client_ca: Path | None = None) -> None:
+        """Load the pair; raises :class:`SettingsError` when there is none that works.
+
+        With *client_ca*, a file, clients must show a certificate that it has signed.
+        """
+        self._client_ca = client_ca
         self._directory = directory
         self._metrics = metrics
         self._seen = self._pair()
@@ -33,7 +37,7 @@ class LiveCertificate:
             self._active = self._load(self._seen)
         except (OSError, ValueError) as error:
             raise SettingsError(f"{directory}: no usable tls.crt and tls.key ({error})") from None
-        self.context = _new_context()
+        self.context = self._new_context()
         self.context.sni_callback = self._choose
         self._load_into(self.context, self._seen)
 
@@ -65,7 +69,7 @@ class LiveCertificate:
             ) from None
 
     def _load(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
-        context = _new_context()
+        context = self._new_context()
         self._load_into(context, pair)
         expiry = x509.load_pem_x509_certificate(pair[0]).not_valid_after_utc
         self._metrics.certificate_expiry.set(expiry.timestamp())
@@ -77,11 +81,19 @@ class LiveCertificate:
         if self._pair() != pair:
             raise ValueError("the files changed while they were read")
 
-
-def _new_context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-    # API servers speak HTTP/1.1 to webhooks (client-go, issue 75791): HTTP/2 would only be a surface to attack.
-    context.set_alpn_protocols(["http/1.1"])
-    return context
+    def _new_context(self) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
+        # API servers speak HTTP/1.1 to webhooks (client-go, issue 75791): HTTP/2 would only be a surface to attack.
+        context.set_alpn_protocols(["http/1.1"])
+        if self._client_ca is not None:
+            # In both contexts: a connection that changes its context keeps whether it asks, and takes the new one's CAs.
+            context.verify_mode = ssl.CERT_REQUIRED
+            try:
+                context.load_verify_locations(self._client_ca)
+            except (OSError, ValueError) as error:
+                raise SettingsError(
+                    f"{self._client_ca}: {error}; certificates of the clients' CA belong there"
+                ) from None
+        return context
