@@ -35,6 +35,10 @@ def main() -> int:
             if len(os.sched_getaffinity(0)) < (os.cpu_count() or 1):
                 os.sched_setaffinity(0, {1})
             figures = throughput(context, webhook.port, other.port, body)
+            varied = asyncio.run(
+                closed_loop(context, webhook.port, body, clients=CONNECTIONS, requests=4 * REQUESTS, varied=b"x" * 24)
+            )
+            figures.append(Figure("webhook, no two pods alike", varied, "a second", at_least=1000))
             latencies = asyncio.run(open_loop(context, webhook.port, body, rate=200, seconds=10))
             figures.append(
                 Figure("p99 at 200 a second", latencies[len(latencies) * 99 // 100] * 1000, "ms", at_most=10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 import time
 from collections.abc import Callable
@@ -86,13 +87,22 @@ class Client:
             self.connection = None
 
 
-async def closed_loop(context: ssl.SSLContext, port: int, body: bytes, *, clients: int, requests: int) -> float:
-    """Let *clients* send one request after the other; returns requests per second."""
+async def closed_loop(
+    context: ssl.SSLContext, port: int, body: bytes, *, clients: int, requests: int, varied: bytes = b""
+) -> float:
+    """Let *clients* send one request after the other; returns requests per second.
+
+    The first *varied* in the body becomes another number each time: no two requests are alike.
+    """
+    numbers = itertools.count()
     workers = [Client(context, lambda: port) for _ in range(clients)]
 
     async def work(client: Client) -> None:
         for _ in range(requests // clients):
-            status, _ = await client.post(body)
+            content = body
+            if varied:
+                content = body.replace(varied, str(next(numbers)).zfill(len(varied)).encode(), 1)
+            status, _ = await client.post(content)
             if status != 200:
                 raise RuntimeError(f"HTTP {status}")
 

@@ -6,10 +6,13 @@ import copy
 from typing import Any
 
 import pytest
-from admission_reviews import PREFIX, denial, injected, operations, plan, pod, respond
+from admission_reviews import PREFIX, body, denial, injected, operations, plan, pod, respond
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keeper_injector_webhook.alike import KEPT, LARGEST, Memory
+from keeper_injector_webhook.metrics import Metrics
+from keeper_injector_webhook.mutate import mutate
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
@@ -339,3 +342,36 @@ def test_a_kubernetes_secret_needs_a_way_to_the_api_server() -> None:
     assert mounting == ["keeper-injector-init", "keeper-injector-sidecar"]
     assert plan(injected(pod(annotations=wanted)))["kubernetesSecrets"][0]["name"] == "app-db"
     assert "keeper-api" not in str(injected(pod(annotations=asked)))
+
+
+def test_pods_that_are_alike_get_one_answer() -> None:
+    """The pods of a workload differ in the name of their token's volume; whatever else differs is worked out anew."""
+    memory = Memory()
+
+    def answer(name: str, namespace: str = "shop", **spec: Any) -> dict[str, Any]:
+        token = {"name": name, "projected": {"sources": []}}
+        mount = {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
+        containers = [{"name": "app", "volumeMounts": [mount]}]
+        review = body(pod(annotations=ASKED, containers=containers, volumes=[token], **spec), namespace=namespace)
+        given = mutate(review, cluster, metrics, memory)
+        assert given == mutate(review, cluster, metrics), "what is remembered is what would be worked out"
+        response: dict[str, Any] = given["response"]
+        return response
+
+    cluster, metrics = Settings(namespace_defaults={"other": {"refresh-interval": "1m"}}), Metrics()
+    first = answer("kube-api-access-abcde")
+    assert answer("kube-api-access-fghij") == first
+    assert len(memory) == 1
+    assert answer("kube-api-access-fghij", "other") != first
+    assert answer("kube-api-access-fghij", securityContext={"runAsUser": 5}) != first
+    assert len(memory) == 3
+
+
+def test_only_so_many_answers_are_kept() -> None:
+    """The oldest goes first, and a pod of enormous size is not kept at all."""
+    memory, metrics, cluster = Memory(), Metrics(), Settings()
+    for number in range(KEPT + 3):
+        mutate(body(pod(annotations={**ASKED, "log-level": "debug"}, hostname=f"h{number}")), cluster, metrics, memory)
+    assert len(memory) == KEPT
+    mutate(body(pod(annotations=ASKED, hostname="h" * LARGEST)), cluster, metrics, memory)
+    assert len(memory) == KEPT

@@ -52,8 +52,8 @@ def configure(level: str, stream: IO[str] | None = None) -> None:
     handler = logging.StreamHandler(target)
     handler.setFormatter(ConsoleFormatter() if target.isatty() else JsonFormatter())
     # Nothing of ours tells the line of code or the thread, and to find them out takes longer than to write the line.
-    logging._srcfile = None  # type: ignore[attr-defined] # noqa: SLF001 - the documented way (logging, "Optimization")
-    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging._srcfile = None  # noqa: SLF001 - the documented way (logging, "Optimization")
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -23,11 +23,11 @@ PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME = (
 CREDENTIALS_MOUNT = {"name": CREDENTIALS_VOLUME, "mountPath": "/keeper/credentials", "readOnly": True}
 CA_MOUNT = {"name": CA_VOLUME, "mountPath": "/keeper/ca", "readOnly": True}
 API_VOLUME = "keeper-api"
-API_MOUNT = {
-    "name": API_VOLUME,
-    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
-    "readOnly": True,
-}
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where containers have their token
+API_MOUNT = {"name": API_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True}
+NO_TOKEN_MOUNT = {"name": PLAN_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True}
+"""API servers look at pods again after webhooks and give every container a token that has nothing at this path
+(ServiceAccount admission): the plan, which the agent may read anyhow, keeps the place from it."""
 TOKEN_SECONDS = 3600
 METRICS_PORT = "keeper-metrics"
 STATE_SIZE = "4Mi"
@@ -111,7 +111,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
             {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
             *([CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
             *([CA_MOUNT] if request.ca else []),
-            *([API_MOUNT] if request.kubernetes_secrets else []),
+            API_MOUNT if request.kubernetes_secrets else NO_TOKEN_MOUNT,
         ],
     }
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 import attrs
 
+from keeper_injector_common.annotations import PREFIX
 from keeper_injector_webhook import review
-from keeper_injector_webhook.decide import Decision, Deny, Inject, Skip, SkipReason, decide
+from keeper_injector_webhook.alike import Injection, Memory, digest
+from keeper_injector_webhook.decide import Deny, Inject, Skip, SkipReason, decide
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.patch import patch
 from keeper_injector_webhook.pod import Pod
@@ -18,6 +21,7 @@ from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]
+INJECT = f"{PREFIX}inject"
 
 
 @attrs.frozen
@@ -30,12 +34,15 @@ class Answer:
     operations: int = 0
 
 
-def mutate(body: bytes, settings: Settings, metrics: Metrics) -> Json:
-    """Answer one AdmissionReview; raises :class:`~keeper_injector_webhook.errors.ReviewError`."""
+def mutate(body: bytes, settings: Settings, metrics: Metrics, memory: Memory | None = None) -> Json:
+    """Answer one AdmissionReview; raises :class:`~keeper_injector_webhook.errors.ReviewError`.
+
+    *memory* holds answers for the same settings; without one everything is worked out.
+    """
     started = time.perf_counter()
     request = review.parse_review(body)
     pod = Pod(request.object)
-    answer = _answer(request, pod, settings)
+    answer = _answer(request, pod, settings, memory)
     seconds = time.perf_counter() - started
     metrics.reviewed(answer.decision, answer.reason, seconds)
     log.info(
@@ -55,13 +62,25 @@ def mutate(body: bytes, settings: Settings, metrics: Metrics) -> Json:
     return answer.body
 
 
-def _answer(request: AdmissionRequest, pod: Pod, settings: Settings) -> Answer:
-    decision: Decision = Skip(SkipReason.NOT_A_CREATION)
-    if request.operation == "CREATE":
-        decision = decide(pod, settings, request.namespace)
+def _answer(request: AdmissionRequest, pod: Pod, settings: Settings, memory: Memory | None) -> Answer:
+    if request.operation != "CREATE":
+        return _skipped(request, SkipReason.NOT_A_CREATION)
+    if memory is None or INJECT not in pod.annotations:
+        return _decided(request, pod, settings, None)
+    key = digest(pod, request.namespace)
+    found = memory.find(key)
+    if found is not None:
+        return _injected(request, found)
+    return _decided(request, pod, settings, lambda injection: memory.keep(key, injection))
+
+
+def _decided(
+    request: AdmissionRequest, pod: Pod, settings: Settings, keep: Callable[[Injection], None] | None
+) -> Answer:
+    decision = decide(pod, settings, request.namespace)
     match decision:
         case Skip(reason):
-            return Answer("skip", reason.code, review.allowed(request.uid))
+            return _skipped(request, reason)
         case Deny(problems):
             message = "keeper-injector: " + "; ".join(
                 f"({number}) {problem}" for number, problem in enumerate(problems, 1)
@@ -69,5 +88,16 @@ def _answer(request: AdmissionRequest, pod: Pod, settings: Settings) -> Answer:
             return Answer("deny", "annotations", review.denied(request.uid, message))
         case Inject(warnings=warnings):
             operations = patch(pod, decision, settings)
-            body = review.patched(request.uid, operations, warnings=warnings)
-            return Answer("inject", "asked", body, len(operations))
+            injection = Injection(review.encoded_patch(operations), warnings, len(operations))
+            if keep:
+                keep(injection)
+            return _injected(request, injection)
+
+
+def _skipped(request: AdmissionRequest, reason: SkipReason) -> Answer:
+    return Answer("skip", reason.code, review.allowed(request.uid))
+
+
+def _injected(request: AdmissionRequest, injection: Injection) -> Answer:
+    body = review.patched(request.uid, injection.patch, warnings=injection.warnings)
+    return Answer("inject", "asked", body, injection.operations)

@@ -59,10 +59,14 @@ def allowed(uid: str, *, warnings: Sequence[str] = ()) -> Json:
     return _review(uid, warnings, allow=True)
 
 
-def patched(uid: str, operations: Iterable[Mapping[str, Any]], *, warnings: Sequence[str] = ()) -> Json:
-    """Answer that the object may pass after these JSON Patch (RFC 6902) operations."""
-    patch = orjson.dumps(list(operations))
-    return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=base64.b64encode(patch).decode())
+def encoded_patch(operations: Iterable[Mapping[str, Any]]) -> str:
+    """Write JSON Patch (RFC 6902) operations as a response carries them."""
+    return base64.b64encode(orjson.dumps(list(operations))).decode()
+
+
+def patched(uid: str, patch: str, *, warnings: Sequence[str] = ()) -> Json:
+    """Answer that the object may pass after what :func:`encoded_patch` has written."""
+    return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=patch)
 
 
 def denied(uid: str, message: str, *, warnings: Sequence[str] = ()) -> Json:

@@ -1,0 +1,49 @@
+"""The table of defects names tests that exist; and the code that decides can reach no secret."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WATCHED = """
+import json, sys
+from admission_reviews import body, pod
+from keeper_injector_webhook.metrics import Metrics
+from keeper_injector_webhook.mutate import mutate
+from keeper_injector_webhook.settings import Settings
+asked = {"inject": "true", "secret": "db", "env-X": "db[a]", "inject-as-k8s-secret": "true", "k8s-secret-name": "s",
+         "secret-t": "db:/app/t", "template-t": "{{ .password }}"}
+review = body(pod(annotations=asked, containers=[{"name": "app", "command": ["/app"]}]))
+settings, metrics = Settings(), Metrics()
+mutate(review, settings, metrics)  # what is imported late is imported now
+reached = []
+sys.addaudithook(lambda event, arguments: reached.append(event) if event.split(".")[0] in WATCHED else None)
+WATCHED = {"open", "socket", "subprocess", "os", "urllib", "ctypes", "tempfile", "shutil"}
+answer = mutate(review.replace(b'"db"', b'"other"'), settings, metrics)
+assert answer["response"]["allowed"] and "patch" in answer["response"], answer
+print(json.dumps(sorted(set(reached))))
+"""
+
+
+def test_every_row_is_shown_by_tests() -> None:
+    """Each row names a test that is a function of its file, or an example that is a file."""
+    rows = [line for line in (HERE / "defects.md").read_text(encoding="utf-8").splitlines() if re.match(r"\| \d", line)]
+    assert len(rows) > 20
+    examples = {path.stem for path in (HERE / "data/golden").glob("*.yaml")}
+    examples |= {name.partition("-")[2] for name in examples}
+    for row in rows:
+        tests, named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row), re.findall(r"`golden/([\w-]+)`", row)
+        assert tests or named, row
+        assert set(named) <= examples, row
+        for file, function in tests:
+            assert f"def {function}(" in (HERE / file).read_text(encoding="utf-8"), f"{file}::{function}"
+
+
+def test_deciding_reaches_nothing() -> None:
+    """Python's own audit of a review sees no file, socket or process: no Secret, no Keeper, nothing written."""
+    command = [sys.executable, "-c", WATCHED]
+    output = subprocess.check_output(command, cwd=HERE, text=True, timeout=60)
+    assert output == "[]\n"
