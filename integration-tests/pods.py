@@ -254,10 +254,8 @@ def start_keeper(namespace: Namespace) -> Keeper:
     namespace.apply(*keeper_objects(address))
     namespace.kubectl("rollout", "status", "deployment/local-keeper", "--timeout=120s")
     keeper = Keeper(namespace, address)
-    wait_for(
-        lambda: namespace.kubectl("exec", "deployment/local-keeper", "--", "ls", "/state/config", check=False).strip(),
-        "config",
-    )
+    listing = ("exec", "deployment/local-keeper", "--", "ls", "/state/config")
+    wait_for(lambda: namespace.kubectl(*listing, check=False).strip() == "/state/config", "Keeper's configuration")
     return keeper
 
 

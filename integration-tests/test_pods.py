@@ -46,9 +46,10 @@ def test_rotation_without_a_restart(space: Namespace, injector: Keeper) -> None:
     [
         ({}, {"runAsUser": 1000}, ["1000", "400"]),
         ({"securityContext": {"fsGroup": 2000}}, {}, ["65532", "440"]),
+        ({"securityContext": {"fsGroup": 1000650000}}, {"runAsUser": 1000650000}, ["1000650000", "400"]),
         ({}, {}, ["65532", "444"]),
     ],
-    ids=["a number of its own", "a group for its volumes", "the image's user"],
+    ids=["a number of its own", "a group for its volumes", "a number of OpenShift's", "the image's user"],
 )
 def test_every_user_reads_its_files(
     space: Namespace, spec: dict[str, Any], security: dict[str, Any], owner_and_mode: list[str]

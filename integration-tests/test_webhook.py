@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import trustme
 from pods import FIGURES, SYSTEM, Keeper, Namespace, container, install, pod, run, wait_for
 
 WEBHOOK = "deployment/keeper-injector"
@@ -67,6 +69,45 @@ def test_no_pod_is_refused_while_the_certificate_is_lost(space: Namespace, injec
         time.sleep(3)
     assert refused(said) == []
     assert system.get(CONFIGURATION)["webhooks"][0]["clientConfig"]["caBundle"] != before
+
+
+def test_a_certificate_as_cert_manager_makes_it(space: Namespace, injector: Keeper) -> None:
+    """A Secret of type kubernetes.io/tls with the CA beside; the change from the webhook's own refuses no pod."""
+    system = injector.namespace
+    authority = trustme.CA()
+    leaf = authority.issue_cert(f"keeper-injector.{SYSTEM}.svc")
+    content = {
+        "tls.crt": leaf.cert_chain_pems[0].bytes(),
+        "tls.key": leaf.private_key_pem.bytes(),
+        "ca.crt": authority.cert_pem.bytes(),
+    }
+    encoded = {name: base64.b64encode(data).decode() for name, data in content.items()}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "webhook-tls"}, "type": "kubernetes.io/tls"}
+    system.apply({**secret, "data": encoded})
+    own = system.get(CONFIGURATION)["webhooks"][0]["clientConfig"]["caBundle"]
+    both = base64.b64encode(base64.b64decode(own) + authority.cert_pem.bytes()).decode()
+    try:
+        with stream(space) as said:
+            # As one changes a CA: both are trusted first, then the other signs.
+            bundle = json.dumps([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": both}])
+            system.kubectl("patch", CONFIGURATION, "--type=json", f"--patch={bundle}")
+            time.sleep(3)
+            install("tls.mode=secret", "tls.secretName=webhook-tls", f"tls.caBundle={both}")
+            system.kubectl("rollout", "status", WEBHOOK, "--timeout=120s")
+            time.sleep(2)
+        assert refused(said) == []
+        assert system.get(CONFIGURATION)["webhooks"][0]["clientConfig"]["caBundle"] == both
+        rules = system.kubectl(
+            "get", "role,rolebinding", "--selector=app.kubernetes.io/name=keeper-injector", "--output=name"
+        )
+        assert rules == ""
+    finally:
+        install()
+        system.kubectl("rollout", "status", WEBHOOK, "--timeout=120s")
+        wait_for(
+            lambda: system.get(CONFIGURATION)["webhooks"][0]["clientConfig"].get("caBundle") not in {None, both},
+            "a CA of the webhook's own",
+        )
 
 
 def test_plain_pods_start_while_no_webhook_runs(space: Namespace, injector: Keeper) -> None:

@@ -17,10 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import node, programs
+from cluster import archive, node, programs
 from cluster.errors import ClusterError
 from images import builders
-from images.catalogue import VERSION
+from images.catalogue import PREFIX, VERSION
 
 ROOT = Path(__file__).parents[1]
 NEEDED = ("agent", "webhook", "local-keeper")
@@ -63,9 +63,9 @@ def _local() -> Iterator[Mapping[str, str]]:
         node.down(NAME)
         place = node.up(NAME, say, owner=os.getpid())
         try:
-            for archive in archives:
-                node.load(place, archive)
-                say(f"{archive.name} is loaded")
+            for file in archives:
+                node.load(place, file)
+                say(f"{file.name} is loaded")
             path = f"{tools}{os.pathsep}{os.environ['PATH']}"
             yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images()}
         finally:
@@ -80,8 +80,8 @@ def _kind() -> Iterator[Mapping[str, str]]:
         config = f"{folder}/kubeconfig"
         try:
             _run("kind", "create", "cluster", "--name", NAME, "--kubeconfig", config, "--wait", "2m")
-            for archive in archives:
-                _run("kind", "load", "image-archive", str(archive), "--name", NAME)
+            for file in archives:
+                _run("kind", "load", "image-archive", str(file), "--name", NAME)
             yield {**os.environ, "KUBECONFIG": config, **_images()}
         finally:
             subprocess.run(["kind", "delete", "cluster", "--name", NAME], check=False)
@@ -99,7 +99,17 @@ def _archives(say: programs.Say, *options: str) -> Iterator[list[Path]]:
     with tempfile.TemporaryDirectory() as folder:
         say("building images")
         _run(sys.executable, "-m", "images", *NEEDED, "--archive", folder, *options)
-        yield [Path(folder) / f"{name}.tar" for name in NEEDED]
+        (Path(folder) / "distroless.tar").write_bytes(archive.image(f"{PREFIX}distroless:{VERSION}", _program(folder)))
+        yield [Path(folder) / f"{name}.tar" for name in (*NEEDED, "distroless")]
+
+
+def _program(folder: str) -> bytes:
+    """Compile the application that is an image by itself."""
+    compiler = shutil.which("musl-gcc") or shutil.which("cc")
+    if compiler is None:
+        raise ClusterError("no C compiler; install musl-tools, or any cc")
+    _run(compiler, "-static", "-Os", "-o", f"{folder}/program", "integration-tests/distroless.c")
+    return Path(folder, "program").read_bytes()
 
 
 def _images() -> dict[str, str]:

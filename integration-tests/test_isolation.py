@@ -1,0 +1,102 @@
+"""Who sees a secret and who does not: the cluster's objects and logs, other containers, images of one program, root."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+
+from pods import SYSTEM, Keeper, Namespace, Pod, container, image, run, wait_for
+
+AS_1000 = {"security": {"runAsUser": 1000}}
+
+
+def test_no_value_is_anywhere_in_the_cluster(space: Namespace, injector: Keeper) -> None:
+    """Every object that the API server stores, events too, and every log: by file, variable and template, none has it."""
+    sentinel = f"sentinel-{os.urandom(12).hex()}"
+    injector.set("api-keys", "login", sentinel)
+    secrets = {
+        "secret": "api-keys",
+        "env-LOGIN": "api-keys[login]",
+        "secret-t": "api-keys:/app/t",
+        "template-t": "{{ .login }}",
+        "log-level": "debug",
+    }
+    app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
+    assert sentinel in app.read("/keeper/secrets/api-keys.json")
+    assert app.read("/app/t") == sentinel
+    assert sentinel in app.run("python3", "-c", "print(open('/proc/1/environ').read())")
+    kinds = run("kubectl", "api-resources", "--verbs=list", "--output=name").stdout.split()
+    stored = run("kubectl", "get", ",".join(kinds), "--all-namespaces", "--output=json").stdout
+    assert len(json.loads(stored)["items"]) > 50
+    logs = "".join(app.log(name) for name in ("keeper-injector-init", "keeper-injector-sidecar", "app"))
+    logs += run("kubectl", "--namespace", SYSTEM, "logs", "--selector=app.kubernetes.io/component=webhook").stdout
+    assert "secrets.refreshed" in logs
+    for written in (sentinel, base64.b64encode(sentinel.encode()).decode().rstrip("=")[:-1]):
+        assert written not in stored
+        assert written not in logs
+
+
+def test_an_image_without_a_shell(space: Namespace) -> None:
+    """One static program that reads a file and has a variable; its container names its command, which is kept."""
+    app = {
+        "name": "app",
+        "image": image("distroless"),
+        "imagePullPolicy": "Never",
+        "command": ["/program", "DB_PASSWORD", "/app/login"],
+        "securityContext": container(**AS_1000)["securityContext"],
+    }
+    secrets = {
+        "env-DB_PASSWORD": "database-credentials[password]",
+        "secret-x": "database-credentials[login]:/app/login",
+    }
+    made = space.pod("web", secrets, containers=[app]).ready()
+    assert wait_for(made.log, "what the program says").strip() == "correct-horse-battery|app|1000"
+
+
+def test_root_reads_its_files(space: Namespace) -> None:
+    """A pod of root's: the agent is not root, and root without any capability reads what it has written."""
+    space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
+    root = container(security={"runAsUser": 0, "runAsNonRoot": False})
+    app = space.pod("web", {"secret": "api-keys"}, containers=[root], securityContext={"runAsUser": 0}).ready()
+    assert app.run("id", "--user").strip() == "0"
+    assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
+    assert app.run("stat", "--format=%u", "--dereference", "/keeper/secrets/api-keys.json").strip() == "65532"
+
+
+def test_containers_have_what_is_theirs(space: Namespace) -> None:
+    """Two containers with one secret each, and none sees the other's, nor the configuration that opens the vault."""
+    config = """
+secrets:
+  - {record: "database-credentials", path: /app/secret.json, containers: [one]}
+  - {record: "two-factor", path: /app/secret.json, containers: [two]}
+"""
+    containers = [container("one", **AS_1000), container("two", **AS_1000)]
+    app = space.pod("web", {"config": config}, containers=containers).ready()
+    assert json.loads(app.read("/app/secret.json", "one"))["login"] == "app"
+    assert "correct-horse" not in app.read("/app/secret.json", "two")
+    for name in ("one", "two"):
+        mounted = app.run("cat", "/proc/mounts", container=name)
+        assert "/keeper/credentials" not in mounted
+        assert "/keeper/state" not in mounted
+    assert_no_agent_mount_of_others(app)
+
+
+def assert_no_agent_mount_of_others(app: Pod) -> None:
+    """The configuration's volume is mounted by the agent's containers alone."""
+    spec = app.object["spec"]
+    holders = {
+        item["name"]
+        for item in [*spec["containers"], *spec["initContainers"]]
+        for mount in item["volumeMounts"]
+        if mount["name"] in {"keeper-credentials", "keeper-state"}
+    }
+    assert holders == {"keeper-injector-init", "keeper-injector-sidecar"}
+
+
+def test_a_namespace_without_a_configuration(space: Namespace) -> None:
+    """The Secret is the namespace's own: without it a pod waits, and the kubelet says for what."""
+    space.kubectl("delete", "secret/keeper-credentials")
+    space.pod("web", {"secret": "api-keys"}, containers=[container(**AS_1000)])
+    missing = 'secret "keeper-credentials" not found'
+    wait_for(lambda: missing in space.kubectl("describe", "pod/web"), "what is missing")

@@ -1,0 +1,85 @@
+"""Pods that end, restart, or lose a record: CronJobs, classic sidecars, an application that is restarted, what it is told."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pods import Keeper, Namespace, container, pod, wait_for
+
+AS_1000 = {"security": {"runAsUser": 1000}}
+LISTENER = """
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response(204)
+        self.end_headers()
+        print("told", open("/keeper/secrets/two-factor.json").read(), flush=True)
+http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
+"""
+
+
+def template_of(made: dict[str, Any]) -> dict[str, Any]:
+    """Return a pod as the template of a workload."""
+    del made["metadata"]["name"]
+    return {"metadata": made["metadata"], "spec": made["spec"]}
+
+
+def test_a_cron_job_completes(space: Namespace) -> None:
+    """Its Jobs are like any other: the sidecar goes when the work is done."""
+    work = container(script="cat /keeper/secrets/api-keys.json", **AS_1000)
+    template = template_of(pod("job", {"secret": "api-keys"}, containers=[work], restartPolicy="Never"))
+    spec = {"schedule": "0 3 1 1 *", "jobTemplate": {"spec": {"template": template, "backoffLimit": 0}}}
+    space.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": spec})
+    space.kubectl("create", "job", "now", "--from=cronjob/nightly")
+    space.kubectl("wait", "--for=condition=complete", "job/now", "--timeout=90s")
+    assert "sk-test-4711" in space.kubectl("logs", "job/now", "--container=app")
+
+
+def test_a_classic_sidecar(space: Namespace, injector: Keeper) -> None:
+    """An ordinary container beside the application; it takes over what the init container has fetched."""
+    asked = injector.requests
+    app = space.pod("web", {"secret": "api-keys", "sidecar": "classic"}, containers=[container(**AS_1000)]).ready()
+    assert [item["name"] for item in app.object["spec"]["containers"]] == ["app", "keeper-injector-sidecar"]
+    assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
+    assert injector.requests == asked + 1
+
+
+def test_an_application_that_is_restarted(space: Namespace, injector: Keeper) -> None:
+    """The container is new, its files are those of before, and nobody asks Keeper."""
+    script = "trap 'exit 3' TERM; while :; do sleep 0.2; done"
+    app = space.pod("web", {"secret": "api-keys"}, containers=[container(script=script, **AS_1000)]).ready()
+    asked = injector.requests
+    app.run("sh", "-c", "kill -TERM 1")
+    wait_for(lambda: app.status("app").get("restartCount") == 1, "a new container")
+    app.ready()
+    assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
+    assert injector.requests == asked
+    assert app.status("keeper-injector-sidecar")["restartCount"] == 0
+
+
+def test_a_post_after_a_rotation(space: Namespace, injector: Keeper) -> None:
+    """The application is told by HTTP, and reads the new value while it answers."""
+    listener = container(command=["python3", "-c", LISTENER], **AS_1000)
+    secrets = {"secret": "two-factor", "notify-url": "http://127.0.0.1:8080/reload", "refresh-interval": "10s"}
+    app = space.pod("web", secrets, containers=[listener]).ready()
+    injector.set("two-factor", "login", "posted")
+    told = wait_for(app.log, "the POST", 40)
+    assert '"posted"' in told
+
+
+def test_a_record_that_is_gone(space: Namespace, injector: Keeper) -> None:
+    """Its file stays, or goes with it when that was asked for; the application stays Ready in either case."""
+    secrets = {"secrets": "deploy-key, api-keys", "refresh-interval": "10s", "fail-on-error": "false"}
+    keeping = space.pod("keeping", secrets, containers=[container(**AS_1000)])
+    removing = space.pod("removing", {**secrets, "on-removal": "remove"}, containers=[container(**AS_1000)])
+    for app in (keeping, removing):
+        app.ready()
+        assert app.run("ls", "/keeper/secrets").split() == ["api-keys.json", "deploy-key.json"]
+    injector.order("remove", "deploy-key")
+    wait_for(lambda: removing.run("ls", "/keeper/secrets").split() == ["api-keys.json"], "the removal", 40)
+    wait_for(lambda: "deploy-key" in keeping.log("keeper-injector-sidecar"), "a word about it", 40)
+    assert keeping.run("ls", "/keeper/secrets").split() == ["api-keys.json", "deploy-key.json"]
+    assert keeping.is_ready()
+    assert removing.is_ready()

@@ -1,0 +1,63 @@
+"""Keeper in all its moods while an application runs: Ready throughout, with the files it had."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from pods import Keeper, Namespace, Pod, container, wait_for
+
+FAULTS = (("status", "503"), ("cut",), ("corrupt",), ("revoked",), ("hang",), ("throttled",))
+PATH = "/keeper/secrets/database-credentials.json"
+NOW = """
+import os, pathlib, signal
+for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+    if process.read_bytes().split(b"\\0")[1:3] == [b"-I", b"-S"]:
+        os.kill(int(process.parent.name), signal.SIGHUP)
+"""
+"""Lets the sidecar refresh at once, whatever wait it has learned."""
+
+
+def test_no_fault_reaches_an_application(space: Namespace, injector: Keeper) -> None:
+    """Every fault fails a refresh, which is said; the application stays Ready with its files, and then all recovers."""
+    secrets = {"secret": "database-credentials"}
+    app = space.pod(
+        "web", secrets, containers=[container(security={"runAsUser": 1000})], shareProcessNamespace=True
+    ).ready()
+
+    def failures() -> int:
+        return app.log("keeper-injector-sidecar").count('"event": "refresh.failed"')
+
+    for fault in FAULTS:
+        seen = failures()
+        with injector.failing(*fault):
+            app.run("python3", "-c", NOW)
+            wait_for(lambda seen=seen: failures() > seen, f"a refresh that fails by {fault[0]}", 150)
+            assert app.is_ready(), fault
+            assert json.loads(app.read(PATH))["password"] == "correct-horse-battery", fault
+    injector.set("database-credentials", "login", "recovered")
+    try:
+        wait_for(lambda: recovered(app), "the end of all faults", 150)
+    finally:
+        injector.set("database-credentials", "login", "app")
+    assert app.status("app")["restartCount"] == 0
+    assert app.status("keeper-injector-sidecar")["restartCount"] == 0
+
+
+def recovered(app: Pod) -> bool:
+    """Ask for a refresh, which Keeper's quiet window may put off, and say whether one has brought the new value."""
+    app.run("python3", "-c", NOW)
+    time.sleep(2)
+    return bool(json.loads(app.read(PATH))["login"] == "recovered")
+
+
+def test_throttled_pods_leave_keeper_alone(space: Namespace, injector: Keeper) -> None:
+    """Keeper prolongs its refusal with each request: after one, pods of short intervals do not ask again for a while."""
+    secrets = {"secret": "api-keys", "refresh-interval": "10s"}
+    app = space.pod("web", secrets, containers=[container(security={"runAsUser": 1000})]).ready()
+    with injector.failing("throttled"):
+        wait_for(lambda: "throttled" in app.log("keeper-injector-sidecar"), "a refusal", 40)
+        asked = injector.requests
+        time.sleep(8)
+        assert injector.requests <= asked + 1
+    assert app.is_ready()
