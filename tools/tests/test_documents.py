@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from keeper_injector_common.cli import COMMANDS, parser
 from local_keeper import LocalKeeper
 
 ROOT = Path(__file__).parents[2]
@@ -28,6 +29,16 @@ def test_the_library_example_prints_what_it_says() -> None:
     assert f"prints `{output.strip()}`" in (ROOT / "packages/keeper-injector-common/README.md").read_text(
         encoding="utf-8"
     )
+
+
+def test_what_is_explained_is_what_is_shown() -> None:
+    """The example of common's README gives the text beside it, and its commands are commands."""
+    readme = "packages/keeper-injector-common/README.md"
+    (manifest,), (shown,), (console,) = (blocks(readme, language) for language in ("yaml", "text", "console"))
+    command = [sys.executable, "-m", "keeper_injector_common.cli", "explain", "-"]
+    assert subprocess.check_output(command, input=manifest, text=True) == shown
+    for line in console.splitlines():
+        assert parser().parse_args(line.removeprefix("$ keeper-injector ").split()).command in COMMANDS
 
 
 def test_the_agents_example_writes_its_file(tmp_path: Path) -> None:

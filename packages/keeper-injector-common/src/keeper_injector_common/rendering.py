@@ -12,13 +12,15 @@ import attrs
 from keeper_injector_common import formats
 from keeper_injector_common.delivery import Formatted, Templated, file_name
 from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
+from keeper_injector_common.formats.flat import flatten
+from keeper_injector_common.formats.names import variable_names
 from keeper_injector_common.record import Attachment, JsonValue, Record
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 from keeper_injector_common.selection import Library, select_file, select_value
 
 if TYPE_CHECKING:
     from keeper_injector_common.delivery import KubernetesSecret
-    from keeper_injector_common.plan import FileItem, FolderItem
+    from keeper_injector_common.plan import Environment, FileItem, FolderItem, RecordVariablesItem
     from keeper_injector_common.references import Reference
 
 RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
@@ -100,6 +102,23 @@ class Renderer:
         if isinstance(reference, FileContent):
             raise SelectionError(f"{reference}: a file is no value; deliver it as a file")
         return select_value(reference, self.find(reference))
+
+    def variables(self, environment: Environment) -> dict[str, str]:
+        """Return environment variables by name; one that the plan names goes before one that follows from a field's name."""
+        found: dict[str, str] = {}
+        for item in environment.records:
+            found.update(self._of_record(item))
+        for variable in environment.variables:
+            found[variable.name] = variable_text(self.value(variable.source))
+        return found
+
+    def _of_record(self, item: RecordVariablesItem) -> dict[str, str]:
+        record = self.find(item.source)
+        values = record.named_values()
+        if item.fields:
+            values = {field: select_value(FieldValue(_uid(record), field), record) for field in item.fields}
+        content = formats.Content(record.title, values)
+        return variable_names(record.title, flatten(content), prefix=item.prefix)
 
     def find(self, reference: Reference) -> Record:
         """Return the record of *reference*."""

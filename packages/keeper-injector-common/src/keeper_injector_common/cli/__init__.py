@@ -8,13 +8,22 @@ import sys
 from types import ModuleType
 
 import keeper_injector_common
-from keeper_injector_common.cli import console, lint
+from keeper_injector_common.cli import completion, console, explain, lint, migrate, reference, render, schema
 
-COMMANDS: dict[str, ModuleType] = {"lint": lint}
+COMMANDS: dict[str, ModuleType] = {
+    "lint": lint,
+    "explain": explain,
+    "render": render,
+    "schema": schema,
+    "annotations": reference,
+    "migrate": migrate,
+    "completion": completion,
+}
 EXAMPLES = """\
 examples:
   keeper-injector lint deployment.yaml              check the annotations of every workload in a file
   helm template ./chart | keeper-injector lint -    or of what comes by a pipe
+  keeper-injector explain deployment.yaml           what its annotations will do
 
 Each command has examples of its own: keeper-injector COMMAND --help
 """

@@ -1,0 +1,206 @@
+"""``keeper-injector schema``: JSON Schema of the YAML annotation and of the plan, for editors and pipelines.
+
+The schemas say what may stand where; what a text must look like (durations, paths, references) the parsers say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from keeper_injector_common.annotations import AUTH_METHODS, PREFIX, SECRET_MODES
+from keeper_injector_common.cli import console
+from keeper_injector_common.delivery import FORMATS
+from keeper_injector_common.plan import VERSION
+
+HELP = "print the JSON Schema of the YAML annotation or of the plan"
+DESCRIPTION = f"Print the JSON Schema (draft 2020-12) of the value of {PREFIX}config, or of the agent's plan."
+EXAMPLES = """\
+examples:
+  keeper-injector schema config > keeper-config.schema.json
+  keeper-injector schema plan | jq .required
+"""
+Json = dict[str, Any]
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("of", nargs="?", choices=sorted(SCHEMAS), default="config", help="which one (default: config)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the schema."""
+    sys.stdout.write(json.dumps(SCHEMAS[options.of], ensure_ascii=False, indent=2) + "\n")
+    return console.FINE
+
+
+def _text(description: str, **more: Any) -> Json:
+    return {"type": "string", "minLength": 1, "description": description, **more}
+
+
+def _texts(description: str) -> Json:
+    return {"type": "array", "items": {"type": "string", "minLength": 1}, "description": description}
+
+
+def _switch(description: str) -> Json:
+    return {"type": "boolean", "description": description}
+
+
+def _object(properties: Json, *required: str, **more: Any) -> Json:
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        **({"required": list(required)} if required else {}),
+        **more,
+    }
+
+
+def _list(items: Json, description: str) -> Json:
+    return {"type": "array", "items": items, "description": description}
+
+
+_MODE = {"type": "string", "pattern": "^0?[0-7]{3}$"}
+_FORMAT = _text("How the file is written; by the path's suffix when left out.", enum=list(FORMATS))
+_CONTAINERS = {**_texts("Containers that receive it; all when left out."), "minItems": 1}
+_SECRET = _object(
+    {
+        "record": _text("Title, UID or folder path of a record, or a part of one: `db[password]`."),
+        "notation": _text("Keeper notation."),
+        "records": {**_texts("Several records, for a template."), "minItems": 1},
+        "file": _text("Name of an attached file of `record`."),
+        "fileName": _text("Other name of `file`."),
+        "path": _text("Absolute path of the file."),
+        "fields": _texts("Only these fields."),
+        "format": _FORMAT,
+        "template": _text("Go template, instead of a format."),
+        "mode": {**_MODE, "description": "Mode of the file, in quotes."},
+        "containers": _CONTAINERS,
+        "injectAsEnvVars": _switch("Fields as environment variables."),
+        "envPrefix": {"type": "string", "description": "What the names of the variables begin with."},
+        "injectAsK8sSecret": _switch("Write a Kubernetes Secret."),
+        "k8sSecretName": _text("Name of the Secret."),
+        "k8sSecretKeys": {"type": "object", "additionalProperties": {"type": "string"}, "description": "Field: key."},
+        "k8sSecretType": _text("Type of the Secret."),
+        "k8sSecretMode": _text("What happens to one that is there.", enum=list(SECRET_MODES)),
+        "k8sSecretRotation": _switch("Update it with each refresh."),
+        "k8sSecretOwnerRef": _switch("Let it go with the pod."),
+    },
+    oneOf=[{"required": ["record"]}, {"required": ["notation"]}, {"required": ["records"]}],
+)
+_FOLDER = _object(
+    {
+        "path": _text("Folder by the names of folders."),
+        "folderPath": _text("Other name of `path`."),
+        "uid": _text("Folder by its UID."),
+        "folderUid": _text("Other name of `uid`."),
+        "outputPath": _text("Directory of the files."),
+        "recursive": _switch("The folders below it too."),
+        "format": _FORMAT,
+        "containers": _CONTAINERS,
+    },
+    oneOf=[{"required": [key]} for key in ("path", "folderPath", "uid", "folderUid")],
+)
+CONFIG = {
+    "$schema": DRAFT,
+    "title": f"{PREFIX}config",
+    **_object({"secrets": _list(_SECRET, "Records to inject."), "folders": _list(_FOLDER, "Folders to inject.")}),
+}
+_SOURCE = _text("Reference to a record or a part of it.")
+_SOURCES = {"type": "array", "items": _SOURCE, "minItems": 1}
+_DIRECTORY = _object(
+    {
+        "path": _text("Where the agent has the volume."),
+        "target": _text("Where the application has it."),
+        "files": _list(
+            _object(
+                {
+                    "name": _text("Path below the directory."),
+                    "sources": _SOURCES,
+                    "format": _text("Format.", enum=list(FORMATS)),
+                    "template": _text("Go template."),
+                    "fields": _texts("Only these fields."),
+                    "mode": _MODE,
+                },
+                *("name", "sources", "mode"),
+                anyOf=[{"required": ["format"]}, {"required": ["template"]}],
+            ),
+            "Files.",
+        ),
+        "folders": _list(
+            _object(
+                {
+                    "folder": _text("Path or UID of a folder."),
+                    "mode": _MODE,
+                    "format": _text("Format.", enum=list(FORMATS)),
+                    "recursive": _switch("The folders below it too."),
+                    "below": _text("Sub-directory for the files."),
+                },
+                *("folder", "mode", "format"),
+            ),
+            "Folders.",
+        ),
+    },
+    *("path", "target"),
+)
+_ENVIRONMENT = _object(
+    {
+        "path": _text("Where the agent has the volume."),
+        "style": {"enum": ["exec", "file-ref"]},
+        "mode": _MODE,
+        "variables": _list(_object({"name": _text("Name."), "source": _SOURCE}, "name", "source"), "Named variables."),
+        "records": _list(
+            _object({"source": _SOURCE, "prefix": _text("Prefix."), "fields": _texts("Only these.")}, "source"),
+            "Variables named after fields.",
+        ),
+    },
+    *("path", "style", "mode"),
+)
+_KUBERNETES_SECRET = _object(
+    {
+        "where": _text("The annotation that asks for it."),
+        "name": _text("Name of the Secret."),
+        "sources": _SOURCES,
+        "keys": {"type": "object", "additionalProperties": {"type": "string"}},
+        "type": _text("Type of the Secret."),
+        "mode": _text("What happens to one that is there."),
+        "rotation": _switch("Update it with each refresh."),
+        "ownerReference": _switch("Let it go with the pod."),
+    },
+    *("where", "name", "sources", "type", "mode"),
+)
+PLAN = {
+    "$schema": DRAFT,
+    "title": "The agent's plan",
+    **_object(
+        {
+            "version": {"const": VERSION},
+            "credentials": _object(
+                {
+                    "method": {"enum": list(AUTH_METHODS)},
+                    "path": _text("File."),
+                    "secret": _text("Secret."),
+                    "place": _text("Region or vault."),
+                },
+                "method",
+            ),
+            "state": _text("Directory of the agent's own."),
+            "refreshInterval": {"type": "number", "description": "Seconds."},
+            "failOnError": _switch("Whether a start without all secrets fails."),
+            "caFile": _text("File with an additional CA."),
+            "strictLookup": _switch("Whether a title of several records is an error."),
+            "onRemoval": {"enum": ["keep", "remove"]},
+            "metricsPort": {"type": "integer", "minimum": 1024, "maximum": 65535},
+            "volumeSize": {"type": "integer", "description": "Bytes of each volume."},
+            "notify": _object({"signal": _text("Signal."), "process": _text("Name."), "url": _text("Loopback URL.")}),
+            "directories": _list(_DIRECTORY, "Volumes with files."),
+            "environments": _list(_ENVIRONMENT, "Volumes with variables."),
+            "kubernetesSecrets": _list(_KUBERNETES_SECRET, "Kubernetes Secrets."),
+        },
+        *("version", "credentials", "state", "refreshInterval", "failOnError", "volumeSize"),
+    ),
+}
+SCHEMAS = {"config": CONFIG, "plan": PLAN}
