@@ -1,0 +1,117 @@
+"""Words of documents that code knows: links with their anchors, annotations, metrics, alerts, messages, commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from keeper_injector_common.annotations import BY_NAME, FAMILIES, SET_BY_WEBHOOK
+from keeper_injector_common.cli import parser
+from keeper_injector_common.cli.lint import findings_of
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "packages/keeper-injector-common/docs"
+DOCUMENTS = sorted(
+    [ROOT / "README.md", *ROOT.glob("packages/*/README.md"), *DOCS.glob("*.md"), *ROOT.glob("charts/**/*.md")]
+)
+SOURCES = [path for path in ROOT.glob("packages/*/src/**/*") if path.suffix in {".py", ".c"}]
+FENCED = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
+NAMES = ("secret-", "file-", "format-", "template-", "env-")
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors of a document's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    """Files exist, and have the heading that is linked to."""
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", document.read_text(encoding="utf-8")):
+        file = (document.parent / target).resolve() if target else document
+        assert file.exists(), target
+        assert not anchor or anchor in anchors(file), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_annotations_exist(document: Path) -> None:
+    """Every annotation that is named is one."""
+    known = {*BY_NAME, *(name.partition("/")[2] for name in SET_BY_WEBHOOK)}
+    for name in re.findall(r"keeper\.security/([a-zA-Z][\w-]*)", document.read_text(encoding="utf-8")):
+        assert name in known or name.startswith(tuple(FAMILIES)), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_manifests_in_documents_are_right(document: Path) -> None:
+    """Lint has nothing to say about a whole manifest in a document."""
+    for kind, content in FENCED.findall(document.read_text(encoding="utf-8")):
+        if kind == "yaml" and "kind:" in content and "keeper.security/" in content:
+            assert findings_of(document.name, content) == []
+
+
+def test_commands_are_commands() -> None:
+    """Every line with `keeper-injector` in a block of commands is one that its parser takes."""
+    lines = [
+        line.strip().removeprefix("$ keeper-injector ")
+        for document in DOCUMENTS
+        for kind, content in FENCED.findall(document.read_text(encoding="utf-8"))
+        for line in content.splitlines()
+        if kind == "console" and line.strip().startswith("$ keeper-injector ")
+    ]
+    assert len(lines) > 8
+    for line in lines:
+        parser().parse_args(line.split())
+
+
+def test_metrics_and_alerts_exist() -> None:
+    """Documents name what is exported, and describe each alert of the chart."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES if path.suffix == ".py")
+    for document in DOCUMENTS:
+        for name in re.findall(r"keeper_injector_\w+", document.read_text(encoding="utf-8")):
+            if not re.match(r"keeper_injector_(common|agent|webhook)$", name):
+                assert re.sub(r"^keeper_injector_agent_|_total$|_info$", "", name) in code, f"{document.name}: {name}"
+    rules = (ROOT / "charts/keeper-injector/monitoring/alerts.yaml").read_text(encoding="utf-8")
+    alerts = set(re.findall(r"alert: (\w+)", rules))
+    described = set(
+        re.findall(r"^\| (Keeper\w+) \|", (DOCS / "production.md").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert described == alerts
+
+
+def test_troubleshooting_has_the_words_of_the_screen() -> None:
+    """Each heading is a text of the code; two are Kubernetes' own, which the integration tests see."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    code = re.sub(r'"\s+f?"', "", code)
+    kubernetes = {'failed calling webhook "pods.keeper.security"', 'secret "keeper-credentials" not found'}
+    headings = re.findall(r"^### (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(headings) > 15
+    for heading in set(headings) - kubernetes:
+        for part in filter(None, (part.strip() for part in heading.split("…"))):
+            assert part in code, heading
+
+
+def test_events_in_documents_are_logged() -> None:
+    """Names of log events that a person is sent to look for."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
+    for document in DOCS.glob("*.md"):
+        for event in re.findall(
+            r"`((?:refresh|notify|admission|certificate|tls|secrets)\.\w+)`", document.read_text(encoding="utf-8")
+        ):
+            assert event in code, f"{document.name}: {event}"
+
+
+def test_values_of_the_chart_exist() -> None:
+    """`a.b` in the pages is a value of the chart where it begins like one."""
+    values = yaml.safe_load((ROOT / "charts/keeper-injector/values.yaml").read_text(encoding="utf-8"))
+    for document in DOCS.glob("*.md"):
+        for path in re.findall(r"`([a-z]\w*(?:\.\w+)+)`", document.read_text(encoding="utf-8")):
+            first, *rest = path.split(".")
+            if first in values and isinstance(values[first], dict):
+                found = values[first]
+                for key in rest:
+                    assert key in found, f"{document.name}: {path}"
+                    found = found[key]

@@ -1,0 +1,35 @@
+"""The chart's examples: listed, without a warning, and injected by the webhook's own code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from keeper_injector_common.cli.lint import findings_of
+from keeper_injector_common.cli.manifests import workloads
+from keeper_injector_webhook.decide import Inject
+from keeper_injector_webhook.preview import preview
+from keeper_injector_webhook.settings import Settings
+
+EXAMPLES = Path(__file__).parents[2] / "charts/keeper-injector/examples"
+FILES = sorted(EXAMPLES.glob("*.yaml"))
+
+
+def test_all_are_listed() -> None:
+    """The table names each, and nothing else."""
+    listed = re.findall(r"\]\(([\w.-]+)\)", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
+    assert listed == [path.name for path in FILES]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_an_example(path: Path) -> None:
+    """It says first what it shows; lint has nothing to say; what makes pods is injected, and nothing surprises."""
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert findings_of(str(path), text) == []
+    for workload in workloads(text):
+        decision = preview(str(path), workload, Settings()).decision
+        assert isinstance(decision, Inject)
+        assert decision.warnings == ()
