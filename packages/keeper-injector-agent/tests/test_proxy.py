@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 
 import pytest
 from agent_pods import AgentPod
 from proxies import proxy
 
+from keeper_injector_agent.errors import TransientVaultError
+from keeper_injector_agent.transport import Transport
 from local_keeper import LocalKeeper
 
 
@@ -42,5 +45,17 @@ def test_a_proxy_that_is_down_is_named(pod: AgentPod, monkeypatch: pytest.Monkey
     with proxy() as company:
         pass
     monkeypatch.setenv("HTTPS_PROXY", company.url)
-    assert pod.run("init", "--deadline", "1").returncode == os.EX_TEMPFAIL
+    assert pod.run("init", "--deadline", "4").returncode == os.EX_TEMPFAIL
     assert "check HTTPS_PROXY" in pod.termination_message()
+
+
+def test_what_failed_is_said_when_time_is_over() -> None:
+    """That a deadline has passed leads nowhere; what failed before does."""
+    transport = Transport(ca_file=None, deadline=time.monotonic() + 5)
+    with pytest.raises(TransientVaultError) as failure:
+        transport.post("https://127.0.0.1:1/api/rest/sm/v1/get_secret", {}, b"")
+    transport.deadline = time.monotonic()
+    with pytest.raises(TransientVaultError) as late:
+        transport.post("https://127.0.0.1:1/api/rest/sm/v1/get_secret", {}, b"")
+    assert "no connection to 127.0.0.1" in str(failure.value)
+    assert str(late.value) == str(failure.value)

@@ -52,6 +52,7 @@ class Transport:
         # An additional CA means a proxy that inspects: what it alone verifies is spared 14 ms of reading all the others.
         self._verify: str | bool = str(ca_file) if ca_file else True
         self._key_errors = 0
+        self._failed = ""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> Response:
         """Send one API request; returns answers that the SDK understands and raises VaultError for the rest."""
@@ -98,10 +99,18 @@ class Transport:
         return TransientVaultError(f"Keeper: no trusted TLS connection to {_host(url)} ({cause}); {advice}")
 
     def _once(self, method: str, url: str, **more: Any) -> Response:
+        """Send a request as :meth:`_sent` does, and remember what failed: it says more than that time is over."""
+        try:
+            return self._sent(method, url, **more)
+        except TransientVaultError as error:
+            self._failed = str(error)
+            raise
+
+    def _sent(self, method: str, url: str, **more: Any) -> Response:
         """Send a request; raises VaultError, and requests' own error for a certificate that is not trusted."""
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
-            raise TransientVaultError("Keeper: the deadline has passed")
+            raise TransientVaultError(self._failed or "Keeper: the deadline has passed")
         try:
             with self._session.request(
                 method,
