@@ -76,7 +76,9 @@ def _local() -> Iterator[Mapping[str, str]]:
 def _kind() -> Iterator[Mapping[str, str]]:
     """Bring a kind cluster up, and take it down."""
     started = time.monotonic()
-    with _archives(lambda text: _say(started, text)) as archives, tempfile.TemporaryDirectory() as folder:
+    # A kind without docker, as in tools/cluster/bin, is for machines that may have no registry either.
+    base = () if builders.works("docker") else ("--base=debian",)
+    with _archives(lambda text: _say(started, text), *base) as archives, tempfile.TemporaryDirectory() as folder:
         config = f"{folder}/kubeconfig"
         try:
             _run("kind", "create", "cluster", "--name", NAME, "--kubeconfig", config, "--wait", "2m")
