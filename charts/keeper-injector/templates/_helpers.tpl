@@ -73,7 +73,8 @@ agentCloudImage: {{ include "keeper-injector.image" $cloud }}
 agentPullPolicy: {{ $image.pullPolicy }}
 nativeSidecars: true
 # Whether every kubelet knows EnvFiles (from 1.35 on): kubelets may be three minor versions older than their API server.
-envFiles: {{ semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
+{{- $sure := semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
+envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
 requestsCpu: {{ .Values.agent.resources.requests.cpu | default "none" | quote }}
 requestsMemory: {{ .Values.agent.resources.requests.memory | default "none" | quote }}
 limitsCpu: {{ .Values.agent.resources.limits.cpu | default "none" | quote }}
