@@ -19,12 +19,17 @@ examples:
   ./tools/run images --base debian                on a Debian made by mmdebstrap: no registry is asked
 """
 MEBIBYTE = 2**20
+BASE = "KEEPER_INJECTOR_BASE_IMAGE"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Build what is asked for and return an exit code."""
     options = _parser().parse_args(arguments)
-    wanted = [image for image in IMAGES if image.name in options.names] if options.names else list(IMAGES)
+    wanted = (
+        [image for image in IMAGES if image.name in options.names]
+        if options.names
+        else [image for image in IMAGES if not image.for_tests]
+    )
     try:
         builder = builders.find(options.builder)
         base = builders.base(builder, options.base)
@@ -32,6 +37,8 @@ def main(arguments: Sequence[str]) -> int:
         for image in wanted:
             print(f"building {image.tag}", file=sys.stderr)
             builder.build(image, base)
+            if options.twice:
+                _same_again(builder, image, base)
             rows.append((image, builder.size(image.tag) - builder.size(base)))
             if options.archive:
                 options.archive.mkdir(parents=True, exist_ok=True)
@@ -40,6 +47,16 @@ def main(arguments: Sequence[str]) -> int:
         print(f"images: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
     return _told(rows)
+
+
+def _same_again(builder: builders.Builder, image: Image, base: str) -> None:
+    """Build once more from nothing; raises BuildError when that gives another image."""
+    first = builder.digest(image.tag)
+    builder.build(image, base, cached=False)
+    second = builder.digest(image.tag)
+    if first != second:
+        raise BuildError(f"{image.tag}: built twice from the same sources, {first} and {second}")
+    print(f"  {image.tag:45} twice {first}")
 
 
 def _told(rows: Sequence[tuple[Image, int]]) -> int:
@@ -63,8 +80,11 @@ def _parser() -> argparse.ArgumentParser:
     names = [image.name for image in IMAGES]
     parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"of {', '.join(names)} (default: all)")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="also write each as an archive that nodes import")
+    parser.add_argument("--twice", action="store_true", help="build each again without a cache, and compare digests")
     parser.add_argument("--builder", choices=builders.NAMES, help="(default: the first of them that is there)")
-    parser.add_argument("--base", default="", help="image below all, or `debian` (default: the Dockerfiles')")
+    base = os.environ.get(BASE, "")
+    what = f"image below all, or `debian` (default: ${BASE}, else the Dockerfiles')"
+    parser.add_argument("--base", default=base, help=what)
     return parser
 
 

@@ -31,7 +31,7 @@ class Builder:
 
     program: str
 
-    def build(self, image: Image, base: str) -> None:
+    def build(self, image: Image, base: str, *, cached: bool = True) -> None:
         """Build an image on *base* (empty: what its Dockerfile says)."""
         arguments = {"VERSION": VERSION, "SOURCE_DATE_EPOCH": EPOCH}
         arguments |= {"BASE_IMAGE": base} if base else {}
@@ -39,6 +39,7 @@ class Builder:
         given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         # The machine's CAs, for package indexes that only they vouch for; nothing of a secret stays in an image.
         given += [f"--secret=id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
+        given += [] if cached else ["--no-cache"]
         self._run(*self._build(), *given, "--file", image.dockerfile, "--tag", image.tag, ".")
 
     def debian(self, archive: Path) -> None:
@@ -58,6 +59,12 @@ class Builder:
             found = json.loads(self._run("buildah", "inspect", "--type=image", tag))
             return sum(self._layer_sizes(found))
         return int(self._run(self.program, "image", "inspect", "--format={{.Size}}", tag))
+
+    def digest(self, tag: str) -> str:
+        """Return the digest of an image's configuration, which names every layer's."""
+        if self.program == "buildah":
+            return str(json.loads(self._run("buildah", "inspect", "--type=image", tag))["FromImageID"])
+        return self._run(self.program, "image", "inspect", "--format={{.Id}}", tag).strip()
 
     def _layer_sizes(self, found: dict[str, object]) -> list[int]:
         """Return the sizes of an image's files, by looking: buildah does not tell."""

@@ -33,6 +33,8 @@ class Image:
     extras: str = ""
     """Extras of the package, for the build argument EXTRAS."""
     suffix: str = ""
+    for_tests: bool = False
+    """Whether only tests need it: it is built when it is asked for by name."""
     most: int | None = None
     """Budget in MiB above the base."""
 
@@ -48,4 +50,5 @@ IMAGES = (
     Image("webhook", "packages/keeper-injector-webhook/Dockerfile", "certificates", most=SMALL),
     Image("common", "packages/keeper-injector-common/Dockerfile", most=SMALL),
     Image("local-keeper", "tools/local_keeper/Dockerfile"),
+    Image("applications", "integration-tests/applications/Dockerfile", for_tests=True),
 )
