@@ -80,6 +80,8 @@ def _parser() -> argparse.ArgumentParser:
     change.add_argument("record", help="title or UID")
     change.add_argument("field", help="label or type")
     change.add_argument("value", help="the new value")
+    renew = commands.add_parser("renew", help="give a record's server.pem and server.key new content")
+    renew.add_argument("record", help="title or UID")
     remove = commands.add_parser("remove", help="remove a record, or stop sharing it")
     remove.add_argument("record", help="title or UID")
 
@@ -102,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(options: argparse.Namespace) -> int:
     vault: Path | None = options.vault
+    if unknown := [name for name in options.name if "$(" in name]:
+        # A kubelet leaves variables as they are that it does not know yet; a restart is what helps.
+        raise ValueError(f"--name {unknown[0]}: is no name but a variable without a value")
     with LocalKeeper.start(
         vault, host=options.host, port=options.port, names=options.name, directory=options.state, key_id=options.key_id
     ) as keeper:

@@ -60,6 +60,7 @@ def _fault(keeper: LocalKeeper, given: dict[str, Any]) -> None:
 
 _ORDERS: dict[str, Callable[[LocalKeeper, dict[str, Any]], Any]] = {
     "set": lambda keeper, given: keeper.set_field(given["record"], given["field"], given["value"]),
+    "renew": lambda keeper, given: keeper.vault.renew(given["record"]),
     "remove": lambda keeper, given: keeper.remove_record(given["record"]),
     "fault": _fault,
     "clear": lambda keeper, _: keeper.clear_faults(),

@@ -12,7 +12,7 @@ import attrs
 import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from local_keeper import crypto
+from local_keeper import crypto, sample_certificate
 
 Json = dict[str, Any]
 
@@ -117,6 +117,8 @@ class Vault:
             record.uid = str(content["uid"])
         for name, data in (content.get("files") or {}).items():
             record.files.append(File(name, data if isinstance(data, bytes) else str(data).encode()))
+        if content.get("certificate"):
+            record.files += [File(*item) for item in sample_certificate.files(str(content["certificate"])).items()]
         with self.lock:
             self.records[record.uid] = record
         return record.uid
@@ -148,6 +150,18 @@ class Vault:
                     break
             else:
                 record.data["custom"].append({"type": "text", "label": field, "value": values})
+            record.revision += 1
+
+    def renew(self, name: str) -> None:
+        """Give a record a new key and certificate, as new files; raises ValueError for one that has none."""
+        with self.lock:
+            record = self.find(name)
+            old = {file.name: file for file in record.files}
+            if sample_certificate.CERTIFICATE not in old:
+                raise ValueError(f"record {name!r} has no {sample_certificate.CERTIFICATE}")
+            made = sample_certificate.files(sample_certificate.host_of(old[sample_certificate.CERTIFICATE].content))
+            record.files = [file for file in record.files if file.name not in made]
+            record.files += [File(*item) for item in made.items()]
             record.revision += 1
 
     def shared_root(self, folder: str) -> Folder:
