@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,16 @@ def _cluster() -> Iterator[Cluster]:
     yield cluster
     command = ["kubectl", "delete", "namespace", cluster.namespace, "--wait=false"]
     subprocess.run(command, capture_output=True, check=True, timeout=30)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show with a failure what a person would look at first."""
+    report = yield
+    space = getattr(item, "funcargs", {}).get("space")
+    if report.when == "call" and report.failed and isinstance(space, Namespace):
+        report.sections.append((f"namespace {space.name}", space.story()))
+    return report
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

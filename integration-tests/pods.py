@@ -16,7 +16,9 @@ import attrs
 import yaml
 
 Json = dict[str, Any]
-CHART = str(Path(__file__).parents[1] / "charts/keeper-injector")
+ROOT = Path(__file__).parents[1]
+CHART = str(ROOT / "charts/keeper-injector")
+LOCAL_KEEPER = ROOT / "tools/local_keeper/kubernetes.yaml"
 IMAGES = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
 """Registry or prefix and tag of the images that the cluster has: ``localhost:0.1.0``."""
 SYSTEM = "keeper-injector"
@@ -75,6 +77,16 @@ class Namespace:
         """Make an annotated pod; *secrets* are annotations without prefix, *spec* changes the pod's."""
         self.apply(pod(name, secrets, **spec))
         return Pod(self, name)
+
+    def story(self) -> str:
+        """Return what happened in it: pods, events, logs of all containers, and the webhook's log."""
+        pods = self.kubectl("get", "pods", "--output=name", check=False).split()
+        parts = [self.kubectl("get", "pods", check=False), self.kubectl("events", check=False)[-4000:]]
+        for name in pods[:8]:
+            logs = self.kubectl("logs", name, "--all-containers", "--prefix", "--tail=15", check=False)
+            parts.append(logs[-4000:])
+        webhook = ("logs", "--selector=app.kubernetes.io/name=keeper-injector", "--tail=10")
+        return "\n----\n".join([*parts, Namespace(SYSTEM).kubectl(*webhook, check=False)])
 
     def refused(self, item: Json) -> str:
         """Try to make an object that must be refused; returns the reason as a person sees it."""
@@ -221,42 +233,14 @@ class Keeper:
         namespace.apply({**secret, "data": {"config": base64.b64encode(config.encode()).decode()}}, authority)
 
 
-def keeper_objects(address: str) -> list[Json]:
-    """Return Service-less parts of local Keeper; it is reached by the Service's address, as clusters may have no DNS."""
-    command = ["--state", "/state", "serve", "--host", "0.0.0.0", "--port", "8443", "--name", f"{address}"]
-    mounts = [{"name": "state", "mountPath": "/state"}]
-    app = {
-        "name": "keeper",
-        "image": image("local-keeper"),
-        "imagePullPolicy": "Never",
-        "args": command,
-        "volumeMounts": mounts,
-    }
-    template = {
-        "metadata": {"labels": {"app": "local-keeper"}},
-        "spec": {
-            "containers": [app],
-            "volumes": [{"name": "state", "emptyDir": {}}],
-            "securityContext": {"fsGroup": 65532},
-        },
-    }
-    selector = {"matchLabels": {"app": "local-keeper"}}
-    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "local-keeper"}}
-    return [{**deployment, "spec": {"replicas": 1, "selector": selector, "template": template}}]
-
-
 def start_keeper(namespace: Namespace) -> Keeper:
     """Start local Keeper in *namespace*."""
-    ports = [{"port": 8443, "targetPort": 8443}]
-    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "local-keeper"}}
-    namespace.apply({**service, "spec": {"selector": {"app": "local-keeper"}, "ports": ports}})
+    service, deployment = yaml.safe_load_all(LOCAL_KEEPER.read_text(encoding="utf-8"))
+    deployment["spec"]["template"]["spec"]["containers"][0].update(image=image("local-keeper"), imagePullPolicy="Never")
+    namespace.apply(service, deployment)
     address = namespace.get("service/local-keeper")["spec"]["clusterIP"]
-    namespace.apply(*keeper_objects(address))
     namespace.kubectl("rollout", "status", "deployment/local-keeper", "--timeout=120s")
-    keeper = Keeper(namespace, address)
-    listing = ("exec", "deployment/local-keeper", "--", "ls", "/state/config")
-    wait_for(lambda: namespace.kubectl(*listing, check=False).strip() == "/state/config", "Keeper's configuration")
-    return keeper
+    return Keeper(namespace, address)
 
 
 def install(*values: str) -> None:

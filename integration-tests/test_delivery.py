@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
-from pods import FIGURES, Keeper, Namespace, container, pod, wait_for
+from pods import FIGURES, Keeper, Namespace, container, image, install, pod, wait_for
 
 AS_1000 = {"security": {"runAsUser": 1000}}
 MEMORY = """
@@ -52,6 +52,22 @@ def test_variables_without_values_in_the_pod(space: Namespace) -> None:
     first = wait_for(made.log, "a line of the application")
     assert first.split()[:2] == ["correct-horse-battery", "mine"]
     assert "correct-horse-battery" not in json.dumps(made.object)
+
+
+def test_variables_by_the_kubelet(space: Namespace) -> None:
+    """Where all nodes know EnvFiles, a container that leaves its command to the image gets its variables as well."""
+    install("envFiles=always")
+    try:
+        app = container(image=image("applications"), env=[{"name": "OWN", "value": "mine"}], **AS_1000)
+        del app["command"]
+        secrets = {"env-DB_PASSWORD": "database-credentials[password]", "env-OWN": "database-credentials[login]"}
+        made = space.pod("web", secrets, containers=[app]).ready()
+        assert made.run("sh", "-c", 'echo "$DB_PASSWORD $OWN"').split() == ["correct-horse-battery", "mine"]
+        (entry,) = [item for item in made.object["spec"]["containers"][0]["env"] if item["name"] == "DB_PASSWORD"]
+        assert set(entry["valueFrom"]) == {"fileKeyRef"}
+        assert "correct-horse-battery" not in json.dumps(made.object)
+    finally:
+        install()
 
 
 def test_a_signal_after_a_rotation(space: Namespace, injector: Keeper) -> None:

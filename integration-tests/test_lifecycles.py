@@ -20,6 +20,23 @@ http.server.HTTPServer(("127.0.0.1", 8080), Handler).serve_forever()
 """
 
 
+SANDBOX = """
+import os, pathlib, sys
+for process in pathlib.Path("/proc").glob("[0-9]*"):
+    try:
+        inside = (process / "cgroup").read_text().replace("_", "-")
+        program = (process / "cmdline").read_bytes()
+    except OSError:
+        continue
+    if sys.argv[1] in inside and program.startswith(b"/pause"):
+        os.kill(int(process.name), 9)
+        print("killed")
+    elif b"pause" in program or sys.argv[1] in inside:
+        print(process, program[:80], inside)
+"""
+"""Kills the process that holds a pod's namespaces, as a restart of a node's container runtime may."""
+
+
 def template_of(made: dict[str, Any]) -> dict[str, Any]:
     """Return a pod as the template of a workload."""
     del made["metadata"]["name"]
@@ -57,6 +74,21 @@ def test_an_application_that_is_restarted(space: Namespace, injector: Keeper) ->
     assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
     assert injector.requests == asked
     assert app.status("keeper-injector-sidecar")["restartCount"] == 0
+
+
+def test_a_sandbox_that_is_made_anew(space: Namespace, injector: Keeper) -> None:
+    """All containers of the pod start again, the agent's too; it takes up what lies in memory and asks nobody."""
+    app = space.pod("web", {"secret": "api-keys"}, containers=[container(**AS_1000)]).ready()
+    uid, asked = app.object["metadata"]["uid"], injector.requests
+    space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
+    root = {"privileged": True, "runAsUser": 0, "runAsNonRoot": False, "allowPrivilegeEscalation": None}
+    killer = space.pod("killer", {}, containers=[container(security=root)], hostPID=True).ready()
+    assert killer.run("python3", "-c", SANDBOX, uid).strip() == "killed"
+    wait_for(lambda: app.status("app").get("restartCount") == 1, "new containers")
+    app.ready()
+    assert app.object["metadata"]["uid"] == uid
+    assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
+    assert injector.requests == asked
 
 
 def test_a_post_after_a_rotation(space: Namespace, injector: Keeper) -> None:

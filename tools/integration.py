@@ -23,7 +23,7 @@ from images import builders
 from images.catalogue import PREFIX, VERSION
 
 ROOT = Path(__file__).parents[1]
-NEEDED = ("agent", "webhook", "local-keeper")
+NEEDED = ("agent", "agent-cloud", "webhook", "local-keeper", "applications")
 NAME = "keeper-injector-tests"
 
 

@@ -1,0 +1,48 @@
+"""The chart's examples, made to run where nothing is pulled: their images have stand-ins with the same programs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pods import PREFIX, Namespace, image
+
+Json = dict[str, Any]
+EXAMPLES = Path(__file__).parents[1] / "charts/keeper-injector/examples"
+STAND_INS = {
+    "python:3.13-slim": "agent",
+    "gcr.io/distroless/static-debian12": "distroless",
+    "nginxinc/nginx-unprivileged:1.29": "applications",
+    "eclipse-temurin:21-jre": "applications",
+    "postgres:17": "applications",
+}
+
+
+def example(name: str) -> list[Json]:
+    """Return the objects of the example called *name*, without its number."""
+    (path,) = EXAMPLES.glob(f"[0-9][0-9]-{name}.yaml")
+    return documents(path)
+
+
+def documents(path: Path) -> list[Json]:
+    """Return the objects of an example, made to run here: images that the cluster has, and the CA of local Keeper."""
+    found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    for item in found:
+        spec = item.get("spec", {})
+        template = (
+            spec.get("jobTemplate", {}).get("spec", spec).get("template", item if item["kind"] == "Pod" else None)
+        )
+        if template is None:
+            continue
+        template["metadata"]["annotations"][f"{PREFIX}ca-cert-configmap"] = "local-keeper-ca"
+        template["spec"]["terminationGracePeriodSeconds"] = 1
+        for container in [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]:
+            if container["image"] in STAND_INS:
+                container.update(image=image(STAND_INS[container["image"]]), imagePullPolicy="Never")
+    return found
+
+
+def baseline(space: Namespace) -> None:
+    """Let the examples' own containers be as they are: they ask for less than `restricted` wants."""
+    space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=baseline", "--overwrite")

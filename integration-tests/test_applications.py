@@ -1,0 +1,70 @@
+"""Real applications: nginx, Java and PostgreSQL, as their examples have them, through a rotation."""
+
+from __future__ import annotations
+
+from examples import baseline, example
+from pods import PREFIX, Keeper, Namespace, Pod, wait_for
+
+RECORD = "database-credentials"
+OLD = "correct-horse-battery"
+NEW = r"a:new\password"
+"""With both characters that a password file of libpq escapes."""
+
+
+def served(injector: Keeper, address: str) -> str:
+    """Return the certificate that a server shows, as another pod sees it."""
+    program = f"import ssl; print(ssl.get_server_certificate(({address!r}, 8443)))"
+    return injector.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program).strip()
+
+
+def test_nginx_serves_the_new_certificate(space: Namespace, injector: Keeper) -> None:
+    """It is told by a signal; its container is the same before and after."""
+    baseline(space)
+    *others, pod = example("nginx-tls")
+    pod["metadata"]["annotations"][f"{PREFIX}refresh-interval"] = "10s"
+    space.apply(*others, pod)
+    nginx = Pod(space, "nginx-tls").ready()
+    before = nginx.read("/tls/server.pem").strip()
+    address = nginx.object["status"]["podIP"]
+    assert wait_for(lambda: served(injector, address), "a certificate") == before
+    injector.order("renew", "shop-certificate")
+    wait_for(lambda: served(injector, address) not in {"", before}, "another certificate", 40)
+    assert served(injector, address) == nginx.read("/tls/server.pem").strip()
+    assert nginx.status("app")["restartCount"] == 0
+
+
+def test_java_reads_the_key_store(space: Namespace) -> None:
+    """Java's own keytool opens it with the password beside it, and finds the key under the record's title."""
+    baseline(space)
+    space.apply(*example("java-keystore"))
+    java = Pod(space, "java-keystore").ready()
+    said = wait_for(lambda: "entry" in java.log() and java.log(), "keytool's listing")
+    assert "Your keystore contains 1 entry" in said
+    assert "shop-certificate" in said
+    assert "PrivateKeyEntry" in said
+
+
+def test_postgresql_is_reached_with_the_new_password(space: Namespace, injector: Keeper) -> None:
+    """The role's password changes, connections are cut; the client comes back by itself, and the old password is dead."""
+    baseline(space)
+    server, client = Pod(space, "postgresql-server"), Pod(space, "postgresql")
+    objects = example("postgresql")
+    space.apply(objects[0])
+    objects[2]["spec"]["containers"][0]["env"][0]["value"] = space.get("service/postgresql")["spec"]["clusterIP"]
+    objects[2]["metadata"]["annotations"][f"{PREFIX}refresh-interval"] = "10s"
+    space.apply(*objects[1:])
+    wait_for(lambda: "connected as app" in client.ready().log(), "the first connection")
+    connections = client.log().count("connected as app")
+    injector.set(RECORD, "password", NEW)
+    try:
+        wait_for(lambda: r"a\:new\\password" in client.read("/app/pgpass"), "the new password", 40)
+        change = f"ALTER ROLE app PASSWORD '{NEW}'"
+        cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr IS NOT NULL"
+        psql = ("psql", "--host=/tmp", "--username=app", "--dbname=postgres")
+        server.run(*psql, f"--command={change}", f"--command={cut}")
+        wait_for(lambda: client.log().count("connected as app") > connections, "another connection", 30)
+        old = ("env", f"PGPASSWORD={OLD}", "psql", "--command=SELECT 1")
+        assert "password authentication failed" in client.run(*old, check=False)
+        assert client.status("app")["restartCount"] == 0
+    finally:
+        injector.set(RECORD, "password", OLD)
