@@ -193,7 +193,7 @@ DOCUMENT = st.fixed_dictionaries({}, optional={"secrets": st.lists(ENTRY, max_si
 def test_what_the_parser_takes_the_schema_takes(document: dict[str, Any]) -> None:
     """Editors show no error where there is none; a key that does not exist is one for both."""
     problems: list[Problem] = []
-    parse("config", yaml.safe_dump(document), problems)
+    parse("config", yaml.safe_dump(document), problems, [])
     errors = list(jsonschema.Draft202012Validator(CONFIG).iter_errors(document))
     if any(error.validator == "additionalProperties" for error in errors):
         assert problems

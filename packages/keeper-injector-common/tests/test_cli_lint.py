@@ -33,11 +33,11 @@ def test_every_problem_of_every_workload() -> None:
 
 def test_places_inside_the_yaml_annotation() -> None:
     """A problem of the document points to its line in it, also when the document is no YAML."""
-    assert [line.split(": error: ")[0] for line in lint("config.yaml")] == ["17:19", "23:19", "35:15"]
+    assert [line.split(": error: ")[0] for line in lint("config.yaml")] == ["17:19", "20:19", "23:19", "35:15"]
     text = (MANIFESTS / "config.yaml").read_text(encoding="utf-8")
     mended = text.replace("fromat: env", "format: env").replace("- {}", "- path: a")
     assert [(item.place.line, item.place.column, item.rule) for item in findings_of("-", mended)[:1]] == [
-        (18, 19, "template")
+        (20, 19, "value")
     ]
 
 

@@ -56,6 +56,46 @@ def test_a_comma_list_is_several_secrets() -> None:
     assert len(request(inject="true", secret="a, b", secrets="c").files) == 3
 
 
+def test_what_is_odd_is_told_beside_what_is_wrong() -> None:
+    """A misspelt annotation may be the very reason why nothing is asked for."""
+    with pytest.raises(AnnotationsError) as caught:
+        request(inject="true", sekret="db")
+    assert [str(problem) for problem in caught.value.problems] == [
+        f"{PREFIX}inject: nothing to inject; add {PREFIX}secret with the title of a record"
+    ]
+    assert caught.value.warnings == (f"{PREFIX}sekret: unknown annotation, ignored; did you mean {PREFIX}secret?",)
+
+
+def test_a_template_is_judged_with_all_the_rest() -> None:
+    """Wherever it stands; its own line is named."""
+    found = problems(
+        inject="true",
+        secret_a="a:/app/a",
+        template_a="{{ .login",
+        refresh_interval="5x",
+        config="secrets: [{record: b, path: /app/b, template: '{{ end }}'}]",
+    )
+    assert [item.split(":")[0] for item in found] == ["refresh-interval", "template-a", "config"]
+    assert found[2].startswith("config: secrets[0].template: template, parsing line 1")
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("format: template", "format: a template is announced and missing; add template:, or remove the format"),
+        (
+            "injectAsK8sSecret: true, k8sSecretName: s, k8sSecretType: kubernetes.io/tls, k8sSecretKeys: {a: tls.crt}",
+            "k8sSecretKeys: a Secret of type kubernetes.io/tls needs tls.key; write the field or file: tls.key",
+        ),
+    ],
+)
+def test_entries_of_the_go_injector_that_lack_something(entry: str, problem: str) -> None:
+    """What would fail in the pod is said at once."""
+    assert problems(inject="true", config=f"secrets: [{{record: r, path: /app/r, {entry}}}]") == [
+        f"config: secrets[0].{problem}"
+    ]
+
+
 def test_every_problem_is_reported_at_once() -> None:
     """A user mends all mistakes in one go."""
     assert problems(inject="maybe", secret_a="db[", secret_b="db:/", refresh_interval="5x", file_mode="9") == [

@@ -243,7 +243,7 @@ def test_variables_that_cannot_be(annotations: dict[str, str], cluster: Settings
 def test_templates_are_parsed_at_admission() -> None:
     """A template that cannot work is refused before the pod exists."""
     asked = {"inject": "true", "secret-x": "db:/app/x", "template-x": "{{ .login "}
-    assert "keeper.security/secret-x: template, parsing line 1" in denial(pod(annotations=asked))
+    assert "keeper.security/template-x: template, parsing line 1" in denial(pod(annotations=asked))
 
 
 @pytest.mark.parametrize(

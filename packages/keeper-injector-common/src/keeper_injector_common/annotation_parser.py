@@ -45,12 +45,12 @@ def wants_injection(annotations: Mapping[str, str]) -> bool:
 def parse_request(annotations: Mapping[str, str], defaults: Mapping[str, str] = NO_DEFAULTS) -> InjectionRequest:
     """Read a pod's *annotations* (whole keys) over *defaults* (names without prefix, as a chart or namespace sets them).
 
-    Raises :class:`AnnotationsError` with every problem. What is odd but harmless is in the request's ``warnings``.
+    Raises :class:`AnnotationsError` with every problem. What is odd but harmless is in the ``warnings`` of either.
     """
     reader = Reader(annotations, defaults)
     result = _request(reader)
     if reader.problems:
-        raise AnnotationsError(reader.problems)
+        raise AnnotationsError(reader.problems, reader.warnings)
     return result
 
 
@@ -83,7 +83,7 @@ def _configuration(reader: Reader) -> configuration.Configured:
     text = reader.get("config")
     if text is None:
         return configuration.Configured()
-    return configuration.parse(f"{PREFIX}config", text, reader.problems)
+    return configuration.parse(f"{PREFIX}config", text, reader.problems, reader.warnings)
 
 
 def _credentials(reader: Reader) -> Credentials:

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from keeper_injector_common import values
+from keeper_injector_common import templates, values
 
 PREFIX = "keeper.security/"
 
@@ -140,7 +140,7 @@ WHAT = _grouped(
     _one("folder-path", values.absolute_path, "/app/db", "Directory for the folder's files.", "/keeper/secrets"),
     _one("folder-recursive", values.switch, "true", "Sub-folders too.", "false"),
     _one("format-<name>", values.text, "env", "Format of `secret-<name>`."),
-    _one("template-<name>", values.block, "user={{ .login }}", "Template of `secret-<name>`, in Go's language."),
+    _one("template-<name>", templates.template, "user={{ .login }}", "Template of `secret-<name>`, in Go's language."),
     _one("config", values.block, "secrets: [{record: db, path: /app/db.json}]", "Everything in one YAML document."),
 )
 

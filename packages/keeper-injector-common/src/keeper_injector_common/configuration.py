@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import attrs
 
-from keeper_injector_common import request, values
+from keeper_injector_common import request, templates, values
 from keeper_injector_common.delivery import FORMATS, Content, Formatted, KubernetesSecret, Templated
 from keeper_injector_common.document import Mapping, load
 from keeper_injector_common.errors import Problem, ReferenceSyntaxError
@@ -34,8 +34,8 @@ class Configured:
     kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
 
 
-def parse(where: str, text: str, problems: list[Problem]) -> Configured:
-    """Read the document in *text*, adding what is wrong to *problems*, each with its path below *where*."""
+def parse(where: str, text: str, problems: list[Problem], warnings: list[str]) -> Configured:
+    """Read the document in *text*, adding what is wrong to *problems* and what is odd to *warnings*, with paths below *where*."""
     try:
         content = load(text)
     except values.InvalidValue as error:
@@ -45,7 +45,7 @@ def parse(where: str, text: str, problems: list[Problem]) -> Configured:
         problems.append(Problem(where, "the document is no mapping; write secrets: or folders: with a list"))
         return Configured()
     root = Mapping(content, f"{where}: ", problems)
-    secrets = [_Secret(entry) for entry in root.mappings("secrets")]
+    secrets = [_Secret(entry, warnings) for entry in root.mappings("secrets")]
     folders = [folder for entry in root.mappings("folders") if (folder := _folder(entry))]
     root.finish()
     return Configured(
@@ -56,10 +56,14 @@ def parse(where: str, text: str, problems: list[Problem]) -> Configured:
     )
 
 
+BY_TEMPLATE = "template"
+"""What may stand as ``format:`` beside a template, and says no more than that."""
+
+
 class _Secret:
     """One entry of ``secrets:``."""
 
-    def __init__(self, entry: Mapping) -> None:
+    def __init__(self, entry: Mapping, warnings: list[str]) -> None:
         self.files: list[SecretFile] = []
         self.variables: list[RecordVariables] = []
         self.kubernetes_secrets: list[KubernetesSecret] = []
@@ -71,7 +75,7 @@ class _Secret:
         as_variables = entry.switch("injectAsEnvVars", default=False)
         prefix = entry.text("envPrefix", values.variable_prefix) or ""
         as_secret = entry.switch("injectAsK8sSecret", default=False)
-        secret = _kubernetes_secret(entry, sources) if as_secret else None
+        secret = _kubernetes_secret(entry, sources, warnings) if as_secret else None
         if not as_secret:
             _refuse_secret_keys(entry)
         entry.finish()
@@ -137,13 +141,19 @@ def _reference(entry: Mapping, key: str, text: str) -> Reference | None:
 
 def _content(entry: Mapping, path: str | None, sources: tuple[Reference, ...]) -> Content | None:
     fields = entry.texts("fields", values.text) or ()
-    form = entry.text("format", values.choice(*FORMATS))
-    template = entry.text("template", values.block)
-    if template is not None:
+    form = entry.text("format", values.choice(*FORMATS, BY_TEMPLATE))
+    has_template = entry.has("template")
+    template = entry.text("template", templates.template)
+    if form == BY_TEMPLATE:
+        # The Go injector's documents say so beside the template; alone it says nothing.
+        form = None
+        if not has_template:
+            entry.report("format", "a template is announced and missing; add template:, or remove the format")
+    if has_template:
         for key, given in (("format", form), ("fields", fields)):
             if given:
                 entry.report(key, "the template already says what the file holds; keep one of the two")
-        return Templated(template)
+        return None if template is None else Templated(template)
     if not sources:
         return None
     if len(sources) > 1:
@@ -170,9 +180,17 @@ _SECRET_KEYS: dict[str, Callable[[str], str]] = {
 }
 
 
-def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...]) -> KubernetesSecret | None:
+_NEEDED_KEYS = {
+    "kubernetes.io/tls": {"tls.crt", "tls.key"},
+    "kubernetes.io/dockerconfigjson": {".dockerconfigjson"},
+    "kubernetes.io/ssh-auth": {"ssh-privatekey"},
+}
+"""Keys without which API servers refuse a Secret of the type (Kubernetes, validation.ValidateSecret)."""
+
+
+def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...], warnings: list[str]) -> KubernetesSecret | None:
     name, kind, mode = (entry.text(key, parse) for key, parse in _SECRET_KEYS.items())
-    keys = entry.pairs("k8sSecretKeys", values.data_key)
+    keys, sources = _keys(entry, kind or "", sources, warnings)
     rotation = entry.switch("k8sSecretRotation", default=False)
     owner = entry.switch("k8sSecretOwnerRef", default=True)
     if name is None:
@@ -188,6 +206,26 @@ def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...]) -> Kubern
         rotation=rotation,
         owner_reference=owner,
     )
+
+
+def _keys(
+    entry: Mapping, kind: str, sources: tuple[Reference, ...], warnings: list[str]
+) -> tuple[dict[str, str], tuple[Reference, ...]]:
+    """Return what becomes which key; the Go injector's example for TLS has it the other way round, and is understood."""
+    keys = entry.pairs("k8sSecretKeys", values.data_key)
+    needed = _NEEDED_KEYS.get(kind, set())
+    if not keys or needed <= set(keys.values()):
+        return keys, sources
+    if not needed <= keys.keys():
+        missing = ", ".join(sorted(needed - set(keys.values())))
+        entry.report("k8sSecretKeys", f"a Secret of type {kind} needs {missing}; write the field or file: {missing}")
+        return keys, sources
+    turned = {name: key for key, name in keys.items()}
+    shown = ", ".join(f"{name}: {key}" for name, key in turned.items())
+    warnings.append(f"{entry.inside('k8sSecretKeys')}: fields or files come first; write {{{shown}}}")
+    # Keys name the files of the record; one that is named besides would leave out the others.
+    whole = tuple(WholeRecord(source.record) if isinstance(source, FileContent) else source for source in sources)
+    return turned, whole
 
 
 def _refuse_secret_keys(entry: Mapping) -> None:

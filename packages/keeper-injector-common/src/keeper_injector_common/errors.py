@@ -52,8 +52,10 @@ class Problem:
 class AnnotationsError(ContractError):
     """The annotations of a pod (or its namespace's or chart's defaults) cannot be followed."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], warnings: Iterable[str] = ()) -> None:
         self.problems = tuple(problems)
+        self.warnings = tuple(warnings)
+        """What is odd beside: an unknown annotation is often the reason of a problem."""
         super().__init__("\n".join(map(str, self.problems)))
 
 

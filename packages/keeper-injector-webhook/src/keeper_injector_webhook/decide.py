@@ -59,6 +59,7 @@ class Deny:
     """Refuse the pod: what it asks for cannot work."""
 
     problems: tuple[Problem, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @attrs.frozen
@@ -94,7 +95,7 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
             return Skip(SkipReason.ALREADY_INJECTED)
         request = _request(frozenset(pod.annotations.items()), settings, namespace)
     except AnnotationsError as error:
-        return Deny(error.problems)
+        return Deny(error.problems, error.warnings)
     case = Case(request, pod, settings, namespace)
     problems = rules.problems(case)
     volumes = layout.volumes(request, pod, problems)
@@ -104,7 +105,7 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
     identity = identify(request, pod, receivers.values())
     lines = resources(request, settings, pod, problems)
     if problems:
-        return Deny(tuple(problems))
+        return Deny(tuple(problems), request.warnings)
     native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
     plan = _plan(request, volumes, variables, identity)
     warnings = advice(case, native=native, identity=identity, lines=lines)

@@ -81,11 +81,11 @@ def _decided(
     match decision:
         case Skip(reason):
             return _skipped(request, reason)
-        case Deny(problems):
+        case Deny(problems, warnings):
             message = "keeper-injector: " + "; ".join(
                 f"({number}) {problem}" for number, problem in enumerate(problems, 1)
             )
-            return Answer("deny", "annotations", review.denied(request.uid, message))
+            return Answer("deny", "annotations", review.denied(request.uid, message, warnings=warnings))
         case Inject(warnings=warnings):
             operations = patch(pod, decision, settings)
             injection = Injection(review.encoded_patch(operations), warnings, len(operations))

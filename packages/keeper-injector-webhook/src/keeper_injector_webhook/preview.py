@@ -156,7 +156,7 @@ def _print(item: Preview, show: str, settings: Settings) -> None:
     lines = [console.paint(sentence(item), "bold")]
     if isinstance(item.decision, Deny):
         lines += [f"{console.paint('  problem:', 'red')} {problem}" for problem in item.decision.problems]
-    if isinstance(item.decision, Inject):
+    if isinstance(item.decision, Deny | Inject):
         lines += [f"{console.paint('  warning:', 'yellow')} {warning}" for warning in item.decision.warnings]
     if show == "diff":
         sys.stdout.write("\n".join(lines) + "\n")
@@ -183,9 +183,9 @@ def _json(item: Preview, settings: Settings) -> Json:
     match decision:
         case Skip(reason):
             return {**found, "decision": "skip", "reason": reason.code}
-        case Deny(problems):
+        case Deny(problems, warnings):
             said = [{"where": problem.where, "message": problem.message} for problem in problems]
-            return {**found, "decision": "deny", "problems": said}
+            return {**found, "decision": "deny", "problems": said, "warnings": list(warnings)}
         case Inject(plan=plan, warnings=warnings):
             return {
                 **found,

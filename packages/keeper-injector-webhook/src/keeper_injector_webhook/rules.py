@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterator
 import attrs
 
 from keeper_injector_common.annotations import PREFIX
-from keeper_injector_common.delivery import Templated
-from keeper_injector_common.errors import Problem, TemplateError
+from keeper_injector_common.errors import Problem
 from keeper_injector_common.request import InjectionRequest
 from keeper_injector_webhook.pod import Json, Pod, list_at, object_at
 from keeper_injector_webhook.settings import Settings
@@ -52,19 +51,6 @@ def _other_namespace(case: Case) -> Iterator[Problem]:
     if wanted and case.namespace and wanted != case.namespace:
         text = f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {case.namespace!r}"
         yield Problem(where, text)
-
-
-def _templates(case: Case) -> Iterator[Problem]:
-    """Parse templates, never execute them: what does not parse fails here and not in the pod."""
-    for file in case.request.files:
-        if isinstance(file.content, Templated):
-            # The engine costs 0.2 s at its first use, which only pods with templates pay.
-            from keeper_injector_common import templates
-
-            try:
-                templates.parse(file.content.source)
-            except TemplateError as error:
-                yield Problem(file.where, str(error))
 
 
 def _native_sidecar(case: Case) -> Iterator[Problem]:
@@ -118,7 +104,6 @@ RULES: tuple[Callable[[Case], Iterator[Problem]], ...] = (
     _windows,
     _names_of_volumes,
     _other_namespace,
-    _templates,
     _native_sidecar,
     _metrics_port,
     _process_namespace,

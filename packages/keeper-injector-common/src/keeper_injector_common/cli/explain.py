@@ -75,7 +75,9 @@ def run(options: argparse.Namespace) -> int:
                     tree = explained(workload)
                 except AnnotationsError as error:
                     code = console.PROBLEMS
-                    tree = Node(workload.label, tuple(Node(f"problem: {problem}") for problem in error.problems))
+                    said = [f"problem: {problem}" for problem in error.problems]
+                    said += [f"warning: {warning}" for warning in error.warnings]
+                    tree = Node(workload.label, tuple(map(Node, said)))
                 sys.stdout.write("\n".join([console.paint(tree.text, "bold"), *_lines(tree.below)]) + "\n")
         except UnreadableManifest as error:
             raise console.Stop(f"{file}:{error.place.line}:{error.place.column}: {error}") from None

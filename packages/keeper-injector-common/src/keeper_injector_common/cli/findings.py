@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 import attrs
 
-from keeper_injector_common import templates
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
 from keeper_injector_common.annotations import INJECTED, PREFIX
 from keeper_injector_common.cli.inside import place_inside
 from keeper_injector_common.cli.manifests import Entry, Place, Workload
-from keeper_injector_common.delivery import Templated
-from keeper_injector_common.errors import AnnotationsError, Problem, TemplateError
-from keeper_injector_common.request import InjectionRequest
+from keeper_injector_common.errors import AnnotationsError, Problem
 
 RULES = MappingProxyType(
     {
         "value": "An annotation's value cannot be read; the webhook denies the pod.",
         "advice": "An annotation is unknown, of an old name, or has no effect; the webhook warns.",
-        "template": "A template cannot be parsed; the webhook denies the pod.",
         "text": "Annotations are text: Kubernetes refuses a manifest with anything else.",
         "repeated": "An annotation stands twice in one mapping; only the second counts.",
         "placement": "An annotation stands where no pod inherits it, and does nothing.",
@@ -88,23 +84,20 @@ def _as_read(workload: Workload) -> Iterator[tuple[str, Problem]]:
         return
     try:
         if wants_injection(workload.annotations):
-            yield from _of_request(parse_request(workload.annotations))
+            yield from _advice(parse_request(workload.annotations).warnings)
         elif not {f"{PREFIX}inject", INJECTED} & workload.annotations.keys():
             yield "switch", Problem(ours[0].key, f'nothing is injected by this alone; add {PREFIX}inject: "true"')
     except AnnotationsError as error:
         yield from (("value", problem) for problem in error.problems)
+        yield from _advice(error.warnings)
 
 
-def _of_request(request: InjectionRequest) -> Iterator[tuple[str, Problem]]:
-    for warning in request.warnings:
-        where, _, message = warning.partition(": ")
-        yield "advice", Problem(where, message)
-    for item in request.files:
-        if isinstance(item.content, Templated):
-            try:
-                templates.parse(item.content.source)
-            except TemplateError as error:
-                yield "template", Problem(item.where, str(error))
+def _advice(warnings: Iterable[str]) -> Iterator[tuple[str, Problem]]:
+    for warning in warnings:
+        parts = warning.split(": ")
+        # Inside the YAML document the place goes on: keeper.security/config: secrets[0].path
+        length = 2 if parts[0] == f"{PREFIX}config" else 1
+        yield "advice", Problem(": ".join(parts[:length]), ": ".join(parts[length:]))
 
 
 def _misplaced(workload: Workload) -> str:

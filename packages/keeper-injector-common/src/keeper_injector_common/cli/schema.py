@@ -12,6 +12,7 @@ from typing import Any
 
 from keeper_injector_common.annotations import AUTH_METHODS, PREFIX, SECRET_MODES
 from keeper_injector_common.cli import console
+from keeper_injector_common.configuration import BY_TEMPLATE
 from keeper_injector_common.delivery import FORMATS
 from keeper_injector_common.plan import VERSION
 
@@ -75,7 +76,7 @@ _SECRET = _object(
         "fileName": _text("Other name of `file`."),
         "path": _text("Absolute path of the file."),
         "fields": _texts("Only these fields."),
-        "format": _FORMAT,
+        "format": {**_FORMAT, "enum": [*FORMATS, BY_TEMPLATE]},
         "template": _text("Go template, instead of a format."),
         "mode": {**_MODE, "description": "Mode of the file, in quotes."},
         "containers": _CONTAINERS,

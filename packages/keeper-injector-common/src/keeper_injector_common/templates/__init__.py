@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import TemplateError
+from keeper_injector_common.values import InvalidValue, block
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 MOST_SOURCE = 100_000
 """Characters of a template's source."""
 
-__all__ = ["MOST_SOURCE", "parse", "prepare", "render"]
+__all__ = ["MOST_SOURCE", "parse", "prepare", "render", "template"]
 
 
 def prepare() -> None:
@@ -32,6 +33,15 @@ def prepare() -> None:
     from keeper_injector_common.templates import faults, functions, values, yaml  # noqa: F401
 
     functions.functions()
+
+
+def template(text: str) -> str:
+    """Read a template as the value of an annotation, executing nothing: one that does not parse is an InvalidValue."""
+    try:
+        parse(block(text))
+    except TemplateError as error:
+        raise InvalidValue(str(error)) from None
+    return text
 
 
 def parse(source: str) -> None:

@@ -1,0 +1,71 @@
+"""What the documentation of Keeper's Go injector tells people to write: accepted, or told why not and what to write."""
+
+from __future__ import annotations
+
+from command_line import MANIFESTS, run
+
+from keeper_injector_common.annotation_parser import parse_request
+from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.cli.manifests import workloads
+from keeper_injector_common.request import InjectionRequest
+
+DOCUMENTED = MANIFESTS / "go-injector.yaml"
+AGAIN = "would not give the same text twice, so that every refresh would be a change; leave it out"
+NEVER = "is in the documentation of Keeper's Go injector, but never was in it"
+
+
+def asked(name: str) -> InjectionRequest:
+    """Return what one of the documented pods asks for."""
+    found = {item.name: item for item in workloads(DOCUMENTED.read_text(encoding="utf-8"))}
+    return parse_request(found[f"Pod/{name}"].annotations)
+
+
+def test_every_documented_annotation() -> None:
+    """All but what follows is accepted without a word."""
+    found = run("lint", str(DOCUMENTED))
+    assert [line.removeprefix(f"{DOCUMENTED}:").partition(": ")[2] for line in found.output.splitlines()] == [
+        f"warning: Pod/one-record: {PREFIX}auth-secret: old name; write {PREFIX}ksm-config",
+        (
+            f"warning: Pod/kubernetes-secret-tls: {PREFIX}config: secrets[0].k8sSecretKeys: fields or files come first; "
+            "write {cert.pem: tls.crt, key.pem: tls.key}"
+        ),
+        (
+            f"error: Pod/kubernetes-secret-folder: {PREFIX}config: folders[0].k8sSecretNamePrefix: unknown key; write one of "
+            "containers, format, outputPath, path, recursive, uid"
+        ),
+        *(
+            f"error: Pod/templates: {PREFIX}config: secrets[{number}].template: template, parsing line 1: function {said}"
+            for number, said in [
+                (3, f"md5sum {NEVER}; use sha256sum"),
+                (4, f"htmlEscape {NEVER}; use html"),
+                (5, f"now {AGAIN}"),
+                (6, f"bcrypt {AGAIN}"),
+            ]
+        ),
+        (
+            f"error: Pod/announced-and-never-there: {PREFIX}auth-method: 'oidc' is unknown; write secret, "
+            "aws-secrets-manager, gcp-secret-manager or azure-key-vault"
+        ),
+        f"warning: Pod/announced-and-never-there: {PREFIX}service-account: unknown annotation, ignored",
+        (
+            f"warning: Pod/announced-and-never-there: {PREFIX}format: unknown annotation, ignored; "
+            f"did you mean {PREFIX}format-<name>?"
+        ),
+        (
+            f"warning: Pod/announced-and-never-there: {PREFIX}template: unknown annotation, ignored; "
+            f"did you mean {PREFIX}template-<name>?"
+        ),
+    ]
+
+
+def test_a_tls_secret_as_documented() -> None:
+    """Its keys stand the wrong way round and one file is named for two: what is meant is understood."""
+    (secret,) = asked("kubernetes-secret-tls").kubernetes_secrets
+    assert secret.keys == {"cert.pem": "tls.crt", "key.pem": "tls.key"}
+    assert [str(source) for source in secret.sources] == ["Shop Certificates"]
+
+
+def test_titles_that_its_code_took_for_something_else() -> None:
+    """Notation without a scheme, and lists."""
+    assert str(asked("notation").files[4].sources[0]) == "keeper://Test/Services/payments/field/api_key"
+    assert len(asked("several-records").files) == 5
