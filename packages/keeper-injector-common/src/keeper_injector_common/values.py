@@ -122,6 +122,14 @@ def volume_size(text: str) -> int:
     return size
 
 
+def binary_quantity(size: int) -> str:
+    """Write bytes as Kubernetes does, with the largest binary suffix that is exact."""
+    for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if size % unit == 0:
+            return f"{size // unit}{suffix}"
+    return str(size)
+
+
 def choice(*words: str) -> Parse[str]:
     """Make a parser that accepts one of *words*, in any case."""
 

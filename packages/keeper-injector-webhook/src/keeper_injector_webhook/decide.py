@@ -9,7 +9,9 @@ import attrs
 
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
+from keeper_injector_common.directories import below
 from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.identity import Identity
 from keeper_injector_common.plan import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
 from keeper_injector_common.request import (
     AwsCredentials,
@@ -23,7 +25,7 @@ from keeper_injector_common.request import (
 from keeper_injector_webhook import environment, layout, rules
 from keeper_injector_webhook.advice import advice
 from keeper_injector_webhook.environment import Variables
-from keeper_injector_webhook.identity import Identity, identify
+from keeper_injector_webhook.identity import identify
 from keeper_injector_webhook.layout import Volume
 from keeper_injector_webhook.pod import Json, Pod
 from keeper_injector_webhook.resources import resources
@@ -145,7 +147,7 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
         target=volume.directory,
         files=tuple(
             FileItem(
-                layout.below(file.path, volume.directory),
+                below(file.path, volume.directory),
                 file.sources,
                 file.content,
                 identity.mode if file.mode is None else file.mode,
@@ -158,7 +160,7 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
                 identity.mode,
                 item.recursive,
                 item.format,
-                layout.below(item.directory, volume.directory),
+                below(item.directory, volume.directory),
             )
             for item in folders
         ),

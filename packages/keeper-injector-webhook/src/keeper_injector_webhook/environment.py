@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import attrs
 
 from keeper_injector_common import plan as plans
+from keeper_injector_common.directories import receives
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.formats.names import is_never, variable_name
 from keeper_injector_common.plan import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.references import FieldValue
 from keeper_injector_common.request import InjectionRequest, RecordVariables, Variable
-from keeper_injector_webhook.layout import receives
 
 if TYPE_CHECKING:
     from keeper_injector_webhook.pod import Container, Pod
@@ -66,7 +66,7 @@ def variables(
         numbers = tuple(
             number
             for number, item in enumerate(request.variables)
-            if receives(container, item.containers, request.containers)
+            if receives(container.name, item.containers, request.containers)
         )
         if numbers:
             items = [request.variables[number] for number in numbers]

@@ -7,8 +7,10 @@ from typing import Any
 from keeper_injector_common import plan as plans
 from keeper_injector_common.annotations import PLAN
 from keeper_injector_common.request import AdditionalCa, SecretCredentials
+from keeper_injector_common.values import binary_quantity
 from keeper_injector_webhook import environment
 from keeper_injector_webhook.decide import INIT_NAME, SIDECAR_NAME, Inject
+from keeper_injector_webhook.identity import security_context
 from keeper_injector_webhook.settings import Settings
 
 Json = dict[str, Any]
@@ -38,7 +40,7 @@ READABLE_BY_AGENT = 0o444
 def volumes(decision: Inject) -> list[Json]:
     """Return the volumes to add."""
     request = decision.request
-    size = _binary_quantity(request.volume_size)
+    size = binary_quantity(request.volume_size)
     return [
         *(_memory(volume.name, size) for volume in decision.volumes),
         *(_memory(group.name, environment.SIZE) for group in decision.variables),
@@ -104,7 +106,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
         "imagePullPolicy": settings.agent_pull_policy,
         "command": [AGENT, command, "--log-level", request.log_level],
         "resources": decision.resources,
-        "securityContext": decision.identity.security_context(),
+        "securityContext": security_context(decision.identity),
         "volumeMounts": [
             *({"name": name, "mountPath": f"{plans.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
             {"name": STATE_VOLUME, "mountPath": plans.STATE_PATH},
@@ -145,11 +147,3 @@ def _ca(ca: AdditionalCa) -> Json:
     if ca.kind == "secret":
         return {"name": CA_VOLUME, "secret": {"secretName": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
     return {"name": CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
-
-
-def _binary_quantity(size: int) -> str:
-    """Write bytes with the largest binary suffix that is exact."""
-    for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
-        if size % unit == 0:
-            return f"{size // unit}{suffix}"
-    return str(size)

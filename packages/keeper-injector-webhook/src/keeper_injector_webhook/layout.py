@@ -12,11 +12,10 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
+from keeper_injector_common.directories import Item, by_directory, directory_of, is_inside, receives
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.request import Containers, FolderFiles, InjectionRequest, SecretFile
+from keeper_injector_common.request import InjectionRequest, SecretFile
 from keeper_injector_webhook.pod import Container, Pod
-
-Item = SecretFile | FolderFiles
 
 
 @attrs.frozen
@@ -38,10 +37,10 @@ def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tup
     laid_out: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
     for container in pod.containers():
         received = tuple(
-            number for number, item in enumerate(items) if receives(container, item.containers, request.containers)
+            number for number, item in enumerate(items) if receives(container.name, item.containers, request.containers)
         )
         if received not in laid_out:
-            laid_out[received] = _by_directory(directories, received)
+            laid_out[received] = by_directory(directories, received)
             _report_same_path(items, received, problems)
         for directory, numbers in laid_out[received].items():
             grouped.setdefault((directory, numbers), []).append(container)
@@ -50,34 +49,6 @@ def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tup
         Volume(f"keeper-secrets-{number}", directory, tuple(items[index] for index in numbers), tuple(containers))
         for number, ((directory, numbers), containers) in enumerate(grouped.items())
     )
-
-
-def directory_of(item: Item) -> str:
-    """Return the directory that an item writes into."""
-    return item.directory if isinstance(item, FolderFiles) else posixpath.dirname(item.path)
-
-
-def receives(container: Container, own: Containers, whole: Containers) -> bool:
-    """Say whether *container* is among an item's own containers, else among the request's, else simply there."""
-    chosen = own if own is not None else whole
-    return chosen is None or container.name in chosen
-
-
-def _by_directory(directories: Sequence[str], received: Sequence[int]) -> dict[str, tuple[int, ...]]:
-    """Group items by directory; one inside another belongs to the outer, as volumes cannot nest when read-only."""
-    found = sorted({directories[number] for number in received})
-    tops = [path for path in found if not any(is_inside(path, other) for other in found if other != path)]
-    return {top: tuple(number for number in received if is_inside(directories[number], top)) for top in tops}
-
-
-def below(path: str, directory: str) -> str:
-    """Return *path*, which lies inside, as seen from *directory*; empty for the directory itself."""
-    return path[len(directory) + 1 :]
-
-
-def is_inside(path: str, directory: str) -> bool:
-    """Say whether *path* is *directory* or lies below it."""
-    return path == directory or path.startswith(f"{directory}/")
 
 
 def _report_unknown_containers(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> None:
