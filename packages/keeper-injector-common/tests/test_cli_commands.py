@@ -84,17 +84,21 @@ def test_explain() -> None:
     found = run("explain", "-", text=POD)
     assert (found.code, found.errors) == (0, "")
     asked = "one request for all records, one for the folders, one download for each attachment that has changed"
-    mode = "0400 of the container's runAsUser; else 0440 by fsGroup; else 0444"
+    volume = "memory volume of at most 16Mi, mounted read-only"
+    unknown = "the manifest does not say as whom the application runs, or it runs as root"
     assert found.output.splitlines() == [
         "Pod/web",
         "├─ KSM configuration: Secret keeper-credentials, key config, mounted for the agent alone",
         f"├─ Keeper is asked at the start and every 1m30s, ±10 %: {asked}",
+        f"├─ an init container and a sidecar are added, which run as user 65532 and group 65532; {unknown}",
         "├─ container app",
-        "│  ├─ /app/db.env  env of db, 0440",
-        f"│  ├─ /app/server.pem  raw of keeper://TLS/file/server.pem, {mode}",
+        f"│  ├─ /app  {volume}",
+        "│  │  ├─ /app/db.env  env of db, 0440, owner 65532:65532",
+        "│  │  └─ /app/server.pem  raw of keeper://TLS/file/server.pem, 0444, owner 65532:65532",
         "│  └─ $PW  db[password]",
         "├─ container other",
-        "│  ├─ /app/all/  one json file for each record of folder Prod/DB and the folders below it",
+        f"│  ├─ /app/all  {volume}",
+        "│  │  └─ /app/all/  one json file for each record of folder Prod/DB and the folders below it, 0444, owner 65532:65532",
         "│  └─ $PW  db[password]",
         "└─ after a change in Keeper",
         "   ├─ files change together, without a restart; the application must read them again",
@@ -102,6 +106,65 @@ def test_explain() -> None:
         "   ├─ POST http://127.0.0.1:8080/x",
         "   └─ variables are those of the container's start: restart it to see new ones",
     ]
+
+
+@pytest.mark.parametrize(
+    ("pod", "containers", "told"),
+    [
+        ("runAsUser: 1000", ("", ""), "0400, owner 1000:1000"),
+        ("runAsUser: 1000", ("runAsUser: 1001", "runAsUser: 1001"), "0400, owner 1001:1001"),
+        ("runAsUser: 1000, fsGroup: 2000", ("", ""), "0400, owner 1000:2000"),
+        ("runAsUser: 1000, runAsGroup: 3000", ("", ""), "0400, owner 1000:3000"),
+        ("fsGroup: 2000", ("runAsUser: 1001", "runAsUser: 1002"), "0440, owner 65532:2000"),
+        ("runAsUser: 0", ("", ""), "0444, owner 65532:65532"),
+    ],
+)
+def test_explain_derives_owner_and_mode(pod: str, containers: tuple[str, str], told: str) -> None:
+    """As the webhook does, of all containers that receive files."""
+    contexts = ", ".join(
+        f"{{name: c{number}, securityContext: {{{context}}}}}" for number, context in enumerate(containers)
+    )
+    text = f"""\
+kind: Pod
+metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db}}}}
+spec: {{securityContext: {{{pod}}}, containers: [{contexts}]}}
+"""
+    assert run("explain", "-", text=text).output.count(f"/keeper/secrets/db.json  json of db, {told}") == 2
+
+
+@pytest.mark.parametrize(("namespace", "interval"), [("shop", "2m"), ("other", "10m")])
+def test_explain_knows_the_charts_defaults(tmp_path: Path, namespace: str, interval: str) -> None:
+    """From a file of values, which may hold all else that the chart has."""
+    values = tmp_path / "values.yaml"
+    values.write_text(
+        "replicas: 3\ndefaults: {refresh-interval: 10m, init-only: false}\n"
+        "namespaceDefaults: {shop: {refresh-interval: 2m}}\n",
+        encoding="utf-8",
+    )
+    found = run("explain", "--defaults", str(values), "--namespace", namespace, "-", text=POD.replace("90s", "5m"))
+    assert "every 5m," in found.output
+    without = "\n".join(line for line in POD.splitlines() if "refresh-interval" not in line)
+    found = run("explain", "--defaults", str(values), "--namespace", namespace, "-", text=without)
+    assert f"every {interval}," in found.output
+
+
+@pytest.mark.parametrize("command", ["explain", "lint"])
+def test_defaults_that_cannot_be(tmp_path: Path, command: str) -> None:
+    """All that is wrong is named, and nothing is judged by half of them."""
+    values = tmp_path / "values.yaml"
+    values.write_text("defaults: {refresh-interval: 1x, secret: db}\n", encoding="utf-8")
+    found = run(command, "--defaults", str(values), "-", text=POD)
+    assert (found.code, found.output) == (2, "")
+    assert "defaults.refresh-interval: '1x' is not a duration" in found.errors
+    assert "defaults.secret: no annotation that can have a default" in found.errors
+
+
+def test_lint_knows_the_charts_defaults(tmp_path: Path) -> None:
+    """What a default lacks is the pod's to add."""
+    values = tmp_path / "values.yaml"
+    values.write_text("defaults: {auth-method: gcp-secret-manager}\n", encoding="utf-8")
+    found = run("lint", "--defaults", str(values), "-", text=POD)
+    assert "gcp-secret-manager needs keeper.security/gcp-secret-id; add it" in found.output
 
 
 def test_explain_what_cannot_be_followed() -> None:

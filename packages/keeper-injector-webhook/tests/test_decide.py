@@ -10,6 +10,7 @@ from admission_reviews import PREFIX, body, denial, injected, operations, plan, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keeper_injector_common.defaults import Defaults
 from keeper_injector_webhook.alike import KEPT, LARGEST, Memory
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.mutate import mutate
@@ -159,7 +160,7 @@ def test_a_cloud_needs_no_secret() -> None:
 
 def test_namespace_defaults_go_before_the_charts() -> None:
     """Pod over namespace over chart."""
-    chosen = Settings(defaults={"refresh-interval": "1h"}, namespace_defaults={"shop": {"refresh-interval": "2h"}})
+    chosen = Settings(defaults=Defaults({"refresh-interval": "1h"}, {"shop": {"refresh-interval": "2h"}}))
     assert plan(injected(pod(annotations=ASKED), chosen))["refreshInterval"] == 7200
     own = {**ASKED, "refresh-interval": "30s"}
     assert plan(injected(pod(annotations=own), chosen))["refreshInterval"] == 30
@@ -358,7 +359,7 @@ def test_pods_that_are_alike_get_one_answer() -> None:
         response: dict[str, Any] = given["response"]
         return response
 
-    cluster, metrics = Settings(namespace_defaults={"other": {"refresh-interval": "1m"}}), Metrics()
+    cluster, metrics = Settings(defaults=Defaults({}, {"other": {"refresh-interval": "1m"}})), Metrics()
     first = answer("kube-api-access-abcde")
     assert answer("kube-api-access-fghij") == first
     assert len(memory) == 1

@@ -117,7 +117,7 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
 @lru_cache(maxsize=512)
 def _request(annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str) -> InjectionRequest:
     """Read annotations; the pods of a workload come in numbers and have the same."""
-    return parse_request(dict(annotations), settings.defaults_for(namespace))
+    return parse_request(dict(annotations), settings.defaults.within(namespace))
 
 
 def _plan(

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common import values
-from keeper_injector_common.annotations import BY_NAME
+from keeper_injector_common import defaults, values
+from keeper_injector_common.defaults import Defaults
 from keeper_injector_common.document import Mapping as Document
 from keeper_injector_common.document import load
 from keeper_injector_common.request import Credentials, SecretCredentials
@@ -38,18 +37,12 @@ class Settings:
     requests_memory: str = "32Mi"
     limits_cpu: str = "none"
     limits_memory: str = "128Mi"
-    defaults: Mapping[str, str] = attrs.field(factory=dict)
-    """Defaults of annotations, by name without prefix."""
-    namespace_defaults: Mapping[str, Mapping[str, str]] = attrs.field(factory=dict)
-    """The same by namespace; they go before :attr:`defaults`."""
+    defaults: Defaults = attrs.field(factory=Defaults)
+    """Defaults of annotations."""
 
     def image_for(self, credentials: Credentials) -> str:
         """Return the agent's image for where the KSM configuration lies: the small one unless that is a cloud."""
         return self.agent_image if isinstance(credentials, SecretCredentials) else self.agent_cloud_image
-
-    def defaults_for(self, namespace: str) -> Mapping[str, str]:
-        """Return the defaults that hold in *namespace*."""
-        return {**self.defaults, **self.namespace_defaults.get(namespace, {})}
 
 
 def read_settings(path: Path) -> Settings:
@@ -82,30 +75,8 @@ def _settings(top: Document) -> Settings:
     settings = Settings(
         native_sidecars=top.switch("nativeSidecars", default=True),
         env_files=top.switch("envFiles", default=False),
-        defaults=top.mapping("defaults", _defaults) or {},
-        namespace_defaults=top.mapping("namespaceDefaults", _namespaces) or {},
+        defaults=defaults.read(top),
         **{name: value for name, value in given.items() if value is not None},
     )
     top.finish()
     return settings
-
-
-def _defaults(entry: Document) -> dict[str, str]:
-    """Read defaults as texts; switches may be YAML booleans."""
-    found = {}
-    for name in entry.unread():
-        annotation = BY_NAME.get(name)
-        if annotation is None or not annotation.default_allowed:
-            entry.report(name, "no annotation that can have a default; remove it")
-        value = entry.scalar(name)
-        if annotation is not None and value is not None:
-            try:
-                annotation.parse(value)
-            except values.InvalidValue as error:
-                entry.report(name, str(error))
-            found[name] = value
-    return found
-
-
-def _namespaces(entry: Document) -> dict[str, dict[str, str]]:
-    return {name: entry.mapping(name, _defaults) or {} for name in entry.unread()}

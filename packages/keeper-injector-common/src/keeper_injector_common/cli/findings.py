@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
 import attrs
 
-from keeper_injector_common.annotation_parser import parse_request, wants_injection
+from keeper_injector_common.annotation_parser import NO_DEFAULTS, parse_request, wants_injection
 from keeper_injector_common.annotations import INJECTED, PREFIX
 from keeper_injector_common.cli.inside import place_inside
 from keeper_injector_common.cli.manifests import Entry, Place, Workload
@@ -57,11 +57,13 @@ class Finding:
         return ": ".join(part for part in (self.workload, self.annotation, self.message) if part)
 
 
-def check(file: str, workload: Workload, lines: list[str]) -> Iterator[Finding]:
+def check(
+    file: str, workload: Workload, lines: list[str], defaults: Mapping[str, str] = NO_DEFAULTS
+) -> Iterator[Finding]:
     """Iterate over what is wrong or odd in one workload of the text *lines*."""
     for rule, entry, message in _as_written(workload):
         yield Finding(file, entry.place, rule, message, workload.label, entry.key)
-    for rule, problem in _as_read(workload):
+    for rule, problem in _as_read(workload, defaults):
         place = _place(workload, problem, lines)
         yield Finding(file, place, rule, problem.message, workload.label, problem.where)
 
@@ -77,14 +79,14 @@ def _as_written(workload: Workload) -> Iterator[tuple[str, Entry, str]]:
             yield "repeated", entry, "written before in the same mapping, and only the last counts; keep one"
 
 
-def _as_read(workload: Workload) -> Iterator[tuple[str, Problem]]:
+def _as_read(workload: Workload, defaults: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
     """Iterate over what the webhook would say."""
     ours = workload.ours()
     if not ours or not all(isinstance(entry.value, str) for entry in ours):
         return
     try:
         if wants_injection(workload.annotations):
-            yield from _advice(parse_request(workload.annotations).warnings)
+            yield from _advice(parse_request(workload.annotations, defaults).warnings)
         elif not {f"{PREFIX}inject", INJECTED} & workload.annotations.keys():
             yield "switch", Problem(ours[0].key, f'nothing is injected by this alone; add {PREFIX}inject: "true"')
     except AnnotationsError as error:

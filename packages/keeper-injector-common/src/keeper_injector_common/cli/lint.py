@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from keeper_injector_common.annotation_parser import NO_DEFAULTS
 from keeper_injector_common.annotations import PREFIX
-from keeper_injector_common.cli import console, reports
+from keeper_injector_common.cli import chart, console, reports
 from keeper_injector_common.cli.findings import Finding, check
 from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
 
 HELP = "name every problem of the annotations in manifests"
 DESCRIPTION = f"""\
 Read manifests (several documents in a file, Lists, what helm and kustomize print) and name every problem of the {PREFIX}
-annotations of every workload, with its line and what would be right. A chart's defaults and what only a pod as a whole can
-show, such as two volumes on one path, are the webhook's: keeper-injector-webhook preview.
+annotations of every workload, with its line and what would be right. What only a pod as a whole can show, such as two
+volumes on one path, is the webhook's: keeper-injector-webhook preview.
 
 exit codes: 0 nothing wrong, 1 problems, 2 a file cannot be read or the command is misused
 """
@@ -23,6 +25,7 @@ EXAMPLES = """\
 examples:
   keeper-injector lint deployment.yaml
   keeper-injector lint --strict manifests/                       directories too; warnings count as problems
+  keeper-injector lint --defaults values.yaml deployment.yaml    with the defaults of the injector's chart
   helm template ./chart | keeper-injector lint -
   kustomize build overlays/production | keeper-injector lint -
   keeper-injector lint -o github manifests/                      beside the lines of a pull request
@@ -36,6 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
     )
     parser.add_argument("--strict", action="store_true", help="let warnings fail too")
+    chart.arguments(parser)
     parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to say it (default: text)")
 
 
@@ -44,6 +48,7 @@ def run(options: argparse.Namespace) -> int:
     findings: list[Finding] = []
     found: list[Workload] = []
     unreadable = 0
+    defaults = chart.read(options)
     for file in console.files(options.files):
         try:
             text = console.read(file)
@@ -51,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
             console.note(str(error))
             unreadable += 1
             continue
-        findings += findings_of(str(file), text, found)
+        findings += findings_of(str(file), text, found, lambda item: chart.within(defaults, item, options))
     sys.stdout.write(reports.FORMATS[options.output](findings))
     sys.stdout.flush()
     warnings = sum(finding.is_warning for finding in findings)
@@ -63,7 +68,12 @@ def run(options: argparse.Namespace) -> int:
     return console.PROBLEMS if problems or (options.strict and warnings) else console.FINE
 
 
-def findings_of(file: str, text: str, found: list[Workload] | None = None) -> list[Finding]:
+def findings_of(
+    file: str,
+    text: str,
+    found: list[Workload] | None = None,
+    defaults_for: Callable[[Workload], Mapping[str, str]] = lambda _: NO_DEFAULTS,
+) -> list[Finding]:
     """Return what is wrong or odd in a text, in its order; adds its workloads to *found*."""
     findings: list[Finding] = []
     lines = text.splitlines()
@@ -71,7 +81,7 @@ def findings_of(file: str, text: str, found: list[Workload] | None = None) -> li
         for workload in workloads(text):
             if found is not None:
                 found.append(workload)
-            findings += check(file, workload, lines)
+            findings += check(file, workload, lines, defaults_for(workload))
     except UnreadableManifest as error:
         findings.append(Finding(file, error.place, "yaml", str(error)))
     return sorted(findings, key=lambda finding: finding.place)
