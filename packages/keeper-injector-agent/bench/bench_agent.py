@@ -13,7 +13,7 @@ from pathlib import Path
 from bench_table import Figure, table
 from keeper_injector_common.delivery import Formatted
 from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
-from keeper_injector_common.plan_json import dumps
+from keeper_injector_common.plan_writer import dumps
 from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
 

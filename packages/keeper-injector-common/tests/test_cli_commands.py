@@ -19,7 +19,7 @@ from keeper_injector_common.annotations import ANNOTATIONS
 from keeper_injector_common.cli.schema import CONFIG, PLAN
 from keeper_injector_common.configuration import parse
 from keeper_injector_common.errors import PlanError, Problem
-from keeper_injector_common.plan_json import from_json
+from keeper_injector_common.plan_reader import from_json
 
 POD = """\
 kind: Pod

@@ -10,7 +10,8 @@ from strategies import PLANS
 
 from keeper_injector_common.errors import PlanError
 from keeper_injector_common.plan import Plan
-from keeper_injector_common.plan_json import dumps, from_json, loads
+from keeper_injector_common.plan_reader import from_json, loads
+from keeper_injector_common.plan_writer import dumps
 
 GOLDEN = Path(__file__).parent / "data/plans"
 

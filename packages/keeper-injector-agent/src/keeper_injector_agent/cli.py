@@ -149,7 +149,7 @@ def _sidecar(options: argparse.Namespace) -> int:
     from keeper_injector_agent import supervisor, worker
     from keeper_injector_common import logs
     from keeper_injector_common.errors import ContractError
-    from keeper_injector_common.plan_json import loads
+    from keeper_injector_common.plan_reader import loads
 
     path = _at(options, options.plan)
     logs.configure(options.log_level)

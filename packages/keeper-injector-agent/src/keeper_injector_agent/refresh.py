@@ -16,7 +16,7 @@ from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultE
 from keeper_injector_agent.files import File
 from keeper_injector_agent.uids import is_uid
 from keeper_injector_common.errors import ContractError, SelectionError
-from keeper_injector_common.plan_json import item_key
+from keeper_injector_common.plan_writer import item_key
 from keeper_injector_common.record import Attachment, Record
 from keeper_injector_common.rendering import Download, Renderer, RenderTemplate
 

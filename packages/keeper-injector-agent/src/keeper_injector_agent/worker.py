@@ -20,7 +20,7 @@ from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, Tr
 from keeper_injector_agent.retry import retried
 from keeper_injector_common import logs
 from keeper_injector_common.errors import ContractError, KeeperInjectorError
-from keeper_injector_common.plan_json import loads
+from keeper_injector_common.plan_reader import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

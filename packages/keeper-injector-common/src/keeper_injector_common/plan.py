@@ -1,6 +1,6 @@
 """What the agent must do, complete and without a secret in it: the values that webhook and agent share.
 
-The JSON form is in :mod:`keeper_injector_common.plan_json`. Webhook and agent are released apart and meet at run time, so
+The JSON form is in ``plan_writer`` and ``plan_reader``. Webhook and agent are released apart and meet at run time, so
 the form carries :data:`VERSION`; golden plans of every released version stay among the tests.
 """
 

@@ -21,7 +21,7 @@ from keeper_injector_common.annotations import PLAN
 from keeper_injector_common.cli import console
 from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
 from keeper_injector_common.errors import AnnotationsError
-from keeper_injector_common.plan_json import dumps
+from keeper_injector_common.plan_writer import dumps
 from keeper_injector_webhook.decide import Decision, Deny, Inject, Skip, decide
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.patch import patch

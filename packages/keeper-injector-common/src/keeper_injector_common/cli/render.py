@@ -13,7 +13,7 @@ from keeper_injector_common import templates
 from keeper_injector_common.cli import console, samples
 from keeper_injector_common.errors import ContractError, PlanError
 from keeper_injector_common.plan import Plan
-from keeper_injector_common.plan_json import loads
+from keeper_injector_common.plan_reader import loads
 from keeper_injector_common.rendering import Renderer
 
 HELP = "show what the files of a plan look like, from sample records"

@@ -1,4 +1,4 @@
-"""The JSON form of a plan, version 1: :func:`dumps` writes it into an annotation, :func:`loads` reads it from a file."""
+"""The JSON form of a plan → the plan, or every problem of it; the agent reads what some version of the webhook wrote."""
 
 from __future__ import annotations
 
@@ -27,51 +27,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-Json = dict[str, Any]
 CLOUDS = ("aws-secrets-manager", "gcp-secret-manager", "azure-key-vault")
 
 
-def dumps(plan: Plan) -> str:
-    """Return *plan* as compact JSON with its keys in a fixed order: equal plans give equal texts."""
-    return json.dumps(to_json(plan), ensure_ascii=False, separators=(",", ":"))
-
-
 def loads(text: str) -> Plan:
-    """Read what :func:`dumps` wrote; raises :class:`PlanError` that names every problem."""
+    """Read what :func:`~keeper_injector_common.plan_writer.dumps` wrote; raises :class:`PlanError` that names every problem."""
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):
         raise PlanError("plan: not JSON; it must be what the webhook wrote") from None
     return from_json(content)
-
-
-def to_json(plan: Plan) -> Json:
-    """Return *plan* as JSON values; what equals its default is left out."""
-    return {
-        "version": VERSION,
-        "credentials": _credentials_json(plan.credentials),
-        "state": plan.state,
-        "refreshInterval": plan.refresh_interval,
-        "failOnError": plan.fail_on_error,
-        **_given(
-            caFile=plan.ca_file,
-            strictLookup=plan.strict_lookup,
-            onRemoval=None if plan.on_removal == "keep" else plan.on_removal,
-            metricsPort=plan.metrics_port,
-        ),
-        "volumeSize": plan.volume_size,
-        **_given(
-            notify=plan.notify and _given(signal=plan.notify.signal, process=plan.notify.process, url=plan.notify.url),
-            directories=[_directory_json(item) for item in plan.directories],
-            environments=[_environment_json(item) for item in plan.environments],
-            kubernetesSecrets=[_secret_json(item) for item in plan.kubernetes_secrets],
-        ),
-    }
-
-
-def item_key(item: FileItem) -> str:
-    """Return a text that differs between items that would make different files of the same records."""
-    return json.dumps(_file_json(item))
 
 
 def from_json(content: object) -> Plan:
@@ -91,80 +56,6 @@ def from_json(content: object) -> Plan:
     if problems:
         raise PlanError("\n".join(map(str, problems)))
     return plan
-
-
-def _given(**items: Any) -> Json:
-    return {key: value for key, value in items.items() if value}
-
-
-def _content_json(content: Content) -> Json:
-    if isinstance(content, Templated):
-        return {"template": content.source}
-    return {"format": content.format, **_given(fields=list(content.fields))}
-
-
-def _file_json(file: FileItem) -> Json:
-    return {
-        "name": file.name,
-        "sources": list(map(str, file.sources)),
-        **_content_json(file.content),
-        "mode": f"{file.mode:04o}",
-    }
-
-
-def _directory_json(directory: Directory) -> Json:
-    return {
-        "path": directory.path,
-        "target": directory.target,
-        **_given(
-            files=[_file_json(file) for file in directory.files],
-            folders=[
-                {
-                    "folder": str(folder.folder),
-                    "mode": f"{folder.mode:04o}",
-                    "format": folder.format,
-                    **_given(recursive=folder.recursive, below=folder.below),
-                }
-                for folder in directory.folders
-            ],
-        ),
-    }
-
-
-def _environment_json(environment: Environment) -> Json:
-    return {
-        "path": environment.path,
-        "style": environment.style,
-        "mode": f"{environment.mode:04o}",
-        **_given(
-            variables=[{"name": item.name, "source": str(item.source)} for item in environment.variables],
-            records=[
-                {"source": str(item.source), **_given(prefix=item.prefix, fields=list(item.fields))}
-                for item in environment.records
-            ],
-        ),
-    }
-
-
-def _secret_json(secret: KubernetesSecret) -> Json:
-    return {
-        "where": secret.where,
-        "name": secret.name,
-        "sources": list(map(str, secret.sources)),
-        "type": secret.type,
-        "mode": secret.mode,
-        "ownerReference": secret.owner_reference,
-        **_given(keys=dict(secret.keys), rotation=secret.rotation),
-    }
-
-
-def _credentials_json(credentials: FileCredentials | CloudCredentials) -> Json:
-    if isinstance(credentials, FileCredentials):
-        return {"method": "secret", "path": credentials.path}
-    return {"method": credentials.method, "secret": credentials.secret, **_given(place=credentials.place)}
-
-
-# Reading
 
 
 def _plan(top: Mapping) -> Plan:
