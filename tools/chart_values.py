@@ -85,6 +85,7 @@ KINDS: dict[str, Json] = {
     "list of references": list_of({**closed(name=NAME), "required": ["name"]}),
     "map of strings": STRINGS,
     "object": OBJECT,
+    "proxy": {"type": "string", "pattern": "^(https?://[^@/\\s]+/?)?$"},
     "resources": closed(requests=QUANTITIES, limits=QUANTITIES, claims=list_of(OBJECT)),
     "selector": closed(matchLabels=STRINGS, matchExpressions=list_of(EXPRESSION)),
 }

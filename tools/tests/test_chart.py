@@ -254,21 +254,31 @@ def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
     if ci == "hardened":
         assert settings.agent_image == f"registry.example/keeper-injector-agent@sha256:{'2' * 64}"
         assert settings.agent_cloud_image == f"registry.example/keeper-injector-agent@sha256:{'3' * 64}"
-        assert settings.defaults_for("shop") == {
+        assert settings.defaults.within("shop") == {
             "refresh-interval": "10m",
             "strict-lookup": "true",
             "ksm-config": "shop-keeper",
         }
         assert (settings.limits_cpu, settings.limits_memory) == ("500m", "128Mi")
+        assert (settings.https_proxy, settings.no_proxy) == ("http://proxy.example:3128", ".example.com,10.0.0.0/8")
     else:
         assert settings.agent_cloud_image == f"{settings.agent_image}-cloud"
         assert (settings.limits_cpu, settings.requests_cpu) == ("none", "10m")
 
 
-@pytest.mark.parametrize(("version", "env_files"), [("1.37.1", "false"), ("1.38.0-eks-1", "true")])
-def test_env_files_are_used_where_every_kubelet_has_them(version: str, env_files: str) -> None:
-    """Kubelets may be three minor versions behind the API server."""
-    settings = [item for item in render("default", "--kube-version", version) if item["kind"] == "ConfigMap"]
+@pytest.mark.parametrize(
+    ("version", "value", "env_files"),
+    [
+        ("1.37.1", "auto", "false"),
+        ("1.38.0-eks-1", "auto", "true"),
+        ("1.37.1", "always", "true"),
+        ("1.38.0", "never", "false"),
+    ],
+)
+def test_env_files_are_used_where_every_kubelet_has_them(version: str, value: str, env_files: str) -> None:
+    """Kubelets may be three minor versions behind the API server; who knows better says so."""
+    options = ("--kube-version", version, "--set", f"envFiles={value}")
+    settings = [item for item in render("default", *options) if item["kind"] == "ConfigMap"]
 
     assert f"envFiles: {env_files}\n" in settings[0]["data"]["settings.yaml"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
+import os
 import re
 import subprocess
 import sys
@@ -45,17 +45,15 @@ def test_the_agents_example_writes_its_file(tmp_path: Path) -> None:
     """The plan in the README of the agent works against a Keeper, with `once`."""
     (plan,) = blocks("packages/keeper-injector-agent/README.md", "json")
     (command,) = blocks("packages/keeper-injector-agent/README.md", "console")
-    assert command.strip() == "$ keeper-injector-agent once --plan plan.json --root ./out"
     with LocalKeeper.start() as keeper:
         content = {**json.loads(plan), "caFile": "/ca.crt"}
         (tmp_path / "plan.json").write_text(json.dumps(content), encoding="utf-8")
-        for path in ("out/app", "out/keeper/state", "out/keeper/credentials"):
-            (tmp_path / path).mkdir(parents=True)
+        (tmp_path / "out").mkdir()
         (tmp_path / "out/ca.crt").write_bytes(keeper.ca_file.read_bytes())
-        configuration = base64.b64encode(json.dumps(keeper.config_dict()).encode())
-        (tmp_path / "out/keeper/credentials/config").write_bytes(configuration)
-        arguments = command.split()[2:]
-        subprocess.run([sys.executable, "-m", "keeper_injector_agent.cli", *arguments], cwd=tmp_path, check=True)
+        (tmp_path / "ksm-config.json").write_text(json.dumps(keeper.config_dict()), encoding="utf-8")
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        script = "\n".join(["set -e", *(line.removeprefix("$ ") for line in command.splitlines())])
+        subprocess.run(["bash", "-c", script], cwd=tmp_path, env={**os.environ, "PATH": path}, check=True)
     assert (tmp_path / "out/app/password").read_text(encoding="utf-8") == "correct-horse-battery"
 
 

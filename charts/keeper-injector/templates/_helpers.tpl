@@ -79,6 +79,12 @@ requestsCpu: {{ .Values.agent.resources.requests.cpu | default "none" | quote }}
 requestsMemory: {{ .Values.agent.resources.requests.memory | default "none" | quote }}
 limitsCpu: {{ .Values.agent.resources.limits.cpu | default "none" | quote }}
 limitsMemory: {{ .Values.agent.resources.limits.memory | default "none" | quote }}
+{{- with .Values.agent.httpsProxy }}
+httpsProxy: {{ . | quote }}
+{{- end }}
+{{- with .Values.agent.noProxy }}
+noProxy: {{ . | quote }}
+{{- end }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
 {{- end }}

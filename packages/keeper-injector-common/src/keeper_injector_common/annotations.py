@@ -254,7 +254,13 @@ KUBERNETES_SECRETS = _grouped(
     _one("k8s-secret-mode", values.choice(*SECRET_MODES), "merge", "What to do with one that exists.", "overwrite"),
     _one("k8s-secret-type", values.text, "kubernetes.io/tls", "Type of the Secret.", "Opaque"),
     _one("k8s-secret-rotation", values.switch, "true", "Whether refreshes update it.", "false"),
-    _one("k8s-secret-owner-ref", values.switch, "false", "Whether it goes with the pod's owner.", "true"),
+    _one(
+        "k8s-secret-owner-ref",
+        values.switch,
+        "false",
+        "Whether it goes with the last of the pods that wrote it.",
+        "true",
+    ),
 )
 
 ANNOTATIONS: tuple[Annotation, ...] = CORE + WHAT + BEHAVIOUR + ENVIRONMENT + KUBERNETES_SECRETS

@@ -105,6 +105,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
         "image": request.agent_image or settings.image_for(request.credentials),
         "imagePullPolicy": settings.agent_pull_policy,
         "command": [AGENT, command, "--log-level", request.log_level],
+        **_environment(settings),
         "resources": decision.resources,
         "securityContext": security_context(decision.identity),
         "volumeMounts": [
@@ -116,6 +117,13 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
             API_MOUNT if request.kubernetes_secrets else NO_TOKEN_MOUNT,
         ],
     }
+
+
+def _environment(settings: Settings) -> Json:
+    """Return the agent's environment: the way to Keeper and nothing else; none at all where there is no proxy."""
+    given = {"HTTPS_PROXY": settings.https_proxy, "NO_PROXY": settings.no_proxy}
+    entries = [{"name": name, "value": value} for name, value in given.items() if value]
+    return {"env": entries} if entries else {}
 
 
 def _memory(name: str, size: str) -> Json:

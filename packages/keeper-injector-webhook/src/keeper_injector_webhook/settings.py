@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import attrs
@@ -37,6 +38,10 @@ class Settings:
     requests_memory: str = "32Mi"
     limits_cpu: str = "none"
     limits_memory: str = "128Mi"
+    https_proxy: str = ""
+    """URL of the proxy on the agents' way to Keeper; without a password, as it stands in pods' specs."""
+    no_proxy: str = ""
+    """Hosts that agents reach without it, as in the variable ``NO_PROXY``."""
     defaults: Defaults = attrs.field(factory=Defaults)
     """Defaults of annotations."""
 
@@ -71,6 +76,8 @@ def _settings(top: Document) -> Settings:
         "requests_memory": top.text("requestsMemory", values.quantity),
         "limits_cpu": top.text("limitsCpu", values.quantity),
         "limits_memory": top.text("limitsMemory", values.quantity),
+        "https_proxy": top.text("httpsProxy", _proxy),
+        "no_proxy": top.text("noProxy", values.text),
     }
     settings = Settings(
         native_sidecars=top.switch("nativeSidecars", default=True),
@@ -80,3 +87,11 @@ def _settings(top: Document) -> Settings:
     )
     top.finish()
     return settings
+
+
+def _proxy(text: str) -> str:
+    url = text.strip()
+    if not re.fullmatch(r"https?://[^@/\s]+/?", url):
+        # Not shown: what is wrong with it may be a password.
+        raise values.InvalidValue("no URL of a proxy without user and password; write http://proxy.example:3128")
+    return url
