@@ -244,7 +244,7 @@ def start_keeper(namespace: Namespace) -> Keeper:
 
 
 def install(*values: str) -> None:
-    """Install the chart with our images, and wait until it serves."""
+    """Install the chart with our images, and wait until it serves, and nobody else: replaced pods answer for a while yet."""
     prefix, _, tag = IMAGES.rpartition(":")
     settings = {
         "image.repository": f"{prefix}/keeper-injector-webhook",
@@ -260,3 +260,10 @@ def install(*values: str) -> None:
         *("helm", "upgrade", "--install", "keeper-injector", CHART, "--namespace", SYSTEM, "--create-namespace"),
         *("--wait", "--timeout", "3m", *options),
     )
+    wait_for(lambda: not _leaving(), "no webhook of before")
+
+
+def _leaving() -> list[str]:
+    """Return the webhook's pods that are about to end."""
+    pods = json.loads(run("kubectl", "--namespace", SYSTEM, "get", "pods", "--output=json").stdout)["items"]
+    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]
