@@ -133,8 +133,8 @@ def test_the_webhook_may_do_what_it_must(release: Any) -> None:
     }
 
     assert {what: verbs for what, verbs in may.items() if verbs} == {
-        "secrets keeper-injector-tls": ["get", "update", "patch"],
-        f"{of_admission} keeper-injector-{release.namespace}": ["get", "update", "patch"],
+        "secrets keeper-injector-tls": ["get", "patch"],
+        f"{of_admission} keeper-injector-{release.namespace}": ["get", "patch"],
     }
 
 

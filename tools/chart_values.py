@@ -79,7 +79,7 @@ KINDS: dict[str, Json] = {
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
     "duration": {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"},
     "issuer": ISSUER,
-    "list of names": list_of(NAME),
+    "list of names": {**list_of(NAME), "uniqueItems": True},
     "list of objects": list_of(OBJECT),
     "list of ports": list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
     "list of references": list_of({**closed(name=NAME), "required": ["name"]}),

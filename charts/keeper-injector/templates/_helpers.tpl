@@ -28,8 +28,8 @@
 
 {{/* What never changes in the life of a release: selectors are immutable. */}}
 {{- define "keeper-injector.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "keeper-injector.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "keeper-injector.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: webhook
 {{- end }}
 
@@ -48,9 +48,9 @@ Metadata of one object. Takes `root`; `name`; `namespace`, the release's when le
 */}}
 {{- define "keeper-injector.metadata" -}}
 {{- $root := .root -}}
-name: {{ .name }}
+name: {{ .name | quote }}
 {{- with (hasKey . "namespace" | ternary .namespace $root.Release.Namespace) }}
-namespace: {{ . }}
+namespace: {{ . | quote }}
 {{- end }}
 labels: {{- merge (include "keeper-injector.labels" $root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
