@@ -26,8 +26,7 @@ class Cluster:
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         """Run kubectl in the namespace; its failure is the test's."""
-        command = ["kubectl", "--namespace", self.namespace, *arguments]
-        return subprocess.run(command, input=text, capture_output=True, text=True, check=True, timeout=120).stdout
+        return run("kubectl", "--namespace", self.namespace, *arguments, text=text).stdout
 
     def chart(self, *values: str, file: str = "default") -> list[dict[str, Any]]:
         """Render the chart with a file of ci/ and *values* (``key=value``); returns its objects as the API server would store them.
@@ -56,17 +55,18 @@ def _cluster() -> Iterator[Cluster]:
     cluster = Cluster("keeper-injector-test")
     subprocess.run(["kubectl", "create", "namespace", cluster.namespace], capture_output=True, check=True, timeout=30)
     yield cluster
-    command = ["kubectl", "delete", "namespace", cluster.namespace, "--wait=false"]
-    subprocess.run(command, capture_output=True, check=True, timeout=30)
+    run("kubectl", "delete", "namespace", cluster.namespace)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failure what a person would look at first."""
+    """Show with a failure what a person would look at first: the test's namespace and the injector's."""
     report = yield
-    space = getattr(item, "funcargs", {}).get("space")
-    if report.when == "call" and report.failed and isinstance(space, Namespace):
-        report.sections.append((f"namespace {space.name}", space.story()))
+    if report.failed:
+        space = getattr(item, "funcargs", {}).get("space")
+        spaces = [space] if isinstance(space, Namespace) else []
+        for namespace in [*spaces, Namespace(SYSTEM)]:
+            report.sections.append((f"namespace {namespace.name}", namespace.story()))
     return report
 
 
@@ -87,7 +87,7 @@ def _injector(cluster: Cluster) -> Iterator[Keeper]:
         yield start_keeper(Namespace(SYSTEM))
     finally:
         run("helm", "uninstall", "keeper-injector", "--namespace", SYSTEM, "--wait", check=False)
-        run("kubectl", "delete", "namespace", SYSTEM, "--wait=false")
+        run("kubectl", "delete", "namespace", SYSTEM)
 
 
 @pytest.fixture(name="space")

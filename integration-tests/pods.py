@@ -79,14 +79,14 @@ class Namespace:
         return Pod(self, name)
 
     def story(self) -> str:
-        """Return what happened in it: pods, events, logs of all containers, and the webhook's log."""
+        """Return what happened in it: pods, events, and the logs of all containers, those of before too."""
         pods = self.kubectl("get", "pods", "--output=name", check=False).split()
         parts = [self.kubectl("get", "pods", check=False), self.kubectl("events", check=False)[-4000:]]
         for name in pods[:8]:
-            logs = self.kubectl("logs", name, "--all-containers", "--prefix", "--tail=15", check=False)
-            parts.append(logs[-4000:])
-        webhook = ("logs", "--selector=app.kubernetes.io/name=keeper-injector", "--tail=10")
-        return "\n----\n".join([*parts, Namespace(SYSTEM).kubectl(*webhook, check=False)])
+            logs = ("logs", name, "--all-containers", "--prefix")
+            before = self.kubectl(*logs, "--previous", "--tail=15", check=False)
+            parts += [text[-6000:] for text in (before, self.kubectl(*logs, "--tail=40", check=False))]
+        return "\n----\n".join(parts)
 
     def refused(self, item: Json) -> str:
         """Try to make an object that must be refused; returns the reason as a person sees it."""
@@ -112,32 +112,21 @@ class Pod:
         conditions = self.object["status"].get("conditions", [])
         return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
+    def ready_since(self) -> str:
+        """Say since when it has been ready without a break; fails when it is not."""
+        (ready,) = [item for item in self.object["status"]["conditions"] if item["type"] == "Ready"]
+        assert ready["status"] == "True", ready
+        return str(ready["lastTransitionTime"])
+
     def ready(self) -> Pod:
         """Wait until it is ready."""
-        self._wait(self.is_ready, "ready")
+        wait_for(self.is_ready, f"pod {self.name} ready")
         return self
 
     def succeeded(self) -> Pod:
         """Wait until it has ended well."""
-        self._wait(lambda: self.object["status"].get("phase") == "Succeeded", "succeeded")
+        wait_for(lambda: self.object["status"].get("phase") == "Succeeded", f"pod {self.name} succeeded")
         return self
-
-    def _wait(self, condition: Callable[[], bool], what: str) -> None:
-        try:
-            wait_for(condition, f"pod {self.name} {what}")
-        except AssertionError as error:
-            raise AssertionError(f"{error}\n{self.story()}") from None
-
-    def story(self) -> str:
-        """Return what a person would look at: description, events, logs of all containers, the webhook's log."""
-        parts = [
-            self.namespace.kubectl("describe", f"pod/{self.name}", check=False)[-4000:],
-            self.namespace.kubectl("logs", self.name, "--all-containers", "--tail=20", check=False)[-4000:],
-            Namespace(SYSTEM).kubectl(
-                "logs", "--selector=app.kubernetes.io/name=keeper-injector", "--tail=10", check=False
-            ),
-        ]
-        return "\n----\n".join(parts)
 
     def run(self, *command: str, container: str = "app", check: bool = True) -> str:
         """Run a command in a container; returns what it prints."""
@@ -260,7 +249,12 @@ def install(*values: str) -> None:
         *("helm", "upgrade", "--install", "keeper-injector", CHART, "--namespace", SYSTEM, "--create-namespace"),
         *("--wait", "--timeout", "3m", *options),
     )
-    wait_for(lambda: not _leaving(), "no webhook of before")
+    settled()
+
+
+def settled() -> None:
+    """Wait until no webhook of before is left: one that is replaced answers for a while after the next is ready."""
+    wait_for(lambda: not _leaving(), "the end of webhooks of before")
 
 
 def _leaving() -> list[str]:

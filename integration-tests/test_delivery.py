@@ -82,25 +82,20 @@ def test_a_signal_after_a_rotation(space: Namespace, injector: Keeper) -> None:
 
 
 def test_a_kubernetes_secret(space: Namespace) -> None:
-    """Written with the pod's own account, where a Role lets it; it goes with the pod."""
-    role = {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": "Role",
-        "metadata": {"name": "secrets"},
-        "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "update"]}],
-    }
-    subject = {"kind": "ServiceAccount", "name": "default", "namespace": space.name}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "secrets"}
-    binding = {**role, "kind": "RoleBinding", "roleRef": reference, "subjects": [subject]}
-    del binding["rules"]
-    space.apply(role, binding)
-    secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
-    app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
-    secret = space.get("secret/app-db")
-    assert base64.b64decode(secret["data"]["password"]) == b"correct-horse-battery"
-    assert secret["metadata"]["ownerReferences"][0]["uid"] == app.object["metadata"]["uid"]
-    space.kubectl("delete", "pod/web", "--wait")
-    wait_for(lambda: "NotFound" in space.kubectl("get", "secret/app-db", check=False), "the Secret's end")
+    """Written with the pod's own account, where the chart's Role lets it; it goes with the pod."""
+    install(f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")
+    try:
+        secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
+        app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
+        secret = space.get("secret/app-db")
+        assert base64.b64decode(secret["data"]["password"]) == b"correct-horse-battery"
+        assert secret["metadata"]["ownerReferences"][0]["uid"] == app.object["metadata"]["uid"]
+        other = space.pod("other", {**secrets, "k8s-secret-name": "not-named"}, containers=[container(**AS_1000)])
+        wait_for(lambda: "may not write Secrets" in space.kubectl("describe", f"pod/{other.name}"), "a refusal")
+        space.kubectl("delete", "pod/web", "--wait")
+        wait_for(lambda: "NotFound" in space.kubectl("get", "secret/app-db", check=False), "the Secret's end")
+    finally:
+        install()
 
 
 def test_what_the_containers_cost(space: Namespace) -> None:
@@ -125,4 +120,5 @@ def test_a_scale_of_fifty(space: Namespace, injector: Keeper) -> None:
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "many"}}
     space.apply({**deployment, "spec": {**spec, "template": wanted}})
     space.kubectl("rollout", "status", "deployment/many", "--timeout=240s")
+    assert space.kubectl("get", "events", "--output=name", "--field-selector=reason=FailedCreate") == ""
     assert injector.requests - asked == 50

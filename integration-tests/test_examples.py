@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-from examples import EXAMPLES, documents
-from pods import Namespace, Pod, wait_for
+from examples import EXAMPLES, baseline, documents, example
+from pods import Keeper, Namespace, Pod, wait_for
 
 ELSEWHERE = {"aws", "gcp", "azure", "nginx-tls", "java-keystore", "postgresql"}
 """Those with tests of their own: test_applications.py, test_clouds.py."""
@@ -23,17 +22,18 @@ FILES = {
     "config": {"/app/config/db.env": "LOGIN=app", "/app/databases/redis.json": "redis-of-production"},
     "notation": {"/app/mysql": "mysql-of-production", "/app/url": "https://api2.example.com"},
     "init-containers": {"/keeper/secrets/database-credentials.json": "correct-horse-battery"},
-    "restricted": {"/keeper/secrets/database-credentials.json": "correct-horse-battery"},
     "kubernetes-secret": {"/keeper/secrets/database-credentials.json": "correct-horse-battery"},
 }
-LOGS = {"env": "app", "distroless": "correct-horse-battery|app|65532", "rotation-with-signal": ""}
+LOGS = {"env": "app", "distroless": "correct-horse-battery|app|65532"}
+OWN = {"restricted", "rotation-with-signal", "job", "cron-job", "per-container", "argo-cd", *ELSEWHERE}
+"""Those that are looked at one by one."""
 
 
 def test_every_example(space: Namespace) -> None:
     """All are applied at once; each becomes what its first lines say."""
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
     paths = {path.stem.partition("-")[2]: path for path in sorted(EXAMPLES.glob("*.yaml"))}
-    for name in ("argo-cd", *ELSEWHERE):
+    for name in ("argo-cd", "restricted", "rotation-with-signal", *ELSEWHERE):
         del paths[name]
     for path in paths.values():
         space.apply(*documents(path))
@@ -66,9 +66,22 @@ def pod_of(space: Namespace, name: str) -> Pod:
     return Pod(space, found[0])
 
 
-@pytest.mark.parametrize("name", sorted({*FILES, *LOGS, *ELSEWHERE, "job", "cron-job", "per-container", "argo-cd"}))
-def test_no_example_is_forgotten(name: str) -> None:
+def test_the_example_of_a_restricted_namespace(space: Namespace) -> None:
+    """It is admitted as it is where Pod Security `restricted` is enforced."""
+    space.apply(*example("restricted"))
+    app = Pod(space, "restricted").ready()
+    assert "correct-horse-battery" in app.read("/keeper/secrets/database-credentials.json")
+
+
+def test_the_example_of_a_signal(space: Namespace, injector: Keeper) -> None:
+    """The application says what it reads after the signal."""
+    baseline(space)
+    space.apply(*example("rotation-with-signal"))
+    app = Pod(space, "rotation-with-signal").ready()
+    injector.set("two-factor", "login", "signalled")
+    wait_for(lambda: "signalled" in app.log(), "what it reads after the signal", 40)
+
+
+def test_no_example_is_forgotten() -> None:
     """What is asked above is there, and what is there is asked above."""
-    names = {path.stem.partition("-")[2] for path in EXAMPLES.glob("*.yaml")}
-    assert name in names
-    assert names == {*FILES, *LOGS, *ELSEWHERE, "job", "cron-job", "per-container", "argo-cd"}
+    assert {path.stem.partition("-")[2] for path in EXAMPLES.glob("*.yaml")} == {*FILES, *LOGS, *OWN}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
-from pods import Keeper, Namespace, Pod, container, pod, wait_for
+from pods import FIGURES, PREFIX, Keeper, Namespace, Pod, container, pod, wait_for
 
 DATABASE = {"secret": "database-credentials"}
 KILL = """
@@ -22,7 +23,10 @@ AS_1000 = {"security": {"runAsUser": 1000}}
 
 def test_two_annotations_are_enough(space: Namespace) -> None:
     """The file is there at the default path, on a memory volume, the application's own, and nowhere else in the cluster."""
-    app = space.pod("web", DATABASE, containers=[container(**AS_1000)]).ready()
+    plain = pod("web", DATABASE, containers=[container(**AS_1000)])
+    plain["metadata"]["annotations"] = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "database-credentials"}
+    space.apply(plain)
+    app = Pod(space, "web").ready()
     assert json.loads(app.read(PATH))["password"] == "correct-horse-battery"
     assert app.run("stat", "--format=%u %a", "--dereference", PATH).split() == ["1000", "400"]
     assert "tmpfs" in app.run("sh", "-c", "grep /keeper/secrets /proc/mounts")
@@ -34,10 +38,17 @@ def test_two_annotations_are_enough(space: Namespace) -> None:
 def test_rotation_without_a_restart(space: Namespace, injector: Keeper) -> None:
     """Same pod, same container, same process; the new value within the interval."""
     app = space.pod("web", {"secret": "api-keys", "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
-    before = (app.object["metadata"]["uid"], app.status("app")["containerID"])
+
+    def identity() -> tuple[str, str, str]:
+        # Field 22 of /proc/PID/stat: when the process started.
+        started = app.run("cat", "/proc/1/stat").split()[21]
+        return app.object["metadata"]["uid"], app.status("app")["containerID"], started
+
+    before, since = identity(), time.monotonic()
     injector.set("api-keys", "login", "rotated")
     wait_for(lambda: json.loads(app.read("/keeper/secrets/api-keys.json"))["login"] == "rotated", "the new value", 30)
-    assert (app.object["metadata"]["uid"], app.status("app")["containerID"]) == before
+    FIGURES.append(f"a new value reached the file after {time.monotonic() - since:.1f} s, with refresh-interval: 10s")
+    assert identity() == before
     assert app.status("app")["restartCount"] == 0
 
 
@@ -76,30 +87,43 @@ def test_a_job_completes(space: Namespace) -> None:
 
 def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, injector: Keeper) -> None:
     """No file is lost, no application restarted, and Keeper is not asked again at once."""
-    app = space.pod("web", DATABASE, containers=[container(**AS_1000)], shareProcessNamespace=True).ready()
+    secrets = {**DATABASE, "refresh-interval": "24h"}
+    app = space.pod("web", secrets, containers=[container(**AS_1000)], shareProcessNamespace=True).ready()
     asked = injector.requests
     app.run("python3", "-c", KILL)
     wait_for(lambda: app.status("keeper-injector-sidecar").get("restartCount") == 1, "a new sidecar")
     app.ready()
+    first = json.loads(wait_for(lambda: app.log("keeper-injector-sidecar"), "its first words").splitlines()[0])
+    assert first["event"] == "sidecar.started"
+    assert first["wait_seconds"] > 0
     assert json.loads(app.read(PATH))["login"] == "app"
     assert injector.requests == asked
     assert app.status("app")["restartCount"] == 0
 
 
-def test_keeper_is_down(space: Namespace, injector: Keeper) -> None:
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (("revoked",), "Keeper: access denied"),
+        (("status", "503"), "Keeper: HTTP 503"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_keeper_is_down(space: Namespace, injector: Keeper, fault: tuple[str, ...], said: str) -> None:
     """At the start a pod waits and says why, or starts without if it may; one that runs stays as it is."""
     running = space.pod("running", {**DATABASE, "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
-    with injector.failing("revoked"):
+    ready_since = running.ready_since()
+    with injector.failing(*fault):
         strict = space.pod("strict", DATABASE, containers=[container(**AS_1000)])
         lenient = space.pod("lenient", {**DATABASE, "fail-on-error": "false", "refresh-interval": "10s"})
-        lenient.ready()
-        said = wait_for(lambda: termination(strict), "the init container's last words")
-        assert "Keeper: access denied" in said
-        assert "Keeper: access denied" in space.kubectl("describe", "pod/strict")
         wait_for(lambda: "refresh.failed" in running.log("keeper-injector-sidecar"), "a refresh that fails")
-        assert running.is_ready()
+        # What may pass is tried again for up to four minutes.
+        wait_for(lenient.is_ready, "the pod that may start without", 300)
+        assert said in wait_for(lambda: termination(strict), "the init container's last words", 300)
+        assert said in space.kubectl("describe", "pod/strict")
         assert json.loads(running.read(PATH))["login"] == "app"
-    wait_for(lambda: lenient.run("cat", PATH, check=False).startswith("{"), "the secret after the outage")
+    wait_for(lambda: lenient.run("cat", PATH, check=False).startswith("{"), "the secret after the outage", 150)
+    assert running.ready_since() == ready_since
 
 
 def termination(app: Pod) -> str:
@@ -111,10 +135,15 @@ def termination(app: Pod) -> str:
 
 def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:
     """Every problem at once, each with what would be right; a warning for what is only odd."""
-    wrong = {"refresh-interval": "5x", "secret": "db", "containers": "nobody"}
+    wrong = {"refresh-interval": "5x", "secret": "db", "file-mode": "9"}
     said = space.refused(pod("wrong", wrong))
-    assert "'5x' is not a duration; write 30s, 5m or 1h" in said
-    assert space.apply(pod("odd", {**DATABASE, "refresh-intervall": "5m"})).strip() == "pod/odd created"
+    assert "(1) keeper.security/file-mode: '9' is not a file mode; write three octal digits such as 0440" in said
+    assert "(2) keeper.security/refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m" in said
+    said = space.refused(pod("nobody", {**DATABASE, "containers": "nobody"}))
+    assert "keeper.security/containers: the pod has no container 'nobody'; it has app" in said
+    said = space.apply(pod("odd", {**DATABASE, "refresh-intervall": "5m"}), check=False)
+    assert "Warning: keeper.security/refresh-intervall: unknown annotation, ignored; did you mean" in said
+    assert "pod/odd created" in said
 
 
 def test_plain_pods_are_not_our_business(space: Namespace) -> None:

@@ -39,8 +39,9 @@ def steps(text: str) -> list[Step]:
     found = []
     for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, shown = re.fullmatch(r"((?:.*\\\n)*.*)\n(.*)", part, re.DOTALL).groups()
-            found.append(Step(command, tuple(shown.splitlines())))
+            lines = part.splitlines()
+            end = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\"))
+            found.append(Step("\n".join(lines[:end]), tuple(lines[end:])))
     return found
 
 
@@ -86,7 +87,7 @@ def _shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def said(shell: subprocess.Popen[str], command: str) -> str:
     """Run a command in the shell; returns all it prints, which must end well."""
-    shell.stdin.write(f"{command}\necho; echo ended $?\n")
+    shell.stdin.write(f"{command}\nstatus=$?; echo; echo ended $status\n")
     shell.stdin.flush()
     lines: list[str] = []
     while not (ended := re.fullmatch(r"ended (\d+)\n", line := shell.stdout.readline())):
