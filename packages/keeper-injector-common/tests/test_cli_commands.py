@@ -132,6 +132,21 @@ spec: {{securityContext: {{{pod}}}, containers: [{contexts}]}}
     assert run("explain", "-", text=text).output.count(f"/keeper/secrets/db.json  json of db, {told}") == 2
 
 
+@pytest.mark.parametrize(
+    "spec", ["5", "{containers: 5}", "{containers: [5, {name: }], securityContext: [x]}", "[]", ""]
+)
+def test_explain_a_pod_that_is_none(spec: str) -> None:
+    """What an API server would refuse is explained as far as it goes, and is no reason for a traceback."""
+    text = f"""\
+kind: Pod
+metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db}}}}
+spec: {spec}
+"""
+    found = run("explain", "-", text=text)
+    assert (found.code, found.errors) == (0, "")
+    assert "├─ every container\n" in found.output
+
+
 @pytest.mark.parametrize(("namespace", "interval"), [("shop", "2m"), ("other", "10m")])
 def test_explain_knows_the_charts_defaults(tmp_path: Path, namespace: str, interval: str) -> None:
     """From a file of values, which may hold all else that the chart has."""

@@ -71,13 +71,7 @@ def explained(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> 
 
 def _containers(workload: Workload) -> Sequence[_Container]:
     """Return the pods' containers, init containers first, as they start."""
-    found = [
-        _Container(str(item["name"]), item)
-        for key in ("initContainers", "containers")
-        for item in workload.pod_spec.get(key) or ()
-        if isinstance(item, dict) and item.get("name")
-    ]
-    return found or [_Container("")]
+    return [_Container(str(item["name"]), item) for item in workload.containers()] or [_Container("")]
 
 
 def _identity(

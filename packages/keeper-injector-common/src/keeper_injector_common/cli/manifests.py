@@ -98,15 +98,11 @@ class Workload:
         """The spec of the pods, as far as the manifest has one."""
         return _mapping(self.template.get("spec"))
 
-    def containers(self) -> tuple[tuple[str, bool], ...]:
-        """Return the names of the pods' containers, and whether each is an init container."""
-        found = [
-            (item.get("name"), is_init)
-            for key, is_init in (("initContainers", True), ("containers", False))
-            for item in self.pod_spec.get(key) or ()
-            if isinstance(item, dict)
-        ]
-        return tuple((str(name), is_init) for name, is_init in found if name)
+    def containers(self) -> tuple[Json, ...]:
+        """Return the pods' containers that have a name, init containers first, as they start."""
+        lists = (self.pod_spec.get(key) for key in ("initContainers", "containers"))
+        items = [item for found in lists if isinstance(found, list) for item in found]
+        return tuple(item for item in items if isinstance(item, dict) and item.get("name"))
 
     def ours(self) -> tuple[Entry, ...]:
         """Return the pod's annotations that are for Keeper Injector."""
