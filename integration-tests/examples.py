@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pods import PREFIX, Namespace, image
+from pods import Namespace, image
 
 Json = dict[str, Any]
 EXAMPLES = Path(__file__).parents[1] / "charts/keeper-injector/examples"
@@ -26,7 +26,7 @@ def example(name: str) -> list[Json]:
 
 
 def documents(path: Path) -> list[Json]:
-    """Return the objects of an example, made to run here: images that the cluster has, and the CA of local Keeper."""
+    """Return the objects of an example, made to run here, with images that the cluster has."""
     found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     for item in found:
         spec = item.get("spec", {})
@@ -35,7 +35,6 @@ def documents(path: Path) -> list[Json]:
         )
         if template is None:
             continue
-        template["metadata"]["annotations"][f"{PREFIX}ca-cert-configmap"] = "local-keeper-ca"
         template["spec"]["terminationGracePeriodSeconds"] = 1
         for container in [*template["spec"].get("initContainers", []), *template["spec"]["containers"]]:
             if container["image"] in STAND_INS:

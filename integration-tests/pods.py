@@ -149,7 +149,7 @@ class Pod:
 
 def pod(name: str, secrets: Mapping[str, str], *, labels: Mapping[str, str] | None = None, **spec: Any) -> Json:
     """Return a pod that asks for *secrets* and sleeps."""
-    annotations = {"inject": "true", "ca-cert-configmap": "local-keeper-ca", **secrets} if secrets else {}
+    annotations = {"inject": "true", **secrets} if secrets else {}
     containers = spec.pop("containers", [container()])
     return {
         "apiVersion": "v1",
@@ -242,6 +242,7 @@ def install(*values: str) -> None:
         "agent.image.repository": f"{prefix}/keeper-injector-agent",
         "agent.image.tag": tag,
         "agent.image.pullPolicy": "Never",
+        "defaults.ca-cert-configmap": "local-keeper-ca",
     }
     options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     options += [part for value in values for part in ("--set", value)]

@@ -106,7 +106,8 @@ def test_an_uninstall_leaves_nothing(release: Any) -> None:
     """No object of the release, of whatever kind the cluster has."""
     webhook_has_started(release)
 
-    assert len([name for name in made(release) if not name.startswith(("Pod/", "ReplicaSet/", "EndpointSlice/"))]) == 11
+    of_controllers = ("Pod/", "ReplicaSet/", "Endpoints/", "EndpointSlice/")
+    assert len([name for name in made(release) if not name.startswith(of_controllers)]) == 11
     succeeds(release, "uninstall", "keeper-injector", "--wait")
     wait_for(lambda: made(release) == [], "the end of all that the release made")
 
@@ -129,7 +130,7 @@ def test_a_running_release_has_not_drifted(release: Any) -> None:
     webhook_has_started(release)
     text = rendered(release, 5)
 
-    for way in ((), ("--server-side", "--force-conflicts", "--field-manager=helm")):
+    for way in ((), ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")):
         release.kubectl("diff", *way, "--filename", "-", text=text)
 
 

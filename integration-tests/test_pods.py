@@ -23,10 +23,9 @@ AS_1000 = {"security": {"runAsUser": 1000}}
 
 def test_two_annotations_are_enough(space: Namespace) -> None:
     """The file is there at the default path, on a memory volume, the application's own, and nowhere else in the cluster."""
-    plain = pod("web", DATABASE, containers=[container(**AS_1000)])
-    plain["metadata"]["annotations"] = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "database-credentials"}
-    space.apply(plain)
-    app = Pod(space, "web").ready()
+    app = space.pod("web", DATABASE, containers=[container(**AS_1000)]).ready()
+    asked = {key for key in app.object["metadata"]["annotations"] if key.startswith(PREFIX)}
+    assert asked == {f"{PREFIX}{name}" for name in ("inject", "secret", "injected", "plan")}
     assert json.loads(app.read(PATH))["password"] == "correct-horse-battery"
     assert app.run("stat", "--format=%u %a", "--dereference", PATH).split() == ["1000", "400"]
     assert "tmpfs" in app.run("sh", "-c", "grep /keeper/secrets /proc/mounts")
