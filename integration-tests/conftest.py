@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -16,6 +17,9 @@ import yaml
 from pods import FIGURES, IMAGES, SYSTEM, Keeper, Namespace, install, run, start_keeper
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
+"""Which of several processes this is."""
+MEASURED = "measured"
 
 
 @attrs.frozen
@@ -52,8 +56,8 @@ def _cluster() -> Iterator[Cluster]:
             pytest.skip(f"no {program} on PATH")
     if subprocess.run(["kubectl", "get", "--raw", "/readyz"], capture_output=True, check=False, timeout=30).returncode:
         pytest.skip("kubectl's current context has no cluster that answers")
-    cluster = Cluster("keeper-injector-test")
-    subprocess.run(["kubectl", "create", "namespace", cluster.namespace], capture_output=True, check=True, timeout=30)
+    cluster = Cluster(f"keeper-injector-test-{WORKER}")
+    run("kubectl", "create", "namespace", cluster.namespace)
     yield cluster
     run("kubectl", "delete", "namespace", cluster.namespace)
 
@@ -67,27 +71,50 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         spaces = [space] if isinstance(space, Namespace) else []
         for namespace in [*spaces, Namespace(SYSTEM)]:
             report.sections.append((f"namespace {namespace.name}", namespace.story()))
+    # What was measured goes with the report, which is all that comes back from another process.
+    report.user_properties += [(MEASURED, figure) for figure in FIGURES]
+    FIGURES.clear()
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tell what was measured."""
-    for figure in FIGURES:
-        terminalreporter.write_line(figure)
+    reports = [report for found in terminalreporter.stats.values() for report in found]
+    for report in reports:
+        for name, figure in getattr(report, "user_properties", ()):
+            if name == MEASURED:
+                terminalreporter.write_line(figure)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Uninstall, from a cluster that stays, what the tests of all processes had in common."""
+    is_worker = hasattr(session.config, "workerinput")
+    if (
+        not is_worker
+        and not os.environ.get("KEEPER_INJECTOR_CLUSTER")
+        and IMAGES
+        and not session.config.option.collectonly
+    ):
+        run("helm", "uninstall", "keeper-injector", "--namespace", SYSTEM, "--wait", "--ignore-not-found", check=False)
+        run("kubectl", "delete", "namespace", SYSTEM, "--ignore-not-found", check=False)
 
 
 @pytest.fixture(name="injector", scope="session")
-def _injector(cluster: Cluster) -> Iterator[Keeper]:
-    """The injector as a chart installs it, and a Keeper; yields the Keeper."""
+def _injector(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
+    """The injector as a chart installs it, and a Keeper of this process's own; yields the Keeper."""
     assert cluster.namespace
     if not IMAGES:
         pytest.skip("KEEPER_INJECTOR_IMAGES is not set; ./tools/run integration builds and loads images, and sets it")
-    install()
+    # The first of several processes installs; the others find it done.
+    with (tmp_path_factory.getbasetemp().parent / "install.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        install()
+    namespace = Namespace(f"keeper-{WORKER}")
+    run("kubectl", "create", "namespace", namespace.name)
     try:
-        yield start_keeper(Namespace(SYSTEM))
+        yield start_keeper(namespace)
     finally:
-        run("helm", "uninstall", "keeper-injector", "--namespace", SYSTEM, "--wait", check=False)
-        run("kubectl", "delete", "namespace", SYSTEM)
+        run("kubectl", "delete", "namespace", namespace.name, "--wait=false")
 
 
 @pytest.fixture(name="space")

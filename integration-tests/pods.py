@@ -25,7 +25,7 @@ SYSTEM = "keeper-injector"
 PREFIX = "keeper.security/"
 FIGURES: list[str] = []
 """What was measured; told at the end."""
-PATIENCE = 90.0
+PATIENCE = 150.0
 """Seconds for a pod to become what it shall."""
 
 
@@ -127,6 +127,12 @@ class Pod:
         """Wait until it has ended well."""
         wait_for(lambda: self.object["status"].get("phase") == "Succeeded", f"pod {self.name} succeeded")
         return self
+
+    def last_words(self) -> str:
+        """Return the termination message of the agent's init container."""
+        state = self.status("keeper-injector-init")
+        ended = state.get("state", {}).get("terminated") or state.get("lastState", {}).get("terminated") or {}
+        return str(ended.get("message", ""))
 
     def run(self, *command: str, container: str = "app", check: bool = True) -> str:
         """Run a command in a container; returns what it prints."""

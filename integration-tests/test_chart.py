@@ -61,7 +61,7 @@ def test_only_annotated_pods_reach_the_webhook(cluster: Any) -> None:
     """The condition compiles on the API server, and no pod of the system is in its way."""
     (webhook,) = one(cluster.chart(*SECRET), "MutatingWebhookConfiguration")["webhooks"]
     assert "'keeper.security/inject' in object.metadata.annotations" in webhook["matchConditions"][0]["expression"]
-    assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", "keeper-injector-test"]
+    assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", cluster.namespace]
     assert (webhook["failurePolicy"], webhook["sideEffects"], webhook["timeoutSeconds"]) == ("Fail", "None", 5)
 
 

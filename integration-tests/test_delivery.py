@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 
+import pytest
 from pods import FIGURES, Keeper, Namespace, container, image, install, pod, wait_for
 
 AS_1000 = {"security": {"runAsUser": 1000}}
@@ -54,6 +55,7 @@ def test_variables_without_values_in_the_pod(space: Namespace) -> None:
     assert "correct-horse-battery" not in json.dumps(made.object)
 
 
+@pytest.mark.alone
 def test_variables_by_the_kubelet(space: Namespace) -> None:
     """Where all nodes know EnvFiles, a container that leaves its command to the image gets its variables as well."""
     install("envFiles=always")
@@ -81,6 +83,7 @@ def test_a_signal_after_a_rotation(space: Namespace, injector: Keeper) -> None:
     wait_for(lambda: '"login":"told"' in app.log().replace(" ", ""), "the signal", 40)
 
 
+@pytest.mark.alone
 def test_a_kubernetes_secret(space: Namespace) -> None:
     """Written with the pod's own account, where the chart's Role lets it; it goes with the pod."""
     install(f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")

@@ -49,7 +49,7 @@ def test_every_example(space: Namespace) -> None:
     assert "sk-test-4711" in both.read("/app/secret.json", "worker")
     assert "sk-test-4711" not in both.read("/app/secret.json", "web")
     for job in ("job", "nightly"):
-        space.kubectl("wait", "--for=condition=complete", f"job/{job}", "--timeout=90s")
+        space.kubectl("wait", "--for=condition=complete", f"job/{job}", "--timeout=150s")
     assert space.get("secret/app-db")["metadata"]["ownerReferences"][0]["name"] == "kubernetes-secret"
 
 

@@ -50,7 +50,7 @@ def test_a_cron_job_completes(space: Namespace) -> None:
     spec = {"schedule": "0 3 1 1 *", "jobTemplate": {"spec": {"template": template, "backoffLimit": 0}}}
     space.apply({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "nightly"}, "spec": spec})
     space.kubectl("create", "job", "now", "--from=cronjob/nightly")
-    space.kubectl("wait", "--for=condition=complete", "job/now", "--timeout=90s")
+    space.kubectl("wait", "--for=condition=complete", "job/now", "--timeout=150s")
     assert "sk-test-4711" in space.kubectl("logs", "job/now", "--container=app")
 
 

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from pods import FIGURES, PREFIX, Keeper, Namespace, Pod, container, pod, wait_for
+from pods import FIGURES, PREFIX, Keeper, Namespace, container, pod, wait_for
 
 DATABASE = {"secret": "database-credentials"}
 KILL = """
@@ -80,7 +80,7 @@ def test_a_job_completes(space: Namespace) -> None:
     template = {"metadata": spec["metadata"], "spec": spec["spec"]}
     del template["metadata"]["name"]
     space.apply({"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "job"}, "spec": {"template": template}})
-    space.kubectl("wait", "--for=condition=complete", "job/job", "--timeout=90s")
+    space.kubectl("wait", "--for=condition=complete", "job/job", "--timeout=150s")
     assert "correct-horse-battery" in space.kubectl("logs", "job/job", "--container=app")
 
 
@@ -118,18 +118,11 @@ def test_keeper_is_down(space: Namespace, injector: Keeper, fault: tuple[str, ..
         wait_for(lambda: "refresh.failed" in running.log("keeper-injector-sidecar"), "a refresh that fails")
         # What may pass is tried again for up to four minutes.
         wait_for(lenient.is_ready, "the pod that may start without", 300)
-        assert said in wait_for(lambda: termination(strict), "the init container's last words", 300)
+        assert said in wait_for(lambda: strict.last_words(), "the init container's last words", 300)
         assert said in space.kubectl("describe", "pod/strict")
         assert json.loads(running.read(PATH))["login"] == "app"
     wait_for(lambda: lenient.run("cat", PATH, check=False).startswith("{"), "the secret after the outage", 150)
     assert running.ready_since() == ready_since
-
-
-def termination(app: Pod) -> str:
-    """Return the termination message of the agent's init container."""
-    state = app.status("keeper-injector-init")
-    ended = state.get("state", {}).get("terminated") or state.get("lastState", {}).get("terminated") or {}
-    return str(ended.get("message", ""))
 
 
 def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:

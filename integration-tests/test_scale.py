@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pods import FIGURES, SYSTEM, Keeper, Namespace, container, pod, run, wait_for
+import pytest
+from pods import FIGURES, SYSTEM, Namespace, container, pod, run, wait_for
 
+pytestmark = pytest.mark.alone
 MANY = 200
 RESIDENT = "print(next(line for line in open('/proc/1/status') if line.startswith('VmRSS')).split()[1])"
 
 
-def test_two_hundred_pods_at_once(space: Namespace, injector: Keeper) -> None:
+def test_two_hundred_pods_at_once(space: Namespace) -> None:
     """All are admitted and injected. They find no node, as one node of tests cannot start so many; fifty that start are above."""
     template = pod("many", {"secret": "api-keys"}, containers=[container(security={"runAsUser": 1000})])
     del template["metadata"]["name"]
@@ -32,7 +34,7 @@ def test_two_hundred_pods_at_once(space: Namespace, injector: Keeper) -> None:
     assert total >= MANY
     assert space.kubectl("get", "events", "--output=name", "--field-selector=reason=FailedCreate") == ""
     assert bound <= 1.0
-    names = injector.namespace.kubectl("get", "pods", "--selector=app.kubernetes.io/component=webhook", "--output=name")
+    names = Namespace(SYSTEM).kubectl("get", "pods", "--selector=app.kubernetes.io/component=webhook", "--output=name")
     sizes = [
         run("kubectl", "--namespace", SYSTEM, "exec", name, "--", "python3", "-c", RESIDENT).stdout
         for name in names.split()

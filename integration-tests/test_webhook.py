@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import attrs
+import pytest
 import trustme
 from pods import FIGURES, SYSTEM, Json, Keeper, Namespace, container, install, pod, run, settled, wait_for
 
+pytestmark = pytest.mark.alone
 WEBHOOK = "deployment/keeper-injector"
 CONFIGURATION = f"mutatingwebhookconfiguration/keeper-injector-{SYSTEM}"
 
@@ -76,9 +78,9 @@ def webhooks() -> list[Json]:
     return items
 
 
-def test_no_pod_is_refused_while_replicas_are_replaced(space: Namespace, injector: Keeper) -> None:
+def test_no_pod_is_refused_while_replicas_are_replaced(space: Namespace) -> None:
     """One is deleted, then all are replaced one by one; the stream goes on until the last of the old ones is gone."""
-    system = injector.namespace
+    system = Namespace(SYSTEM)
     with stream(space) as found:
         system.kubectl("delete", f"pod/{webhooks()[0]['metadata']['name']}", "--wait")
         system.kubectl("rollout", "status", WEBHOOK, "--timeout=120s")
@@ -88,9 +90,9 @@ def test_no_pod_is_refused_while_replicas_are_replaced(space: Namespace, injecto
     assert found.refused() == []
 
 
-def test_a_replica_that_is_killed(space: Namespace, injector: Keeper) -> None:
+def test_a_replica_that_is_killed(space: Namespace) -> None:
     """What ends without a word is missed for seconds, until its endpoint is gone; controllers try again, and no pod is lost."""
-    system = injector.namespace
+    system = Namespace(SYSTEM)
     wanted = pod(
         "web", {"secret": "api-keys", "init-only": "true"}, containers=[container(security={"runAsUser": 1000})]
     )
@@ -110,9 +112,9 @@ def test_a_replica_that_is_killed(space: Namespace, injector: Keeper) -> None:
     assert len(found.refused()) < len(found.said) / 4
 
 
-def test_no_pod_is_refused_while_the_certificate_is_lost(space: Namespace, injector: Keeper) -> None:
+def test_no_pod_is_refused_while_the_certificate_is_lost(space: Namespace) -> None:
     """Somebody empties the Secret; a replica that starts makes a new CA, and both are trusted."""
-    system = injector.namespace
+    system = Namespace(SYSTEM)
     before = system.get(CONFIGURATION)["webhooks"][0]["clientConfig"]["caBundle"]
     with stream(space) as found:
         system.kubectl("patch", "secret/keeper-injector-tls", "--type=merge", '--patch={"data": null}')
@@ -125,7 +127,7 @@ def test_no_pod_is_refused_while_the_certificate_is_lost(space: Namespace, injec
 
 def test_a_certificate_as_cert_manager_makes_it(space: Namespace, injector: Keeper) -> None:
     """A Secret of type kubernetes.io/tls with the CA beside; neither the change to it nor its renewal refuses a pod."""
-    system = injector.namespace
+    system = Namespace(SYSTEM)
     authority = trustme.CA()
     system.apply(secret_of(authority))
     own = system.get(CONFIGURATION)["webhooks"][0]["clientConfig"]["caBundle"]
@@ -143,7 +145,7 @@ def test_a_certificate_as_cert_manager_makes_it(space: Namespace, injector: Keep
             "get", "role,rolebinding", "--selector=app.kubernetes.io/name=keeper-injector", "--output=name"
         )
         assert rules == ""
-        replaced_without_a_restart(space, system, secret_of(authority))
+        replaced_without_a_restart(space, injector, secret_of(authority))
     finally:
         install()
         wait_for(
@@ -165,7 +167,7 @@ def secret_of(authority: trustme.CA) -> Json:
     return {**secret, "data": encoded}
 
 
-def replaced_without_a_restart(space: Namespace, system: Namespace, renewed: Json) -> None:
+def replaced_without_a_restart(space: Namespace, injector: Keeper, renewed: Json) -> None:
     """Renew the certificate under a stream; the same pods serve the new one, and no pod is refused."""
     pem = base64.b64decode(renewed["data"]["tls.crt"]).decode()
     expected = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
@@ -173,10 +175,10 @@ def replaced_without_a_restart(space: Namespace, system: Namespace, renewed: Jso
 
     def served() -> set[str]:
         shown = ("exec", "deployment/local-keeper", "--", "python3", "-c", SERVED)
-        return {system.kubectl(*shown, item["status"]["podIP"]).strip() for item in webhooks()}
+        return {injector.namespace.kubectl(*shown, item["status"]["podIP"]).strip() for item in webhooks()}
 
     with stream(space) as found:
-        system.apply(renewed)
+        Namespace(SYSTEM).apply(renewed)
         # Kubelets look at mounted Secrets every minute or so.
         wait_for(lambda: served() == {expected}, "the new certificate", 150)
     assert found.refused() == []

@@ -1,6 +1,9 @@
 """``python -m integration``: a cluster, the images in it, the tests on it, and nothing left behind.
 
 Usage: ``./tools/run integration [--cluster local|kind|current-context] [PYTEST ARGUMENTS…]``
+
+Tests on a cluster wait most of the time, so several files run at once, each with a Keeper of its own; then, one by one, those
+that change what all share.
 """
 
 from __future__ import annotations
@@ -25,6 +28,11 @@ from images.catalogue import PREFIX, VERSION
 ROOT = Path(__file__).parents[1]
 NEEDED = ("agent", "agent-cloud", "webhook", "local-keeper", "applications")
 NAME = "keeper-injector-tests"
+WORKERS = 3
+NOTHING_TO_RUN = 5
+"""pytest's exit code when no test was chosen."""
+THROWN_AWAY = {"KEEPER_INJECTOR_CLUSTER": "thrown away"}
+"""For the tests: the cluster goes as a whole, nothing has to be uninstalled."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -39,13 +47,26 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with places[chosen]() as environment:
             _say(started, f"testing on {chosen}")
-            command = [sys.executable, "-m", "pytest", "integration-tests", "--timeout=600", *rest]
-            return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+            several = _pytest(environment, "-m", "not alone", f"--numprocesses={WORKERS}", "--dist=loadfile", *rest)
+            alone = _pytest(environment, "-m", "alone", *rest)
+            _say(started, "tested")
+            return _both(several, alone)
     except ClusterError as error:
         print(f"integration: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
     except KeyboardInterrupt:
         return 130
+
+
+def _pytest(environment: Mapping[str, str], *arguments: str) -> int:
+    command = [sys.executable, "-m", "pytest", "integration-tests", "--timeout=600", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+
+
+def _both(*codes: int) -> int:
+    """Return the exit code of several runs; one that had nothing to run counts when all had."""
+    ran = [code for code in codes if code != NOTHING_TO_RUN]
+    return max(ran) if ran else NOTHING_TO_RUN
 
 
 @contextmanager
@@ -67,7 +88,7 @@ def _local() -> Iterator[Mapping[str, str]]:
                 node.load(place, file)
                 say(f"{file.name} is loaded")
             path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-            yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images()}
+            yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images(), **THROWN_AWAY}
         finally:
             node.down(NAME)
 
@@ -84,7 +105,7 @@ def _kind() -> Iterator[Mapping[str, str]]:
             _run("kind", "create", "cluster", "--name", NAME, "--kubeconfig", config, "--wait", "2m")
             for file in archives:
                 _run("kind", "load", "image-archive", str(file), "--name", NAME)
-            yield {**os.environ, "KUBECONFIG": config, **_images()}
+            yield {**os.environ, "KUBECONFIG": config, **_images(), **THROWN_AWAY}
         finally:
             subprocess.run(["kind", "delete", "cluster", "--name", NAME], check=False)
 
