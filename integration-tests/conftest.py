@@ -20,6 +20,14 @@ CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 """Which of several processes this is."""
 MEASURED = "measured"
+LONGEST = (
+    "test_pods.py",
+    "test_outages.py",
+    "test_tutorial.py",
+    "test_delivery.py",
+    "test_examples.py",
+    "test_clouds.py",
+)
 
 
 @attrs.frozen
@@ -75,6 +83,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     report.user_properties += [(MEASURED, figure) for figure in FIGURES]
     FIGURES.clear()
     return report
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let those files begin that take longest, so that several processes end together."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

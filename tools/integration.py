@@ -47,7 +47,15 @@ def main(arguments: Sequence[str]) -> int:
     try:
         with places[chosen]() as environment:
             _say(started, f"testing on {chosen}")
-            several = _pytest(environment, "-m", "not alone", f"--numprocesses={WORKERS}", "--dist=loadfile", *rest)
+            several = _pytest(
+                environment,
+                "-m",
+                "not alone",
+                f"--numprocesses={WORKERS}",
+                "--dist=loadfile",
+                "--no-loadscope-reorder",
+                *rest,
+            )
             alone = _pytest(environment, "-m", "alone", *rest)
             _say(started, "tested")
             return _both(several, alone)
@@ -66,7 +74,7 @@ def _pytest(environment: Mapping[str, str], *arguments: str) -> int:
 def _both(*codes: int) -> int:
     """Return the exit code of several runs; one that had nothing to run counts when all had."""
     ran = [code for code in codes if code != NOTHING_TO_RUN]
-    return max(ran) if ran else NOTHING_TO_RUN
+    return next((code for code in ran if code), 0) if ran else NOTHING_TO_RUN
 
 
 @contextmanager

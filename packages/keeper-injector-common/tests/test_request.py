@@ -6,9 +6,19 @@ from hypothesis import strategies as st
 
 from keeper_injector_common.annotation_parser import parse_request, wants_injection
 from keeper_injector_common.annotations import ANNOTATIONS, PREFIX
+from keeper_injector_common.defaults import Defaults
 from keeper_injector_common.delivery import Formatted, Templated
 from keeper_injector_common.errors import AnnotationsError, Problem
-from keeper_injector_common.request import AwsCredentials, FolderFiles, InjectionRequest, SecretCredentials, Variable
+from keeper_injector_common.request import (
+    AdditionalCa,
+    AwsCredentials,
+    FolderFiles,
+    InjectionRequest,
+    SecretCredentials,
+    Variable,
+)
+
+ASKED = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "db"}
 
 
 def request(**annotations: str) -> InjectionRequest:
@@ -54,6 +64,18 @@ def test_two_annotations_are_enough() -> None:
 def test_a_comma_list_is_several_secrets() -> None:
     """``secret`` and ``secrets`` both take a list."""
     assert len(request(inject="true", secret="a, b", secrets="c").files) == 3
+
+
+def test_a_pods_own_ca_takes_the_place_of_a_default_one() -> None:
+    """A default names a ConfigMap and the pod a Secret, or the other way round; both from one hand are a problem."""
+    own = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "db", f"{PREFIX}ca-cert-secret": "ours"}
+    found = parse_request(own, {"ca-cert-configmap": "everybodys", "ca-cert-key": "root.crt"})
+    assert found.ca == AdditionalCa("secret", "ours", "root.crt")
+    chart = Defaults({"ca-cert-configmap": "everybodys"}, {"shop": {"ca-cert-secret": "shops"}})
+    assert parse_request(ASKED, chart.within("shop")).ca == AdditionalCa("secret", "shops")
+    assert parse_request(ASKED, chart.within("other")).ca == AdditionalCa("configmap", "everybodys")
+    with pytest.raises(AnnotationsError, match="keep one of the two"):
+        parse_request({**own, f"{PREFIX}ca-cert-configmap": "ours"})
 
 
 def test_what_is_odd_is_told_beside_what_is_wrong() -> None:

@@ -30,6 +30,7 @@ class Reader:
         self.problems: list[Problem] = []
         self.warnings: list[str] = []
         self._values: dict[str, Any] = {}
+        self._defaulted: set[str] = set()
         self._families: dict[str, list[Member]] = {stem: [] for stem in vocabulary.FAMILIES}
         for name, text in defaults.items():
             known = vocabulary.BY_NAME.get(name)
@@ -37,6 +38,7 @@ class Reader:
                 self.report(f"default {name}", "no annotation that can have a default; remove it")
                 continue
             self._read(f"default {name}", known, "", text)
+        self._defaulted = set(self._values)
         for key in sorted(annotations):
             if key.startswith(PREFIX) and key not in vocabulary.SET_BY_WEBHOOK:
                 self._annotation(key, annotations[key])
@@ -103,5 +105,9 @@ class Reader:
             return
         if annotation.stem:
             self._families[annotation.stem].append(Member(where, member, value))
-        else:
-            self._values[annotation.name] = value
+            return
+        other = vocabulary.INSTEAD.get(annotation.name)
+        if other in self._defaulted:
+            self._defaulted.discard(other)
+            del self._values[other]
+        self._values[annotation.name] = value

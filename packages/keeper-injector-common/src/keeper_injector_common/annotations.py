@@ -269,6 +269,10 @@ BY_NAME = {annotation.name: annotation for annotation in ANNOTATIONS if not anno
 FAMILIES = {annotation.stem: annotation for annotation in ANNOTATIONS if annotation.stem}
 
 
+INSTEAD = {"ca-cert-secret": "ca-cert-configmap", "ca-cert-configmap": "ca-cert-secret"}
+"""Annotations that stand for one another: what a pod sets takes the place of a default of the other, too."""
+
+
 def find(name: str) -> tuple[Annotation, str] | None:
     """Return the annotation called *name* (without prefix) and, in a family, the member's own name."""
     if single := BY_NAME.get(name):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from keeper_injector_common import values
-from keeper_injector_common.annotations import BY_NAME
+from keeper_injector_common.annotations import BY_NAME, INSTEAD
 from keeper_injector_common.document import Mapping as Document
 from keeper_injector_common.document import load
 
@@ -28,7 +28,9 @@ class Defaults:
 
     def within(self, namespace: str) -> Mapping[str, str]:
         """Return the defaults that hold in *namespace*."""
-        return {**self.everywhere, **self.by_namespace.get(namespace, {})}
+        own = self.by_namespace.get(namespace, {})
+        replaced = {INSTEAD[name] for name in own if name in INSTEAD}
+        return {**{name: text for name, text in self.everywhere.items() if name not in replaced}, **own}
 
 
 def read(top: Document) -> Defaults:
