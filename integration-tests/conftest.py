@@ -21,12 +21,15 @@ WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 """Which of several processes this is."""
 MEASURED = "measured"
 LONGEST = (
-    "test_pods.py",
-    "test_outages.py",
-    "test_tutorial.py",
-    "test_delivery.py",
-    "test_examples.py",
-    "test_clouds.py",
+    *(
+        "test_outages.py",
+        "test_starts.py",
+        "test_tutorial.py",
+        "test_examples.py",
+        "test_clouds.py",
+        "test_delivery.py",
+    ),
+    *("test_applications.py", "test_chart_lifecycle.py", "test_lifecycles.py", "test_pytest_kind.py"),
 )
 
 

@@ -38,10 +38,9 @@ def test_java_reads_the_key_store(space: Namespace) -> None:
     baseline(space)
     space.apply(*example("java-keystore"))
     java = Pod(space, "java-keystore").ready()
-    said = wait_for(lambda: "entry" in java.log() and java.log(), "keytool's listing")
+    said = wait_for(lambda: "PrivateKeyEntry" in java.log() and java.log(), "keytool's listing, to its end")
     assert "Your keystore contains 1 entry" in said
     assert "shop-certificate" in said
-    assert "PrivateKeyEntry" in said
 
 
 def test_postgresql_is_reached_with_the_new_password(space: Namespace, injector: Keeper) -> None:

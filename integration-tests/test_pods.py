@@ -100,31 +100,6 @@ def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, inject
     assert app.status("app")["restartCount"] == 0
 
 
-@pytest.mark.parametrize(
-    ("fault", "said"),
-    [
-        (("revoked",), "Keeper: access denied"),
-        (("status", "503"), "Keeper: HTTP 503"),
-    ],
-    ids=lambda value: value[0] if isinstance(value, tuple) else "",
-)
-def test_keeper_is_down(space: Namespace, injector: Keeper, fault: tuple[str, ...], said: str) -> None:
-    """At the start a pod waits and says why, or starts without if it may; one that runs stays as it is."""
-    running = space.pod("running", {**DATABASE, "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
-    ready_since = running.ready_since()
-    with injector.failing(*fault):
-        strict = space.pod("strict", DATABASE, containers=[container(**AS_1000)])
-        lenient = space.pod("lenient", {**DATABASE, "fail-on-error": "false", "refresh-interval": "10s"})
-        wait_for(lambda: "refresh.failed" in running.log("keeper-injector-sidecar"), "a refresh that fails")
-        # What may pass is tried again for up to four minutes.
-        wait_for(lenient.is_ready, "the pod that may start without", 300)
-        assert said in wait_for(lambda: strict.last_words(), "the init container's last words", 300)
-        assert said in space.kubectl("describe", "pod/strict")
-        assert json.loads(running.read(PATH))["login"] == "app"
-    wait_for(lambda: lenient.run("cat", PATH, check=False).startswith("{"), "the secret after the outage", 150)
-    assert running.ready_since() == ready_since
-
-
 def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:
     """Every problem at once, each with what would be right; a warning for what is only odd."""
     wrong = {"refresh-interval": "5x", "secret": "db", "file-mode": "9"}

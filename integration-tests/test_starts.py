@@ -1,0 +1,37 @@
+"""Pods that start while Keeper is down: what may pass is tried again, and then said, or gone without."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from pods import Keeper, Namespace, container, wait_for
+
+DATABASE = {"secret": "database-credentials"}
+PATH = "/keeper/secrets/database-credentials.json"
+AS_1000 = {"security": {"runAsUser": 1000}}
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (("revoked",), "Keeper: access denied"),
+        (("status", "503"), "Keeper: HTTP 503"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_keeper_is_down(space: Namespace, injector: Keeper, fault: tuple[str, ...], said: str) -> None:
+    """At the start a pod waits and says why, or starts without if it may; one that runs stays as it is."""
+    running = space.pod("running", {**DATABASE, "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
+    ready_since = running.ready_since()
+    with injector.failing(*fault):
+        strict = space.pod("strict", DATABASE, containers=[container(**AS_1000)])
+        lenient = space.pod("lenient", {**DATABASE, "fail-on-error": "false", "refresh-interval": "10s"})
+        wait_for(lambda: "refresh.failed" in running.log("keeper-injector-sidecar"), "a refresh that fails")
+        # What may pass is tried again for up to four minutes.
+        wait_for(lenient.is_ready, "the pod that may start without", 300)
+        assert said in wait_for(lambda: strict.last_words(), "the init container's last words", 300)
+        assert said in space.kubectl("describe", "pod/strict")
+        assert json.loads(running.read(PATH))["login"] == "app"
+    wait_for(lambda: lenient.run("cat", PATH, check=False).startswith("{"), "the secret after the outage", 150)
+    assert running.ready_since() == ready_since
