@@ -28,7 +28,7 @@ def test_nginx_serves_the_new_certificate(space: Namespace, injector: Keeper) ->
     address = nginx.object["status"]["podIP"]
     assert wait_for(lambda: served(injector, address), "a certificate") == before
     injector.order("renew", "shop-certificate")
-    wait_for(lambda: served(injector, address) not in {"", before}, "another certificate", 40)
+    wait_for(lambda: served(injector, address) not in {"", before}, "another certificate")
     assert served(injector, address) == nginx.read("/tls/server.pem").strip()
     assert nginx.status("app")["restartCount"] == 0
 
@@ -56,12 +56,12 @@ def test_postgresql_is_reached_with_the_new_password(space: Namespace, injector:
     connections = client.log().count("connected as app")
     injector.set(RECORD, "password", NEW)
     try:
-        wait_for(lambda: r"a\:new\\password" in client.read("/app/pgpass"), "the new password", 40)
+        wait_for(lambda: r"a\:new\\password" in client.read("/app/pgpass"), "the new password")
         change = f"ALTER ROLE app PASSWORD '{NEW}'"
         cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE client_addr IS NOT NULL"
         psql = ("psql", "--host=/tmp", "--username=app", "--dbname=postgres")
         server.run(*psql, f"--command={change}", f"--command={cut}")
-        wait_for(lambda: client.log().count("connected as app") > connections, "another connection", 30)
+        wait_for(lambda: client.log().count("connected as app") > connections, "another connection")
         old = ("env", f"PGPASSWORD={OLD}", "psql", "--command=SELECT 1")
         assert "password authentication failed" in client.run(*old, check=False)
         assert client.status("app")["restartCount"] == 0

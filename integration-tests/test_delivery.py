@@ -80,7 +80,7 @@ def test_a_signal_after_a_rotation(space: Namespace, injector: Keeper) -> None:
     app = space.pod("web", secrets, containers=[container(script=script, **AS_1000)]).ready()
     assert app.log() == ""
     injector.set("two-factor", "login", "told")
-    wait_for(lambda: '"login":"told"' in app.log().replace(" ", ""), "the signal", 40)
+    wait_for(lambda: '"login":"told"' in app.log().replace(" ", ""), "the signal")
 
 
 @pytest.mark.alone
@@ -112,6 +112,7 @@ def test_what_the_containers_cost(space: Namespace) -> None:
     assert resident < 16 * 1024
 
 
+@pytest.mark.alone
 def test_a_scale_of_fifty(space: Namespace, injector: Keeper) -> None:
     """Created at once: all admitted, each with one request to Keeper at its start."""
     asked = injector.requests

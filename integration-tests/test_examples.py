@@ -79,7 +79,7 @@ def test_the_example_of_a_signal(space: Namespace, injector: Keeper) -> None:
     space.apply(*example("rotation-with-signal"))
     app = Pod(space, "rotation-with-signal").ready()
     injector.set("two-factor", "login", "signalled")
-    wait_for(lambda: "signalled" in app.log(), "what it reads after the signal", 40)
+    wait_for(lambda: "signalled" in app.log(), "what it reads after the signal")
 
 
 def test_no_example_is_forgotten() -> None:

@@ -99,7 +99,7 @@ def test_a_post_after_a_rotation(space: Namespace, injector: Keeper) -> None:
     app = space.pod("web", secrets, containers=[listener]).ready()
     injector.set("two-factor", "login", "posted")
     # The record's one-time code is a change too, and may be told before.
-    wait_for(lambda: '"posted"' in app.log(), "the POST", 40)
+    wait_for(lambda: '"posted"' in app.log(), "the POST")
 
 
 def test_a_record_that_is_gone(space: Namespace, injector: Keeper) -> None:
@@ -111,8 +111,8 @@ def test_a_record_that_is_gone(space: Namespace, injector: Keeper) -> None:
         app.ready()
         assert app.run("ls", "/keeper/secrets").split() == ["api-keys.json", "deploy-key.json"]
     injector.order("remove", "deploy-key")
-    wait_for(lambda: removing.run("ls", "/keeper/secrets").split() == ["api-keys.json"], "the removal", 40)
-    wait_for(lambda: "deploy-key" in keeping.log("keeper-injector-sidecar"), "a word about it", 40)
+    wait_for(lambda: removing.run("ls", "/keeper/secrets").split() == ["api-keys.json"], "the removal")
+    wait_for(lambda: "deploy-key" in keeping.log("keeper-injector-sidecar"), "a word about it")
     assert keeping.run("ls", "/keeper/secrets").split() == ["api-keys.json", "deploy-key.json"]
     assert keeping.is_ready()
     assert removing.is_ready()
