@@ -260,7 +260,7 @@ def test_an_untrusted_certificate(pod: AgentPod) -> None:
     plan = json.loads(pod.at(PLAN_PATH).read_text(encoding="utf-8"))
     del plan["caFile"]
     pod.put(PLAN_PATH, json.dumps(plan))
-    assert pod.run("init", "--deadline", "2").returncode == os.EX_TEMPFAIL
+    assert pod.run("init", "--deadline", "6").returncode == os.EX_TEMPFAIL
     assert "set keeper.security/ca-cert-configmap" in pod.termination_message()
 
 
