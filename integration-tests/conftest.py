@@ -14,23 +14,22 @@ from typing import Any
 import attrs
 import pytest
 import yaml
-from pods import FIGURES, IMAGES, SYSTEM, Keeper, Namespace, install, run, start_keeper
+from keeper import Keeper, start_keeper
+from pods import FIGURES, IMAGES, Namespace, run
+from releases import SHARED, Release
+from xdist.scheduler import LoadScopeScheduling
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 """Which of several processes this is."""
 MEASURED = "measured"
 LONGEST = (
-    *(
-        "test_outages.py",
-        "test_starts.py",
-        "test_tutorial.py",
-        "test_examples.py",
-        "test_clouds.py",
-        "test_delivery.py",
-    ),
-    *("test_applications.py", "test_chart_lifecycle.py", "test_lifecycles.py", "test_pytest_kind.py"),
+    *("test_webhook.py", "no_fault_reaches", "keeper_is_down", "test_the_tutorial", "every_example"),
+    *("test_clouds.py", "test_settings.py", "throttled_pods", "postgresql_is_reached", "test_pytest_kind.py"),
 )
+"""Parts of the names of those tests that take a minute and more."""
+TOGETHER = ("test_webhook.py", "test_settings.py", "test_pytest_kind.py")
+"""Files whose tests share what there is only one of, and so a process; any other test runs in any process."""
 
 
 @attrs.frozen
@@ -78,9 +77,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Show with a failure what a person would look at first: the test's namespace and the injector's."""
     report = yield
     if report.failed:
-        space = getattr(item, "funcargs", {}).get("space")
-        spaces = [space] if isinstance(space, Namespace) else []
-        for namespace in [*spaces, Namespace(SYSTEM)]:
+        had = getattr(item, "funcargs", {})
+        spaces = [had["space"]] if "space" in had else []
+        for namespace in [*spaces, had.get("webhook", SHARED).system]:
             report.sections.append((f"namespace {namespace.name}", namespace.story()))
     # What was measured goes with the report, which is all that comes back from another process.
     report.user_properties += [(MEASURED, figure) for figure in FIGURES]
@@ -89,8 +88,25 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let those files begin that take longest, so that several processes end together."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """Let those tests begin that take longest, so that several processes end together."""
+    ranks = {
+        item: next((rank for rank, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)) for item in items
+    }
+    items.sort(key=lambda item: ranks[item])
+
+
+class OneByOne(LoadScopeScheduling):
+    """Gives processes one test after another, but those of some files to the same."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return file if file.endswith(TOGETHER) else nodeid
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneByOne:
+    """Choose the order of work (`--dist=loadgroup` would be it, but xdist 3.8 loses the groups under pytest 9.2)."""
+    return OneByOne(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -105,26 +121,30 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Uninstall, from a cluster that stays, what the tests of all processes had in common."""
     is_worker = hasattr(session.config, "workerinput")
-    if (
-        not is_worker
-        and not os.environ.get("KEEPER_INJECTOR_CLUSTER")
-        and IMAGES
-        and not session.config.option.collectonly
-    ):
-        run("helm", "uninstall", "keeper-injector", "--namespace", SYSTEM, "--wait", "--ignore-not-found", check=False)
-        run("kubectl", "delete", "namespace", SYSTEM, "--ignore-not-found", check=False)
+    thrown_away = bool(os.environ.get("KEEPER_INJECTOR_CLUSTER"))
+    if IMAGES and not (is_worker or thrown_away or session.config.option.collectonly):
+        SHARED.uninstall()
 
 
-@pytest.fixture(name="injector", scope="session")
-def _injector(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
-    """The injector as a chart installs it, and a Keeper of this process's own; yields the Keeper."""
+@pytest.fixture(name="webhook", scope="session")
+def _webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The injector of all tests that have none of their own."""
     assert cluster.namespace
     if not IMAGES:
         pytest.skip("KEEPER_INJECTOR_IMAGES is not set; ./tools/run integration builds and loads images, and sets it")
     # The first of several processes installs; the others find it done.
     with (tmp_path_factory.getbasetemp().parent / "install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        install()
+        SHARED.install()
+    return SHARED
+
+
+@pytest.fixture(name="keeper", scope="session")
+def _keeper(cluster: Cluster) -> Iterator[Keeper]:
+    """A Keeper of this process's own."""
+    assert cluster.namespace
+    if not IMAGES:
+        pytest.skip("KEEPER_INJECTOR_IMAGES is not set")
     namespace = Namespace(f"keeper-{WORKER}")
     run("kubectl", "create", "namespace", namespace.name)
     try:
@@ -134,12 +154,12 @@ def _injector(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(name="space")
-def _space(injector: Keeper, request: pytest.FixtureRequest) -> Iterator[Namespace]:
+def _space(webhook: Release, keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[Namespace]:
     """A namespace of the test's own that enforces Pod Security `restricted`, with the Secret that its owners make once."""
     name = request.node.name.partition("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    labels = {"pod-security.kubernetes.io/enforce": "restricted", **webhook.labels}
     namespace = Namespace(f"{name}-{os.urandom(2).hex()}")
     namespace.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace.name, "labels": labels}})
-    injector.share_with(namespace)
+    keeper.share_with(namespace)
     yield namespace
     run("kubectl", "delete", "namespace", namespace.name, "--wait=false")

@@ -1,30 +1,30 @@
-"""What the tests need on a cluster: the injector installed, a Keeper to inject from, and pods to look into."""
+"""Namespaces and pods of a cluster, to make and to look into."""
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import attrs
 import yaml
+from kubernetes import client, config
 
 Json = dict[str, Any]
 ROOT = Path(__file__).parents[1]
 CHART = str(ROOT / "charts/keeper-injector")
-LOCAL_KEEPER = ROOT / "tools/local_keeper/kubernetes.yaml"
 IMAGES = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
 """Registry or prefix and tag of the images that the cluster has: ``localhost:0.1.0``."""
-SYSTEM = "keeper-injector"
 PREFIX = "keeper.security/"
 FIGURES: list[str] = []
 """What was measured; told at the end."""
+PAUSE = 0.5
+"""Seconds between two looks."""
 PATIENCE = 150.0
 """Seconds for a pod to become what it shall."""
 
@@ -42,6 +42,13 @@ def run(*command: str, text: str | None = None, check: bool = True) -> subproces
     return done
 
 
+@cache
+def api() -> client.CoreV1Api:
+    """Return a client of kubectl's current context: what is asked again and again needs no process each time."""
+    config.load_kube_config()
+    return client.CoreV1Api()
+
+
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
     """Wait until *condition* returns something true, and return that."""
     until = time.monotonic() + seconds
@@ -50,7 +57,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE)
         if found:
             return found
         assert time.monotonic() < until, f"not within {seconds:.0f} s: {what}"
-        time.sleep(0.3)
+        time.sleep(PAUSE)
 
 
 @attrs.frozen
@@ -105,7 +112,9 @@ class Pod:
     @property
     def object(self) -> Json:
         """The pod as the API server has it."""
-        return self.namespace.get(f"pod/{self.name}")
+        answer = api().read_namespaced_pod(self.name, self.namespace.name, _preload_content=False)
+        found: Json = json.loads(answer.data)
+        return found
 
     def is_ready(self) -> bool:
         """Say whether it is ready."""
@@ -181,90 +190,3 @@ def container(name: str = "app", script: str = "exec sleep 3600", **more: Any) -
     command = more.pop("command", ["sh", "-c", script])
     own = {"name": name, "image": image("agent"), "imagePullPolicy": "Never", "command": command}
     return {**own, "securityContext": {key: value for key, value in security.items() if value is not None}, **more}
-
-
-@attrs.frozen
-class Keeper:
-    """Local Keeper in the cluster."""
-
-    namespace: Namespace
-    address: str
-
-    def order(self, *arguments: str) -> Any:
-        """Give it an order; returns the answer."""
-        command = ("python3", "-m", "local_keeper", "--state", "/state", "--output", "json", *arguments)
-        answer = self.namespace.kubectl("exec", "deployment/local-keeper", "--", *command)
-        return json.loads(answer) if answer.strip() else None
-
-    def set(self, record: str, field: str, value: str) -> None:
-        """Change a field."""
-        self.order("set", record, field, value)
-
-    @property
-    def requests(self) -> int:
-        """How often records were asked for."""
-        return int((self.order("stats") or {}).get("get_secret", 0))
-
-    @contextmanager
-    def failing(self, *fault: str) -> Iterator[None]:
-        """Fail all requests within."""
-        self.order("fault", *fault, "--always")
-        try:
-            yield
-        finally:
-            self.order("clear")
-
-    def share_with(self, namespace: Namespace) -> None:
-        """Make the configuration Secret and the CA in a namespace, as its owners do once."""
-        config = self.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/config")
-        ca = self.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/ca.crt")
-        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keeper-credentials"}}
-        authority = {
-            "apiVersion": "v1",
-            "kind": "ConfigMap",
-            "metadata": {"name": "local-keeper-ca"},
-            "data": {"ca.crt": ca},
-        }
-        namespace.apply({**secret, "data": {"config": base64.b64encode(config.encode()).decode()}}, authority)
-
-
-def start_keeper(namespace: Namespace) -> Keeper:
-    """Start local Keeper in *namespace*."""
-    service, deployment = yaml.safe_load_all(LOCAL_KEEPER.read_text(encoding="utf-8"))
-    deployment["spec"]["template"]["spec"]["containers"][0].update(image=image("local-keeper"), imagePullPolicy="Never")
-    namespace.apply(service, deployment)
-    address = namespace.get("service/local-keeper")["spec"]["clusterIP"]
-    namespace.kubectl("rollout", "status", "deployment/local-keeper", "--timeout=120s")
-    return Keeper(namespace, address)
-
-
-def install(*values: str) -> None:
-    """Install the chart with our images, and wait until it serves, and nobody else: replaced pods answer for a while yet."""
-    prefix, _, tag = IMAGES.rpartition(":")
-    settings = {
-        "image.repository": f"{prefix}/keeper-injector-webhook",
-        "image.tag": tag,
-        "image.pullPolicy": "Never",
-        "agent.image.repository": f"{prefix}/keeper-injector-agent",
-        "agent.image.tag": tag,
-        "agent.image.pullPolicy": "Never",
-        "defaults.ca-cert-configmap": "local-keeper-ca",
-    }
-    options = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
-    options += [part for value in values for part in ("--set", value)]
-    run(
-        *("helm", "upgrade", "--install", "keeper-injector", CHART, "--namespace", SYSTEM, "--create-namespace"),
-        *("--wait", "--timeout", "3m", *options),
-    )
-    settled()
-
-
-def settled() -> None:
-    """Wait until no webhook of before is left: one that is replaced answers for a while after the next is ready."""
-    wait_for(lambda: not _leaving(), "the end of webhooks of before")
-
-
-def _leaving() -> list[str]:
-    """Return the webhook's pods that are about to end."""
-    pods = json.loads(run("kubectl", "--namespace", SYSTEM, "get", "pods", "--output=json").stdout)["items"]
-    return [pod["metadata"]["name"] for pod in pods if "deletionTimestamp" in pod["metadata"]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from examples import baseline, example
-from pods import PREFIX, Keeper, Namespace, Pod, wait_for
+from keeper import Keeper
+from pods import PREFIX, Namespace, Pod, wait_for
 
 RECORD = "database-credentials"
 OLD = "correct-horse-battery"
@@ -11,13 +12,13 @@ NEW = r"a:new\password"
 """With both characters that a password file of libpq escapes."""
 
 
-def served(injector: Keeper, address: str) -> str:
+def served(keeper: Keeper, address: str) -> str:
     """Return the certificate that a server shows, as another pod sees it."""
     program = f"import ssl; print(ssl.get_server_certificate(({address!r}, 8443)))"
-    return injector.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program).strip()
+    return keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program).strip()
 
 
-def test_nginx_serves_the_new_certificate(space: Namespace, injector: Keeper) -> None:
+def test_nginx_serves_the_new_certificate(space: Namespace, keeper: Keeper) -> None:
     """It is told by a signal; its container is the same before and after."""
     baseline(space)
     *others, pod = example("nginx-tls")
@@ -26,10 +27,10 @@ def test_nginx_serves_the_new_certificate(space: Namespace, injector: Keeper) ->
     nginx = Pod(space, "nginx-tls").ready()
     before = nginx.read("/tls/server.pem").strip()
     address = nginx.object["status"]["podIP"]
-    assert wait_for(lambda: served(injector, address), "a certificate") == before
-    injector.order("renew", "shop-certificate")
-    wait_for(lambda: served(injector, address) not in {"", before}, "another certificate")
-    assert served(injector, address) == nginx.read("/tls/server.pem").strip()
+    assert wait_for(lambda: served(keeper, address), "a certificate") == before
+    keeper.order("renew", "shop-certificate")
+    wait_for(lambda: served(keeper, address) not in {"", before}, "another certificate")
+    assert served(keeper, address) == nginx.read("/tls/server.pem").strip()
     assert nginx.status("app")["restartCount"] == 0
 
 
@@ -43,7 +44,7 @@ def test_java_reads_the_key_store(space: Namespace) -> None:
     assert "shop-certificate" in said
 
 
-def test_postgresql_is_reached_with_the_new_password(space: Namespace, injector: Keeper) -> None:
+def test_postgresql_is_reached_with_the_new_password(space: Namespace, keeper: Keeper) -> None:
     """The role's password changes, connections are cut; the client comes back by itself, and the old password is dead."""
     baseline(space)
     server, client = Pod(space, "postgresql-server"), Pod(space, "postgresql")
@@ -54,7 +55,7 @@ def test_postgresql_is_reached_with_the_new_password(space: Namespace, injector:
     space.apply(*objects[1:])
     wait_for(lambda: "connected as app" in client.ready().log(), "the first connection")
     connections = client.log().count("connected as app")
-    injector.set(RECORD, "password", NEW)
+    keeper.set(RECORD, "password", NEW)
     try:
         wait_for(lambda: r"a\:new\\password" in client.read("/app/pgpass"), "the new password")
         change = f"ALTER ROLE app PASSWORD '{NEW}'"
@@ -66,4 +67,4 @@ def test_postgresql_is_reached_with_the_new_password(space: Namespace, injector:
         assert "password authentication failed" in client.run(*old, check=False)
         assert client.status("app")["restartCount"] == 0
     finally:
-        injector.set(RECORD, "password", OLD)
+        keeper.set(RECORD, "password", OLD)

@@ -1,12 +1,11 @@
-"""Every way of delivery in real pods: paths, formats, templates, variables, signals, Kubernetes Secrets."""
+"""Every way of delivery in real pods: paths, formats, templates, variables, signals."""
 
 from __future__ import annotations
 
-import base64
 import json
 
-import pytest
-from pods import FIGURES, Keeper, Namespace, container, image, install, pod, wait_for
+from keeper import Keeper
+from pods import FIGURES, Namespace, container, wait_for
 
 AS_1000 = {"security": {"runAsUser": 1000}}
 MEMORY = """
@@ -55,50 +54,15 @@ def test_variables_without_values_in_the_pod(space: Namespace) -> None:
     assert "correct-horse-battery" not in json.dumps(made.object)
 
 
-@pytest.mark.alone
-def test_variables_by_the_kubelet(space: Namespace) -> None:
-    """Where all nodes know EnvFiles, a container that leaves its command to the image gets its variables as well."""
-    install("envFiles=always")
-    try:
-        app = container(image=image("applications"), env=[{"name": "OWN", "value": "mine"}], **AS_1000)
-        del app["command"]
-        secrets = {"env-DB_PASSWORD": "database-credentials[password]", "env-OWN": "database-credentials[login]"}
-        made = space.pod("web", secrets, containers=[app]).ready()
-        assert made.run("sh", "-c", 'echo "$DB_PASSWORD $OWN"').split() == ["correct-horse-battery", "mine"]
-        (entry,) = [item for item in made.object["spec"]["containers"][0]["env"] if item["name"] == "DB_PASSWORD"]
-        assert set(entry["valueFrom"]) == {"fileKeyRef"}
-        assert "correct-horse-battery" not in json.dumps(made.object)
-    finally:
-        install()
-
-
-def test_a_signal_after_a_rotation(space: Namespace, injector: Keeper) -> None:
+def test_a_signal_after_a_rotation(space: Namespace, keeper: Keeper) -> None:
     """The application's handler reads the new value."""
     path = "/keeper/secrets/two-factor.json"
     script = f"trap 'cat {path}' HUP; while :; do sleep 0.2; done"
     secrets = {"secret": "two-factor", "signal": "SIGHUP", "refresh-interval": "10s"}
     app = space.pod("web", secrets, containers=[container(script=script, **AS_1000)]).ready()
     assert app.log() == ""
-    injector.set("two-factor", "login", "told")
+    keeper.set("two-factor", "login", "told")
     wait_for(lambda: '"login":"told"' in app.log().replace(" ", ""), "the signal")
-
-
-@pytest.mark.alone
-def test_a_kubernetes_secret(space: Namespace) -> None:
-    """Written with the pod's own account, where the chart's Role lets it; it goes with the pod."""
-    install(f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")
-    try:
-        secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
-        app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
-        secret = space.get("secret/app-db")
-        assert base64.b64decode(secret["data"]["password"]) == b"correct-horse-battery"
-        assert secret["metadata"]["ownerReferences"][0]["uid"] == app.object["metadata"]["uid"]
-        other = space.pod("other", {**secrets, "k8s-secret-name": "not-named"}, containers=[container(**AS_1000)])
-        wait_for(lambda: "may not write Secrets" in space.kubectl("describe", f"pod/{other.name}"), "a refusal")
-        space.kubectl("delete", "pod/web", "--wait")
-        wait_for(lambda: "NotFound" in space.kubectl("get", "secret/app-db", check=False), "the Secret's end")
-    finally:
-        install()
 
 
 def test_what_the_containers_cost(space: Namespace) -> None:
@@ -110,19 +74,3 @@ def test_what_the_containers_cost(space: Namespace) -> None:
     (resident,) = [int(line.split()[1]) for line in lines if line.startswith("VmRSS:")]
     FIGURES.append(f"sidecar in a pod: {resident / 1024:.1f} MiB resident")
     assert resident < 16 * 1024
-
-
-@pytest.mark.alone
-def test_a_scale_of_fifty(space: Namespace, injector: Keeper) -> None:
-    """Created at once: all admitted, each with one request to Keeper at its start."""
-    asked = injector.requests
-    template = pod("many", {"secret": "api-keys", "init-only": "true"}, containers=[container(**AS_1000)])
-    del template["metadata"]["name"]
-    spec = {"replicas": 50, "selector": {"matchLabels": {"app": "many"}}}
-    template["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1m", "memory": "1Mi"}}
-    wanted = {"metadata": template["metadata"], "spec": template["spec"]}
-    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "many"}}
-    space.apply({**deployment, "spec": {**spec, "template": wanted}})
-    space.kubectl("rollout", "status", "deployment/many", "--timeout=240s")
-    assert space.kubectl("get", "events", "--output=name", "--field-selector=reason=FailedCreate") == ""
-    assert injector.requests - asked == 50

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from examples import EXAMPLES, baseline, documents, example
-from pods import Keeper, Namespace, Pod, wait_for
+from keeper import Keeper
+from pods import Namespace, Pod, wait_for
 
 ELSEWHERE = {"aws", "gcp", "azure", "nginx-tls", "java-keystore", "postgresql"}
 """Those with tests of their own: test_applications.py, test_clouds.py."""
@@ -73,12 +74,12 @@ def test_the_example_of_a_restricted_namespace(space: Namespace) -> None:
     assert "correct-horse-battery" in app.read("/keeper/secrets/database-credentials.json")
 
 
-def test_the_example_of_a_signal(space: Namespace, injector: Keeper) -> None:
+def test_the_example_of_a_signal(space: Namespace, keeper: Keeper) -> None:
     """The application says what it reads after the signal."""
     baseline(space)
     space.apply(*example("rotation-with-signal"))
     app = Pod(space, "rotation-with-signal").ready()
-    injector.set("two-factor", "login", "signalled")
+    keeper.set("two-factor", "login", "signalled")
     wait_for(lambda: "signalled" in app.log(), "what it reads after the signal")
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pods import PREFIX, Keeper, Namespace, pod
+from keeper import Keeper
+from pods import PREFIX, Namespace, pod
 
 Json = dict[str, Any]
 GOLDEN = Path(__file__).parents[1] / "packages/keeper-injector-webhook/tests/data/golden"
@@ -16,9 +17,9 @@ SETTINGS_OF_ITS_OWN = ("settings", "namespace")
 """Cases that need another webhook than the one that is installed."""
 
 
-def test_the_api_server_agrees(space: Namespace, injector: Keeper) -> None:
+def test_the_api_server_agrees(space: Namespace, keeper: Keeper) -> None:
     """Server-side dry run of every example: denied in the same words, or valid after injection."""
-    del injector
+    del keeper
     # The examples are of pods as people write them; what is shown here is ours.
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
     cases = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(GOLDEN.glob("*.yaml"))}
@@ -45,9 +46,9 @@ def disagreement(space: Namespace, name: str, case: Json) -> str:
     return f"{name}: {missing} not in {said}" if missing else ""
 
 
-def test_the_agent_has_no_way_to_the_api_server(space: Namespace, injector: Keeper) -> None:
+def test_the_agent_has_no_way_to_the_api_server(space: Namespace, keeper: Keeper) -> None:
     """API servers mount a token into every container; the agent gets one only when it writes a Kubernetes Secret."""
-    del injector
+    del keeper
     for wanted, count in (({}, 0), ({"inject-as-k8s-secret": "true", "k8s-secret-name": "s"}, 1)):
         manifest = pod("web", {"secret": "db", **wanted}, automountServiceAccountToken=True)
         text = yaml.safe_dump(manifest)

@@ -6,15 +6,17 @@ import base64
 import json
 import os
 
-from pods import SYSTEM, Keeper, Namespace, Pod, container, image, run, wait_for
+from keeper import Keeper
+from pods import Namespace, Pod, container, image, run, wait_for
+from releases import Release
 
 AS_1000 = {"security": {"runAsUser": 1000}}
 
 
-def test_no_value_is_anywhere_in_the_cluster(space: Namespace, injector: Keeper) -> None:
+def test_no_value_is_anywhere_in_the_cluster(space: Namespace, keeper: Keeper, webhook: Release) -> None:
     """Every object that the API server stores, events too, and every log: by file, variable and template, none has it."""
     sentinel = f"sentinel-{os.urandom(12).hex()}"
-    injector.set("api-keys", "login", sentinel)
+    keeper.set("api-keys", "login", sentinel)
     secrets = {
         "secret": "api-keys",
         "env-LOGIN": "api-keys[login]",
@@ -34,8 +36,8 @@ def test_no_value_is_anywhere_in_the_cluster(space: Namespace, injector: Keeper)
     stored = run("kubectl", "get", ",".join(kinds), "--all-namespaces", "--output=json").stdout
     assert len(json.loads(stored)["items"]) > 50
     logs = "".join(app.log(name) for name in ("keeper-injector-init", "keeper-injector-sidecar", "app"))
-    webhook = ("logs", "--selector=app.kubernetes.io/component=webhook", "--tail=-1")
-    logs += run("kubectl", "--namespace", SYSTEM, *webhook).stdout
+    listing = ("logs", "--selector=app.kubernetes.io/component=webhook", "--tail=-1")
+    logs += webhook.system.kubectl(*listing)
     assert "secrets.refreshed" in logs
     assert is_in(control, stored), "a search that finds what is there"
     assert not is_in(sentinel, stored)

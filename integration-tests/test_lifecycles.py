@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pods import Keeper, Namespace, container, pod, wait_for
+from keeper import Keeper
+from pods import Namespace, container, pod, wait_for
 
 AS_1000 = {"security": {"runAsUser": 1000}}
 RARELY = {"secret": "api-keys", "refresh-interval": "24h"}
@@ -54,32 +55,32 @@ def test_a_cron_job_completes(space: Namespace) -> None:
     assert "sk-test-4711" in space.kubectl("logs", "job/now", "--container=app")
 
 
-def test_a_classic_sidecar(space: Namespace, injector: Keeper) -> None:
+def test_a_classic_sidecar(space: Namespace, keeper: Keeper) -> None:
     """An ordinary container beside the application; it takes over what the init container has fetched."""
-    asked = injector.requests
+    asked = keeper.requests
     app = space.pod("web", {**RARELY, "sidecar": "classic"}, containers=[container(**AS_1000)]).ready()
     assert [item["name"] for item in app.object["spec"]["containers"]] == ["app", "keeper-injector-sidecar"]
     assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
-    assert injector.requests == asked + 1
+    assert keeper.requests == asked + 1
 
 
-def test_an_application_that_is_restarted(space: Namespace, injector: Keeper) -> None:
+def test_an_application_that_is_restarted(space: Namespace, keeper: Keeper) -> None:
     """The container is new, its files are those of before, and nobody asks Keeper."""
     script = "trap 'exit 3' TERM; while :; do sleep 0.2; done"
     app = space.pod("web", RARELY, containers=[container(script=script, **AS_1000)]).ready()
-    asked = injector.requests
+    asked = keeper.requests
     app.run("sh", "-c", "kill -TERM 1")
     wait_for(lambda: app.status("app").get("restartCount") == 1, "a new container")
     app.ready()
     assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
-    assert injector.requests == asked
+    assert keeper.requests == asked
     assert app.status("keeper-injector-sidecar")["restartCount"] == 0
 
 
-def test_a_sandbox_that_is_made_anew(space: Namespace, injector: Keeper) -> None:
+def test_a_sandbox_that_is_made_anew(space: Namespace, keeper: Keeper) -> None:
     """All containers of the pod start again, the init container too, which looks once; files were there all the time."""
     app = space.pod("web", RARELY, containers=[container(**AS_1000)]).ready()
-    uid, asked = app.object["metadata"]["uid"], injector.requests
+    uid, asked = app.object["metadata"]["uid"], keeper.requests
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
     root = {"privileged": True, "runAsUser": 0, "runAsNonRoot": False, "allowPrivilegeEscalation": None}
     killer = space.pod("killer", {}, containers=[container(security=root)], hostPID=True).ready()
@@ -89,20 +90,20 @@ def test_a_sandbox_that_is_made_anew(space: Namespace, injector: Keeper) -> None
     assert app.object["metadata"]["uid"] == uid
     assert json.loads(app.read("/keeper/secrets/api-keys.json"))["password"] == "sk-test-4711"
     assert "secrets.unchanged" in app.log("keeper-injector-init")
-    assert injector.requests == asked + 1
+    assert keeper.requests == asked + 1
 
 
-def test_a_post_after_a_rotation(space: Namespace, injector: Keeper) -> None:
+def test_a_post_after_a_rotation(space: Namespace, keeper: Keeper) -> None:
     """The application is told by HTTP, and reads the new value while it answers."""
     listener = container(command=["python3", "-c", LISTENER], **AS_1000)
     secrets = {"secret": "two-factor", "notify-url": "http://127.0.0.1:8080/reload", "refresh-interval": "10s"}
     app = space.pod("web", secrets, containers=[listener]).ready()
-    injector.set("two-factor", "login", "posted")
+    keeper.set("two-factor", "login", "posted")
     # The record's one-time code is a change too, and may be told before.
     wait_for(lambda: '"posted"' in app.log(), "the POST")
 
 
-def test_a_record_that_is_gone(space: Namespace, injector: Keeper) -> None:
+def test_a_record_that_is_gone(space: Namespace, keeper: Keeper) -> None:
     """Its file stays, or goes with it when that was asked for; the application stays Ready in either case."""
     secrets = {"secrets": "deploy-key, api-keys", "refresh-interval": "10s", "fail-on-error": "false"}
     keeping = space.pod("keeping", secrets, containers=[container(**AS_1000)])
@@ -110,7 +111,7 @@ def test_a_record_that_is_gone(space: Namespace, injector: Keeper) -> None:
     for app in (keeping, removing):
         app.ready()
         assert app.run("ls", "/keeper/secrets").split() == ["api-keys.json", "deploy-key.json"]
-    injector.order("remove", "deploy-key")
+    keeper.order("remove", "deploy-key")
     wait_for(lambda: removing.run("ls", "/keeper/secrets").split() == ["api-keys.json"], "the removal")
     wait_for(lambda: "deploy-key" in keeping.log("keeper-injector-sidecar"), "a word about it")
     assert keeping.run("ls", "/keeper/secrets").split() == ["api-keys.json", "deploy-key.json"]

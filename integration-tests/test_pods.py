@@ -7,7 +7,8 @@ import time
 from typing import Any
 
 import pytest
-from pods import FIGURES, PREFIX, Keeper, Namespace, container, pod, wait_for
+from keeper import Keeper
+from pods import FIGURES, PREFIX, Namespace, container, pod, wait_for
 
 DATABASE = {"secret": "database-credentials"}
 KILL = """
@@ -34,7 +35,7 @@ def test_two_annotations_are_enough(space: Namespace) -> None:
     assert "correct-horse-battery" not in json.dumps(app.object)
 
 
-def test_rotation_without_a_restart(space: Namespace, injector: Keeper) -> None:
+def test_rotation_without_a_restart(space: Namespace, keeper: Keeper) -> None:
     """Same pod, same container, same process; the new value within the interval."""
     app = space.pod("web", {"secret": "api-keys", "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
 
@@ -44,7 +45,7 @@ def test_rotation_without_a_restart(space: Namespace, injector: Keeper) -> None:
         return app.object["metadata"]["uid"], app.status("app")["containerID"], started
 
     before, since = identity(), time.monotonic()
-    injector.set("api-keys", "login", "rotated")
+    keeper.set("api-keys", "login", "rotated")
     wait_for(lambda: json.loads(app.read("/keeper/secrets/api-keys.json"))["login"] == "rotated", "the new value")
     FIGURES.append(f"a new value reached the file after {time.monotonic() - since:.1f} s, with refresh-interval: 10s")
     assert identity() == before
@@ -84,11 +85,11 @@ def test_a_job_completes(space: Namespace) -> None:
     assert "correct-horse-battery" in space.kubectl("logs", "job/job", "--container=app")
 
 
-def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, injector: Keeper) -> None:
+def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, keeper: Keeper) -> None:
     """No file is lost, no application restarted, and Keeper is not asked again at once."""
     secrets = {**DATABASE, "refresh-interval": "24h"}
     app = space.pod("web", secrets, containers=[container(**AS_1000)], shareProcessNamespace=True).ready()
-    asked = injector.requests
+    asked = keeper.requests
     app.run("python3", "-c", KILL)
     wait_for(lambda: app.status("keeper-injector-sidecar").get("restartCount") == 1, "a new sidecar")
     app.ready()
@@ -96,7 +97,7 @@ def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, inject
     assert first["event"] == "sidecar.started"
     assert first["wait_seconds"] > 0
     assert json.loads(app.read(PATH))["login"] == "app"
-    assert injector.requests == asked
+    assert keeper.requests == asked
     assert app.status("app")["restartCount"] == 0
 
 

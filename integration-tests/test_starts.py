@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from pods import Keeper, Namespace, container, wait_for
+from keeper import Keeper
+from pods import Namespace, container, wait_for
 
 DATABASE = {"secret": "database-credentials"}
 PATH = "/keeper/secrets/database-credentials.json"
@@ -20,11 +21,11 @@ AS_1000 = {"security": {"runAsUser": 1000}}
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_keeper_is_down(space: Namespace, injector: Keeper, fault: tuple[str, ...], said: str) -> None:
+def test_keeper_is_down(space: Namespace, keeper: Keeper, fault: tuple[str, ...], said: str) -> None:
     """At the start a pod waits and says why, or starts without if it may; one that runs stays as it is."""
     running = space.pod("running", {**DATABASE, "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
     ready_since = running.ready_since()
-    with injector.failing(*fault):
+    with keeper.failing(*fault):
         strict = space.pod("strict", DATABASE, containers=[container(**AS_1000)])
         lenient = space.pod("lenient", {**DATABASE, "fail-on-error": "false", "refresh-interval": "10s"})
         wait_for(lambda: "refresh.failed" in running.log("keeper-injector-sidecar"), "a refresh that fails")

@@ -2,8 +2,8 @@
 
 Usage: ``./tools/run integration [--cluster local|kind|current-context] [PYTEST ARGUMENTS…]``
 
-Tests on a cluster wait most of the time, so several files run at once, each with a Keeper of its own; then, one by one, those
-that change what all share.
+Tests on a cluster wait most of the time, so several run at once, each process with a Keeper of its own; then, one by one, those
+that keep the whole machine busy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from images.catalogue import PREFIX, VERSION
 ROOT = Path(__file__).parents[1]
 NEEDED = ("agent", "agent-cloud", "webhook", "local-keeper", "applications")
 NAME = "keeper-injector-tests"
-WORKERS = 3
+WORKERS = 4
 NOTHING_TO_RUN = 5
 """pytest's exit code when no test was chosen."""
 THROWN_AWAY = {"KEEPER_INJECTOR_CLUSTER": "thrown away"}
@@ -52,7 +52,6 @@ def main(arguments: Sequence[str]) -> int:
                 "-m",
                 "not alone",
                 f"--numprocesses={WORKERS}",
-                "--dist=loadfile",
                 "--no-loadscope-reorder",
                 *rest,
             )

@@ -1,0 +1,52 @@
+"""What values of the chart change in pods: variables by the kubelet, Kubernetes Secrets."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pods import Namespace, container, image, wait_for
+from releases import Release, own_release
+
+AS_1000 = {"security": {"runAsUser": 1000}}
+VALUES = ("replicas=1", "envFiles=always")
+
+
+@pytest.fixture(name="webhook", scope="module")
+def _webhook(cluster: Any) -> Iterator[Release]:
+    """A release with other values than the one that tests share."""
+    assert cluster.namespace
+    release = own_release("settings")
+    release.install(*VALUES)
+    yield release
+    release.uninstall()
+
+
+def test_variables_by_the_kubelet(space: Namespace) -> None:
+    """Where all nodes know EnvFiles, a container that leaves its command to the image gets its variables as well."""
+    app = container(image=image("applications"), env=[{"name": "OWN", "value": "mine"}], **AS_1000)
+    del app["command"]
+    secrets = {"env-DB_PASSWORD": "database-credentials[password]", "env-OWN": "database-credentials[login]"}
+    made = space.pod("web", secrets, containers=[app]).ready()
+    assert made.run("sh", "-c", 'echo "$DB_PASSWORD $OWN"').split() == ["correct-horse-battery", "mine"]
+    (entry,) = [item for item in made.object["spec"]["containers"][0]["env"] if item["name"] == "DB_PASSWORD"]
+    assert set(entry["valueFrom"]) == {"fileKeyRef"}
+    assert "correct-horse-battery" not in json.dumps(made.object)
+
+
+def test_a_kubernetes_secret(space: Namespace, webhook: Release) -> None:
+    """Written with the pod's own account, where the chart's Role lets it; it goes with the pod."""
+    mine = (f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")
+    webhook.install(*VALUES, *mine)
+    secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
+    app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
+    secret = space.get("secret/app-db")
+    assert base64.b64decode(secret["data"]["password"]) == b"correct-horse-battery"
+    assert secret["metadata"]["ownerReferences"][0]["uid"] == app.object["metadata"]["uid"]
+    other = space.pod("other", {**secrets, "k8s-secret-name": "not-named"}, containers=[container(**AS_1000)])
+    wait_for(lambda: "may not write Secrets" in space.kubectl("describe", f"pod/{other.name}"), "a refusal")
+    space.kubectl("delete", "pod/web", "--wait")
+    wait_for(lambda: "NotFound" in space.kubectl("get", "secret/app-db", check=False), "the Secret's end")
