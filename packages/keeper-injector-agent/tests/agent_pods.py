@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -77,6 +78,12 @@ class AgentPod:
     def termination_message(self) -> str:
         """Return what ``kubectl describe pod`` would show."""
         return self.at("/dev/termination-log").read_text(encoding="utf-8")
+
+
+def shown(process: int) -> bytes:
+    """Return what a process shows of itself: its command line, and to root alone its environment."""
+    names = ("cmdline", "environ") if os.geteuid() == 0 else ("cmdline",)
+    return b"".join(Path(f"/proc/{process}/{name}").read_bytes() for name in names)
 
 
 def item(name: str, reference: str) -> FileItem:

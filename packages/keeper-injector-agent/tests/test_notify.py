@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from agent_pods import VOLUME, AgentPod, events, wait_for
 
-from keeper_injector_agent.notify import notify
+from keeper_injector_agent.notify import application_processes, notify
 from keeper_injector_agent.state import State
 from keeper_injector_common.delivery import Notify
 from local_keeper import LocalKeeper
@@ -68,6 +68,39 @@ def test_nobody_of_that_name(pod: AgentPod, keeper: LocalKeeper) -> None:
     result = pod.run("once")
     assert (result.returncode, pod.file("x")) == (0, "new")
     assert "no process named 'nobody-here'" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("cgroups", "told"),
+    [
+        (("0::/../app", "0::/../other"), [20, 50]),
+        # Where cgroups do not tell containers apart, better one too many than none.
+        (("0::/", "0::/"), [20, 50, 40]),
+    ],
+    ids=["containers apart", "all in one"],
+)
+def test_the_first_process_of_each_container(tmp_path: Path, cgroups: tuple[str, str], told: list[int]) -> None:
+    """Not a job that has lost its parent to PID 1, nor a probe, which has no parent here either but comes later."""
+    app, other = cgroups
+    # By number: name, parent, group, when it was started, and its cgroup.
+    processes = {
+        1: ("pause", 0, 1, 100, "0::/../pause"),
+        20: ("app (old) x", 0, 20, 200, app),
+        21: ("worker", 20, 20, 210, app),
+        31: ("orphan", 1, 31, 300, app),
+        40: ("probe", 0, 40, 400, app),
+        50: ("other", 0, 50, 250, other),
+        os.getpid(): ("agent", 0, os.getpgid(0), 260, "0::/"),
+    }
+    for number, (name, parent, group, started, cgroup) in processes.items():
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        zeros = " ".join("0" * 16)
+        (folder / "stat").write_text(f"{number} ({name}) S {parent} {group} {zeros} {started} 0 0")
+        (folder / "cgroup").write_text(f"{cgroup}\n")
+    (tmp_path / "self").mkdir()
+    assert list(application_processes(None, tmp_path)) == told
+    assert list(application_processes("worker", tmp_path)) == [21]
 
 
 @contextmanager

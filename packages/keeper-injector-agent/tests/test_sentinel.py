@@ -6,12 +6,12 @@ import signal
 import socket
 import traceback
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from agent_pods import VOLUME, AgentPod, item, wait_for
+from agent_pods import shown as of_process
 
 from keeper_injector_agent.files import File
 from keeper_injector_common.delivery import Formatted, Templated
@@ -121,7 +121,7 @@ def test_no_value_is_where_it_must_not_be(pod: AgentPod, keeper: LocalKeeper) ->
             wait_for(partial(asked_more_than, keeper, number))
             keeper.clear_faults()
         shown.append(requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text)
-        shown += [Path(f"/proc/{process.pid}/{name}").read_text(encoding="utf-8") for name in ("cmdline", "environ")]
+        shown.append(of_process(process.pid).decode())
         shown += [pod.run(*command).stdout for command in (["status"], ["status", "-o", "json"], ["once"])]
     finally:
         process.terminate()

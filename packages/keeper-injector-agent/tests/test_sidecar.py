@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
-from agent_pods import VOLUME, AgentPod, wait_for
+from agent_pods import VOLUME, AgentPod, shown, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +94,94 @@ def test_a_worker_past_its_deadline_is_ended(pod: AgentPod, keeper: LocalKeeper)
         wait_for(lambda: pod.files() == ["x"])
 
 
+@contextmanager
+def supervised(folder: Path, deadline: float, *worker: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a supervisor by itself, with any program for a worker; the first refresh is at once."""
+    interpreter = [str(Path(sys.executable).resolve()), "-I", "-S"]
+    source = folder / "supervisor.py"
+    source.write_text(Path(supervisor.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    command = [*interpreter, str(source), str(folder), "3600", str(deadline), "0", *worker]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def said(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    """Return the next line of its log that tells of *event*."""
+    for line in process.stderr or ():
+        found: dict[str, Any] = json.loads(line)
+        if found["event"] == event:
+            return found
+    raise AssertionError(f"{event} was not said")
+
+
+def test_a_worker_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    """By force, when its own deadline has not done it."""
+    with supervised(tmp_path, 0.3, sys.executable, "-c", "import time; time.sleep(60)") as process:
+        assert said(process, "worker.overdue")["deadline_seconds"] == 0.3
+        assert said(process, "worker.killed")["signal"] == signal.SIGTERM
+        wait_for(lambda: not children(process.pid))
+
+
+def test_a_worker_that_cannot_be_started(tmp_path: Path) -> None:
+    """No process to be had, no memory: it is said, and the sidecar stays and tries again later."""
+    with supervised(tmp_path, 5.0, str(tmp_path / "nothing")) as process:
+        assert said(process, "worker.unstarted")["errno"] == errno.ENOENT
+        process.send_signal(signal.SIGHUP)
+        assert said(process, "worker.unstarted")["errno"] == errno.ENOENT
+
+
+def test_a_worker_ends_itself_before_it_is_ended(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Past its deadline it says what was missing, which nobody could who is killed."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.hang(), "get_secret", None)
+    with sidecar(pod, "--deadline", "1") as process:
+        assert "Keeper" in said(process, "refresh.failed")["cause"]
+
+
+AS_ANOTHER = """
+import _ctypes, os, sys
+from keeper_injector_agent import supervisor
+os.setgroups([])
+os.setgid(12345)
+os.setuid(12345)
+# As exec would leave it: to change the user alone shuts a process.
+_ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (supervisor.PR_SET_DUMPABLE, 1, 0, 0, 0))
+os.write(1, b"open")
+sys.stdin.read()
+supervisor.main([sys.argv[1], "3600", "5", "0", "/bin/true"])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_the_process_that_stays_is_shut_to_its_own_user(tmp_path: Path) -> None:
+    """An application of the same user, in a shared process namespace, gets neither its root nor its environment."""
+    command = [sys.executable, "-c", AS_ANOTHER, str(tmp_path)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, text=True, **pipes)
+    looks = (("/bin/ls", "root/"), ("/bin/ls", "fd/"), ("/bin/cat", "environ"))
+
+    def seen() -> list[bool]:
+        as_it_is = {"user": 12345, "group": 12345, "extra_groups": ()}
+        run = [[program, f"/proc/{process.pid}/{what}"] for program, what in looks]
+        return [not subprocess.run(line, **as_it_is, capture_output=True, check=False).returncode for line in run]
+
+    try:
+        assert process.stdout.read(4) == "open"
+        assert seen() == [True] * len(looks)
+        process.stdin.close()
+        said(process, "sidecar.started")
+        assert seen() == [False] * len(looks)
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
 def test_sigterm_does_not_wait_for_a_worker(pod: AgentPod, keeper: LocalKeeper) -> None:
     """A pod ends in under a second even in the middle of a refresh."""
     pod.wants({"x": "api-keys[login]"})
@@ -102,9 +194,8 @@ def test_nothing_secret_is_in_the_process_that_stays(pod: AgentPod, keeper: Loca
     """Command line and environment of the supervisor show no part of the configuration."""
     pod.wants({"x": "api-keys[login]"})
     with sidecar(pod) as process:
-        shown = b"".join(Path(f"/proc/{process.pid}/{name}").read_bytes() for name in ("cmdline", "environ"))
         for value in keeper.config_dict().values():
-            assert len(value) < 8 or value.encode() not in shown
+            assert len(value) < 8 or value.encode() not in shown(process.pid)
 
 
 def test_unchanged_records_are_not_written(pod: AgentPod, keeper: LocalKeeper) -> None:

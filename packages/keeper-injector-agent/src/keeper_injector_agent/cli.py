@@ -14,6 +14,8 @@ from keeper_injector_common.paths import PLAN_PATH, STATE_PATH
 INIT_DEADLINE = 240.0
 """Seconds. The kubelet waits for ever, people and deployments do not: progressDeadlineSeconds is 600 by default."""
 REFRESH_DEADLINE = 120.0
+OVERTIME = 30.0
+"""Seconds from the deadline by which a refresh ends itself, delivers what it has and says what it lacks, to its end by force."""
 
 EXAMPLES = """\
 examples:
@@ -44,10 +46,11 @@ def _refresh(options: argparse.Namespace, command: str) -> int:
     """Refresh once in this process."""
     gc.disable()  # it lives for a second: what it would collect costs a tenth of that
     from keeper_injector_agent import worker
+    from keeper_injector_agent.hardening import harden
     from keeper_injector_common import logs
 
     logs.configure(options.log_level)
-    worker.harden()
+    harden()
     plan = _at(options, options.plan)
     return worker.run(plan, root=options.root, deadline=options.deadline, initial=command == "init")
 
@@ -122,11 +125,12 @@ def _compiled(source: str) -> str:
 
 def _bind(options: argparse.Namespace) -> int:
     from keeper_injector_agent import binding, worker
+    from keeper_injector_agent.hardening import harden
     from keeper_injector_common import logs
     from keeper_injector_common.errors import KeeperInjectorError
 
     logs.configure(options.log_level)
-    worker.harden()
+    harden()
     try:
         token = (options.token_file.read_text(encoding="utf-8") if options.token_file else sys.stdin.read()).strip()
         binding.bind(token, options.output, options.hostname, options.ca_file, deadline=options.deadline)
@@ -164,7 +168,7 @@ def _sidecar(options: argparse.Namespace) -> int:
         sys.executable,
         [
             *(sys.executable, "-I", "-S", _compiled(str(supervisor.__file__))),
-            *(str(state), str(plan.refresh_interval), str(options.deadline), str(plan.metrics_port or 0)),
+            *(str(state), str(plan.refresh_interval), str(options.deadline + OVERTIME), str(plan.metrics_port or 0)),
             *(*refresh, "--log-level", options.log_level, "--deadline", str(options.deadline)),
         ],
     )

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import attrs
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -21,6 +23,8 @@ log = logging.getLogger(__name__)
 
 HTTP_TIMEOUT = 5.0
 HTTP_ATTEMPTS = 3
+FIELD_STARTED = 22
+"""Which field of /proc/PID/stat says when a process was started (proc(5); the first is 1)."""
 _SUCCESS = range(200, 400)
 
 
@@ -37,7 +41,8 @@ def notify(target: Notify | None, memory: State) -> None:
 def _signal(target: Notify, memory: State) -> None:
     number = signal.Signals[str(target.signal)]
     told = []
-    for process in application_processes(target.process):
+    processes = list(application_processes(target.process))
+    for process in processes:
         try:
             os.kill(process, number)
             told.append(process)
@@ -55,7 +60,7 @@ def _signal(target: Notify, memory: State) -> None:
     if told:
         memory.count("notifications_ok")
         log.info("notify.signalled", extra={"signal": target.signal, "processes": told})
-    else:
+    elif not processes:
         log.warning(
             "notify.failed", extra={"cause": f"no process named {target.process!r}" if target.process else "no process"}
         )
@@ -64,27 +69,50 @@ def _signal(target: Notify, memory: State) -> None:
 def application_processes(name: str | None, proc: Path = Path("/proc")) -> Iterator[int]:
     """Iterate over the processes to signal: those called *name*, else the first process of each container but our own.
 
-    In a shared process namespace PID 1 is the pause container's and every container's first process has parent 0 or 1.
+    In a shared process namespace PID 1 is the pause container's, and what the container runtime starts has no parent that
+    is seen from here: a container's first process, and later those of probes and of ``kubectl exec``, in the same cgroup.
     """
     own = os.getpgid(0)
-    for entry in sorted((path for path in proc.iterdir() if path.name.isdigit()), key=lambda path: int(path.name)):
-        process = int(entry.name)
-        try:
-            comm, parent, group = _status(entry)
-        except (OSError, ValueError):
-            continue  # it ended while we looked
-        if process == 1 or group == own or process in {os.getpid(), os.getppid()}:
+    processes = sorted(_processes(proc), key=lambda found: (found.started, found.number))
+    ours = {process.container for process in processes if process.number == os.getpid()}
+    first: set[str] = set()
+    for process in processes:
+        if process.number == 1 or process.group == own or process.number in {os.getpid(), os.getppid()}:
             continue
-        if comm == name[:15] if name else parent in {0, 1}:
-            yield process
+        if name:
+            if process.name == name[:15]:
+                yield process.number
+        # A runtime whose cgroups do not tell containers apart shows all of them in ours.
+        elif process.parent == 0 and (process.container not in first or process.container in ours):
+            first.add(process.container)
+            yield process.number
 
 
-def _status(entry: Path) -> tuple[str, int, int]:
-    """Return name, parent and process group (proc(5): the name stands in parentheses and may hold any character)."""
-    text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
-    comm = text[text.index("(") + 1 : text.rindex(")")]
-    _, parent, group, *_ = text[text.rindex(")") + 2 :].split()
-    return comm, int(parent), int(group)
+@attrs.frozen
+class _Process:
+    number: int
+    name: str
+    parent: int
+    group: int
+    started: int
+    """In ticks since the machine's start."""
+    container: str
+    """What tells its container from others: its cgroup."""
+
+
+def _processes(proc: Path) -> Iterator[_Process]:
+    for entry in proc.iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
+            cgroup = (entry / "cgroup").read_text(encoding="utf-8", errors="replace")
+            # proc(5): the name stands in parentheses and may hold any character.
+            _, parent, group, *rest = text[text.rindex(")") + 2 :].split()
+            name = text[text.index("(") + 1 : text.rindex(")")]
+            yield _Process(int(entry.name), name, int(parent), int(group), int(rest[FIELD_STARTED - 6]), cgroup)
+        except (OSError, ValueError, IndexError):
+            continue  # it ended while we looked
 
 
 def _post(url: str, memory: State) -> None:

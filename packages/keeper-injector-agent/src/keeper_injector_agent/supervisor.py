@@ -25,15 +25,29 @@ REFRESHED = "refreshed"
 METRICS = "metrics.prom"
 """What the workers leave for Prometheus."""
 SCRAPE_TIMEOUT = 1.0
+PR_SET_DUMPABLE = 4
+"""Of <linux/prctl.h>."""
 
 
 def main(arguments: list[str]) -> int:
     """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT WORKER_COMMAND…`` (port 0: none)."""
+    undumpable()
     directory, interval, deadline, port, *command = arguments
     supervisor = Supervisor(directory, float(interval), float(deadline), command)
     if int(port):
         supervisor.open(int(port))
     return supervisor.run()
+
+
+def undumpable() -> None:
+    """Keep processes of the same user out of this one; the KSM configuration could be read through its /proc/PID/root.
+
+    In a pod with one process namespace for all, as signals want it, the application is such a process (proc(5), ptrace(2)).
+    """
+    import _ctypes  # type: ignore[import-not-found] # what ctypes adds in Python is half a megabyte
+
+    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+    _ctypes.call_cdeclfunction(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
 class Supervisor:
@@ -110,6 +124,23 @@ class Supervisor:
     def refresh(self) -> tuple[int, float]:
         """Run one worker to its end or its deadline; returns its exit code and for how long it wants quiet."""
         hints, out = posix.pipe()
+        try:
+            try:
+                self.spawn(hints, out)
+            except (
+                OSError
+            ) as error:  # no process or memory is to be had now; files stay, and the next refresh may find some
+                say("error", "worker.unstarted", errno=error.errno)
+                return EX_TEMPFAIL, 0.0
+            finally:
+                posix.close(out)
+            code = self.attend(time.monotonic() + self.deadline)
+            return code, hint_from(posix.read(hints, 64))
+        finally:
+            posix.close(hints)
+
+    def spawn(self, hints: int, out: int) -> None:
+        """Start a worker that tells its hint by *out*; raises OSError."""
         self.worker = posix.posix_spawn(
             self.command[0],
             [*self.command, "--hint-fd", "3"],
@@ -117,12 +148,6 @@ class Supervisor:
             file_actions=[(posix.POSIX_SPAWN_DUP2, out, 3), (posix.POSIX_SPAWN_CLOSE, hints)],
             setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
         )
-        posix.close(out)
-        try:
-            code = self.attend(time.monotonic() + self.deadline)
-            return code, hint_from(posix.read(hints, 64))
-        finally:
-            posix.close(hints)
 
     def attend(self, until: float) -> int:
         """Wait for the worker, and end it when it passes its deadline or when we have to stop."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from keeper_injector_agent.hardening import harden
 from keeper_injector_common.errors import TemplateError
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def main() -> int:
 
 def close_doors() -> None:
     """Give up, for good, the right to open anything, to start processes, and to grow without bound."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    harden()
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import gc
 import logging
 import os
-import resource
 import sys
 import time
 from functools import partial
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent import notify, refresh, state, telemetry, templating
 from keeper_injector_agent.credentials import load_configuration
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
+from keeper_injector_agent.hardening import harden
 from keeper_injector_agent.retry import retried
 from keeper_injector_common import logs
 from keeper_injector_common.errors import ContractError, KeeperInjectorError
@@ -37,7 +36,6 @@ log = logging.getLogger("keeper_injector_agent")
 REFRESHED = "refreshed"
 """Name of the file in the state volume whose time of modification is that of the last success."""
 TERMINATION_LOG = "/dev/termination-log"
-_PR_SET_DUMPABLE = 4
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,12 +58,6 @@ def _hint(options: argparse.Namespace) -> None:
         return  # said already
     quiet = state.load(options.root / plan.state.lstrip("/")).quiet_for()
     os.write(options.hint_fd, f"{quiet:.1f}".encode())
-
-
-def harden() -> None:
-    """Leave no core dump and let no process of another user look into this one."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def run(plan_path: Path, *, root: Path, deadline: float, initial: bool) -> int:
