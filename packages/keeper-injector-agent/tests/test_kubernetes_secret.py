@@ -76,7 +76,17 @@ class Cluster:
 
 def failed(status: int, reason: str) -> Answer:
     """Return what an API server answers to what it refuses."""
-    return status, {}, {"kind": "Status", "status": "Failure", "reason": reason, "code": status}
+    return (
+        status,
+        {},
+        {
+            "kind": "Status",
+            "status": "Failure",
+            "reason": reason,
+            "code": status,
+            "message": f"no, because of {status}",
+        },
+    )
 
 
 @pytest.fixture(name="cluster")
@@ -200,6 +210,29 @@ def test_replicas_share_a_secret(pod: AgentPod, cluster: Cluster) -> None:
     assert [owner["name"] for owner in owners] == ["web-1", "web-2"]
 
 
+def test_a_pod_knows_its_own_secret(pod: AgentPod, cluster: Cluster) -> None:
+    """In mode `fail`, with or without an owner reference: an init container that runs again finds what it has made."""
+    for owner_reference in (True, False):
+        cluster.secrets.clear()
+        pod.plan(kubernetes_secrets=(wanted("api-keys[login]", mode="fail", owner_reference=owner_reference),))
+        assert pod.run("init").returncode == 0
+        assert pod.run("init").returncode == 0, pod.termination_message()
+        pod.put(f"{ACCOUNT_PATH}/pod-uid", "uid-of-web-2")
+        assert pod.run("init").returncode == os.EX_IOERR
+        assert "exists already" in pod.termination_message()
+        pod.put(f"{ACCOUNT_PATH}/pod-uid", "uid-of-web-1")
+
+
+def test_files_are_not_fetched_for_nothing(pod: AgentPod, cluster: Cluster, keeper: LocalKeeper) -> None:
+    """One download for the Secret, and none while nothing changes."""
+    pod.plan(kubernetes_secrets=(wanted("keeper://TLS Certs/file/server.pem", rotation=True),))
+    assert pod.run("init").returncode == 0
+    for _ in range(3):
+        assert pod.run("once").returncode == 0
+    assert keeper.requests == {"get_secret": 4, "file_download": 1}
+    assert cluster.asked == ["GET", "POST"]
+
+
 def test_somebody_writes_meanwhile(pod: AgentPod, cluster: Cluster) -> None:
     """A conflict is read again, and nothing of the other's is lost."""
     cluster.store(foreign())
@@ -219,11 +252,12 @@ def test_a_failure_of_the_api_server_passes(pod: AgentPod, cluster: Cluster) -> 
 
 
 def test_no_right(pod: AgentPod, cluster: Cluster) -> None:
-    """The sentence says which right, and who can give it."""
+    """The sentence says which right, and who can give it, and what the API server said: a quota refuses likewise."""
     cluster.failures = [403]
     pod.plan(kubernetes_secrets=(wanted("api-keys[login]"),))
     assert pod.run("init").returncode == os.EX_IOERR
     assert "needs a Role with get, create and update on secrets" in pod.termination_message()
+    assert "the API server says: no, because of 403" in pod.termination_message()
 
 
 def test_an_outage_of_keeper_does_not_pass_for_done(pod: AgentPod, cluster: Cluster, keeper: LocalKeeper) -> None:

@@ -7,6 +7,7 @@ when a pinned server key is stale, drop a whole folder for one damaged record, r
 from __future__ import annotations
 
 import binascii
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -62,7 +63,14 @@ class KeeperVault:
         for warning in answer.warnings or ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
         readable, unreadable = _decrypted(answer, self._app_key)
-        return Library(tuple(self._record(item, paths) for item in readable), tuple(unreadable))
+        records = []
+        for item in readable:
+            try:
+                records.append(self._record(item, paths))
+            except Exception as error:  # noqa: BLE001 - a record may hold anything, and one must not keep the others away
+                log.warning("record.malformed", extra={"uid": item.uid, "cause": type(error).__name__})
+                unreadable.append(item.uid)
+        return Library(tuple(records), tuple(unreadable))
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Fetch and decrypt the content of an attachment of a record of the last :meth:`fetch`."""
@@ -82,6 +90,7 @@ class KeeperVault:
             self._files[item.uid, file.f["fileUid"]] = (file.f, item.record_key_bytes)
         names, uids = paths.get(item.inner_folder_uid or item.folder_uid or "", ((), ()))
         fields = named_fields(item.dict.get("fields") or [], item.dict.get("custom") or [])
+        json.dumps(item.dict, ensure_ascii=False).encode()  # half a surrogate pair can be in no file
         return Record(
             uid=item.uid,
             title=item.title or "",

@@ -33,6 +33,8 @@ TIMEOUT = 10.0
 """Seconds for one request."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 MANAGER = "keeper-injector"
+MADE_BY = "keeper.security/made-by-pod"
+"""Annotation with the UID of the pod that made a Secret, where no owner reference says so."""
 CONFLICTS = 5
 """How often a Secret that others write meanwhile is read again."""
 
@@ -112,6 +114,8 @@ def _new(secret: KubernetesSecret, data: Mapping[str, bytes], server: ApiServer)
     metadata: Json = {"name": secret.name, "namespace": server.namespace, "labels": {MANAGED_BY: MANAGER}}
     if secret.owner_reference:
         metadata["ownerReferences"] = [_owner(server)]
+    else:
+        metadata["annotations"] = {MADE_BY: server.pod_uid}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": secret.type, "data": _encoded(data)}
 
 
@@ -123,7 +127,7 @@ def _changed(secret: KubernetesSecret, data: Mapping[str, bytes], present: Json,
     match secret.mode:
         case "skip-if-exists":
             return None
-        case "fail" if not (ours and _is_owner(metadata, server)):
+        case "fail" if not (ours and (_is_owner(metadata, server) or _is_maker(metadata, server))):
             raise SecretSyncError(f"{where} exists already; remove it, or choose another k8s-secret-mode")
         case "overwrite" if not ours:
             raise SecretSyncError(
@@ -147,6 +151,10 @@ def _is_owner(metadata: Json, server: ApiServer) -> bool:
     return any(owner.get("uid") == server.pod_uid for owner in metadata.get("ownerReferences", ()))
 
 
+def _is_maker(metadata: Json, server: ApiServer) -> bool:
+    return bool((metadata.get("annotations") or {}).get(MADE_BY) == server.pod_uid)
+
+
 def _encoded(data: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in data.items()}
 
@@ -159,7 +167,8 @@ def _check(status: int, answer: Json, server: ApiServer) -> None:
     if status == http.client.FORBIDDEN:
         raise SecretSyncError(
             f"the pod's service account may not write Secrets in namespace {server.namespace!r}; it needs a Role with get, "
-            "create and update on secrets (the chart makes it: kubernetesSecrets.namespaces)"
+            "create and update on secrets (the chart makes it: kubernetesSecrets.namespaces); the API server says: "
+            f"{answer.get('message') or reason}"
         )
     if status == http.client.TOO_MANY_REQUESTS or status >= http.client.INTERNAL_SERVER_ERROR:
         raise TransientSyncError(f"the API server answered {reason}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from keeper_injector_agent import environment, files
 from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultError, WriteError
 from keeper_injector_agent.files import File
 from keeper_injector_agent.uids import is_uid
-from keeper_injector_common.errors import ContractError, SelectionError
+from keeper_injector_common.errors import ContractError, RecordGoneError
 from keeper_injector_common.plan_writer import item_key
 from keeper_injector_common.record import Attachment, Record
 from keeper_injector_common.rendering import Download, Renderer, RenderTemplate
@@ -77,9 +77,21 @@ def deliver(plan: Plan, library: Library, edges: Edges, state: State, *, root: P
     """Bring every directory of *plan* up to date with *library*, then its Kubernetes Secrets; *initial* is the first time.
 
     What cannot be had of one item is a problem of that item alone: its old file stays, unless its record is gone and the
-    plan says ``remove``. Raises :class:`ThrottledError` from downloads.
+    plan says ``remove``. After a download that is throttled none is tried any more, and *state* knows until when.
     """
     return _Delivery(plan, library, edges, state, root=root, initial=initial).outcome()
+
+
+@attrs.frozen
+class _Wanted:
+    """A file, what it is made from, and how."""
+
+    name: str
+    mode: int
+    key: str
+    """Differs between files that would be different from the same records."""
+    records: Sequence[Record]
+    content: Callable[[], bytes]
 
 
 class _Delivery:
@@ -89,14 +101,17 @@ class _Delivery:
         self._root = root
         self._initial = initial
         self._downloads: dict[str, bytes] = {}
+        self._throttled: ThrottledError | None = None
         self._edges = edges
         self._renderer = Renderer(library, plan.strict_lookup, self._download, edges.render_template)
         self._problems: list[str] = []
         self._unwritten = False
         self._inputs: dict[str, str] = {}
+        self._origins: dict[str, str] = {}
 
     def outcome(self) -> Outcome:
         self._warn_of_ambiguous(self._plan.references())
+        self._warn_of_unreadable()
         changed: list[str] = []
         count = size = 0
         for target, path, new in self._sets():
@@ -109,7 +124,7 @@ class _Delivery:
                 self._problems.append(f"{target}: {error}")
                 self._unwritten = True
         changed += [f"Secret {secret.name}" for secret in self._plan.kubernetes_secrets if self._sync(secret)]
-        self._state.inputs = self._inputs
+        self._state.inputs, self._state.origins = self._inputs, self._origins
         return Outcome(tuple(changed), tuple(self._problems), self._unwritten, count, size)
 
     def _sync(self, secret: KubernetesSecret) -> bool:
@@ -117,10 +132,10 @@ class _Delivery:
         key = secret_key(secret)
         known = self._state.inputs.get(key)
         try:
-            data = self._renderer.secret(secret)
-            digest = self._state.digest(*(part for name in sorted(data) for part in (name.encode(), data[name])))
+            records = [self._renderer.find(source) for source in secret.sources]
+            digest = self._state.digest(*(_record_key(record) for record in records))
             wanted = self._initial or known is None or (secret.rotation and known != digest)
-            result = self._edges.sync_secret(secret, data) if wanted else "unchanged"
+            result = self._edges.sync_secret(secret, self._renderer.secret(secret)) if wanted else "unchanged"
         except (ContractError, VaultError) as error:
             self._problems.append(f"Secret {secret.name}: {error}")
         except SecretSyncError as error:
@@ -154,16 +169,15 @@ class _Delivery:
             new.update(self._attempt(where, partial(self._file, directory, item, old), kept))
         for folder in directory.folders:
             where = f"{directory.target}/{folder.below}".rstrip("/")
-            new.update(self._attempt(where, partial(self._folder, folder), _below(folder, old, new)))
-        return new
+            kept = {name: file for name, file in _of_folders(directory, old) if name.rpartition("/")[0] == folder.below}
+            new.update(self._attempt(where, partial(self._folder, directory, folder, old), kept))
+        return {**self._left(directory, old, new), **new}
 
     def _attempt(self, where: str, make: Callable[[], dict[str, File]], kept: dict[str, File]) -> dict[str, File]:
         """Return what *make* makes. Where it cannot, that is noted and the *kept* files stay, if the plan wants that."""
         try:
             return make()
-        except ThrottledError:
-            raise
-        except SelectionError as error:
+        except RecordGoneError as error:
             self._problems.append(f"{where}: {error}")
             return {} if self._plan.on_removal == "remove" else kept
         except (ContractError, VaultError) as error:
@@ -171,23 +185,74 @@ class _Delivery:
             return kept
 
     def _file(self, directory: Directory, item: FileItem, old: Mapping[str, File]) -> dict[str, File]:
-        """Make one file; what was made from the same input before is taken as it is, without download or template."""
-        key = f"{directory.path}/{item.name}"
         records = [self._renderer.find(source) for source in item.sources]
-        digest = self._state.digest(item_key(item).encode(), *(_record_key(record) for record in records))
-        same = item.name in old and self._state.inputs.get(key) == digest
-        file = old[item.name] if same else File(self._renderer.file(item), item.mode)
-        self._inputs[key] = digest
-        return {item.name: file}
+        wanted = _Wanted(item.name, item.mode, item_key(item), records, partial(self._renderer.file, item))
+        return self._made(directory, wanted, old)
 
-    def _folder(self, folder: FolderItem) -> dict[str, File]:
-        return {name: File(content, folder.mode) for name, content in self._renderer.folder(folder).items()}
+    def _folder(self, directory: Directory, folder: FolderItem, old: Mapping[str, File]) -> dict[str, File]:
+        new: dict[str, File] = {}
+        for name, record in self._renderer.folder(folder).items():
+            content = partial(self._renderer.record, record, folder.format)
+            wanted = _Wanted(name, folder.mode, f"{folder.format} of {name}", [record], content)
+            kept = {name: File(old[name].content, folder.mode)} if name in old else {}
+            new.update(self._attempt(f"{directory.target}/{name}", partial(self._made, directory, wanted, old), kept))
+            self._origins[f"{directory.path}/{name}"] = record.uid
+        return new
+
+    def _made(self, directory: Directory, wanted: _Wanted, old: Mapping[str, File]) -> dict[str, File]:
+        """Make one file; what was made from the same input before is taken as it is, without download or template."""
+        key = f"{directory.path}/{wanted.name}"
+        digest = self._state.digest(wanted.key.encode(), *map(_record_key, wanted.records))
+        same = wanted.name in old and self._state.inputs.get(key) == digest
+        file = old[wanted.name] if same else File(wanted.content(), wanted.mode)
+        self._inputs[key] = digest
+        return {wanted.name: file}
+
+    def _left(self, directory: Directory, old: Mapping[str, File], new: Mapping[str, File]) -> dict[str, File]:
+        """Return the old files of folders that nothing new stands for, and that stay.
+
+        The record of such a file has another name now, and its file too; or it is gone, which the plan has a word for; or it
+        cannot be decrypted any more, which is a problem.
+        """
+        known = self._state.origins
+        for path in (f"{directory.path}/{name}" for name in new):
+            if path in known:
+                self._origins.setdefault(path, known[path])
+        there = {self._origins.get(f"{directory.path}/{name}") for name in new}
+        unreadable = self._renderer.library.unreadable
+        left: dict[str, File] = {}
+        for name, file in _of_folders(directory, old):
+            uid = known.get(f"{directory.path}/{name}", "")
+            if name in new or uid in there:
+                continue
+            if uid in unreadable:
+                self._problems.append(
+                    f"{directory.target}/{name}: its record cannot be decrypted; share it with the application again"
+                )
+            elif self._plan.on_removal == "remove" and (uid or not unreadable):
+                continue
+            left[name] = file
+            self._origins[f"{directory.path}/{name}"] = uid
+        return left
 
     def _download(self, record: Record, attachment: Attachment) -> bytes:
         key = f"{record.uid}/{attachment.uid}"
+        if self._throttled:
+            raise self._throttled
         if key not in self._downloads:
-            self._downloads[key] = self._edges.download(record, attachment)
+            try:
+                self._downloads[key] = self._edges.download(record, attachment)
+            except ThrottledError as error:
+                self._throttled = error
+                self._state.be_quiet(error.until)
+                raise
         return self._downloads[key]
+
+    def _warn_of_unreadable(self) -> None:
+        """Records that cannot be decrypted have no folder and no title: they may be missing in one that is delivered."""
+        unreadable = self._renderer.library.unreadable
+        if unreadable and self._plan.folders():
+            log.warning("records.unreadable", extra={"uids": sorted(unreadable)})
 
     def _warn_of_ambiguous(self, references: Iterable[Reference]) -> None:
         if self._plan.strict_lookup:
@@ -216,10 +281,10 @@ def is_complete(plan: Plan, root: Path, state: State) -> bool:
     return all(files.read(root / item.path.lstrip("/")) for item in plan.environments)
 
 
-def _below(folder: FolderItem, old: Mapping[str, File], new: Mapping[str, File]) -> dict[str, File]:
-    """Return the old files of a folder that could not be fetched now."""
-    prefix = f"{folder.below}/" if folder.below else ""
-    return {name: file for name, file in old.items() if name.startswith(prefix) and name not in new}
+def _of_folders(directory: Directory, files: Mapping[str, File]) -> list[tuple[str, File]]:
+    """Return those of *files* that come from folders."""
+    named = {item.name for item in directory.files}
+    return [(name, file) for name, file in files.items() if directory.folders and name not in named]
 
 
 def _record_key(record: Record) -> bytes:

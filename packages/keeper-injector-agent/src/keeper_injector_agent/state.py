@@ -41,6 +41,8 @@ class State:
     size: int = 0
     inputs: dict[str, str] = attrs.field(factory=dict)
     """Keyed digest of what each delivered file was made from."""
+    origins: dict[str, str] = attrs.field(factory=dict)
+    """UID of the record of each file of a folder."""
     counts: dict[str, int] = attrs.field(factory=dict)
     """Counters since the pod began, by metric and label."""
 
@@ -110,5 +112,6 @@ def _from_json(content: Mapping[str, Any]) -> State:
         files=int(content.get("files", 0)),
         size=int(content.get("size", 0)),
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
+        origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )

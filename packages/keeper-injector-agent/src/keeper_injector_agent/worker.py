@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import time
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,8 @@ log = logging.getLogger("keeper_injector_agent")
 
 REFRESHED = "refreshed"
 """Name of the file in the state volume whose time of modification is that of the last success."""
+CREDENTIAL_ATTEMPTS = 5
+"""A cloud's metadata server may start after the pod; who waits longer for it waits for a mistake."""
 TERMINATION_LOG = "/dev/termination-log"
 
 
@@ -86,6 +89,10 @@ def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: fl
         outcome = _attempt(plan, memory, root, started + deadline, patient=initial)
     except KeeperInjectorError as error:
         return _explained(plan, memory, root, error, initial=initial)
+    except Exception as error:  # noqa: BLE001 - a defect of ours or of a library: said without its text, which may be a value
+        *_, last = traceback.extract_tb(error.__traceback__)
+        cause = f"internal error: {type(error).__name__} in {Path(last.filename).name}, line {last.lineno}; please report it"
+        return _explained(plan, memory, root, KeeperInjectorError(cause), initial=initial)
     data = {
         "files": outcome.files,
         "bytes": outcome.size,
@@ -116,7 +123,8 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
     quiet = memory.quiet_for()
     if quiet > 0:
         raise ThrottledError(f"Keeper: throttled earlier; no request for {quiet:.0f} s", until=memory.quiet_until)
-    configuration = dict(load_configuration(plan.credentials, root))
+    load = partial(load_configuration, plan.credentials, root)
+    configuration = dict(retried(load, deadline=deadline - time.monotonic(), attempts=CREDENTIAL_ATTEMPTS))
     if memory.server_key_id:
         configuration["serverPublicKeyId"] = memory.server_key_id
     # Here and not above, so that a broken plan or configuration is reported before 0.2 s of imports.

@@ -7,6 +7,7 @@
     │  ├─ AnnotationsError           a pod's annotations: every problem of it at once
     │  ├─ ReferenceSyntaxError       the name of a secret cannot be read
     │  ├─ SelectionError             the name is readable, but Keeper has nothing (or too much) under it
+    │  │  └─ RecordGoneError         … not even the record or a record of the folder: deleted, or not shared any more
     │  ├─ UnreadableRecordError      what the name means may be a record that Keeper sent and no key opens
     │  ├─ PlanError                  a plan is damaged, or of a version unknown here
     │  ├─ FormatError                these fields cannot be written in this format
@@ -75,6 +76,10 @@ class ReferenceSyntaxError(ContractError):
 
 class SelectionError(ContractError):
     """A reference that no record, field, file or folder answers to, or too many do."""
+
+
+class RecordGoneError(SelectionError):
+    """No record of that name, or none in that folder, is shared: what was delivered of it may go, if the pod wants that."""
 
 
 class UnreadableRecordError(ContractError):

@@ -49,17 +49,20 @@ class Renderer:
             case Formatted(form, fields):
                 return self._formatted(item.sources[0], form, fields)
 
-    def folder(self, item: FolderItem) -> dict[str, bytes]:
-        """Return the files of a folder by name; two records of one title get their UIDs into the names."""
+    def folder(self, item: FolderItem) -> dict[str, Record]:
+        """Return a folder's records by the names of their files; two of one title get their UIDs into the names."""
         records = self.library.in_folder(item.folder, recursive=item.recursive)
         titles = [file_name(record.title) for record in records]
         files = {}
         for record, title in zip(records, titles, strict=True):
             name = title if titles.count(title) == 1 else f"{title}-{record.uid}"
-            content = self._content(record, item.format)
             suffix = formats.FORMATS[item.format].extension or item.format
-            files[f"{item.below}/{name}.{suffix}".lstrip("/")] = formats.render(item.format, content)
+            files[f"{item.below}/{name}.{suffix}".lstrip("/")] = record
         return files
+
+    def record(self, record: Record, form: str) -> bytes:
+        """Return the content of a file of a folder."""
+        return formats.render(form, self._content(record, form))
 
     def secret(self, secret: KubernetesSecret) -> dict[str, bytes]:
         """Return the data of a Kubernetes Secret: all values under their own names, or those that it gives keys to.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.errors import SelectionError, UnreadableRecordError
+from keeper_injector_common.errors import RecordGoneError, SelectionError, UnreadableRecordError
 from keeper_injector_common.references import (
     Every,
     FieldValue,
@@ -38,8 +38,8 @@ class Library:
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
         """Return the record called *name*: by UID, else by title, else by folders and title.
 
-        Among several of one title the lowest UID wins, unless *strict*. Raises :class:`SelectionError`, and
-        :class:`UnreadableRecordError` when it may be one of those that could not be decrypted.
+        Among several of one title the lowest UID wins, unless *strict*. Raises :class:`RecordGoneError`,
+        :class:`SelectionError` for too many, and :class:`UnreadableRecordError` when it may be one that could not be decrypted.
         """
         matches = self.matches(name)
         if not matches:
@@ -64,14 +64,23 @@ class Library:
         return sorted(found, key=lambda record: record.uid)
 
     def in_folder(self, folder: RecordName, *, recursive: bool = False) -> tuple[Record, ...]:
-        """Return the records of a *folder* given by its path of names or its UID; raises :class:`SelectionError`."""
+        """Return the records of a *folder* given by its path of names or its UID.
+
+        Raises :class:`RecordGoneError` where there is none, :class:`UnreadableRecordError` when that may not be so.
+        """
         found = [record for record in self.records if _lies_in(record, folder, recursive=recursive)]
+        if not found and self.unreadable:
+            raise UnreadableRecordError(
+                f"folder {folder.title!r}: no record in it can be read, {self._not_decrypted()}"
+            )
         if not found:
             paths = {"/".join(record.folder) for record in self.records if record.folder}
-            raise SelectionError(f"folder {folder.title!r}: no record in it is shared here{_near(folder.title, paths)}")
+            raise RecordGoneError(
+                f"folder {folder.title!r}: no record in it is shared here{_near(folder.title, paths)}"
+            )
         return tuple(sorted(found, key=lambda record: record.uid))
 
-    def _not_found(self, name: RecordName) -> SelectionError | UnreadableRecordError:
+    def _not_found(self, name: RecordName) -> RecordGoneError | UnreadableRecordError:
         where = f"record {name.title!r}"
         if name.title in self.unreadable:
             return UnreadableRecordError(
@@ -80,12 +89,13 @@ class Library:
         near = _near(name.title, [record.title for record in self.records])
         if self.unreadable:
             # Its title is encrypted too.
-            uids = ", ".join(sorted(self.unreadable)[:MOST_NAMED])
-            return UnreadableRecordError(
-                f"{where}: none of that title can be read, and {len(self.unreadable)} sent by Keeper cannot be decrypted "
-                f"({uids}); share it with the application again{near}"
-            )
-        return SelectionError(f"{where}: not shared with this application{near}")
+            return UnreadableRecordError(f"{where}: none of that title can be read, {self._not_decrypted()}{near}")
+        return RecordGoneError(f"{where}: not shared with this application{near}")
+
+    def _not_decrypted(self) -> str:
+        uids = ", ".join(sorted(self.unreadable)[:MOST_NAMED])
+        count = len(self.unreadable)
+        return f"and {count} sent by Keeper cannot be decrypted ({uids}); share it with the application again"
 
 
 def select_value(reference: WholeRecord | FieldValue | RecordText, record: Record) -> JsonValue:

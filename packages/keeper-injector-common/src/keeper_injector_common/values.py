@@ -61,8 +61,9 @@ def file_mode(text: str) -> int:
     mode = int(text.strip(), 8)
     if mode & _WRITABLE_BY_OTHERS:
         raise InvalidValue(f"{text!r} lets every user write the file; write 0440 or 0444")
-    if not mode & 0o444:
-        raise InvalidValue(f"{text!r} lets nobody read the file; write 0400, 0440 or 0444")
+    if not mode & 0o400:
+        # Its owner is the agent's user too, which compares what is there with what shall be.
+        raise InvalidValue(f"{text!r} does not let the file's owner read it; write 0400, 0440 or 0444")
     return mode
 
 

@@ -36,7 +36,7 @@ def load(credentials: CloudCredentials) -> Mapping[str, str]:
 def _from_aws(credentials: CloudCredentials) -> bytes:
     import boto3
     from botocore.config import Config
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
     config = Config(
         connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"mode": "standard", "total_max_attempts": 3}
@@ -51,21 +51,20 @@ def _from_aws(credentials: CloudCredentials) -> bytes:
             f"AWS Secrets Manager: {credentials.secret}: {code}; check the secret's name and the pod's role"
         ) from None
     except BotoCoreError as error:
-        raise TransientVaultError(
-            f"AWS Secrets Manager: {type(error).__name__}; check region, network and role"
-        ) from None
+        kind = PermanentVaultError if isinstance(error, NoRegionError) else TransientVaultError
+        raise kind(f"AWS Secrets Manager: {type(error).__name__}; check region, network and role") from None
     return bytes(answer.get("SecretBinary") or str(answer["SecretString"]).encode())
 
 
 def _from_google(credentials: CloudCredentials) -> bytes:
     from google.api_core import exceptions
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud import secretmanager
 
     try:
         client = secretmanager.SecretManagerServiceClient()
         answer = client.access_secret_version(name=credentials.secret, timeout=TIMEOUT)
-    except (exceptions.ServerError, exceptions.RetryError, exceptions.TooManyRequests) as error:
+    except (exceptions.ServerError, exceptions.RetryError, exceptions.TooManyRequests, TransportError) as error:
         raise TransientVaultError(f"Google Secret Manager: {type(error).__name__}") from None
     except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
         raise PermanentVaultError(
@@ -86,7 +85,9 @@ def _from_azure(credentials: CloudCredentials) -> bytes:
         )
         value = client.get_secret(credentials.secret).value
     except (ResourceNotFoundError, ClientAuthenticationError) as error:
-        raise PermanentVaultError(
+        # Without an answer nobody has denied anything: the server that gives out identities may not be there yet.
+        kind = PermanentVaultError if error.response is not None else TransientVaultError
+        raise kind(
             f"Azure Key Vault: {credentials.secret}: {type(error).__name__}; check its name and the pod's identity"
         ) from None
     except AzureError as error:

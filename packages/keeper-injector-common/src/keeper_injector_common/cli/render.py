@@ -12,7 +12,7 @@ import attrs
 from keeper_injector_common import templates
 from keeper_injector_common.cli import console, samples
 from keeper_injector_common.errors import ContractError, PlanError
-from keeper_injector_common.plan import Plan
+from keeper_injector_common.plan import FolderItem, Plan
 from keeper_injector_common.plan_reader import loads
 from keeper_injector_common.rendering import Renderer
 
@@ -80,11 +80,7 @@ def files(plan: Plan, renderer: Renderer) -> Iterator[Made | str]:
             except ContractError as error:
                 yield f"{path}: {error}"
         for folder in directory.folders:
-            try:
-                for name, content in renderer.folder(folder).items():
-                    yield Made(f"{directory.target}/{name}", folder.mode, content)
-            except ContractError as error:
-                yield f"{directory.target}: {error}"
+            yield from _of_folder(directory.target, folder, renderer)
     for environment in plan.environments:
         try:
             found = renderer.variables(environment)
@@ -93,6 +89,19 @@ def files(plan: Plan, renderer: Renderer) -> Iterator[Made | str]:
         else:
             lines = "".join(f"{name}={value}\n" for name, value in found.items())
             yield Made(f"{environment.path}: variables", environment.mode, lines.encode())
+
+
+def _of_folder(target: str, folder: FolderItem, renderer: Renderer) -> Iterator[Made | str]:
+    try:
+        records = renderer.folder(folder)
+    except ContractError as error:
+        yield f"{target}: {error}"
+        return
+    for name, record in records.items():
+        try:
+            yield Made(f"{target}/{name}", folder.mode, renderer.record(record, folder.format))
+        except ContractError as error:
+            yield f"{target}/{name}: {error}"
 
 
 def _shown(made: Made) -> str:
