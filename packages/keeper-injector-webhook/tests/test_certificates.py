@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import json
 import random
@@ -26,6 +27,8 @@ from keeper_injector_webhook import certificates, cluster
 from keeper_injector_webhook.certificates import Material
 from keeper_injector_webhook.cluster import Cluster, Place
 from keeper_injector_webhook.errors import ClusterError
+from keeper_injector_webhook.keeping import Keeper
+from keeper_injector_webhook.metrics import Metrics
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 PLACE = Place("injector", "webhook-tls", "webhook", "webhook")
@@ -294,3 +297,11 @@ def test_it_waits_for_the_api_server(running: Running, server: ApiServer) -> Non
         time.sleep(0.1)
     running.process.send_signal(signal.SIGTERM)
     assert running.process.wait(10) == 0
+
+
+def test_a_program_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No process to be had: a run that failed and is tried again, not the end of all runs."""
+    metrics = Metrics()
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
+    assert asyncio.run(Keeper([], metrics, lambda: None).run_once()) is None
+    assert b'runs_total{result="failed"} 1.0' in metrics.text()

@@ -35,9 +35,13 @@ class Keeper:
 
     async def run_once(self) -> float | None:
         """Run it to its end or its deadline; returns the seconds until the next run, None after a failure."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "keeper_injector_webhook.cluster", *self.arguments), stdout=asyncio.subprocess.PIPE
-        )
+        command = (sys.executable, "-m", "keeper_injector_webhook.cluster", *self.arguments)
+        try:
+            process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        except OSError as error:  # no process or no memory is to be had now
+            log.warning("certificate.unstarted", extra={"cause": error.strerror})
+            self.metrics.certificate_run("failed")
+            return None
         try:
             output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
         except TimeoutError:
