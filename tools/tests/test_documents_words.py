@@ -67,6 +67,19 @@ def test_commands_are_commands() -> None:
         parser().parse_args(line.split())
 
 
+def test_an_installation_can_work() -> None:
+    """Images are published nowhere yet, so that each command says where both are; and Helm takes a name once."""
+    several = 0
+    for document in DOCUMENTS:
+        lines = document.read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+        installing = [line for line in lines if re.match(r" *\$ helm (install|upgrade .*--install)\b", line)]
+        assert len(installing) < 2, document.name
+        for line in installing:
+            assert {" image.repository=", " agent.image.repository="} <= set(re.findall(r" [\w.]+=", line)), line
+        several += len(installing)
+    assert several > 2
+
+
 def test_metrics_and_alerts_exist() -> None:
     """Documents name what is exported, and describe each alert of the chart."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES if path.suffix == ".py")

@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
+from rendered_chart import needs_helm, one, pod_of, render
 
 from keeper_injector_common.cli.lint import findings_of
 from keeper_injector_common.cli.manifests import workloads
@@ -33,3 +35,14 @@ def test_an_example(path: Path) -> None:
         decision = preview(str(path), workload, Settings()).decision
         assert isinstance(decision, Inject)
         assert decision.warnings == ()
+
+
+@needs_helm
+def test_argo_cd_names_both_images() -> None:
+    """Images are published nowhere yet: what Argo CD would render has none of the chart's own repositories."""
+    application = yaml.safe_load((EXAMPLES / "23-argo-cd.yaml").read_text(encoding="utf-8"))
+    objects = render("default", **application["spec"]["source"].get("helm", {}).get("valuesObject", {}))
+    (container,) = pod_of(objects)["spec"]["containers"]
+    (settings,) = one(objects, "ConfigMap")["data"].values()
+    for image in (container["image"], yaml.safe_load(settings)["agentImage"]):
+        assert image.startswith("registry.example/keeper-injector-"), image
