@@ -17,6 +17,7 @@ DOCS = ROOT / "packages/keeper-injector-common/docs"
 DOCUMENTS = sorted(
     [ROOT / "README.md", *ROOT.glob("packages/*/README.md"), *DOCS.glob("*.md"), *ROOT.glob("charts/**/*.md")]
 )
+AGENT = ROOT / "packages/keeper-injector-agent/src/keeper_injector_agent"
 SOURCES = [path for path in ROOT.glob("packages/*/src/**/*") if path.suffix in {".py", ".c"}]
 FENCED = re.compile(r"^ *```(\w+)\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 NAMES = ("secret-", "file-", "format-", "template-", "env-")
@@ -51,6 +52,14 @@ def test_manifests_in_documents_are_right(document: Path) -> None:
     for kind, content in FENCED.findall(document.read_text(encoding="utf-8")):
         if kind == "yaml" and "kind:" in content and "keeper.security/" in content:
             assert findings_of(document.name, content) == []
+
+
+def test_the_table_of_rotation_speaks_of_annotations() -> None:
+    """What is written as `name: value` in its table can be put on a pod."""
+    rows = re.findall(r"^\|.+\|$", (DOCS / "rotation.md").read_text(encoding="utf-8"), re.MULTILINE)
+    names = re.findall(r"`([a-z-]+)(?:<name>)?: [^`]+`", "\n".join(rows))
+    assert {"signal", "notify-url"} <= set(names)
+    assert set(names) <= {*BY_NAME, *FAMILIES}
 
 
 def test_commands_are_commands() -> None:
@@ -103,13 +112,46 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
     kubernetes = {
         'failed calling webhook "pods.keeper.security"',
         'secret "keeper-credentials" not found',
+        'configmap "…" not found',
         "references non-existent secret key: config",
     }
     headings = re.findall(r"^### (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(headings) > 15
+    assert kubernetes <= set(headings)
     for heading in set(headings) - kubernetes:
         for part in filter(None, (part.strip() for part in heading.split("…"))):
             assert part in code, heading
+
+
+@pytest.mark.parametrize(
+    ("module", "raised"),
+    [
+        ("credentials/clouds.py", r"(?:kind|\w+VaultError)\("),
+        ("kubernetes_secret.py", r"SecretSyncError\("),
+        ("transport.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
+        ("keeper.py", r"TransientVaultError\((?=\s*\"Keeper: the answer)"),
+    ],
+    ids=["clouds", "kubernetes-secret", "ca", "configuration"],
+)
+def test_what_people_have_to_mend_has_a_heading(module: str, raised: str) -> None:
+    """All failures of clouds and of the Kubernetes Secret; of Keeper's, those that say neither network nor rights."""
+    code = re.sub(r'"\s+f?"', "", (AGENT / module).read_text(encoding="utf-8"))
+    messages = re.findall(raised + r'\s*f?"(.+)"', code)
+    headings = re.findall(r"^### (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
+    patterns = [".*".join(map(re.escape, heading.split("…"))) for heading in headings]
+    assert messages
+    for message in messages:
+        assert any(re.search(pattern, message) for pattern in patterns), message
+
+
+def test_the_agents_warnings_are_explained() -> None:
+    """Each event above information has a line in the table of what the agent logs."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in AGENT.glob("**/*.py"))
+    written = re.findall(r'(?:log\.(?:warning|error)\(\s*|say\("(?:warning|error)", )"([\w.]+)"', code)
+    text = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
+    rows = " ".join(re.findall(r"^\| (`[^|]+)\|", text, re.MULTILINE))
+    assert len(set(written)) > 10
+    assert set(written) <= set(re.findall(r"`([\w.]+)`", rows))
 
 
 def test_events_in_documents_are_logged() -> None:
@@ -117,18 +159,20 @@ def test_events_in_documents_are_logged() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     for document in DOCS.glob("*.md"):
         for event in re.findall(
-            r"`((?:refresh|notify|admission|certificate|tls|secrets)\.\w+)`", document.read_text(encoding="utf-8")
+            r"`((?:refresh|notify|admission|certificate|tls|secrets?|init|record|retry|worker|state|metrics)\.\w+)`",
+            document.read_text(encoding="utf-8"),
         ):
             assert event in code, f"{document.name}: {event}"
 
 
 def test_values_of_the_chart_exist() -> None:
-    """`a.b` in the pages is a value of the chart where it begins like one."""
+    """`a.b` in the pages is a value of the chart where it begins like one, or the name of a log event."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     values = yaml.safe_load((ROOT / "charts/keeper-injector/values.yaml").read_text(encoding="utf-8"))
     for document in DOCS.glob("*.md"):
         for path in re.findall(r"`([a-z]\w*(?:\.\w+)+)`", document.read_text(encoding="utf-8")):
             first, *rest = path.split(".")
-            if first in values and isinstance(values[first], dict):
+            if first in values and isinstance(values[first], dict) and f'"{path}"' not in code:
                 found = values[first]
                 for key in rest:
                     assert key in found, f"{document.name}: {path}"
