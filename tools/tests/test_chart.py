@@ -312,7 +312,7 @@ def test_only_annotated_pods_reach_the_webhook(ci: str) -> None:
         }
     ]
     assert (webhook["failurePolicy"], webhook["sideEffects"], webhook["timeoutSeconds"]) == ("Fail", "None", 5)
-    assert (webhook["reinvocationPolicy"], webhook["matchPolicy"]) == ("IfNeeded", "Equivalent")
+    assert (webhook["reinvocationPolicy"], webhook["matchPolicy"]) == ("Never", "Equivalent")
 
 
 def test_namespaces_can_be_chosen_besides() -> None:
