@@ -9,19 +9,21 @@ import shutil
 import subprocess
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 import pytest
 import yaml
 from keeper import Keeper, start_keeper
-from pods import FIGURES, IMAGES, Namespace, run
+from pods import FIGURES, IMAGES, STAYS, Namespace, run
 from releases import SHARED, Release
 from xdist.scheduler import LoadScopeScheduling
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
 """Which of several processes this is."""
+ABSENT = pytest.StashKey[bool]()
+"""In the session's stash where there is no cluster: of which nothing can be told either."""
 MEASURED = "measured"
 LONGEST = (
     *("test_webhook.py", "no_fault_reaches", "keeper_is_down", "test_the_tutorial", "every_example"),
@@ -59,13 +61,21 @@ class Cluster:
         return items
 
 
+def _nothing_to_test_on(session: pytest.Session, reason: str) -> NoReturn:
+    """Skip; but where images were built for a cluster, a run that tests nothing has failed."""
+    session.stash[ABSENT] = True
+    if IMAGES:
+        pytest.fail(reason, pytrace=False)
+    pytest.skip(reason)
+
+
 @pytest.fixture(name="cluster", scope="session")
-def _cluster() -> Iterator[Cluster]:
+def _cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     for program in ("kubectl", "helm"):
         if shutil.which(program) is None:
-            pytest.skip(f"no {program} on PATH")
-    if subprocess.run(["kubectl", "get", "--raw", "/readyz"], capture_output=True, check=False, timeout=30).returncode:
-        pytest.skip("kubectl's current context has no cluster that answers")
+            _nothing_to_test_on(request.session, f"no {program} on PATH")
+    if run("kubectl", "get", "--raw", "/readyz", "--request-timeout=20s", check=False).returncode:
+        _nothing_to_test_on(request.session, "kubectl's current context has no cluster that answers")
     cluster = Cluster(f"keeper-injector-test-{WORKER}")
     run("kubectl", "create", "namespace", cluster.namespace)
     yield cluster
@@ -76,7 +86,7 @@ def _cluster() -> Iterator[Cluster]:
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show with a failure what a person would look at first: the test's namespace and the injector's."""
     report = yield
-    if report.failed:
+    if report.failed and ABSENT not in item.session.stash:
         had = getattr(item, "funcargs", {})
         spaces = [had["space"]] if "space" in had else []
         for namespace in [*spaces, had.get("webhook", SHARED).system]:
@@ -121,8 +131,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Uninstall, from a cluster that stays, what the tests of all processes had in common."""
     is_worker = hasattr(session.config, "workerinput")
-    thrown_away = bool(os.environ.get("KEEPER_INJECTOR_CLUSTER"))
-    if IMAGES and not (is_worker or thrown_away or session.config.option.collectonly):
+    if IMAGES and STAYS and not (is_worker or session.config.option.collectonly or ABSENT in session.stash):
         SHARED.uninstall()
 
 
@@ -150,7 +159,7 @@ def _keeper(cluster: Cluster) -> Iterator[Keeper]:
     try:
         yield start_keeper(namespace)
     finally:
-        run("kubectl", "delete", "namespace", namespace.name, "--wait=false")
+        namespace.remove()
 
 
 @pytest.fixture(name="space")

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 CHART = str(ROOT / "charts/keeper-injector")
 IMAGES = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
 """Registry or prefix and tag of the images that the cluster has: ``localhost:0.1.0``."""
+STAYS = not os.environ.get("KEEPER_INJECTOR_CLUSTER")
+"""Whether the cluster is somebody's: what tests make there is gone before the next run begins."""
 PREFIX = "keeper.security/"
 FIGURES: list[str] = []
 """What was measured; told at the end."""
@@ -35,9 +37,11 @@ def image(name: str) -> str:
     return f"{prefix}/keeper-injector-{name}:{tag}"
 
 
-def run(*command: str, text: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
+def run(
+    *command: str, text: str | None = None, check: bool = True, timeout: float = 240
+) -> subprocess.CompletedProcess[str]:
     """Run a program; a failure shows what it said."""
-    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=240)
+    done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=timeout)
     assert not check or done.returncode == 0, f"{' '.join(command[:8])}: {done.stderr}{done.stdout}"
     return done
 
@@ -86,14 +90,36 @@ class Namespace:
         return Pod(self, name)
 
     def story(self) -> str:
-        """Return what happened in it: pods, events, and the logs of all containers, those of before too."""
-        pods = self.kubectl("get", "pods", "--output=name", check=False).split()
-        parts = [self.kubectl("get", "pods", check=False), self.kubectl("events", check=False)[-4000:]]
-        for name in pods[:8]:
-            logs = ("logs", name, "--all-containers", "--prefix")
-            before = self.kubectl(*logs, "--previous", "--tail=15", check=False)
-            parts += [text[-6000:] for text in (before, self.kubectl(*logs, "--tail=40", check=False))]
+        """Return what happened in it: pods, events, and the logs of all containers, those of before too.
+
+        It is told of a test that has failed already: a cluster that does not answer is said, and no second failure.
+        """
+        parts: list[str] = []
+        try:
+            parts.extend(self._chapters())
+        except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
+            parts.append(f"it cannot be told: {error}")
         return "\n----\n".join(parts)
+
+    def _chapters(self) -> Iterator[str]:
+        said = self._told("get", "pods", "--output=name", check=True).split()
+        names = [name for name in said if name.startswith("pod/")]
+        yield self._told("get", "pods")
+        yield self._told("events")[-4000:]
+        for name in names[:8]:
+            logs = ("logs", name, "--all-containers", "--prefix")
+            yield self._told(*logs, "--previous", "--tail=15")[-6000:]
+            yield self._told(*logs, "--tail=40")[-6000:]
+
+    def _told(self, *arguments: str, check: bool = False) -> str:
+        command = ("kubectl", "--namespace", self.name, "--request-timeout=20s", *arguments)
+        done = run(*command, check=check, timeout=60)
+        return done.stdout + done.stderr
+
+    def remove(self, *, check: bool = True) -> None:
+        """Delete it; where the cluster stays, until it is gone: its name comes again."""
+        options = ("--ignore-not-found", f"--wait={str(STAYS).lower()}", "--timeout=200s")
+        run("kubectl", "delete", "namespace", self.name, *options, check=check)
 
     def refused(self, item: Json) -> str:
         """Try to make an object that must be refused; returns the reason as a person sees it."""

@@ -67,7 +67,7 @@ class Release:
         """Take it away with its namespace; what it leaves behind is told by the tests of the chart."""
         helm = ("helm", "uninstall", "keeper-injector", "--namespace", self.name, "--wait", "--ignore-not-found")
         run(*helm, check=False)
-        run("kubectl", "delete", "namespace", self.name, "--ignore-not-found", "--wait=false", check=False)
+        self.system.remove(check=False)
 
 
 SHARED = Release(
