@@ -113,6 +113,7 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
         'failed calling webhook "pods.keeper.security"',
         'secret "keeper-credentials" not found',
         'configmap "…" not found',
+        "cannot set an ownerRef on a resource you can't delete",
         "references non-existent secret key: config",
     }
     headings = re.findall(r"^### (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
@@ -159,7 +160,7 @@ def test_events_in_documents_are_logged() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     for document in DOCS.glob("*.md"):
         for event in re.findall(
-            r"`((?:refresh|notify|admission|certificate|tls|secrets?|init|record|retry|worker|state|metrics)\.\w+)`",
+            r"`((?:refresh|notify|admission|certificate|tls|secrets?|init|records?|retry|worker|state|metrics)\.\w+)`",
             document.read_text(encoding="utf-8"),
         ):
             assert event in code, f"{document.name}: {event}"
