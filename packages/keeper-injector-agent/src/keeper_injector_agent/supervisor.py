@@ -44,9 +44,9 @@ def undumpable() -> None:
 
     In a pod with one process namespace for all, as signals want it, the application is such a process (proc(5), ptrace(2)).
     """
-    import _ctypes  # type: ignore[import-not-found] # what ctypes adds in Python is half a megabyte
+    import _ctypes  # what ctypes adds in Python is half a megabyte
 
-    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")
+    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type] # None: what is loaded already
     _ctypes.call_cdeclfunction(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
