@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+import yaml
 from command_line import run
 
 VAULT = """\
@@ -66,6 +70,130 @@ spec:
     assert "password: DB_PASSWORD" in annotations
     checked = run("lint", "--strict", "-", text=pod)
     assert (checked.code, checked.output) == (0, "")
+
+
+EXTERNAL = """\
+kind: ExternalSecret
+metadata: {name: shop, namespace: shops}
+spec: %s
+"""
+ONE = "data: [{secretKey: PW, remoteRef: {key: db, property: password}}]"
+
+
+def external(spec: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
+    """Return the one secret of the YAML annotation, the other annotations, and what is said to have no counterpart."""
+    found = run("migrate", "-", text=EXTERNAL % spec)
+    annotations = list(yaml.safe_load_all(found.output))[1]["annotations"]
+    (secret,) = yaml.safe_load(annotations.pop("keeper.security/config"))["secrets"]
+    left = [line.removeprefix("keeper-injector: -:1: ExternalSecret/shop: ") for line in found.errors.splitlines()]
+    assert found.code == (1 if left else 0)
+    return secret, annotations, left
+
+
+@pytest.mark.parametrize(
+    ("interval", "annotation", "rotation"),
+    [("", None, True), ("refreshInterval: 1h0m0s", "1h0m0s", True), ('refreshInterval: "0"', None, None)],
+    ids=["as often as ever", "every hour", "once"],
+)
+def test_an_external_secret_follows_its_store(interval: str, annotation: str | None, rotation: bool | None) -> None:
+    """So does ours, which by itself would not; only where the interval is 0 it does neither."""
+    secret, annotations, left = external(f"{{{ONE}, {interval}}}")
+    assert annotations.get("keeper.security/refresh-interval") == annotation
+    assert (secret.get("k8sSecretRotation"), left) == (rotation, [])
+
+
+@pytest.mark.parametrize(
+    ("target", "written"),
+    [
+        ("creationPolicy: Owner, deletionPolicy: Retain", {}),
+        ("creationPolicy: Orphan", {"k8sSecretOwnerRef": False}),
+        ("creationPolicy: Merge", {"k8sSecretMode": "merge"}),
+        (
+            "template: {type: kubernetes.io/basic-auth, engineVersion: v2}",
+            {"k8sSecretType": "kubernetes.io/basic-auth"},
+        ),
+    ],
+)
+def test_how_an_external_secret_makes_its_secret(target: str, written: dict[str, Any]) -> None:
+    """What our grammar can say is said."""
+    secret, _, left = external(f"{{{ONE}, target: {{{target}}}}}")
+    usual = {"record", "path", "injectAsK8sSecret", "k8sSecretName", "k8sSecretRotation", "k8sSecretKeys"}
+    assert ({key: value for key, value in secret.items() if key not in usual}, left) == (written, [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "lost"),
+    [
+        (
+            "data: [{secretKey: A, remoteRef: {key: db, property: p}}, {secretKey: B, remoteRef: {key: db, property: p}}]",
+            "B: p of db is written as A already; read that, or use a file",
+        ),
+        (
+            f"{ONE}, dataFrom: [{{extract: {{key: db}}}}]",
+            "dataFrom.extract of db, beside data of the same record; name each field in k8sSecretKeys",
+        ),
+        (
+            f"{ONE}, target: {{template: {{data: {{a: b}}}}}}",
+            "spec.target.template.data: no counterpart in a Secret; write it as template: of a file",
+        ),
+        (
+            f"{ONE}, target: {{template: {{type: kubernetes.io/tls}}}}",
+            "spec.target.template.type: a Secret of type kubernetes.io/tls needs tls.crt, tls.key",
+        ),
+        (
+            f"{ONE}, target: {{template: {{metadata: {{labels: {{a: b}}}}}}}}",
+            "spec.target.template.metadata: no counterpart",
+        ),
+        (
+            f"{ONE}, target: {{creationPolicy: None}}",
+            "spec.target.creationPolicy: None makes no Secret; remove all that begins with k8sSecret",
+        ),
+        (f"{ONE}, target: {{deletionPolicy: Delete}}", "spec.target.deletionPolicy: no counterpart"),
+        (
+            f"{ONE}, refreshInterval: 1s",
+            "spec.refreshInterval: '1s' is out of range; write a duration from 10s to 168h",
+        ),
+        (
+            f"{ONE}, refreshPolicy: CreatedOnce",
+            "spec.refreshPolicy: CreatedOnce; here every new pod writes the Secret, refreshes do not",
+        ),
+        (
+            "data: [{secretKey: A, remoteRef: {key: db, property: p, version: v2, decodingStrategy: Base64}}]",
+            "spec.data.remoteRef.version: no counterpart; Keeper gives a record as it is now",
+        ),
+        ("dataFrom: [{extract: {key: db}, rewrite: [{regexp: {}}]}]", "spec.dataFrom.rewrite: no counterpart"),
+        (
+            "data: [{secretKey: A, remoteRef: {key: 'db[', property: p}}]",
+            (
+                "the webhook would deny what is written instead: keeper.security/config: secrets[0].record: "
+                "'db[' at character 4: ']' is missing"
+            ),
+        ),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_what_an_external_secret_loses(spec: str, lost: str) -> None:
+    """Nothing goes without a word, and the exit code says that something did."""
+    assert lost in external(f"{{{spec}}}")[2]
+
+
+@pytest.mark.parametrize("spec", ["", "5", "[1]", "{data: 5, dataFrom: [1], target: []}", "{data: [{remoteRef: 5}]}"])
+def test_an_external_secret_that_is_none(spec: str) -> None:
+    """What an API server would refuse is no reason for a traceback."""
+    found = run("migrate", "-", text=EXTERNAL % spec)
+    assert (found.code, "Traceback" in found.errors) == (1, False)
+
+
+def test_the_order_of_steps_on_a_live_cluster() -> None:
+    """Its Secret is there and not ours, so that the agent would refuse it; the right to write one comes before the pods."""
+    output = run("migrate", "-", text=EXTERNAL % f"{{{ONE}}}").output
+    steps = [
+        "kubectl delete externalsecret shop -n shops",
+        "kubernetesSecrets.namespaces: [shops]",
+        "restart the workload",
+    ]
+    places = [output.index(step) for step in steps]
+    assert places == sorted(places)
 
 
 def test_annotations_in_one_line() -> None:

@@ -180,7 +180,7 @@ _SECRET_KEYS: dict[str, Callable[[str], str]] = {
 }
 
 
-_NEEDED_KEYS = {
+NEEDED_KEYS = {
     "kubernetes.io/tls": {"tls.crt", "tls.key"},
     "kubernetes.io/dockerconfigjson": {".dockerconfigjson"},
     "kubernetes.io/ssh-auth": {"ssh-privatekey"},
@@ -213,7 +213,7 @@ def _keys(
 ) -> tuple[dict[str, str], tuple[Reference, ...]]:
     """Return what becomes which key; the Go injector's example for TLS has it the other way round, and is understood."""
     keys = entry.pairs("k8sSecretKeys", values.data_key)
-    needed = _NEEDED_KEYS.get(kind, set())
+    needed = NEEDED_KEYS.get(kind, set())
     if not keys or needed <= set(keys.values()):
         return keys, sources
     if not needed <= keys.keys():

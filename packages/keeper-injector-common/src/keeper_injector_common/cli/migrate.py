@@ -8,13 +8,13 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import attrs
 import yaml
 
 from keeper_injector_common.annotations import BY_NAME, PREFIX
 from keeper_injector_common.cli import console
+from keeper_injector_common.cli.external_secrets import counterpart
 from keeper_injector_common.cli.manifests import Entry, Place, UnreadableManifest, Workload, objects, workloads
 
 HELP = "rewrite manifests of Keeper's Go injector, vault-k8s or External Secrets"
@@ -59,7 +59,6 @@ ADVICE = MappingProxyType(
 )
 DIRECTORY = "/vault/secrets"
 """Where vault-k8s puts files unless told otherwise; applications read them there."""
-Json = dict[str, Any]
 
 
 @attrs.frozen
@@ -113,7 +112,9 @@ def migrated(text: str) -> tuple[str, list[Left]]:
     found = "\n".join(lines) + ("\n" if lines else "")
     for node, manifest in objects(text):
         if manifest.get("kind") == "ExternalSecret":
-            found += _external(manifest, Place.of(node.start_mark), left)
+            document, lost = counterpart(manifest)
+            found += document
+            left += [Left(Place.of(node.start_mark), what) for what in lost]
     return found, left
 
 
@@ -179,55 +180,3 @@ def _last_line(entry: Entry) -> int:
         return entry.place.line - 1
     is_block = isinstance(entry.node, yaml.ScalarNode) and entry.node.style in {"|", ">"}
     return int(end.line) - 1 if is_block else int(end.line)
-
-
-def _external(manifest: Json, place: Place, left: list[Left]) -> str:
-    """Return the annotations that do what an ExternalSecret does, as a commented document."""
-    spec = manifest.get("spec") or {}
-    name = str((manifest.get("metadata") or {}).get("name"))
-    target = str((spec.get("target") or {}).get("name") or name)
-    records: dict[str, dict[str, str]] = {}
-    for item in spec.get("data") or ():
-        remote = item.get("remoteRef") or {}
-        if not remote.get("property"):
-            left.append(
-                Left(
-                    place,
-                    f"ExternalSecret/{name}: {item.get('secretKey')} has no property; name the field of the record",
-                )
-            )
-        records.setdefault(str(remote.get("key")), {})[str(remote.get("property") or "password")] = str(
-            item.get("secretKey")
-        )
-    for item in spec.get("dataFrom") or ():
-        if key := (item.get("extract") or {}).get("key"):
-            records.setdefault(str(key), {})
-        else:
-            left.append(Left(place, f"ExternalSecret/{name}: dataFrom without extract.key; list the records"))
-    secrets = [
-        {
-            "record": record,
-            "path": f"/keeper/secrets/{target}.json",
-            "injectAsK8sSecret": True,
-            "k8sSecretName": target,
-            **({"k8sSecretKeys": keys} if keys else {}),
-        }
-        for record, keys in records.items()
-    ]
-    if len(secrets) > 1:
-        left.append(
-            Left(
-                place, f"ExternalSecret/{name}: several records in one Secret; give each a Secret of its own, or files"
-            )
-        )
-    config = yaml.safe_dump({"secrets": secrets}, sort_keys=False)
-    lines = [
-        "---",
-        f"# Instead of ExternalSecret/{name}: on the pods that use Secret {target}. The file needs no Secret; remove",
-        "# injectAsK8sSecret and what belongs to it once the application reads the file.",
-        "annotations:",
-        f'  {PREFIX}inject: "true"',
-        f"  {PREFIX}config: |",
-        *(f"    {line}" for line in config.splitlines()),
-    ]
-    return "\n".join(lines) + "\n"
