@@ -198,6 +198,15 @@ def test_explain_an_annotation(item: Any) -> None:
     assert annotation(item.name).splitlines()[1].strip() == item.help
 
 
+def test_what_is_no_text_is_said_as_lint_says_it() -> None:
+    """No cluster takes it, so there is nothing to explain."""
+    text = POD.replace('inject: "true"', "inject: true")
+    explained, linted = run("explain", "-", text=text), run("lint", "-", text=text)
+    said = 'keeper.security/inject: a boolean found; write "true" in quotes'
+    assert (explained.code, explained.output) == (1, f"Pod/web\n└─ problem: {said}\n")
+    assert (linted.code, linted.output) == (1, f"-:5:5: error: Pod/web: {said}\n")
+
+
 def test_explain_an_unknown_annotation() -> None:
     """The near one is named."""
     found = run("explain", "annotation", "refresh-intervall")

@@ -13,6 +13,12 @@ import pytest
 from kubernetes.client import V1Pod
 
 MANIFESTS = Path(__file__).parent / "data/manifests"
+CHART = Path(__file__).parents[3] / "charts/keeper-injector"
+ASKING = 'metadata: {name: a, annotations: {keeper.security/inject: "true", keeper.security/secret: db}}\n'
+
+
+BOMB = "".join(f", a{n}: &a{n} [*a{n - 1}, *a{n - 1}, *a{n - 1}]" for n in range(1, 30))
+"""Aliases of aliases."""
 
 
 @attrs.frozen
@@ -105,16 +111,65 @@ def test_the_patch_alone() -> None:
         ("a: [", "-:1:5: not valid YAML"),
         ("kind: Pod\nspec: {containers: 5}\n", "containers is no list of objects; an API server would not take it"),
         ("kind: Service\n", "no workloads found"),
+        ("kind: Pod\nmetadata: [1]\n", "-:1:1: Pod/(no name): metadata is no object; an API server would not take it"),
+        ("kind: Deployment\nmetadata: oops\nspec: {template: {spec: {}}}\n", "metadata is no object"),
+        ("kind: Deployment\nspec: {template: {metadata: nope, spec: {}}}\n", "metadata is no object"),
+        ("kind: Deployment\nspec: {template: {spec: [1]}}\n", "spec is no object"),
+        ("kind: Pod\nspec: {a: !!timestamp 2026-01-01}\n", "spec.a is no text, number, list or mapping; write it"),
+        ("kind: Pod\nspec: &it {containers: [], a: [*it]}\n", "spec.a.0 holds itself by an alias; write the value out"),
+        ("kind: Pod\nspec: {a0: &a0 [1, 1]" + BOMB + "}\n", "values by its aliases; write fewer"),
     ],
-    ids=["no YAML", "no pod", "no workload"],
+    ids=["no YAML", "no pod", "no workload", "metadata", "workload", "template", "spec", "date", "itself", "bomb"],
 )
-def test_mistakes_are_sentences(text: str, message: str) -> None:
-    """No traceback for what is in a file."""
-    if "spec" in text:
-        text += 'metadata: {annotations: {keeper.security/inject: "true", keeper.security/secret: db}}\n'
-    found = preview("-", text=text)
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_mistakes_are_sentences(text: str, message: str, output: str) -> None:
+    """No traceback for what is in a file, whichever way it is shown."""
+    if "containers: 5" in text:
+        text += ASKING
+    found = preview("-o", output, "-", text=text)
     assert message in found.errors
+    assert found.code == (0 if "Service" in text else 2)
     assert "Traceback" not in found.errors
+
+
+def test_dates_are_text() -> None:
+    """As for Kubernetes, whose reader of YAML makes no dates of them."""
+    text = f"kind: Pod\n{ASKING}spec: {{containers: [{{name: a, env: [{{name: A, value: 2026-01-01}}]}}]}}\n"
+    (found,) = json.loads(preview("-o", "json", "-", text=text).output)["workloads"]
+    (container,) = found["pod"]["spec"]["containers"]
+    assert container["env"] == [{"name": "A", "value": "2026-01-01"}]
+
+
+def test_what_is_no_text_is_said_as_lint_says_it() -> None:
+    """No webhook ever sees such a pod: API servers refuse it."""
+    text = "kind: Pod\nmetadata: {name: a, annotations: {keeper.security/inject: true, keeper.security/secret: db}}\n"
+    found = preview("-", text=text)
+    assert (found.code, found.output) == (
+        1,
+        'Pod/a: denied, 1 problem\n  problem: keeper.security/inject: a boolean found; write "true" in quotes\n',
+    )
+
+
+def test_a_reader_may_leave() -> None:
+    """A closed pipe ends the command quietly."""
+    text = "---\n".join([f"kind: Pod\n{ASKING}spec: {{containers: [{{name: a}}]}}\n"] * 100)
+    command = [sys.executable, "-m", "keeper_injector_webhook.cli", "preview", "-"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    child.stdout.close()
+    _, errors = child.communicate(text, timeout=60)
+    assert (child.returncode, errors) == (141, "")
+
+
+def test_defaults_of_the_charts_values(tmp_path: Path) -> None:
+    """All else in them is the chart's; settings are read whole, and the defaults go before theirs."""
+    text = (MANIFESTS / "workloads.yaml").read_text(encoding="utf-8").split("---\n")[0]
+    found = preview("--defaults", str(CHART / "values.yaml"), "-", text=text)
+    assert (found.code, found.errors) == (0, "")
+    (tmp_path / "settings.yaml").write_text("defaults: {refresh-interval: 1m}\n", encoding="utf-8")
+    (tmp_path / "values.yaml").write_text("replicas: 3\ndefaults: {refresh-interval: 2m}\n", encoding="utf-8")
+    files = ("--settings", str(tmp_path / "settings.yaml"), "--defaults", str(tmp_path / "values.yaml"))
+    assert json.loads(preview("--plan", *files, "-", text=text).output)["refreshInterval"] == 120.0
 
 
 def test_settings_that_are_wrong(tmp_path: Path) -> None:

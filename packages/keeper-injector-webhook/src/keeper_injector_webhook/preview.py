@@ -18,14 +18,15 @@ import attrs
 import yaml
 
 from keeper_injector_common.annotations import PLAN
-from keeper_injector_common.cli import console
+from keeper_injector_common.cli import chart, console
+from keeper_injector_common.cli.findings import unquoted
 from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.plan_writer import dumps
 from keeper_injector_webhook.decide import Decision, Deny, Inject, Skip, decide
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.patch import patch
-from keeper_injector_webhook.pod import Json, Pod
+from keeper_injector_webhook.pod import Json, Pod, object_at
 from keeper_injector_webhook.settings import Settings, read_settings
 
 HELP = "show what would happen to the workloads in manifests; needs no cluster"
@@ -33,6 +34,7 @@ EXAMPLES = """\
 examples:
   keeper-injector-webhook preview deployment.yaml                     the changes as a diff
   helm template ./chart | keeper-injector-webhook preview -           of what comes by a pipe
+  keeper-injector-webhook preview --defaults values.yaml deployment.yaml    with the defaults of the injector's chart
   keeper-injector-webhook preview --settings settings.yaml --namespace shop deployment.yaml
   keeper-injector-webhook preview --plan deployment.yaml              what the agent will be told
   keeper-injector-webhook preview -o json deployment.yaml             everything, for programs
@@ -41,6 +43,8 @@ exit codes: 0 all may be created, 1 something is denied, 2 a file cannot be read
 """
 OWNERS = {"Deployment": "ReplicaSet", "CronJob": "Job"}
 """What stands between a workload and its pods."""
+MOST_VALUES = 100_000
+"""Of a pod; API servers take 3 MB at most, and aliases of aliases can stand for more than memory holds."""
 
 
 @attrs.frozen
@@ -71,10 +75,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
     )
-    parser.add_argument(
-        "--settings", "--defaults", type=Path, metavar="FILE", help="the webhook's settings file, with the defaults"
-    )
-    parser.add_argument("--namespace", default="default", help="for workloads that name none (%(default)s)")
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="the webhook's settings file: all of it holds")
+    chart.arguments(parser)
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--diff", dest="show", action="store_const", const="diff", help="show changes (the default)")
     shown.add_argument("--patch", dest="show", action="store_const", const="patch", help="show the JSON Patch")
@@ -87,19 +89,29 @@ def run(options: argparse.Namespace) -> int:
     """Print the previews; returns the exit code."""
     try:
         settings = read_settings(options.settings) if options.settings else Settings()
+        if options.defaults:
+            settings = attrs.evolve(settings, defaults=chart.read(options))
         found = list(previews(console.files(options.files), settings, options.namespace))
     except (SettingsError, console.Stop) as error:
         console.note(str(error))
         return console.UNUSABLE
+    try:
+        _show(found, options, settings)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return console.pipe_closed()
+    if not found:
+        console.note("no workloads found")
+    return console.PROBLEMS if any(isinstance(item.decision, Deny) for item in found) else console.FINE
+
+
+def _show(found: Iterable[Preview], options: argparse.Namespace, settings: Settings) -> None:
     if options.output == "json":
         content = {"version": 1, "workloads": [_json(item, settings) for item in found]}
         sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
     else:
         for item in found:
             _print(item, options.show, settings)
-    if not found:
-        console.note("no workloads found")
-    return console.PROBLEMS if any(isinstance(item.decision, Deny) for item in found) else console.FINE
 
 
 def previews(files: Iterable[Path], settings: Settings, namespace: str) -> Iterator[Preview]:
@@ -107,32 +119,57 @@ def previews(files: Iterable[Path], settings: Settings, namespace: str) -> Itera
     for file in files:
         try:
             for workload in workloads(console.read(file)):
-                yield preview(str(file), workload, settings, namespace)
+                try:
+                    yield preview(str(file), workload, settings, namespace)
+                except (ReviewError, AnnotationsError) as error:
+                    where = f"{file}:{workload.place.line}:{workload.place.column}: {workload.label}"
+                    said = str(error).removeprefix("request.object: ")
+                    advice = "" if "; " in said else "; an API server would not take it, correct the manifest"
+                    raise console.Stop(f"{where}: {said}{advice}") from None
         except UnreadableManifest as error:
             raise console.Stop(f"{file}:{error.place.line}:{error.place.column}: {error}") from None
-        except (ReviewError, AnnotationsError) as error:
-            raise console.Stop(f"{file}: {error}; an API server would not take it, correct the manifest") from None
 
 
 def preview(file: str, workload: Workload, settings: Settings, namespace: str = "default") -> Preview:
     """Decide about one workload's pods."""
     raw = pod_of(workload)
     pod = Pod(raw)
-    metadata = workload.manifest.get("metadata") or {}
-    decision = decide(pod, settings, str(metadata.get("namespace") or namespace))
+    own = object_at(workload.manifest, "metadata").get("namespace")
+    # API servers refuse what is no text before they ask a webhook.
+    no_text = unquoted(workload)
+    decision = Deny(no_text) if no_text else decide(pod, settings, str(own or namespace))
     operations = patch(pod, decision, settings) if isinstance(decision, Inject) else ()
     return Preview(file, workload, raw, decision, tuple(operations))
 
 
 def pod_of(workload: Workload) -> Json:
-    """Return a pod as the workload's controller makes it."""
+    """Return a pod as the workload's controller makes it; raises ReviewError for what is no JSON."""
     template = workload.template
-    metadata: Json = dict(template.get("metadata") or {})
+    _weigh(template, "", {})
+    metadata = dict(object_at(template, "metadata"))
     if workload.kind != "Pod":
         kind, _, name = workload.name.partition("/")
         metadata["generateName"] = f"{name}-"
         metadata["ownerReferences"] = [{"kind": OWNERS.get(kind, kind), "name": name, "controller": True}]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template.get("spec") or {}}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": object_at(template, "spec")}
+
+
+def _weigh(value: object, path: str, weights: dict[int, int]) -> int:
+    """Return how many values *value* holds, those behind aliases each time; raises ReviewError for what no JSON can hold."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return 1
+    if not isinstance(value, dict | list):
+        raise ReviewError(f"{path} is no text, number, list or mapping; write it in quotes")
+    if id(value) not in weights:
+        weights[id(value)] = 0
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        weights[id(value)] = 1 + sum(_weigh(item, f"{path}.{key}".lstrip("."), weights) for key, item in items)
+    weight = weights[id(value)]
+    if not weight:
+        raise ReviewError(f"{path} holds itself by an alias; write the value out")
+    if weight > MOST_VALUES:
+        raise ReviewError(f"{path or 'the pod'} has more than {MOST_VALUES} values by its aliases; write fewer")
+    return weight
 
 
 def diff(item: Preview) -> str:
@@ -160,7 +197,8 @@ def _print(item: Preview, show: str, settings: Settings) -> None:
         lines += [f"{console.paint('  warning:', 'yellow')} {warning}" for warning in item.decision.warnings]
     if show == "diff":
         sys.stdout.write("\n".join(lines) + "\n")
-        sys.stdout.writelines(f"{line}\n" for line in _coloured(diff(item).splitlines()) if item.operations)
+        if item.operations:
+            sys.stdout.writelines(f"{line}\n" for line in _coloured(diff(item).splitlines()))
         return
     # Standard output is for the programs that read it.
     for line in lines:

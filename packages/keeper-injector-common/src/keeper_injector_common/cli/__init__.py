@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from types import ModuleType
 
@@ -39,9 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.note(str(error))
         return console.UNUSABLE
     except BrokenPipeError:
-        # Whoever read has seen enough. Python would complain once more when it closes standard output.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return console.PIPE_CLOSED
+        return console.pipe_closed()
     except KeyboardInterrupt:
         return console.INTERRUPTED
     return code

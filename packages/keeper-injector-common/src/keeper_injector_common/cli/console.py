@@ -53,6 +53,13 @@ def note(text: str) -> None:
     print(f"keeper-injector: {text}", file=sys.stderr)
 
 
+def pipe_closed() -> int:
+    """Return the exit code for when whoever read standard output has seen enough."""
+    # Python would complain once more when it closes standard output.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return PIPE_CLOSED
+
+
 def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
     """Return *text* in a colour when *stream* (standard output) is a terminal and NO_COLOR does not forbid it."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"

@@ -9,9 +9,11 @@ import attrs
 
 from keeper_injector_common.annotation_parser import NO_DEFAULTS, parse_request, wants_injection
 from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.cli.findings import unquoted
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.delivery import Formatted
 from keeper_injector_common.directories import Item, by_directory, directory_of, receives
+from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.identity import Identity, derive
 from keeper_injector_common.references import FileContent
 from keeper_injector_common.request import (
@@ -49,6 +51,8 @@ class _Container:
 
 def explained(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> Node:
     """Return what becomes of a workload; raises AnnotationsError."""
+    if no_text := unquoted(workload):
+        raise AnnotationsError(no_text)
     if not wants_injection(workload.annotations):
         return Node(workload.label, (Node(f'left alone: {PREFIX}inject: "true" is not on its pods'),))
     request = parse_request(workload.annotations, defaults)

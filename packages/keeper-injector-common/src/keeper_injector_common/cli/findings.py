@@ -68,6 +68,11 @@ def check(
         yield Finding(file, place, rule, problem.message, workload.label, problem.where)
 
 
+def unquoted(workload: Workload) -> tuple[Problem, ...]:
+    """Return what API servers refuse before any webhook is asked: annotations of ours that are no text."""
+    return tuple(Problem(entry.key, _not_text(entry)) for entry in workload.ours() if not isinstance(entry.value, str))
+
+
 def _as_written(workload: Workload) -> Iterator[tuple[str, Entry, str]]:
     """Iterate over what a cluster would refuse or overlook before any webhook sees it."""
     for entry in workload.misplaced:
@@ -82,7 +87,7 @@ def _as_written(workload: Workload) -> Iterator[tuple[str, Entry, str]]:
 def _as_read(workload: Workload, defaults: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
     """Iterate over what the webhook would say."""
     ours = workload.ours()
-    if not ours or not all(isinstance(entry.value, str) for entry in ours):
+    if not ours or unquoted(workload):
         return
     try:
         if wants_injection(workload.annotations):
@@ -118,7 +123,7 @@ def _not_text(entry: Entry) -> str:
         case list() | dict():
             return "a list or mapping found; write a text, for a document begin it with '|'"
         case _:
-            return f'a number or date found; write "{entry.node.value}" in quotes'
+            return f'a number found; write "{entry.node.value}" in quotes'
 
 
 def _place(workload: Workload, problem: Problem, lines: list[str]) -> Place:

@@ -115,7 +115,7 @@ class Workload:
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes what other tools write into YAML: tags of their own, and the bare ``=`` of some definitions."""
+    """Reads YAML as Kubernetes does, to which dates are text; takes tags of other tools, and the bare ``=`` of some definitions."""
 
 
 def _tagged(_loader: _Loader, _suffix: str, _node: yaml.Node) -> None:
@@ -126,6 +126,10 @@ def _equals_sign(loader: _Loader, node: yaml.ScalarNode) -> object:
     return loader.construct_scalar(node)
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != "tag:yaml.org,2002:timestamp"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_multi_constructor("!", _tagged)
 _Loader.add_constructor("tag:yaml.org,2002:value", _equals_sign)
 
