@@ -23,6 +23,22 @@ def test_mistakes_are_sentences(tmp_path: Path) -> None:
     assert "Traceback" not in found.errors
 
 
+@pytest.mark.parametrize("command", ["lint", "explain"])
+@pytest.mark.parametrize("text", ["", "kind: ConfigMap\n", "5\n", "[1, 2]\n", "---\n---\n"])
+def test_nothing_to_look_at_is_said(command: str, text: str) -> None:
+    """Silence would look as if all were well; the exit code stays, as a chart may have nothing to inject."""
+    found = run(command, "-", text=text)
+    assert (found.code, found.output) == (0, "")
+    assert "no workloads found" in found.errors
+
+
+@pytest.mark.parametrize("command", ["lint", "explain"])
+def test_an_empty_directory_is_said(command: str, tmp_path: Path) -> None:
+    """It may be the wrong one."""
+    found = run(command, str(tmp_path))
+    assert (found.code, "no workloads found" in found.errors) == (0, True)
+
+
 @pytest.mark.parametrize("arguments", [[], ["polish"], ["lint"], ["lint", "-o", "xml", "-"]], ids=" ".join)
 def test_wrong_use_is_explained(arguments: list[str]) -> None:
     """Usage goes to standard error, with exit code 2."""

@@ -64,7 +64,7 @@ def test_what_helm_prints_names_the_charts_file() -> None:
     text = (MANIFESTS / "rendered.yaml").read_text(encoding="utf-8")
     found = run("lint", "-", text=text)
     assert found.output.startswith("-:10:81: error: Deployment/shop (shop/templates/deployment.yaml): ")
-    assert found.errors == "1 workloads, 1 of them annotated: 1 problem, 0 warnings\n"
+    assert found.errors == "1 workload, 1 of them annotated: 1 problem, 0 warnings\n"
 
 
 def test_exit_codes(tmp_path: Path) -> None:
@@ -124,6 +124,38 @@ def test_json_for_programs() -> None:
         "message": "'5x' is not a duration; write 30s, 5m or 1h30m",
         "fix": "write 30s, 5m or 1h30m",
     }
+
+
+@pytest.mark.parametrize("form", ["json", "github", "sarif"])
+def test_an_unreadable_file_is_a_finding_for_programs(form: str, tmp_path: Path) -> None:
+    """They see no standard error, and an empty list of findings would say that all is well."""
+    found = run("lint", "-o", form, str(tmp_path / "none.yaml"), str(MANIFESTS / "rendered.yaml"))
+    assert (found.code, "no such file or directory; name a file that can be read" in found.output) == (2, True)
+    assert "Deployment/shop" in found.output
+
+
+POD = 'metadata: {name: a, annotations: {keeper.security/inject: "true", keeper.security/secret: "db["}}'
+
+
+@pytest.mark.parametrize(("kind", "count"), [("PodList", 2), ("List", 0), ("DeploymentList", 0)])
+def test_items_without_a_kind_are_of_their_lists(kind: str, count: int) -> None:
+    """As `kubectl get --raw` prints them."""
+    text = f"kind: {kind}\nitems:\n- {{{POD}}}\n- {{{POD}, spec: {{}}}}\n"
+    assert run("lint", "-", text=text).output.count("error: Pod/a: keeper.security/secret: ") == count
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("kind: PodTemplate\n%s\ntemplate: {spec: {}}\n", "template"),
+        ("kind: Deployment\n%s\nspec: {template: {spec: {}}}\n", "spec.template"),
+        ("kind: CronJob\n%s\nspec: {jobTemplate: {spec: {template: {spec: {}}}}}\n", "spec.jobTemplate.spec.template"),
+    ],
+)
+def test_where_annotations_belong(text: str, place: str) -> None:
+    """The place that is named is the one that is read."""
+    found = run("lint", "-", text=text % POD).output
+    assert found.count(f"move it to {place}.metadata.annotations\n") == 2
 
 
 def test_github_commands_are_escaped() -> None:

@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
     except BrokenPipeError:
         return console.pipe_closed()
     if not found:
-        console.note("no workloads found")
+        console.nothing_found()
     return console.PROBLEMS if any(isinstance(item.decision, Deny) for item in found) else console.FINE
 
 

@@ -19,16 +19,24 @@ class Stop(Exception):  # noqa: N818 - what it does
     """The command cannot go on; the message is for the person who started it."""
 
 
+class Unreadable(Stop):
+    """A file that cannot be read; *reason* is the message without its name."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
 def read(path: Path) -> str:
-    """Return the text of a file, of standard input for ``-``; raises :class:`Stop`."""
+    """Return the text of a file, of standard input for ``-``; raises :class:`Unreadable`."""
     try:
         content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
-        raise Stop(f"{path}: {(error.strerror or str(error)).lower()}; name a file that can be read") from None
+        raise Unreadable(path, f"{(error.strerror or str(error)).lower()}; name a file that can be read") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise Stop(f"{path}: byte {error.start + 1} is not UTF-8; write the file as UTF-8") from None
+        raise Unreadable(path, f"byte {error.start + 1} is not UTF-8; write the file as UTF-8") from None
 
 
 def files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -46,6 +54,11 @@ def files(paths: Iterable[Path]) -> Iterator[Path]:
             if chart.is_dir():
                 note(f"{chart}: left out; check them with: helm template {chart.parent} | keeper-injector lint -")
         yield from (item for item in found if not charts.intersection(item.parents))
+
+
+def nothing_found() -> None:
+    """Tell the person that silence means nothing was there to look at."""
+    note("no workloads found")
 
 
 def note(text: str) -> None:

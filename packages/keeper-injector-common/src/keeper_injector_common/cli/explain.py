@@ -44,11 +44,12 @@ def run(options: argparse.Namespace) -> int:
     if first == "annotation" and rest:
         sys.stdout.write("\n".join(annotation(key) for key in rest))
         return console.FINE
-    code = console.FINE
+    code, found = console.FINE, False
     defaults = chart.read(options)
     for file in console.files(map(Path, options.files)):
         try:
             for workload in workloads(console.read(file)):
+                found = True
                 try:
                     tree = explained(workload, chart.within(defaults, workload, options))
                 except AnnotationsError as error:
@@ -59,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
                 sys.stdout.write("\n".join([console.paint(tree.text, "bold"), *_lines(tree.below)]) + "\n")
         except UnreadableManifest as error:
             raise console.Stop(f"{file}:{error.place.line}:{error.place.column}: {error}") from None
+    if not found:
+        console.nothing_found()
     return code
 
 

@@ -22,6 +22,7 @@ RULES = MappingProxyType(
         "placement": "An annotation stands where no pod inherits it, and does nothing.",
         "switch": "Annotations ask for something, and keeper.security/inject is missing.",
         "yaml": "A file is no YAML.",
+        "unreadable": "A file cannot be read.",
     }
 )
 """Kinds of findings by name."""
@@ -110,8 +111,7 @@ def _advice(warnings: Iterable[str]) -> Iterator[tuple[str, Problem]]:
 def _misplaced(workload: Workload) -> str:
     if workload.kind == "Pod":
         return "stands among the labels; move it to metadata.annotations"
-    path = "spec.jobTemplate.spec.template" if workload.kind == "CronJob" else "spec.template"
-    return f"stands where pods do not inherit it; move it to {path}.metadata.annotations"
+    return f"stands where pods do not inherit it; move it to {workload.template_path}.metadata.annotations"
 
 
 def _not_text(entry: Entry) -> str:

@@ -11,7 +11,7 @@ from keeper_injector_common.annotation_parser import NO_DEFAULTS
 from keeper_injector_common.annotations import PREFIX
 from keeper_injector_common.cli import chart, console, reports
 from keeper_injector_common.cli.findings import Finding, check
-from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
+from keeper_injector_common.cli.manifests import Place, UnreadableManifest, Workload, workloads
 
 HELP = "name every problem of the annotations in manifests"
 DESCRIPTION = f"""\
@@ -52,9 +52,12 @@ def run(options: argparse.Namespace) -> int:
     for file in console.files(options.files):
         try:
             text = console.read(file)
-        except console.Stop as error:
+        except console.Unreadable as error:
             console.note(str(error))
             unreadable += 1
+            # Programs that read the output see no standard error.
+            if options.output != "text":
+                findings.append(Finding(str(file), Place(), "unreadable", error.reason))
             continue
         findings += findings_of(str(file), text, found, lambda item: chart.within(defaults, item, options))
     sys.stdout.write(reports.FORMATS[options.output](findings))
@@ -62,7 +65,9 @@ def run(options: argparse.Namespace) -> int:
     warnings = sum(finding.is_warning for finding in findings)
     problems = len(findings) - warnings
     injected = sum(any(key.startswith(PREFIX) for key in item.annotations) for item in found)
-    _summarise(f"{len(found)} workloads, {injected} of them annotated", problems, warnings)
+    if not (found or findings or unreadable):
+        console.nothing_found()
+    _summarise(f"{_count(len(found), 'workload')}, {injected} of them annotated", problems, warnings)
     if unreadable:
         return console.UNUSABLE
     return console.PROBLEMS if problems or (options.strict and warnings) else console.FINE

@@ -94,6 +94,11 @@ class Workload:
         return _pod(self.manifest)
 
     @property
+    def template_path(self) -> str:
+        """Where in the manifest the pods' metadata and spec stand; empty when it is a Pod."""
+        return ".".join(_path_of_pod(self.manifest) or ())
+
+    @property
     def pod_spec(self) -> Json:
         """The spec of the pods, as far as the manifest has one."""
         return _mapping(self.template.get("spec"))
@@ -199,12 +204,15 @@ def entries(node: yaml.Node, path: tuple[str, ...]) -> Iterator[Entry]:
 def _objects(node: yaml.Node, value: object, depth: int) -> Iterator[tuple[yaml.Node, Json]]:
     if not isinstance(value, dict) or not isinstance(node, yaml.MappingNode):
         return
-    if not str(value.get("kind", "")).endswith("List") or not isinstance(value.get("items"), list):
+    kind = str(value.get("kind", ""))
+    if not kind.endswith("List") or not isinstance(value.get("items"), list):
         yield node, value
         return
+    # API servers leave out the kind of each Pod in a PodList.
+    same = {"kind": kind.removesuffix("List")} if kind != "List" else {}
     nodes = next(item for name, item in pairs(node) if name.value == "items")
     for inner_node, inner in zip(nodes.value, value["items"], strict=True) if depth else ():
-        yield from _objects(inner_node, inner, depth - 1)
+        yield from _objects(inner_node, {**same, **inner} if isinstance(inner, dict) else inner, depth - 1)
 
 
 def pairs(node: yaml.Node) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
