@@ -207,6 +207,33 @@ def test_what_is_no_text_is_said_as_lint_says_it() -> None:
     assert (linted.code, linted.output) == (1, f"-:5:5: error: Pod/web: {said}\n")
 
 
+@pytest.mark.parametrize("name", ["k8s-secret-mode", "format-x", "sidecar", "log-level", "on-removal", "signal"])
+def test_what_may_stand_there_is_said(name: str) -> None:
+    """Every word, on the page and by explain: none is learnt by a denial alone."""
+    from keeper_injector_common.annotations import find
+
+    item, _ = find(name) or (None, "")
+    assert item is not None
+    assert f"\n  values: {', '.join(item.words)}\n" in run("explain", "annotation", name).output
+    (row,) = [line for line in run("annotations").output.splitlines() if line.startswith(f"| `{item.name}` |")]
+    assert all(f"`{word}`" in row and item.parse(word) for word in item.words)
+
+
+def test_the_default_of_resources_is_the_charts() -> None:
+    """Not `none`, which as a value drops a limit."""
+    assert run("explain", "annotation", "agent-limits-memory").output.splitlines()[3:] == [
+        "  default: the chart's agent.resources; chart or namespace"
+    ]
+
+
+def test_every_key_of_the_yaml_annotation_is_on_the_page() -> None:
+    """The table is made of the schema, so that a key of one is a key of the other."""
+    _, _, table = run("annotations").output.partition("## Keys of `config`")
+    shown = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
+    properties = [CONFIG["properties"][name]["items"]["properties"] for name in ("secrets", "folders")]
+    assert shown == [key for held in properties for key in held]
+
+
 def test_explain_an_unknown_annotation() -> None:
     """The near one is named."""
     found = run("explain", "annotation", "refresh-intervall")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,6 +72,16 @@ ca: |
   -----END CERTIFICATE-----
   """
     )
+
+
+def test_the_functions_that_the_page_names() -> None:
+    """What it promises is there, and what it says is left out is not."""
+    page = (Path(__file__).parents[1] / "docs/configuration.md").read_text(encoding="utf-8")
+    there, _, without = page.partition("own functions and")[2].partition("without those of")
+    promised, missing = re.findall(r"`(\w+)`", there), re.findall(r"`(\w+)`", without.partition(")")[0])
+    assert (len(promised), len(missing)) == (5, 5)
+    assert functions.functions().keys() >= set(promised)
+    assert not functions.functions().keys() & set(missing)
 
 
 def test_several_records() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from keeper_injector_common import request
 from keeper_injector_common.annotation_reader import Member, Reader
 from keeper_injector_common.annotations import PREFIX
-from keeper_injector_common.delivery import FORMATS, Content, Formatted, KubernetesSecret, Templated
+from keeper_injector_common.delivery import Content, Formatted, KubernetesSecret, Templated
 from keeper_injector_common.errors import ReferenceSyntaxError
 from keeper_injector_common.references import (
     FieldValue,
@@ -19,9 +19,7 @@ from keeper_injector_common.references import (
     split_target,
 )
 from keeper_injector_common.request import FolderFiles, RecordVariables, SecretFile, Variable
-from keeper_injector_common.values import InvalidValue, choice, variable_name
-
-_format = choice(*FORMATS)
+from keeper_injector_common.values import InvalidValue, variable_name
 
 
 def files(reader: Reader) -> list[SecretFile]:
@@ -147,10 +145,7 @@ def _file(
     if template:
         content = Templated(template.value)
     elif form:
-        try:
-            content = Formatted(_format(form.value))
-        except InvalidValue as error:
-            reader.report(form.key, str(error))
+        content = Formatted(form.value)
     yield SecretFile(where, (source,), clean, content)
 
 

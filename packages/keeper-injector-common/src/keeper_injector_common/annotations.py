@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from keeper_injector_common import templates, values
+from keeper_injector_common.delivery import FORMATS
 
 PREFIX = "keeper.security/"
 
@@ -33,8 +34,16 @@ class Annotation:
     """As a person would write it; empty when leaving the annotation out means something of its own."""
     default_allowed: bool = False
     """Whether a chart or a namespace may set a default for it."""
+    chart_value: str = ""
+    """The value of the chart that holds when nobody sets the annotation."""
+    words: tuple[str, ...] = attrs.field()
+    """All that may stand there, where that can be listed."""
     replaced_by: str = ""
     """For an old name: the annotation that it stands for."""
+
+    @words.default
+    def _words(self) -> tuple[str, ...]:
+        return self.parse.words if isinstance(self.parse, values.Choice) else ()
 
     @property
     def key(self) -> str:
@@ -139,7 +148,7 @@ WHAT = _grouped(
     _one("folder-uid", values.text, "AbCdEfGhIjKlMnOpQrStUv", "The same, by the folder's UID."),
     _one("folder-path", values.absolute_path, "/app/db", "Directory for the folder's files.", "/keeper/secrets"),
     _one("folder-recursive", values.switch, "true", "Sub-folders too.", "false"),
-    _one("format-<name>", values.text, "env", "Format of `secret-<name>`."),
+    _one("format-<name>", values.choice(*FORMATS), "env", "Format of `secret-<name>`."),
     _one("template-<name>", templates.template, "user={{ .login }}", "Template of `secret-<name>`, in Go's language."),
     _one("config", values.block, "secrets: [{record: db, path: /app/db.json}]", "Everything in one YAML document."),
 )
@@ -173,7 +182,13 @@ BEHAVIOUR = _grouped(
         "false",
         default_allowed=True,
     ),
-    _one("signal", values.signal_name, "SIGHUP", "Signal to the application after a change."),
+    _one(
+        "signal",
+        values.signal_name,
+        "SIGHUP",
+        "Signal to the application after a change, also without `SIG` or as its number.",
+        words=tuple(values.SIGNALS),
+    ),
     _one("signal-process", values.text, "nginx", "Signal only processes of this name."),
     _one(
         "notify-url",
@@ -210,11 +225,22 @@ BEHAVIOUR = _grouped(
     _one("file-mode", values.file_mode, "0440", "Mode of the files; derived from the pod when left out."),
     _one("run-as-user", values.whole(1, 2**31 - 1), "1000", "UID of the agent; derived when left out."),
     _one("run-as-group", values.whole(1, 2**31 - 1), "1000", "GID of the agent; derived when left out."),
-    _one("agent-image", values.text, "registry.example/agent:1", "Image of the agent for this pod."),
-    _one("agent-requests-cpu", values.quantity, "10m", "CPU request of the agent.", default_allowed=True),
-    _one("agent-requests-memory", values.quantity, "32Mi", "Memory request of the agent.", default_allowed=True),
-    _one("agent-limits-cpu", values.quantity, "none", "CPU limit of the agent; `none` drops it.", default_allowed=True),
-    _one("agent-limits-memory", values.quantity, "128Mi", "Memory limit of the agent.", default_allowed=True),
+    _one(
+        "agent-image",
+        values.text,
+        "registry.example/agent:1",
+        "Image of the agent for this pod.",
+        chart_value="agent.image",
+    ),
+    *(
+        _one(name, values.quantity, example, text, chart_value="agent.resources", default_allowed=True)
+        for name, example, text in (
+            ("agent-requests-cpu", "10m", "CPU request of the agent."),
+            ("agent-requests-memory", "32Mi", "Memory request of the agent."),
+            ("agent-limits-cpu", "none", "CPU limit of the agent; `none` drops it."),
+            ("agent-limits-memory", "128Mi", "Memory limit of the agent."),
+        )
+    ),
     _one(
         "log-level",
         values.choice("debug", "info", "warning", "error"),

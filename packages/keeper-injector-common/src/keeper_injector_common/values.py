@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+import attrs
+
 T = TypeVar("T")
 Parse = Callable[[str], T]
 
@@ -131,16 +133,23 @@ def binary_quantity(size: int) -> str:
     return str(size)
 
 
-def choice(*words: str) -> Parse[str]:
-    """Make a parser that accepts one of *words*, in any case."""
+@attrs.frozen
+class Choice:
+    """A parser that accepts one of its words, in any case; documents name them."""
 
-    def parse(text: str) -> str:
+    words: tuple[str, ...]
+
+    def __call__(self, text: str) -> str:
+        """Read one of the words."""
         word = text.strip().lower()
-        if word not in words:
-            raise InvalidValue(f"{text!r} is unknown; write {', '.join(words[:-1])} or {words[-1]}")
+        if word not in self.words:
+            raise InvalidValue(f"{text!r} is unknown; write {', '.join(self.words[:-1])} or {self.words[-1]}")
         return word
 
-    return parse
+
+def choice(*words: str) -> Choice:
+    """Make a parser that accepts one of *words*, in any case."""
+    return Choice(words)
 
 
 def whole(lowest: int, highest: int) -> Parse[int]:

@@ -77,7 +77,10 @@ def annotation(key: str) -> str:
         advice = f"did you mean {near[0]}?" if near else "keeper-injector annotations lists all"
         raise console.Stop(f"{key}: no annotation of ours; {advice}")
     item = exact[0]
-    return f"{item.key}\n  {item.help}\n  example: {item.example}\n  default: {default(item).replace('`', '')}\n"
+    lines = [item.key, item.help, f"example: {item.example}", f"default: {default(item).replace('`', '')}"]
+    if item.words:
+        lines.append(f"values: {', '.join(item.words)}")
+    return "\n  ".join(lines) + "\n"
 
 
 def _lines(nodes: Iterable[Node], indent: str = "") -> Iterator[str]:
