@@ -233,6 +233,17 @@ def test_files_are_not_fetched_for_nothing(pod: AgentPod, cluster: Cluster, keep
     assert cluster.asked == ["GET", "POST"]
 
 
+def test_two_entries_of_one_secret(pod: AgentPod, cluster: Cluster) -> None:
+    """Each adds its own, and each is known to be there at the next look."""
+    mine = {"mode": "merge", "rotation": True}
+    pod.plan(kubernetes_secrets=(wanted("api-keys[login]", **mine), wanted("database-credentials[password]", **mine)))
+    assert pod.run("init").returncode == 0
+    asked = len(cluster.asked)
+    assert pod.run("once").returncode == 0
+    assert sorted(cluster.data("app")) == ["login", "password"]
+    assert len(cluster.asked) == asked
+
+
 def test_somebody_writes_meanwhile(pod: AgentPod, cluster: Cluster) -> None:
     """A conflict is read again, and nothing of the other's is lost."""
     cluster.store(foreign())

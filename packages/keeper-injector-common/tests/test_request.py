@@ -254,3 +254,22 @@ def test_any_annotations_are_read_or_refused(annotations: dict[str, str]) -> Non
     except AnnotationsError as error:
         problems = error.problems
     assert all(problem.where.startswith(PREFIX) for problem in problems)
+
+
+@pytest.mark.parametrize(
+    ("modes", "refused"), [(("merge", "merge"), 0), (("overwrite", "merge"), 1), (("fail", "fail"), 1)]
+)
+def test_two_entries_of_one_kubernetes_secret(modes: tuple[str, str], refused: int) -> None:
+    """They may add to it, and may not undo each other."""
+    entries = "".join(
+        f"  - {{record: r{number}, injectAsK8sSecret: true, k8sSecretName: app, k8sSecretMode: {mode}}}\n"
+        for number, mode in enumerate(modes)
+    )
+    annotations = {f"{PREFIX}inject": "true", f"{PREFIX}config": f"secrets:\n{entries}"}
+    problems: tuple[Problem, ...] = ()
+    try:
+        assert len(parse_request(annotations).kubernetes_secrets) == 2
+    except AnnotationsError as error:
+        problems = error.problems
+    assert len(problems) == refused
+    assert all("Secret 'app' is written by" in problem.message for problem in problems)

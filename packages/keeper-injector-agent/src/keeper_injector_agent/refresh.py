@@ -267,7 +267,7 @@ class _Delivery:
 
 def secret_key(secret: KubernetesSecret) -> str:
     """Return the name of a Secret's digest in the state."""
-    return f"secret {secret.name}"
+    return f"secret {secret.name} of {', '.join(map(str, secret.sources))}"
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keeper_injector_common import annotation_sources as sources
@@ -10,7 +10,7 @@ from keeper_injector_common import annotations as vocabulary
 from keeper_injector_common import configuration, request
 from keeper_injector_common.annotation_reader import Reader
 from keeper_injector_common.annotations import PREFIX
-from keeper_injector_common.delivery import Notify
+from keeper_injector_common.delivery import KubernetesSecret, Notify
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.request import (
     AdditionalCa,
@@ -61,6 +61,7 @@ def _request(reader: Reader) -> InjectionRequest:
     folders = [*sources.folders(reader), *configured.folders]
     variables = [*sources.variables(reader, files), *configured.variables]
     secrets = [*sources.kubernetes_secrets(reader, files), *configured.kubernetes_secrets]
+    _refuse_rivals(reader, secrets)
     if not (files or folders or variables or secrets or reader.problems):
         reader.report(f"{PREFIX}inject", f"nothing to inject; add {PREFIX}secret with the title of a record")
     named: dict[str, Any] = {name.replace("-", "_"): reader.get(name) for name in AS_THEY_ARE if name in reader}
@@ -84,6 +85,18 @@ def _configuration(reader: Reader) -> configuration.Configured:
     if text is None:
         return configuration.Configured()
     return configuration.parse(f"{PREFIX}config", text, reader.problems, reader.warnings)
+
+
+def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:
+    """Report Kubernetes Secrets of one name that would undo each other; those that merge do not."""
+    first: dict[str, KubernetesSecret] = {}
+    for secret in secrets:
+        other = first.setdefault(secret.name, secret)
+        if other is not secret and {other.mode, secret.mode} != {"merge"}:
+            reader.report(
+                secret.where,
+                f"Secret {secret.name!r} is written by {other.where} too; give it another name, or k8sSecretMode: merge to both",
+            )
 
 
 def _credentials(reader: Reader) -> Credentials:
