@@ -20,6 +20,6 @@ def test_clouds_that_are_not_there(space: Namespace) -> None:
     for cloud, name in SAID.items():
         app = Pod(space, cloud)
         assert app.object["spec"]["initContainers"][0]["image"].endswith("-cloud")
-        said = wait_for(app.last_words, f"the last words of the agent in {cloud}", 240)
+        said = wait_for(app.last_words, f"the last words of the agent in {cloud}", 300)
         assert name in said
         assert "Traceback" not in said

@@ -36,7 +36,7 @@ log = logging.getLogger("keeper_injector_agent")
 
 REFRESHED = "refreshed"
 """Name of the file in the state volume whose time of modification is that of the last success."""
-CREDENTIAL_ATTEMPTS = 5
+CREDENTIAL_ATTEMPTS, CREDENTIAL_SECONDS = 5, 60.0
 """A cloud's metadata server may start after the pod; who waits longer for it waits for a mistake."""
 TERMINATION_LOG = "/dev/termination-log"
 
@@ -124,7 +124,8 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
     if quiet > 0:
         raise ThrottledError(f"Keeper: throttled earlier; no request for {quiet:.0f} s", until=memory.quiet_until)
     load = partial(load_configuration, plan.credentials, root)
-    configuration = dict(retried(load, deadline=deadline - time.monotonic(), attempts=CREDENTIAL_ATTEMPTS))
+    patience = min(CREDENTIAL_SECONDS, deadline - time.monotonic())
+    configuration = dict(retried(load, deadline=patience, attempts=CREDENTIAL_ATTEMPTS))
     if memory.server_key_id:
         configuration["serverPublicKeyId"] = memory.server_key_id
     # Here and not above, so that a broken plan or configuration is reported before 0.2 s of imports.

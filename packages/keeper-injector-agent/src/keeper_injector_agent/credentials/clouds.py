@@ -80,9 +80,9 @@ def _from_azure(credentials: CloudCredentials) -> bytes:
 
     vault = credentials.place if "." in credentials.place else f"{credentials.place}.vault.azure.net"
     try:
-        client = SecretClient(
-            f"https://{vault}", DefaultAzureCredential(), connection_timeout=TIMEOUT, read_timeout=TIMEOUT
-        )
+        # What is tried again is our business: the library alone would be silent for minutes where no name is resolved.
+        bounds = {"connection_timeout": TIMEOUT, "read_timeout": TIMEOUT, "retry_total": 0}
+        client = SecretClient(f"https://{vault}", DefaultAzureCredential(), **bounds)
         value = client.get_secret(credentials.secret).value
     except (ResourceNotFoundError, ClientAuthenticationError) as error:
         # Without an answer nobody has denied anything: the server that gives out identities may not be there yet.
