@@ -199,6 +199,22 @@ def test_it_drains_before_it_stops(server: Server) -> None:
     assert server.process.wait(10) == 0
 
 
+def test_a_connection_that_stays_is_left_while_it_drains(server: Server) -> None:
+    """An API server keeps one to a pod that is about to end: its next answer is told to be the last on it."""
+    connection = server.connect()
+    content = body(pod(annotations=ASKED))
+    for state, closes in (("serving", None), ("draining", "close")):
+        if state == "draining":
+            server.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: "webhook.draining" in server.log())
+        connection.request("POST", "/mutate", content, {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (200, closes)
+        assert json.loads(answer.read())["response"]["allowed"] is True
+    assert connection.sock is None
+    assert server.process.wait(10) == 0
+
+
 def test_clients_show_a_certificate(tmp_path: Path) -> None:
     """Whoever shows none, or a stranger's, is not heard, before and after a rotation; probes have a port of their own."""
     clients = trustme.CA()

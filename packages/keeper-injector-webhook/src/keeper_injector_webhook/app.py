@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from keeper_injector_webhook.metrics import Metrics
     from keeper_injector_webhook.settings import Settings
@@ -43,6 +43,7 @@ def create_app(
     memory = Memory()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
+        send = send if is_ready() else _last(send)
         if scope["type"] == "http" and scope["path"] == "/mutate" and scope["method"] == "POST":
             if client_ca and scope["scheme"] != "https":
                 await _rejected(metrics, 403, "reviews come over TLS, with a certificate")(scope, receive, send)
@@ -55,6 +56,21 @@ def create_app(
             await others(scope, receive, send)
 
     return application
+
+
+def _last(send: Send) -> Send:
+    """Return a *send* that makes each answer its connection's last (RFC 9112, 9.6).
+
+    API servers keep connections to a pod that is about to end (kubernetes issue 127335): a request that crosses the end of
+    one is lost, and so is the pod's creation.
+    """
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
+        await send(message)
+
+    return closing
 
 
 def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
