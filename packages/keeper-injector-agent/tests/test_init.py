@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from agent_pods import VOLUME, AgentPod, events
 
+from keeper_injector_agent import refresh, worker
 from keeper_injector_common.plan import CREDENTIALS_PATH, PLAN_PATH, Directory, FolderItem
 from keeper_injector_common.references import RecordName
 from local_keeper import Fault, LocalKeeper
@@ -181,6 +182,20 @@ def test_one_unreadable_record_harms_no_other(pod: AgentPod, keeper: LocalKeeper
     assert result.returncode == os.EX_DATAERR
     assert pod.files() == ["good"]
     assert f"record '{uid}': Keeper sent it, but it cannot be decrypted" in pod.termination_message()
+
+
+def test_a_defect_is_said(pod: AgentPod, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Of ours or of a library: which and where, never its text; the init container ends with a message."""
+    pod.wants({"x": "api-keys[login]"})
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("of a value")
+
+    monkeypatch.setattr(refresh, "deliver", broken)
+    code = worker.run(pod.at(PLAN_PATH), root=pod.root, deadline=10.0, initial=True)
+    assert code == os.EX_IOERR
+    assert "internal error: ZeroDivisionError in test_init.py, line" in pod.termination_message()
+    assert "of a value" not in pod.termination_message() + caplog.text
 
 
 def test_a_changed_server_key_id_is_followed_once(pod: AgentPod, keeper: LocalKeeper) -> None:

@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from agent_pods import VOLUME, AgentPod, events, shown, wait_for
+from agent_pods import VOLUME, AgentPod, shown, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_agent import refresh, supervisor, worker
-from keeper_injector_common.plan import PLAN_PATH
+from keeper_injector_agent import supervisor
 from local_keeper import Fault, LocalKeeper
 
 
@@ -210,20 +209,6 @@ def test_unchanged_records_are_not_written(pod: AgentPod, keeper: LocalKeeper) -
     assert keeper.requests == {"get_secret": 6, "file_download": 1}
 
 
-@pytest.mark.parametrize(("on_removal", "left"), [("keep", ["gone", "there"]), ("remove", ["there"])])
-def test_records_that_are_gone(pod: AgentPod, keeper: LocalKeeper, on_removal: str, left: list[str]) -> None:
-    """``on-removal`` decides; an outage is no removal."""
-    pod.wants({"gone": "two-factor[login]", "there": "api-keys[login]"}, on_removal=on_removal)
-    assert pod.run("init").returncode == 0
-    keeper.fault(Fault.api_error("internal", status=500), "get_secret", None)
-    pod.run("once", "--deadline", "1")
-    assert pod.files() == ["gone", "there"]
-    keeper.clear_faults()
-    keeper.remove_record("two-factor")
-    assert pod.run("once").returncode == os.EX_DATAERR
-    assert pod.files() == left
-
-
 def children(process: int) -> list[str]:
     """Return the children of a process."""
     return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
@@ -250,51 +235,6 @@ def test_waits_grow_to_ten_minutes_and_respect_quiet(
         assert 0.9 * interval <= wait <= 1.1 * interval
     else:
         assert hint <= wait <= max(600.0, interval, hint * 1.25)
-
-
-def test_a_record_that_cannot_be_decrypted_is_not_gone(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """Even where ``on-removal`` is ``remove``, by title and by UID: nobody took it away."""
-    pod.wants({"t": "two-factor[login]", "u": f"{keeper.uid('two-factor')}[login]"}, on_removal="remove")
-    assert pod.run("init").returncode == 0
-    keeper.corrupt_record("two-factor")
-    result = pod.run("once")
-    assert result.returncode == os.EX_DATAERR
-    assert f"({keeper.uid('two-factor')})" in result.stderr
-    assert pod.files() == ["t", "u"]
-
-
-def test_a_title_that_two_have_is_not_gone(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """Nor is a record of which a field has another name: only what is deleted or not shared is removed."""
-    pod.wants({"t": "two-factor[login]", "x": "api-keys[login]"}, on_removal="remove", strict_lookup=True)
-    assert pod.run("init").returncode == 0
-    keeper.add_record({"title": "two-factor", "type": "login", "fields": {"login": "second"}})
-    assert pod.run("once").returncode == os.EX_DATAERR
-    assert pod.files() == ["t", "x"]
-
-
-def test_a_record_that_is_malformed_harms_no_other(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """Clients of all kinds write into Keeper; what they leave there keeps no other record away."""
-    pod.wants({"x": "api-keys[login]"})
-    keeper.set_field("database-credentials", "login", "half a pair \ud800")
-    keeper.vault.find("two-factor").data["fields"].append(None)
-    result = pod.run("once")
-    assert (result.returncode, pod.file("x")) == (0, "billing")
-    malformed = [line["uid"] for line in events(result.stderr) if line["event"] == "record.malformed"]
-    assert keeper.uid("database-credentials") in malformed
-
-
-def test_a_defect_is_said(pod: AgentPod, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Of ours or of a library: which and where, never its text; the init container ends with a message."""
-    pod.wants({"x": "api-keys[login]"})
-
-    def broken(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("of a value")
-
-    monkeypatch.setattr(refresh, "deliver", broken)
-    code = worker.run(pod.at(PLAN_PATH), root=pod.root, deadline=10.0, initial=True)
-    assert code == os.EX_IOERR
-    assert "internal error: ZeroDivisionError in test_sidecar.py, line" in pod.termination_message()
-    assert "of a value" not in pod.termination_message() + caplog.text
 
 
 def test_a_download_that_fails_once_is_tried_again(pod: AgentPod, keeper: LocalKeeper) -> None:

@@ -6,7 +6,6 @@ when a pinned server key is stale, drop a whole folder for one damaged record, r
 
 from __future__ import annotations
 
-import binascii
 import json
 import logging
 from collections.abc import Mapping
@@ -37,6 +36,8 @@ log = logging.getLogger(__name__)
 TOTP_TYPE = "oneTimeCode"
 REGIONS: Mapping[str, str] = keeper_servers
 """Keeper's hosts by the code that begins a one-time token: ``US``, ``EU`` …"""
+_UNEXPECTED = (ValueError, TypeError, AttributeError, LookupError)
+"""What is raised for answers, configurations and records that are not what the SDK and we expect."""
 _TOKEN = "clientKey"  # noqa: S105 - its name in configurations
 
 
@@ -67,7 +68,7 @@ class KeeperVault:
         for item in readable:
             try:
                 records.append(self._record(item, paths))
-            except Exception as error:  # noqa: BLE001 - a record may hold anything, and one must not keep the others away
+            except _UNEXPECTED as error:  # one record must not keep the others away
                 log.warning("record.malformed", extra={"uid": item.uid, "cause": type(error).__name__})
                 unreadable.append(item.uid)
         return Library(tuple(records), tuple(unreadable))
@@ -171,8 +172,7 @@ def _translated(call: Callable[[], Any]) -> Any:
         raise TransientVaultError(
             "Keeper: the answer cannot be decrypted; if it stays so, the KSM configuration is not this application's"
         ) from None
-    except (ValueError, TypeError, AttributeError, KeyError, binascii.Error) as error:
-        # What the SDK raises for bodies and configurations that are not what it expects (keeper.md, section 4).
+    except _UNEXPECTED as error:
         raise TransientVaultError(
             f"Keeper: an answer or configuration that the SDK cannot read ({type(error).__name__})"
         ) from None
@@ -232,7 +232,7 @@ def _with_code(field: Field, title: str) -> Field:
     for url in field.values:
         try:
             codes.append(get_totp_code(str(url)).code)
-        except (ValueError, AttributeError, TypeError, binascii.Error):
+        except _UNEXPECTED:
             log.warning("record.totp_unreadable", extra={"record": title, "field": field.name})
     return Field(field.name, field.type, field.label, tuple(codes), field.custom)
 

@@ -232,7 +232,8 @@ class _Delivery:
             elif self._plan.on_removal == "remove" and (uid or not unreadable):
                 continue
             left[name] = file
-            self._origins[f"{directory.path}/{name}"] = uid
+            if uid:
+                self._origins[f"{directory.path}/{name}"] = uid
         return left
 
     def _download(self, record: Record, attachment: Attachment) -> bytes:

@@ -1,4 +1,4 @@
-"""Folders through time: records that come, go, change their names, or cannot be decrypted any more."""
+"""Records that go, change their names or cannot be read any more, and what becomes of their files and folders."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 import pytest
-from agent_pods import VOLUME, AgentPod, item
+from agent_pods import VOLUME, AgentPod, events, item
 
 from keeper_injector_common.plan import Directory, FolderItem
 from keeper_injector_common.references import RecordName
-from local_keeper import LocalKeeper
+from local_keeper import Fault, LocalKeeper
 
 BOTH = ["mysql.json", "redis.json"]
 
@@ -96,3 +96,48 @@ def test_one_record_that_no_format_takes(pod: AgentPod, keeper: LocalKeeper) -> 
     assert result.returncode == os.EX_DATAERR
     assert pod.files() == ["mysql.env"]
     assert "/app/redis.env: " in result.stderr
+
+
+@pytest.mark.parametrize(("on_removal", "left"), [("keep", ["gone", "there"]), ("remove", ["there"])])
+def test_records_that_are_gone(pod: AgentPod, keeper: LocalKeeper, on_removal: str, left: list[str]) -> None:
+    """``on-removal`` decides; an outage is no removal."""
+    pod.wants({"gone": "two-factor[login]", "there": "api-keys[login]"}, on_removal=on_removal)
+    assert pod.run("init").returncode == 0
+    keeper.fault(Fault.api_error("internal", status=500), "get_secret", None)
+    pod.run("once", "--deadline", "1")
+    assert pod.files() == ["gone", "there"]
+    keeper.clear_faults()
+    keeper.remove_record("two-factor")
+    assert pod.run("once").returncode == os.EX_DATAERR
+    assert pod.files() == left
+
+
+def test_a_record_that_cannot_be_decrypted_is_not_gone(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Even where ``on-removal`` is ``remove``, by title and by UID: nobody took it away."""
+    pod.wants({"t": "two-factor[login]", "u": f"{keeper.uid('two-factor')}[login]"}, on_removal="remove")
+    assert pod.run("init").returncode == 0
+    keeper.corrupt_record("two-factor")
+    result = pod.run("once")
+    assert result.returncode == os.EX_DATAERR
+    assert f"({keeper.uid('two-factor')})" in result.stderr
+    assert pod.files() == ["t", "u"]
+
+
+def test_a_title_that_two_have_is_not_gone(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Nor is a record of which a field has another name: only what is deleted or not shared is removed."""
+    pod.wants({"t": "two-factor[login]", "x": "api-keys[login]"}, on_removal="remove", strict_lookup=True)
+    assert pod.run("init").returncode == 0
+    keeper.add_record({"title": "two-factor", "type": "login", "fields": {"login": "second"}})
+    assert pod.run("once").returncode == os.EX_DATAERR
+    assert pod.files() == ["t", "x"]
+
+
+def test_a_record_that_is_malformed_harms_no_other(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Clients of all kinds write into Keeper; what they leave there keeps no other record away."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.set_field("database-credentials", "login", "half a pair \ud800")
+    keeper.vault.find("two-factor").data["fields"].append(None)
+    result = pod.run("once")
+    assert (result.returncode, pod.file("x")) == (0, "billing")
+    malformed = [line["uid"] for line in events(result.stderr) if line["event"] == "record.malformed"]
+    assert keeper.uid("database-credentials") in malformed
