@@ -135,12 +135,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         SHARED.uninstall()
 
 
-@pytest.fixture(name="webhook", scope="session")
-def _webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The injector of all tests that have none of their own."""
-    assert cluster.namespace
+@pytest.fixture(name="images", scope="session")
+def _images(cluster: Cluster) -> Cluster:
+    """The cluster, where it has our images."""
     if not IMAGES:
         pytest.skip("KEEPER_INJECTOR_IMAGES is not set; ./tools/run integration builds and loads images, and sets it")
+    return cluster
+
+
+@pytest.fixture(name="webhook", scope="session")
+def _webhook(images: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The injector of all tests that have none of their own."""
+    assert images.namespace
     # The first of several processes installs; the others find it done.
     with (tmp_path_factory.getbasetemp().parent / "install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -149,11 +155,9 @@ def _webhook(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Rele
 
 
 @pytest.fixture(name="keeper", scope="session")
-def _keeper(cluster: Cluster) -> Iterator[Keeper]:
+def _keeper(images: Cluster) -> Iterator[Keeper]:
     """A Keeper of this process's own."""
-    assert cluster.namespace
-    if not IMAGES:
-        pytest.skip("KEEPER_INJECTOR_IMAGES is not set")
+    assert images.namespace
     namespace = Namespace(f"keeper-{WORKER}")
     run("kubectl", "create", "namespace", namespace.name)
     try:

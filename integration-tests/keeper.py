@@ -46,6 +46,11 @@ class Keeper:
         finally:
             self.order("clear")
 
+    def certificate_of(self, address: str) -> str:
+        """Return the certificate in PEM that a server at *address*, port 8443, shows to another pod."""
+        program = f"import ssl; print(ssl.get_server_certificate(({address!r}, 8443)))"
+        return self.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program).strip()
+
     def share_with(self, namespace: Namespace) -> None:
         """Make the configuration Secret and the CA in a namespace, as its owners do once."""
         config = self.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/config")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
 from pods import CHART, IMAGES, Json, Namespace, run, wait_for
@@ -77,6 +79,10 @@ SHARED = Release(
 """For all namespaces that are nobody else's."""
 
 
-def own_release(name: str) -> Release:
-    """Return a release for the namespaces of one file of tests."""
-    return Release(f"keeper-injector-{name}", (f"namespaceSelector.matchLabels.{DIVIDES}={name}",), {DIVIDES: name})
+@contextmanager
+def own_release(name: str, *values: str) -> Iterator[Release]:
+    """Install a release for the namespaces of one file of tests, and take it away in the end."""
+    release = Release(f"keeper-injector-{name}", (f"namespaceSelector.matchLabels.{DIVIDES}={name}",), {DIVIDES: name})
+    release.install(*values)
+    yield release
+    release.uninstall()

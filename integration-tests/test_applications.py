@@ -12,12 +12,6 @@ NEW = r"a:new\password"
 """With both characters that a password file of libpq escapes."""
 
 
-def served(keeper: Keeper, address: str) -> str:
-    """Return the certificate that a server shows, as another pod sees it."""
-    program = f"import ssl; print(ssl.get_server_certificate(({address!r}, 8443)))"
-    return keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program).strip()
-
-
 def test_nginx_serves_the_new_certificate(space: Namespace, keeper: Keeper) -> None:
     """It is told by a signal; its container is the same before and after."""
     baseline(space)
@@ -27,10 +21,10 @@ def test_nginx_serves_the_new_certificate(space: Namespace, keeper: Keeper) -> N
     nginx = Pod(space, "nginx-tls").ready()
     before = nginx.read("/tls/server.pem").strip()
     address = nginx.object["status"]["podIP"]
-    assert wait_for(lambda: served(keeper, address), "a certificate") == before
+    assert wait_for(lambda: keeper.certificate_of(address), "a certificate") == before
     keeper.order("renew", "shop-certificate")
-    wait_for(lambda: served(keeper, address) not in {"", before}, "another certificate")
-    assert served(keeper, address) == nginx.read("/tls/server.pem").strip()
+    wait_for(lambda: keeper.certificate_of(address) not in {"", before}, "another certificate")
+    assert keeper.certificate_of(address) == nginx.read("/tls/server.pem").strip()
     assert nginx.status("app")["restartCount"] == 0
 
 

@@ -8,13 +8,7 @@ from keeper import Keeper
 from pods import FIGURES, Namespace, container, wait_for
 
 AS_1000 = {"security": {"runAsUser": 1000}}
-MEMORY = """
-import pathlib
-for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-    if process.read_bytes().split(b"\\0")[1:3] == [b"-I", b"-S"]:
-        print(process.with_name("status").read_text())
-"""
-"""Tells the memory of the process that stays, which is known by its options."""
+MEMORY = "print((process / 'status').read_text())"
 CONFIG = """\
 secrets:
   - record: database-credentials
@@ -70,7 +64,7 @@ def test_what_the_containers_cost(space: Namespace) -> None:
     app = space.pod(
         "web", {"secret": "api-keys"}, containers=[container(**AS_1000)], shareProcessNamespace=True
     ).ready()
-    lines = wait_for(lambda: app.run("python3", "-c", MEMORY, check=False), "the supervisor's memory").splitlines()
+    lines = app.of_supervisor(MEMORY).splitlines()
     (resident,) = [int(line.split()[1]) for line in lines if line.startswith("VmRSS:")]
     FIGURES.append(f"sidecar in a pod: {resident / 1024:.1f} MiB resident")
     assert resident < 16 * 1024

@@ -11,13 +11,6 @@ from keeper import Keeper
 from pods import FIGURES, PREFIX, Namespace, container, pod, wait_for
 
 DATABASE = {"secret": "database-credentials"}
-KILL = """
-import os, pathlib
-for process in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-    if process.read_bytes().split(b"\\0")[1:3] == [b"-I", b"-S"]:
-        os.kill(int(process.parent.name), 9)
-"""
-"""Kills the process that stays, which is known by its options."""
 PATH = "/keeper/secrets/database-credentials.json"
 AS_1000 = {"security": {"runAsUser": 1000}}
 
@@ -90,7 +83,7 @@ def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, keeper
     secrets = {**DATABASE, "refresh-interval": "24h"}
     app = space.pod("web", secrets, containers=[container(**AS_1000)], shareProcessNamespace=True).ready()
     asked = keeper.requests
-    app.run("python3", "-c", KILL)
+    app.of_supervisor("os.kill(int(process.name), 9)")
     wait_for(lambda: app.status("keeper-injector-sidecar").get("restartCount") == 1, "a new sidecar")
     app.ready()
     first = json.loads(wait_for(lambda: app.log("keeper-injector-sidecar"), "its first words").splitlines()[0])

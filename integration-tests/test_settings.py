@@ -16,13 +16,11 @@ VALUES = ("replicas=1", "envFiles=always")
 
 
 @pytest.fixture(name="webhook", scope="module")
-def _webhook(cluster: Any) -> Iterator[Release]:
+def _webhook(images: Any) -> Iterator[Release]:
     """A release with other values than the one that tests share."""
-    assert cluster.namespace
-    release = own_release("settings")
-    release.install(*VALUES)
-    yield release
-    release.uninstall()
+    assert images.namespace
+    with own_release("settings", *VALUES) as release:
+        yield release
 
 
 def test_variables_by_the_kubelet(space: Namespace) -> None:

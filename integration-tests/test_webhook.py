@@ -6,7 +6,6 @@ It is a release of its own: other tests go their way while this one's webhooks c
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import ssl
 import threading
@@ -23,10 +22,6 @@ from pods import FIGURES, Json, Namespace, api, container, pod, wait_for
 from releases import Release, own_release
 
 WEBHOOK = "deployment/keeper-injector"
-SERVED = """
-import hashlib, ssl, sys
-print(hashlib.sha256(ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((sys.argv[1], 8443)))).hexdigest())
-"""
 CLIENTS = 3
 PAUSE = 0.1
 """Seconds between two pods of a client."""
@@ -34,13 +29,11 @@ ENOUGH = 20
 
 
 @pytest.fixture(name="release", scope="module")
-def _release(cluster: Any) -> Iterator[Release]:
+def _release(images: Any) -> Iterator[Release]:
     """A release that no other file of tests uses."""
-    assert cluster.namespace
-    release = own_release("webhook")
-    release.install()
-    yield release
-    release.uninstall()
+    assert images.namespace
+    with own_release("webhook") as release:
+        yield release
 
 
 @pytest.fixture(name="webhook")
@@ -195,12 +188,12 @@ def secret_of(authority: trustme.CA, webhook: Release) -> Json:
 def replaced_without_a_restart(space: Namespace, keeper: Keeper, webhook: Release, renewed: Json) -> None:
     """Renew the certificate under a stream; the same pods serve the new one, and no pod is refused."""
     pem = base64.b64decode(renewed["data"]["tls.crt"]).decode()
-    expected = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    expected = ssl.PEM_cert_to_DER_cert(pem)
     before = sorted(item["metadata"]["name"] for item in webhook.webhooks())
 
-    def served() -> set[str]:
-        shown = ("exec", "deployment/local-keeper", "--", "python3", "-c", SERVED)
-        return {keeper.namespace.kubectl(*shown, item["status"]["podIP"]).strip() for item in webhook.webhooks()}
+    def served() -> set[bytes]:
+        shown = [keeper.certificate_of(item["status"]["podIP"]) for item in webhook.webhooks()]
+        return set(map(ssl.PEM_cert_to_DER_cert, shown))
 
     with stream(space) as found:
         webhook.system.apply(renewed)
