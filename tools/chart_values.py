@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import yaml
 
-from keeper_injector_common.annotations import ANNOTATIONS
+from keeper_injector_common.annotations.table import ANNOTATIONS
 
 Json = dict[str, Any]
 

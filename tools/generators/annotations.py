@@ -7,7 +7,7 @@ import sys
 from generators.output import deliver
 from keeper_injector_common.cli.reference import markdown
 
-HEAD = "<!-- Made by `./tools/run docs --write` from keeper_injector_common/annotations.py. -->\n"
+HEAD = "<!-- Made by `./tools/run docs --write` from keeper_injector_common/annotations/table.py. -->\n"
 
 
 def main() -> int:

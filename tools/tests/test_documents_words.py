@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from keeper_injector_common.annotations import BY_NAME, FAMILIES, SET_BY_WEBHOOK
+from keeper_injector_common.annotations.table import BY_NAME, FAMILIES, SET_BY_WEBHOOK
 from keeper_injector_common.cli import parser
 from keeper_injector_common.cli.lint import findings_of
 

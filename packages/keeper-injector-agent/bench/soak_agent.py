@@ -20,9 +20,17 @@ from pathlib import Path
 
 import attrs
 
-from keeper_injector_common.delivery import Formatted
-from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
-from keeper_injector_common.plan_writer import dumps
+from keeper_injector_common.plan.delivery import Formatted
+from keeper_injector_common.plan.model import (
+    CA_PATH,
+    CREDENTIALS_PATH,
+    PLAN_PATH,
+    STATE_PATH,
+    Directory,
+    FileItem,
+    Plan,
+)
+from keeper_injector_common.plan.writer import dumps
 from keeper_injector_common.references import parse_reference
 from local_keeper import Fault, LocalKeeper
 

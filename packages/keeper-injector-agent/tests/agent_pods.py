@@ -11,11 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keeper_injector_common.delivery import Formatted
-from keeper_injector_common.plan import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, Directory, FileItem, Plan
-from keeper_injector_common.plan_writer import dumps
+from keeper_injector_common.annotations.request import format_for
+from keeper_injector_common.plan.delivery import Formatted
+from keeper_injector_common.plan.model import (
+    CA_PATH,
+    CREDENTIALS_PATH,
+    PLAN_PATH,
+    STATE_PATH,
+    Directory,
+    FileItem,
+    Plan,
+)
+from keeper_injector_common.plan.writer import dumps
 from keeper_injector_common.references import parse_reference
-from keeper_injector_common.request import format_for
 from local_keeper import LocalKeeper
 
 VOLUME = "/keeper/volumes/0"

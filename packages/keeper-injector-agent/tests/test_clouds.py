@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 from proxies import proxy
 from servers import Answer, Respond, serving
 
-from keeper_injector_common.plan import CloudCredentials
+from keeper_injector_common.plan.model import CloudCredentials
 from local_keeper import LocalKeeper
 
 SECRET = {"x": "api-keys[login]"}

@@ -13,7 +13,7 @@ from agent_pods import AgentPod
 
 from keeper_injector_agent import exec as exec_package
 from keeper_injector_agent.exec import binary
-from keeper_injector_common.plan import Environment, RecordVariablesItem, VariableItem
+from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
 from local_keeper import LocalKeeper
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import keeper_injector_agent.exec as exec_package
-from keeper_injector_common.formats import names
+from keeper_injector_common.records.formats import names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from agent_pods import VOLUME, AgentPod, events, item
 
-from keeper_injector_common.plan import Directory, FolderItem
+from keeper_injector_common.plan.model import Directory, FolderItem
 from keeper_injector_common.references import RecordName
 from local_keeper import Fault, LocalKeeper
 

@@ -14,9 +14,8 @@ from agent_pods import VOLUME, AgentPod, item, wait_for
 from agent_pods import shown as of_process
 
 from keeper_injector_agent.files import File
-from keeper_injector_common.delivery import Formatted, Templated
-from keeper_injector_common.formats import Content
-from keeper_injector_common.plan import (
+from keeper_injector_common.plan.delivery import Formatted, Templated
+from keeper_injector_common.plan.model import (
     STATE_PATH,
     Directory,
     Environment,
@@ -25,9 +24,10 @@ from keeper_injector_common.plan import (
     RecordVariablesItem,
     VariableItem,
 )
-from keeper_injector_common.record import Attachment, Field, Record
+from keeper_injector_common.records.formats import Content
+from keeper_injector_common.records.record import Attachment, Field, Record
+from keeper_injector_common.records.selection import Library
 from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
-from keeper_injector_common.selection import Library
 from local_keeper import Fault, LocalKeeper
 
 MARK = "SENTINEL"

@@ -10,9 +10,9 @@ import pytest
 from agent_pods import VOLUME, AgentPod
 
 from keeper_injector_agent import templating
-from keeper_injector_common.delivery import Templated
 from keeper_injector_common.errors import TemplateError
-from keeper_injector_common.plan import Directory, FileItem
+from keeper_injector_common.plan.delivery import Templated
+from keeper_injector_common.plan.model import Directory, FileItem
 from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
 

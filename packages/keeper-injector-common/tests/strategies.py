@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from keeper_injector_common.delivery import FORMATS, Formatted, Notify, Templated
-from keeper_injector_common.plan import (
+from keeper_injector_common.plan.delivery import FORMATS, Formatted, Notify, Templated
+from keeper_injector_common.plan.model import (
     CloudCredentials,
     Directory,
     Environment,

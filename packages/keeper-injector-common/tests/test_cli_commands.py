@@ -15,11 +15,11 @@ from command_line import run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.annotations import ANNOTATIONS
+from keeper_injector_common.annotations.config import parse
+from keeper_injector_common.annotations.table import ANNOTATIONS
 from keeper_injector_common.cli.schema import CONFIG, PLAN
-from keeper_injector_common.configuration import parse
 from keeper_injector_common.errors import PlanError, Problem
-from keeper_injector_common.plan_reader import from_json
+from keeper_injector_common.plan.reader import from_json
 
 POD = """\
 kind: Pod
@@ -192,7 +192,7 @@ def test_explain_what_cannot_be_followed() -> None:
 @pytest.mark.parametrize("item", ANNOTATIONS, ids=lambda item: item.name)
 def test_explain_an_annotation(item: Any) -> None:
     """Each, with its prefix or without; a name that is none has a near one."""
-    from keeper_injector_common.cli.explain import annotation
+    from keeper_injector_common.cli.explain.command import annotation
 
     assert annotation(item.name) == annotation(item.key)
     assert annotation(item.name).splitlines()[1].strip() == item.help
@@ -210,7 +210,7 @@ def test_what_is_no_text_is_said_as_lint_says_it() -> None:
 @pytest.mark.parametrize("name", ["k8s-secret-mode", "format-x", "sidecar", "log-level", "on-removal", "signal"])
 def test_what_may_stand_there_is_said(name: str) -> None:
     """Every word, on the page and by explain: none is learnt by a denial alone."""
-    from keeper_injector_common.annotations import find
+    from keeper_injector_common.annotations.table import find
 
     item, _ = find(name) or (None, "")
     assert item is not None

@@ -12,7 +12,7 @@ from command_line import MANIFESTS, run
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.cli.findings import RULES, Finding
+from keeper_injector_common.cli.checks import RULES, Finding
 from keeper_injector_common.cli.lint import findings_of
 from keeper_injector_common.cli.reports import sarif
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from keeper_injector_common import formats
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.formats import envfile, names, variables
+from keeper_injector_common.records import formats
+from keeper_injector_common.records.formats import envfile, names, variables
 
 SECRET = "s3ntinel-Ω"
 RECORD: dict[str, Any] = {

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from keeper_injector_common import formats
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.records import formats
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,7 +168,7 @@ def test_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_formats_do_not_load_libraries() -> None:
     """Importing all formats loads neither cryptography nor PyYAML: who needs neither has neither in memory."""
-    script = "import sys, keeper_injector_common.formats; print({'cryptography', 'yaml'} & {*sys.modules})"
+    script = "import sys, keeper_injector_common.records.formats; print({'cryptography', 'yaml'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert done.stdout == "set()\n"
 

@@ -19,8 +19,8 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from keeper_injector_common import formats
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.records import formats
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from command_line import MANIFESTS, run
 
-from keeper_injector_common.annotation_parser import parse_request
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.parser import parse_request
+from keeper_injector_common.annotations.request import InjectionRequest
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli.manifests import workloads
-from keeper_injector_common.request import InjectionRequest
 
 DOCUMENTED = MANIFESTS / "go-injector.yaml"
 AGAIN = "would not give the same text twice, so that every refresh would be a change; leave it out"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from strategies import PLANS
 
 from keeper_injector_common.errors import PlanError
-from keeper_injector_common.plan import Plan
-from keeper_injector_common.plan_reader import from_json, loads
-from keeper_injector_common.plan_writer import dumps
+from keeper_injector_common.plan.model import Plan
+from keeper_injector_common.plan.reader import from_json, loads
+from keeper_injector_common.plan.writer import dumps
 
 GOLDEN = Path(__file__).parent / "data/plans"
 

@@ -4,12 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.annotation_parser import parse_request, wants_injection
-from keeper_injector_common.annotations import ANNOTATIONS, PREFIX
-from keeper_injector_common.defaults import Defaults
-from keeper_injector_common.delivery import Formatted, Templated
-from keeper_injector_common.errors import AnnotationsError, Problem
-from keeper_injector_common.request import (
+from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_common.annotations.parser import parse_request, wants_injection
+from keeper_injector_common.annotations.request import (
     AdditionalCa,
     AwsCredentials,
     FolderFiles,
@@ -17,6 +14,9 @@ from keeper_injector_common.request import (
     SecretCredentials,
     Variable,
 )
+from keeper_injector_common.annotations.table import ANNOTATIONS, PREFIX
+from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.plan.delivery import Formatted, Templated
 
 ASKED = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "db"}
 

@@ -16,9 +16,9 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keeper_injector_common import templates
 from keeper_injector_common.errors import TemplateError
-from keeper_injector_common.templates import functions
+from keeper_injector_common.records import templates
+from keeper_injector_common.records.templates import functions
 
 SECRET = "s3ntinel-9f2c"
 RECORD: dict[str, Any] = {
@@ -497,7 +497,7 @@ def test_rendering_opens_no_file() -> None:
 
 def test_import_is_late() -> None:
     """Whoever renders no template does not pay for the engine."""
-    script = "import sys, keeper_injector_common.templates; print('gotpl' in sys.modules)"
+    script = "import sys, keeper_injector_common.records.templates; print('gotpl' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout == "False\n"
     )

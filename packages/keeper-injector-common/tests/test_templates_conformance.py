@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from keeper_injector_common import templates
 from keeper_injector_common.errors import TemplateError
+from keeper_injector_common.records import templates
 
 GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("templates", "cases.json").read_text())
 CASES: dict[str, dict[str, Any]] = {case["id"]: case for case in GOLDEN["cases"]}

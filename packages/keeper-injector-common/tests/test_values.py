@@ -7,53 +7,53 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common import values
-from keeper_injector_common.annotations import ANNOTATIONS, Annotation
-from keeper_injector_common.values import InvalidValue
+from keeper_injector_common import parsers
+from keeper_injector_common.annotations.table import ANNOTATIONS, Annotation
+from keeper_injector_common.parsers import InvalidValue
 
 
 @pytest.mark.parametrize("text", ["true", "Yes", "ON", "1", " true "])
 def test_switch_on(text: str) -> None:
     """Booleans are read in any case."""
-    assert values.switch(text) is True
+    assert parsers.switch(text) is True
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("5m", 300), ("1h30m", 5400), ("10s", 10)])
 def test_duration(text: str, seconds: float) -> None:
     """A duration is whole numbers with units."""
-    assert values.duration(text) == seconds
+    assert parsers.duration(text) == seconds
 
 
 @pytest.mark.parametrize(
     ("parse", "text", "message"),
     [
-        (values.switch, "enabled", "write true or false"),
-        (values.duration, "5x", "write 30s, 5m or 1h30m"),
-        (values.duration, "9s", "out of range"),
-        (values.duration, "5minutes", "write 30s"),
-        (values.duration, "", "write 30s"),
-        (values.duration, "\u0665m", "write 30s"),
-        (values.file_mode, "0446", "lets every user write"),
-        (values.file_mode, "999", "three octal digits"),
-        (values.file_mode, "0000", "does not let the file's owner read it"),
-        (values.file_mode, "0040", "does not let the file's owner read it"),
-        (values.file_path, "app/x", "begin it with '/'"),
-        (values.file_path, "/app/../etc/passwd", "has '..' in it"),
-        (values.file_path, "/", "add the name of the file"),
-        (values.file_path, "/app/", "add the name of the file"),
-        (values.file_path, "/db.json", "root directory"),
-        (values.file_path, "/app/..data", "begins with '..'"),
-        (values.file_path, "/app/a\nb", "control characters"),
-        (values.volume_size, "1Ki", "out of range"),
-        (values.volume_size, "lots", "write 16Mi"),
-        (values.quantity, "50M i", "write 50m"),
-        (values.loopback_url, "http://example.com/x", "leaves the pod"),
-        (values.loopback_url, "https://127.0.0.1/x", "not a URL to notify"),
-        (values.loopback_url, "http://[::1", "not a URL to notify"),
-        (values.signal_name, "SIGKILL", "write one of SIGHUP"),
-        (values.items, "a,,b", "empty item"),
-        (values.items, "a, a", "names something twice"),
-        (values.object_name, "Keeper_Secret", "lower-case letters"),
+        (parsers.switch, "enabled", "write true or false"),
+        (parsers.duration, "5x", "write 30s, 5m or 1h30m"),
+        (parsers.duration, "9s", "out of range"),
+        (parsers.duration, "5minutes", "write 30s"),
+        (parsers.duration, "", "write 30s"),
+        (parsers.duration, "\u0665m", "write 30s"),
+        (parsers.file_mode, "0446", "lets every user write"),
+        (parsers.file_mode, "999", "three octal digits"),
+        (parsers.file_mode, "0000", "does not let the file's owner read it"),
+        (parsers.file_mode, "0040", "does not let the file's owner read it"),
+        (parsers.file_path, "app/x", "begin it with '/'"),
+        (parsers.file_path, "/app/../etc/passwd", "has '..' in it"),
+        (parsers.file_path, "/", "add the name of the file"),
+        (parsers.file_path, "/app/", "add the name of the file"),
+        (parsers.file_path, "/db.json", "root directory"),
+        (parsers.file_path, "/app/..data", "begins with '..'"),
+        (parsers.file_path, "/app/a\nb", "control characters"),
+        (parsers.volume_size, "1Ki", "out of range"),
+        (parsers.volume_size, "lots", "write 16Mi"),
+        (parsers.quantity, "50M i", "write 50m"),
+        (parsers.loopback_url, "http://example.com/x", "leaves the pod"),
+        (parsers.loopback_url, "https://127.0.0.1/x", "not a URL to notify"),
+        (parsers.loopback_url, "http://[::1", "not a URL to notify"),
+        (parsers.signal_name, "SIGKILL", "write one of SIGHUP"),
+        (parsers.items, "a,,b", "empty item"),
+        (parsers.items, "a, a", "names something twice"),
+        (parsers.object_name, "Keeper_Secret", "lower-case letters"),
     ],
 )
 def test_what_is_wrong_and_what_would_be_right(parse: Callable[[str], object], text: str, message: str) -> None:
@@ -65,12 +65,12 @@ def test_what_is_wrong_and_what_would_be_right(parse: Callable[[str], object], t
 @pytest.mark.parametrize("word", ["SIGHUP", "hup", "1"])
 def test_signals_have_three_spellings(word: str) -> None:
     """A signal is named with or without SIG, or by its number."""
-    assert values.signal_name(word) == "SIGHUP"
+    assert parsers.signal_name(word) == "SIGHUP"
 
 
 def test_a_comma_in_a_title_is_escaped() -> None:
     r"""``\,`` is a comma of the title."""
-    assert values.items(r"a\,b, c") == ("a,b", "c")
+    assert parsers.items(r"a\,b, c") == ("a,b", "c")
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation.name)

@@ -8,7 +8,7 @@ import timeit
 from typing import Any
 
 from bench_table import Figure, table
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_webhook.decide import Inject, decide
 from keeper_injector_webhook.patch import patch
 from keeper_injector_webhook.pod import Pod

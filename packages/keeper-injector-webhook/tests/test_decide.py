@@ -10,7 +10,7 @@ from admission_reviews import PREFIX, body, denial, injected, operations, plan, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_injector_common.defaults import Defaults
+from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_webhook.alike import KEPT, LARGEST, Memory
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.mutate import mutate

@@ -11,7 +11,7 @@ import yaml
 from admission_reviews import injected, plan, pod, respond
 from kubernetes.client import V1Pod
 
-from keeper_injector_common.annotations import BY_NAME, FAMILIES
+from keeper_injector_common.annotations.table import BY_NAME, FAMILIES
 from keeper_injector_webhook.settings import Settings, read_settings
 
 Json = dict[str, Any]

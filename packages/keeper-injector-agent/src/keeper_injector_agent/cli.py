@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import keeper_injector_agent
-from keeper_injector_common.paths import PLAN_PATH, STATE_PATH
+from keeper_injector_common.plan.paths import PLAN_PATH, STATE_PATH
 
 INIT_DEADLINE = 240.0
 """Seconds. The kubelet waits for ever, people and deployments do not: progressDeadlineSeconds is 600 by default."""
@@ -153,7 +153,7 @@ def _sidecar(options: argparse.Namespace) -> int:
     from keeper_injector_agent import supervisor, worker
     from keeper_injector_common import logs
     from keeper_injector_common.errors import ContractError
-    from keeper_injector_common.plan_reader import loads
+    from keeper_injector_common.plan.reader import loads
 
     path = _at(options, options.plan)
     logs.configure(options.log_level)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_agent.files import File
 from keeper_injector_common.errors import ContractError
-from keeper_injector_common.formats import envfile, variables
-from keeper_injector_common.plan import EXEC_NAME, VARIABLES_NAME
+from keeper_injector_common.plan.model import EXEC_NAME, VARIABLES_NAME
+from keeper_injector_common.records.formats import envfile, variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keeper_injector_common.plan import Environment
-    from keeper_injector_common.rendering import Renderer
+    from keeper_injector_common.plan.model import Environment
+    from keeper_injector_common.records.rendering import Renderer
 
 EXECUTABLE = 0o555
 _WRITE = {"exec": variables.write, "file-ref": envfile.write}

@@ -22,7 +22,7 @@ from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from keeper_injector_common.delivery import KubernetesSecret
+    from keeper_injector_common.plan.delivery import KubernetesSecret
 
 log = logging.getLogger(__name__)
 Json = dict[str, Any]

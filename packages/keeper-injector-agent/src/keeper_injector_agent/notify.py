@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from keeper_injector_agent.state import State
-    from keeper_injector_common.delivery import Notify
+    from keeper_injector_common.plan.delivery import Notify
 
 log = logging.getLogger(__name__)
 

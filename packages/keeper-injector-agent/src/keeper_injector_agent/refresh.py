@@ -16,17 +16,17 @@ from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultE
 from keeper_injector_agent.files import File
 from keeper_injector_agent.uids import is_uid
 from keeper_injector_common.errors import ContractError, RecordGoneError
-from keeper_injector_common.plan_writer import item_key
-from keeper_injector_common.record import Attachment, Record
-from keeper_injector_common.rendering import Download, Renderer, RenderTemplate
+from keeper_injector_common.plan.writer import item_key
+from keeper_injector_common.records.record import Attachment, Record
+from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
 
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State
     from keeper_injector_agent.vault import Vault
-    from keeper_injector_common.delivery import KubernetesSecret
-    from keeper_injector_common.plan import Directory, FileItem, FolderItem, Plan
+    from keeper_injector_common.plan.delivery import KubernetesSecret
+    from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
+    from keeper_injector_common.records.selection import Library
     from keeper_injector_common.references import Reference
-    from keeper_injector_common.selection import Library
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from keeper_injector_common.errors import TemplateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keeper_injector_common.record import JsonValue
+    from keeper_injector_common.records.record import JsonValue
 
 DEADLINE = 15.0
 """Seconds for one template, the imports of its process included."""
@@ -48,7 +48,7 @@ def render(source: str, data: Mapping[str, JsonValue]) -> str:
 
 def main() -> int:
     """Render one template as a child: the order on standard input, the answer on standard output, both JSON."""
-    from keeper_injector_common import templates
+    from keeper_injector_common.records import templates
 
     templates.prepare()
     close_doors()

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keeper_injector_common.record import Attachment, Record
-    from keeper_injector_common.selection import Library
+    from keeper_injector_common.records.record import Attachment, Record
+    from keeper_injector_common.records.selection import Library
 
 
 class Vault(Protocol):

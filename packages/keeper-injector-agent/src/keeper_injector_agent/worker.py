@@ -20,17 +20,17 @@ from keeper_injector_agent.hardening import harden
 from keeper_injector_agent.retry import retried
 from keeper_injector_common import logs
 from keeper_injector_common.errors import ContractError, KeeperInjectorError
-from keeper_injector_common.plan_reader import loads
+from keeper_injector_common.plan.reader import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keeper_injector_agent.state import State
     from keeper_injector_agent.transport import Transport
-    from keeper_injector_common.delivery import KubernetesSecret
-    from keeper_injector_common.plan import Plan
-    from keeper_injector_common.record import Attachment, Record
-    from keeper_injector_common.selection import Library
+    from keeper_injector_common.plan.delivery import KubernetesSecret
+    from keeper_injector_common.plan.model import Plan
+    from keeper_injector_common.records.record import Attachment, Record
+    from keeper_injector_common.records.selection import Library
 
 log = logging.getLogger("keeper_injector_agent")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keeper_injector_common.annotations import PREFIX
-from keeper_injector_common.identity import Identity
+from keeper_injector_common.annotations.identity import Identity
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_webhook import resources
 from keeper_injector_webhook.pod import Json, Pod
 from keeper_injector_webhook.rules import Case

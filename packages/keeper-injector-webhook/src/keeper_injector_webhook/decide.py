@@ -7,13 +7,10 @@ from functools import lru_cache
 
 import attrs
 
-from keeper_injector_common import plan as plans
-from keeper_injector_common.annotation_parser import parse_request, wants_injection
-from keeper_injector_common.directories import below
-from keeper_injector_common.errors import AnnotationsError, Problem
-from keeper_injector_common.identity import Identity
-from keeper_injector_common.plan import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
-from keeper_injector_common.request import (
+from keeper_injector_common.annotations.directories import below
+from keeper_injector_common.annotations.identity import Identity
+from keeper_injector_common.annotations.parser import parse_request, wants_injection
+from keeper_injector_common.annotations.request import (
     AwsCredentials,
     AzureCredentials,
     FolderFiles,
@@ -22,6 +19,9 @@ from keeper_injector_common.request import (
     SecretCredentials,
     SecretFile,
 )
+from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.plan import model as plans
+from keeper_injector_common.plan.model import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
 from keeper_injector_webhook import environment, layout, rules
 from keeper_injector_webhook.advice import advice
 from keeper_injector_webhook.environment import Variables

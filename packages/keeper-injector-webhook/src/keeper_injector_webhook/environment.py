@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import attrs
 
-from keeper_injector_common import plan as plans
-from keeper_injector_common.directories import receives
+from keeper_injector_common.annotations.directories import receives
+from keeper_injector_common.annotations.request import InjectionRequest, RecordVariables, Variable
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.formats.names import is_never, variable_name
-from keeper_injector_common.plan import Environment, RecordVariablesItem, VariableItem
+from keeper_injector_common.plan import model as plans
+from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
+from keeper_injector_common.records.formats.names import is_never, variable_name
 from keeper_injector_common.references import FieldValue
-from keeper_injector_common.request import InjectionRequest, RecordVariables, Variable
 
 if TYPE_CHECKING:
     from keeper_injector_webhook.pod import Container, Pod

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from keeper_injector_common import plan as plans
-from keeper_injector_common.annotations import PLAN
-from keeper_injector_common.request import AdditionalCa, SecretCredentials
-from keeper_injector_common.values import binary_quantity
+from keeper_injector_common.annotations.request import AdditionalCa, SecretCredentials
+from keeper_injector_common.annotations.table import PLAN
+from keeper_injector_common.parsers import binary_quantity
+from keeper_injector_common.plan import model as plans
 from keeper_injector_webhook import environment
 from keeper_injector_webhook.decide import INIT_NAME, SIDECAR_NAME, Inject
 from keeper_injector_webhook.identity import security_context

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from keeper_injector_common.identity import Identity, derive
-from keeper_injector_common.request import InjectionRequest
+from keeper_injector_common.annotations.identity import Identity, derive
+from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_webhook.pod import Container, Pod
 
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 
-from keeper_injector_common.directories import Item, by_directory, directory_of, is_inside, receives
+from keeper_injector_common.annotations.directories import Item, by_directory, directory_of, is_inside, receives
+from keeper_injector_common.annotations.request import InjectionRequest, SecretFile
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.request import InjectionRequest, SecretFile
 from keeper_injector_webhook.pod import Container, Pod
 
 

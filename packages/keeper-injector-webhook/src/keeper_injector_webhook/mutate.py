@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_webhook import review
 from keeper_injector_webhook.alike import Injection, Memory, digest
 from keeper_injector_webhook.decide import Deny, Inject, Skip, SkipReason, decide

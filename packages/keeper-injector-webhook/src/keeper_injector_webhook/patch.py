@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from keeper_injector_common.annotations import INJECTED, PLAN
-from keeper_injector_common.plan_writer import dumps
+from keeper_injector_common.annotations.table import INJECTED, PLAN
+from keeper_injector_common.plan.writer import dumps
 from keeper_injector_webhook import environment, fragments
 from keeper_injector_webhook.decide import Inject
 from keeper_injector_webhook.pod import Pod

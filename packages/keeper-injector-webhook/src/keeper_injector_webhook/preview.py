@@ -17,12 +17,12 @@ from pathlib import Path
 import attrs
 import yaml
 
-from keeper_injector_common.annotations import PLAN
+from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.cli import chart, console
-from keeper_injector_common.cli.findings import unquoted
+from keeper_injector_common.cli.checks import unquoted
 from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
 from keeper_injector_common.errors import AnnotationsError
-from keeper_injector_common.plan_writer import dumps
+from keeper_injector_common.plan.writer import dumps
 from keeper_injector_webhook.decide import Decision, Deny, Inject, Skip, decide
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.patch import patch

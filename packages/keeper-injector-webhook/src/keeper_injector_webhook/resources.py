@@ -11,9 +11,9 @@ import re
 from decimal import Decimal
 from functools import lru_cache
 
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.request import InjectionRequest
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.request import InjectionRequest
 from keeper_injector_webhook.pod import Json, Pod, object_at
 from keeper_injector_webhook.settings import Settings
 

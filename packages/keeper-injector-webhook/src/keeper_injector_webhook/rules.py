@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 
 import attrs
 
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.request import InjectionRequest
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.request import InjectionRequest
 from keeper_injector_webhook.pod import Json, Pod, list_at, object_at
 from keeper_injector_webhook.settings import Settings
 

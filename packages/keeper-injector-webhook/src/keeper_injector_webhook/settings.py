@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common import defaults, values
-from keeper_injector_common.defaults import Defaults
-from keeper_injector_common.document import Mapping as Document
-from keeper_injector_common.document import load
-from keeper_injector_common.request import Credentials, SecretCredentials
+from keeper_injector_common import parsers
+from keeper_injector_common.annotations import defaults
+from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_common.annotations.request import Credentials, SecretCredentials
+from keeper_injector_common.yaml_document import Mapping as Document
+from keeper_injector_common.yaml_document import load
 from keeper_injector_webhook.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def read_settings(path: Path) -> Settings:
     """Read the YAML file that the chart mounts; raises :class:`SettingsError` with every problem."""
     try:
         content = load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, values.InvalidValue) as error:
+    except (OSError, UnicodeDecodeError, parsers.InvalidValue) as error:
         raise SettingsError(f"{path}: {error}") from None
     if content is None:
         content = {}
@@ -69,15 +70,15 @@ def read_settings(path: Path) -> Settings:
 
 def _settings(top: Document) -> Settings:
     given = {
-        "agent_image": top.text("agentImage", values.text),
-        "agent_cloud_image": top.text("agentCloudImage", values.text),
-        "agent_pull_policy": top.text("agentPullPolicy", values.text),
-        "requests_cpu": top.text("requestsCpu", values.quantity),
-        "requests_memory": top.text("requestsMemory", values.quantity),
-        "limits_cpu": top.text("limitsCpu", values.quantity),
-        "limits_memory": top.text("limitsMemory", values.quantity),
+        "agent_image": top.text("agentImage", parsers.text),
+        "agent_cloud_image": top.text("agentCloudImage", parsers.text),
+        "agent_pull_policy": top.text("agentPullPolicy", parsers.text),
+        "requests_cpu": top.text("requestsCpu", parsers.quantity),
+        "requests_memory": top.text("requestsMemory", parsers.quantity),
+        "limits_cpu": top.text("limitsCpu", parsers.quantity),
+        "limits_memory": top.text("limitsMemory", parsers.quantity),
         "https_proxy": top.text("httpsProxy", _proxy),
-        "no_proxy": top.text("noProxy", values.text),
+        "no_proxy": top.text("noProxy", parsers.text),
     }
     settings = Settings(
         native_sidecars=top.switch("nativeSidecars", default=True),
@@ -93,5 +94,5 @@ def _proxy(text: str) -> str:
     url = text.strip()
     if not re.fullmatch(r"https?://[^@/\s]+/?", url):
         # Not shown: what is wrong with it may be a password.
-        raise values.InvalidValue("no URL of a proxy without user and password; write http://proxy.example:3128")
+        raise parsers.InvalidValue("no URL of a proxy without user and password; write http://proxy.example:3128")
     return url

@@ -14,7 +14,7 @@ from keeper_injector_agent.errors import PermanentVaultError, TransientVaultErro
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from keeper_injector_common.plan import CloudCredentials
+    from keeper_injector_common.plan.model import CloudCredentials
 
 TIMEOUT = 10.0
 """Seconds for one request."""

@@ -7,7 +7,8 @@ import sys
 from types import ModuleType
 
 import keeper_injector_common
-from keeper_injector_common.cli import completion, console, explain, lint, migrate, reference, render, schema
+from keeper_injector_common.cli import completion, console, lint, migrate, reference, render, schema
+from keeper_injector_common.cli.explain import command as explain
 
 COMMANDS: dict[str, ModuleType] = {
     "lint": lint,

@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from keeper_injector_common import defaults
+from keeper_injector_common.annotations import defaults
+from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.cli import console
 from keeper_injector_common.cli.manifests import Workload
-from keeper_injector_common.defaults import Defaults
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.values import InvalidValue
+from keeper_injector_common.parsers import InvalidValue
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

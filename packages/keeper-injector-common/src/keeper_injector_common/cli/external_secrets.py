@@ -10,12 +10,12 @@ from typing import Any
 
 import yaml
 
-from keeper_injector_common import values
-from keeper_injector_common.annotation_parser import parse_request
-from keeper_injector_common.annotations import PREFIX
-from keeper_injector_common.configuration import NEEDED_KEYS
-from keeper_injector_common.delivery import file_name
+from keeper_injector_common import parsers
+from keeper_injector_common.annotations.config import NEEDED_KEYS
+from keeper_injector_common.annotations.parser import parse_request
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.plan.delivery import file_name
 
 Json = dict[str, Any]
 READ = MappingProxyType(
@@ -173,8 +173,8 @@ def _interval(spec: Json, left: list[str]) -> tuple[dict[str, str], bool]:
         return {}, False
     try:
         if text:
-            values.duration(text)
-    except values.InvalidValue as error:
+            parsers.duration(text)
+    except parsers.InvalidValue as error:
         left.append(f"spec.refreshInterval: {error}")
         text = ""
     return {f"{PREFIX}refresh-interval": text} if text else {}, policy == "Periodic"

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from keeper_injector_common.annotation_parser import NO_DEFAULTS
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.parser import NO_DEFAULTS
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import chart, console, reports
-from keeper_injector_common.cli.findings import Finding, check
+from keeper_injector_common.cli.checks import Finding, check
 from keeper_injector_common.cli.manifests import Place, UnreadableManifest, Workload, workloads
 
 HELP = "name every problem of the annotations in manifests"

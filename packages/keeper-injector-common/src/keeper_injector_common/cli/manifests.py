@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import yaml
 
-from keeper_injector_common.annotations import PREFIX
+from keeper_injector_common.annotations.table import PREFIX
 
 Json = dict[str, Any]
 DEEPEST_LIST = 3

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import attrs
 import yaml
 
-from keeper_injector_common.annotations import BY_NAME, PREFIX
+from keeper_injector_common.annotations.table import BY_NAME, PREFIX
 from keeper_injector_common.cli import console
 from keeper_injector_common.cli.external_secrets import counterpart
 from keeper_injector_common.cli.manifests import Entry, Place, UnreadableManifest, Workload, objects, workloads

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from keeper_injector_common.annotations import ANNOTATIONS, PREFIX, Annotation
+from keeper_injector_common.annotations.table import ANNOTATIONS, PREFIX, Annotation
 from keeper_injector_common.cli import console
 from keeper_injector_common.cli.schema import CONFIG
 

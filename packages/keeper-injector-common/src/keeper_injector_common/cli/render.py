@@ -9,12 +9,12 @@ from pathlib import Path
 
 import attrs
 
-from keeper_injector_common import templates
-from keeper_injector_common.cli import console, samples
+from keeper_injector_common.cli import console, sample_records
 from keeper_injector_common.errors import ContractError, PlanError
-from keeper_injector_common.plan import FolderItem, Plan
-from keeper_injector_common.plan_reader import loads
-from keeper_injector_common.rendering import Renderer
+from keeper_injector_common.plan.model import FolderItem, Plan
+from keeper_injector_common.plan.reader import loads
+from keeper_injector_common.records import templates
+from keeper_injector_common.records.rendering import Renderer
 
 HELP = "show what the files of a plan look like, from sample records"
 DESCRIPTION = """\
@@ -29,7 +29,7 @@ examples:
   keeper-injector render --plan plan.json --records sample.yaml --output ./files
   keeper-injector-webhook preview --plan pod.yaml | keeper-injector render --plan - --records sample.yaml
 
-{samples.FORMAT}"""
+{sample_records.FORMAT}"""
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
         plan = loads(console.read(options.plan))
     except PlanError as error:
         raise console.Stop(f"{options.plan}: {error}") from None
-    sample = samples.parse(str(options.records), console.read(options.records))
+    sample = sample_records.parse(str(options.records), console.read(options.records))
     renderer = Renderer(sample.library, plan.strict_lookup, sample.download, templates.render)
     problems = 0
     for made in files(plan, renderer):

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 import keeper_injector_common
+from keeper_injector_common.cli.checks import RULES, WARNINGS, Finding
 from keeper_injector_common.cli.console import paint
-from keeper_injector_common.cli.findings import RULES, WARNINGS, Finding
 
 Json = dict[str, Any]
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

@@ -10,11 +10,11 @@ import json
 import sys
 from typing import Any
 
-from keeper_injector_common.annotations import AUTH_METHODS, PREFIX, SECRET_MODES
+from keeper_injector_common.annotations.config import BY_TEMPLATE
+from keeper_injector_common.annotations.table import AUTH_METHODS, PREFIX, SECRET_MODES
 from keeper_injector_common.cli import console
-from keeper_injector_common.configuration import BY_TEMPLATE
-from keeper_injector_common.delivery import FORMATS
-from keeper_injector_common.plan import VERSION
+from keeper_injector_common.plan.delivery import FORMATS
+from keeper_injector_common.plan.model import VERSION
 
 HELP = "print the JSON Schema of the YAML annotation or of the plan"
 DESCRIPTION = f"Print the JSON Schema (draft 2020-12) of the value of {PREFIX}config, or of the agent's plan."

@@ -1,0 +1,173 @@
+"""What a pod asks for, from annotations that are read: files, folders, variables and Kubernetes Secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from keeper_injector_common.annotations import request
+from keeper_injector_common.annotations.reader import Member, Reader
+from keeper_injector_common.annotations.request import FolderFiles, RecordVariables, SecretFile, Variable
+from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.errors import ReferenceSyntaxError
+from keeper_injector_common.parsers import InvalidValue, variable_name
+from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Templated
+from keeper_injector_common.references import (
+    FieldValue,
+    FileContent,
+    RecordName,
+    Reference,
+    WholeRecord,
+    parse_file,
+    split_target,
+)
+
+
+def files(reader: Reader) -> list[SecretFile]:
+    """Return the files that single annotations ask for."""
+    return [*_simple_secrets(reader), *_named_secrets(reader), *_attachments(reader)]
+
+
+def folders(reader: Reader) -> Iterator[FolderFiles]:
+    """Iterate over the one folder that annotations can ask for."""
+    given = [name for name in ("folder", "folder-uid") if name in reader]
+    if len(given) > 1:
+        reader.report(f"{PREFIX}folder-uid", f"{PREFIX}folder names a folder too; keep one of the two")
+    if not given:
+        for name in ("folder-path", "folder-recursive"):
+            if name in reader:
+                reader.warn(f"{PREFIX}{name}: has no effect without {PREFIX}folder")
+        return
+    where = PREFIX + given[0]
+    text = reader.get(given[0])
+    folder = RecordName((text,)) if given[0] == "folder-uid" else _folder_name(reader, where, text)
+    if folder is not None:
+        directory = reader.get("folder-path", request.DEFAULT_DIRECTORY)
+        yield FolderFiles(where, folder, directory, recursive=reader.get("folder-recursive", False))
+
+
+def variables(reader: Reader, files: Sequence[SecretFile]) -> Iterator[Variable | RecordVariables]:
+    """Iterate over the environment variables; *files* become variables too where the pod says so."""
+    for item in reader.family("env-"):
+        source = reader.reference(item.key, item.value)
+        try:
+            name = variable_name(item.name)
+        except InvalidValue as error:
+            reader.report(item.key, str(error))
+            continue
+        if isinstance(source, WholeRecord):
+            reader.report(item.key, f"{item.value!r} is a whole record; write {item.value}[field]")
+        elif isinstance(source, FileContent):
+            reader.report(item.key, "a file cannot be a variable; deliver it as a file")
+        elif source is not None:
+            yield Variable(item.key, name, source)
+    if reader.get("inject-env-vars", False):
+        yield from _variables_of(reader, files)
+    elif "env-prefix" in reader:
+        reader.warn(f'{PREFIX}env-prefix: has no effect without {PREFIX}inject-env-vars: "true"')
+
+
+def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[KubernetesSecret]:
+    """Iterate over the one Kubernetes Secret that annotations can ask for: of the same records as *files*."""
+    if not reader.get("inject-as-k8s-secret", False):
+        return
+    where = f"{PREFIX}inject-as-k8s-secret"
+    name = reader.get("k8s-secret-name")
+    if name is None:
+        reader.report(where, f"the Secret has no name; add {PREFIX}k8s-secret-name")
+        return
+    if not files:
+        reader.report(where, f"no secret is asked for; add {PREFIX}secret with the title of a record")
+        return
+    yield KubernetesSecret(
+        where,
+        name,
+        tuple(source for file in files for source in file.sources),
+        type=reader.get("k8s-secret-type", "Opaque"),
+        mode=reader.get("k8s-secret-mode", "overwrite"),
+        rotation=reader.get("k8s-secret-rotation", False),
+        owner_reference=reader.get("k8s-secret-owner-ref", True),
+    )
+
+
+def _simple_secrets(reader: Reader) -> Iterator[SecretFile]:
+    for name in ("secret", "secrets"):
+        for item in reader.get(name, ()):
+            target, path = split_target(item)
+            source = reader.reference(PREFIX + name, target)
+            if source is not None:
+                yield from _file(reader, PREFIX + name, source, path, "")
+
+
+def _named_secrets(reader: Reader) -> Iterator[SecretFile]:
+    formats = {item.name: item for item in reader.family("format-")}
+    templates = {item.name: item for item in reader.family("template-")}
+    for secret in reader.family("secret-"):
+        # The value of secret-<name> may be a path alone: then <name> is the title.
+        target, path = ("", secret.value) if secret.value.startswith("/") else split_target(secret.value)
+        source = reader.reference(secret.key, target) if target else WholeRecord(RecordName((secret.name,)))
+        form, template = formats.pop(secret.name, None), templates.pop(secret.name, None)
+        if source is not None:
+            yield from _file(reader, secret.key, source, path, secret.name, form=form, template=template)
+    for orphan in [*formats.values(), *templates.values()]:
+        reader.report(orphan.key, f"belongs to no secret; add {PREFIX}secret-{orphan.name} or remove it")
+
+
+def _attachments(reader: Reader) -> Iterator[SecretFile]:
+    for item in reader.family("file-"):
+        if item.value.startswith("/"):
+            reader.report(item.key, f"names no file; write record:file:{item.value}")
+            continue
+        target, path = split_target(item.value)
+        try:
+            source = parse_file(target)
+        except ReferenceSyntaxError as error:
+            reader.report(item.key, str(error))
+            continue
+        yield from _file(reader, item.key, source, path, item.name)
+
+
+def _file(
+    reader: Reader,
+    where: str,
+    source: Reference,
+    path: str | None,
+    name: str,
+    *,
+    form: Member | None = None,
+    template: Member | None = None,
+) -> Iterator[SecretFile]:
+    clean = request.default_path(source, name) if path is None else reader.path(where, path)
+    if form and template:
+        reader.report(form.key, f"{template.key} already says what the file holds; keep one of the two")
+    if clean is None:
+        return
+    content: Content = Formatted(request.format_for(clean, source))
+    if template:
+        content = Templated(template.value)
+    elif form:
+        content = Formatted(form.value)
+    yield SecretFile(where, (source,), clean, content)
+
+
+def _folder_name(reader: Reader, where: str, text: str) -> RecordName | None:
+    match reader.reference(where, text.strip("/")):
+        case WholeRecord(name):
+            return name
+        case None:
+            return None
+        case _:
+            pass
+    reader.report(where, f"{text!r} is no path of a folder; write names with '/' between them")
+    return None
+
+
+def _variables_of(reader: Reader, files: Sequence[SecretFile]) -> Iterator[RecordVariables]:
+    prefix = reader.get("env-prefix", "")
+    for file in files:
+        match file.sources:
+            case (WholeRecord() as record,):
+                yield RecordVariables(file.where, record, prefix)
+            case (FieldValue(record=record, field=field),):
+                yield RecordVariables(file.where, WholeRecord(record), prefix, (field,))
+            case _:
+                reader.warn(f"{file.where}: a file or template is no environment variable")

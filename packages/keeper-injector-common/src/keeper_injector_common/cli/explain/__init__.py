@@ -1,0 +1,1 @@
+"""``keeper-injector explain``: show what the annotations of a workload will do."""

@@ -1,0 +1,71 @@
+"""Docker configuration: the ``config.json`` with which docker, podman and Kubernetes log in to a registry.
+
+The user is field ``login`` (or ``username``), the password ``password``, the registry ``registry``, ``host`` or
+``url``, the first that there is; ``email`` is optional. A structured host becomes ``name:port``. Docker Hub goes by
+the one key under which docker looks for it. Other fields are left out: this file has no place for them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+from keeper_injector_common.errors import FormatError
+from keeper_injector_common.records.formats.content import Format
+from keeper_injector_common.records.formats.flat import scalar
+
+if TYPE_CHECKING:
+    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.record import JsonValue
+
+_HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
+_HUB = "https://index.docker.io/v1/"
+"""Docker's own key for Docker Hub (docker/cli, registry.IndexServer)."""
+
+
+def render(content: Content) -> bytes:
+    """Write one object with one registry; raises FormatError when a part is missing or cannot be sent to a registry."""
+    user = _field(content, "login", "username")
+    password = _field(content, "password")
+    if ":" in user:
+        raise FormatError(
+            f"record {content.title!r}: the login has a ':', where docker ends a user's name; use another one"
+        )
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
+    entry = {"username": user, "password": password, "auth": auth}
+    if email := _text(content.fields.get("email")):
+        entry["email"] = email
+    registry = _key(_field(content, "registry", "host", "url"))
+    return (json.dumps({"auths": {registry: entry}}, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _field(content: Content, *names: str) -> str:
+    for name in names:
+        if text := _text(content.fields.get(name)):
+            return text
+    raise FormatError(
+        f"record {content.title!r}: dockerconfigjson needs one value in field {' or '.join(names)}; add it in Keeper"
+    )
+
+
+def _text(value: JsonValue) -> str:
+    match value:
+        case {"hostName": str(host), "port": str() | int() as port} if host and port:
+            return f"{host}:{port}"
+        case {"hostName": str(host)}:
+            return host
+        case dict() | list():
+            return ""
+        case _:
+            return scalar(value)
+
+
+def _key(registry: str) -> str:
+    name = registry.removeprefix("https://").split("/", 1)[0]
+    return _HUB if name in _HUB_NAMES else registry
+
+
+FORMAT = Format(
+    "dockerconfigjson", render, "log-in to a container registry, from login, password and host or url", "json"
+)

@@ -1,0 +1,134 @@
+"""PKCS #12: a key store for Java and its like, made of the PEM texts in a record's fields and attached files.
+
+Wherever they stand: one private key, its certificate, and the certificates above it. Field ``password`` locks the
+store (and unlocks the key if that is encrypted). It has to be there, in printable ASCII: Java finds no key in a store
+without a password, and takes no other characters in one. The alias is the record's title. PBES2 with AES-256 and
+SHA-256: Java 8u301, 11.0.12 and later, OpenSSL 1.1.1 and later.
+
+Salts are random, so equal content gives different bytes: :attr:`Format.repeatable` is false, and whoever wants to
+know whether anything changed compares :func:`keeper_injector_common.records.formats.source`. Needs ``cryptography``, an
+extra of this package.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from keeper_injector_common.errors import FormatError
+from keeper_injector_common.records.formats.content import Format
+from keeper_injector_common.records.formats.flat import flatten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12PrivateKeyTypes
+    from cryptography.x509 import Certificate
+
+    from keeper_injector_common.records.formats.content import Content
+
+_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
+_PASSWORD = "password"  # noqa: S105 - the name of a field
+
+
+def render(content: Content) -> bytes:
+    """Write one store with one key; raises FormatError when key or certificate is missing, unreadable or ambiguous."""
+    try:
+        # Here, not above: an extra, and 20 MB of memory that only users of this format should pay.
+        from cryptography.hazmat.primitives import serialization
+        from cryptography.hazmat.primitives.serialization import pkcs12
+    except ImportError:
+        raise FormatError(
+            f"record {content.title!r}: pkcs12 needs the library cryptography; install keeper-injector-common[pkcs12]"
+        ) from None
+    password = _password(content)
+    key = _private_key(content, password)
+    certificate, *chain = _chain(content, key)
+    encryption = serialization.BestAvailableEncryption(password)
+    return pkcs12.serialize_key_and_certificates(content.title.encode(), key, certificate, chain, encryption)
+
+
+def _password(content: Content) -> bytes:
+    password = content.fields.get(_PASSWORD)
+    if not isinstance(password, str) or not password:
+        raise FormatError(f"record {content.title!r}: has no field password, and Java needs one; add it in Keeper")
+    if not re.fullmatch("[ -~]+", password):
+        raise FormatError(
+            f"record {content.title!r}: the password has characters that Java does not take; use printable ASCII"
+        )
+    return password.encode()
+
+
+def _blocks(content: Content) -> Iterator[tuple[bytes, bytes]]:
+    """Yield every PEM block once, with its label: the same key is often both in a field and in a file."""
+    texts = [*(text.encode() for text in flatten(content).values()), *content.files.values()]
+    seen = set()
+    for text in texts:
+        for match in _PEM.finditer(text.replace(b"\r\n", b"\n")):
+            if match[0] not in seen:
+                seen.add(match[0])
+                yield match[1], match[0] + b"\n"
+
+
+def _private_key(content: Content, password: bytes) -> PKCS12PrivateKeyTypes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+
+    where = f"record {content.title!r}"
+    keys = [pem for label, pem in _blocks(content) if label.endswith(b"PRIVATE KEY")]
+    if len(keys) != 1:
+        raise FormatError(
+            f"{where}: has {len(keys)} private keys in PEM form in its fields and files; pkcs12 needs exactly one"
+        )
+    locked = b"ENCRYPTED" in keys[0]
+    try:
+        key = serialization.load_pem_private_key(keys[0], password if locked else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        fault = "cannot be opened with the field password" if locked else "cannot be read"
+        raise FormatError(f"{where}: the private key {fault}; attach an unencrypted PKCS #8 PEM") from None
+    return _supported(where, key)
+
+
+def _supported(where: str, key: object) -> PKCS12PrivateKeyTypes:
+    from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa
+
+    if isinstance(
+        key,
+        rsa.RSAPrivateKey
+        | ec.EllipticCurvePrivateKey
+        | ed25519.Ed25519PrivateKey
+        | ed448.Ed448PrivateKey
+        | dsa.DSAPrivateKey,
+    ):
+        return key
+    raise FormatError(f"{where}: the private key is of a kind that signs nothing; use RSA, EC or Ed25519")
+
+
+def _chain(content: Content, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
+    """Return the key's certificate, then each one's issuer as far as the record has them."""
+    certificates = _certificates(content)
+    own = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
+    if not own:
+        raise FormatError(
+            f"record {content.title!r}: none of {len(certificates)} PEM certificates belongs to the private key; "
+            "add the one that does"
+        )
+    chain = own[:1]
+    rest = [certificate for certificate in certificates if certificate not in own]
+    while issuers := [certificate for certificate in rest if certificate.subject == chain[-1].issuer]:
+        chain.append(issuers[0])
+        rest.remove(issuers[0])
+    return chain
+
+
+def _certificates(content: Content) -> list[Certificate]:
+    from cryptography import x509
+
+    try:
+        return [x509.load_pem_x509_certificate(pem) for label, pem in _blocks(content) if label in _CERTIFICATES]
+    except ValueError:
+        raise FormatError(f"record {content.title!r}: a certificate cannot be read; attach it as PEM") from None
+
+
+FORMAT = Format("pkcs12", render, "key store for Java, of PEMs in fields and files", "p12", repeatable=False)

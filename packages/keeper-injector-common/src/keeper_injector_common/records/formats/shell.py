@@ -1,0 +1,38 @@
+r"""Shell: ``export NAME='value'`` lines to source in any POSIX shell.
+
+Every value is in single quotes, where a shell gives no character a meaning (POSIX.1-2017 XCU 2.2.2); a quote itself
+becomes ``'\''``. Line breaks stay as they are. NUL is refused: no shell variable can hold it.
+
+Names are upper case with ``_``; objects flatten to ``ADDRESS_CITY``, lists to ``PHONE_0``, ``PHONE_1``. Names that
+would take over the shell (``PATH``, ``IFS``, ``BASH_ENV`` …) are refused.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from keeper_injector_common.errors import FormatError
+from keeper_injector_common.records.formats.content import Format
+from keeper_injector_common.records.formats.flat import flatten
+from keeper_injector_common.records.formats.names import variable_names
+
+if TYPE_CHECKING:
+    from keeper_injector_common.records.formats.content import Content
+
+
+def render(content: Content) -> bytes:
+    """Write one assignment per value; raises FormatError for NUL."""
+    variables = variable_names(content.title, flatten(content))
+    return "".join(_assignment(content.title, name, value) for name, value in variables.items()).encode()
+
+
+def _assignment(title: str, name: str, value: str) -> str:
+    if "\0" in value:
+        raise FormatError(
+            f"record {title!r}, variable {name}: no shell variable can hold a NUL character; use json or raw"
+        )
+    quoted = value.replace("'", "'\\''")
+    return f"export {name}='{quoted}'\n"
+
+
+FORMAT = Format("shell", render, "export NAME='value' lines, safe to source", "sh")

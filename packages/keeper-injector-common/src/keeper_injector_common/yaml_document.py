@@ -1,0 +1,222 @@
+"""A YAML document from an untrusted hand: read without aliases or duplicates, and taken apart with a path to every problem."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from keeper_injector_common.errors import Problem
+from keeper_injector_common.parsers import InvalidValue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from keeper_injector_common.parsers import Parse, T
+
+LARGEST = 64 * 1024
+"""Characters; an annotation's total is limited to 256 KiB by Kubernetes."""
+DEEPEST = 12
+
+
+def load(text: str) -> object:
+    """Return the one document in *text*; raises :class:`InvalidValue` for anything a person would not write."""
+    # PyYAML is imported where used: most pods have no YAML, and the webhook starts faster without.
+    import yaml
+
+    if len(text) > LARGEST:
+        raise InvalidValue(f"the document has {len(text)} characters; write at most {LARGEST}")
+    try:
+        _refuse_bombs(yaml, text)
+        return yaml.load(text, Loader=_loader(yaml))  # noqa: S506 - a SafeLoader that also refuses duplicate keys
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise InvalidValue(f"not valid YAML{place}: {error.problem or error.context}; correct it there") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: what PyYAML's constructors raise for dates and numbers that do not exist.
+        if isinstance(error, InvalidValue):
+            raise
+        raise InvalidValue("not valid YAML; check it with a YAML linter") from None
+
+
+def _refuse_bombs(yaml: Any, text: str) -> None:
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
+            line = event.start_mark.line + 1
+            raise InvalidValue(f"line {line} uses a YAML anchor or alias; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise InvalidValue(f"the document is nested more than {DEEPEST} deep; flatten it")
+
+
+def _loader(yaml: Any) -> Any:
+    class UniqueKeys(yaml.SafeLoader):  # type: ignore[misc] # the base comes from a module that is imported late
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT002 - PyYAML's signature
+            seen: set[str] = set()
+            for key, _ in node.value:
+                if not isinstance(key, yaml.ScalarNode):
+                    raise InvalidValue(f"line {key.start_mark.line + 1} has a key that is no plain text; write a name")
+                if key.value in seen:
+                    raise InvalidValue(f"line {key.start_mark.line + 1} repeats the key {key.value!r}; keep one")
+                seen.add(key.value)
+            return dict(super().construct_mapping(node, deep=deep))
+
+    return UniqueKeys
+
+
+class Mapping:
+    """A mapping of the document that collects problems and knows its place; every read takes the key away."""
+
+    def __init__(self, content: dict[str, object], place: str, problems: list[Problem]) -> None:
+        self.place = place
+        self._content = dict(content)
+        self._known: list[str] = []
+        self._problems = problems
+
+    def report(self, key: str, message: str) -> None:
+        """Add a problem at *key*, or at the mapping itself when empty."""
+        self._problems.append(Problem(self.inside(key), message))
+
+    def inside(self, key: str) -> str:
+        """Return the place of *key* in messages: ``keeper.security/config: secrets[0].path``."""
+        if not key:
+            return self.place.removesuffix(": ")
+        return f"{self.place}{'' if self.place.endswith(': ') else '.'}{key}"
+
+    def unread(self) -> list[str]:
+        """Return the keys that nobody has read yet."""
+        return [str(key) for key in self._content]
+
+    def scalar(self, key: str) -> str | None:
+        """Return a text, number or boolean at *key* as text; None when absent or something else (then reported)."""
+        name, value = self._take(key)
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if isinstance(value, str | int | float):
+            return str(value)
+        self.report(name, f"{_kind(value)} found; write text")
+        return None
+
+    def has(self, *keys: str) -> bool:
+        """Say whether any of *keys* is still unread and not null."""
+        return any(self._content.get(key) is not None for key in keys)
+
+    def text(self, key: str, parse: Parse[T], *aliases: str) -> T | None:
+        """Return the parsed scalar at *key* or one of its *aliases*; None when absent or wrong (then reported)."""
+        name, value = self._take(key, *aliases)
+        if value is None:
+            return None
+        if not isinstance(value, str | int | float) or isinstance(value, bool):
+            self.report(name, f"{_kind(value)} found; write text")
+            return None
+        try:
+            return parse(str(value))
+        except InvalidValue as error:
+            self.report(name, str(error))
+            return None
+
+    def switch(self, key: str, *, default: bool) -> bool:
+        """Return the boolean at *key*; text such as ``yes`` counts as in annotations."""
+        from keeper_injector_common.parsers import switch
+
+        name, value = self._take(key)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        try:
+            return switch(str(value))
+        except InvalidValue as error:
+            self.report(name, str(error))
+            return default
+
+    def texts(self, key: str, parse: Parse[T]) -> tuple[T, ...] | None:
+        """Return the list of texts at *key*; a single text counts as a list of one."""
+        name, value = self._take(key)
+        if value is None:
+            return None
+        found: list[T] = []
+        for number, item in enumerate(value if isinstance(value, list) else [value]):
+            if not isinstance(item, str | int | float) or isinstance(item, bool):
+                self.report(f"{name}[{number}]", f"{_kind(item)} found; write text")
+                continue
+            try:
+                found.append(parse(str(item)))
+            except InvalidValue as error:
+                self.report(f"{name}[{number}]", str(error))
+        return tuple(found)
+
+    def pairs(self, key: str, parse: Parse[str]) -> dict[str, str]:
+        """Return the mapping of texts at *key*, values parsed."""
+        name, value = self._take(key)
+        if value is None:
+            return {}
+        if not isinstance(value, dict) or not all(isinstance(item, str | int) for item in value.values()):
+            self.report(name, f"{_kind(value)} found; write a mapping of names to names")
+            return {}
+        result: dict[str, str] = {}
+        for field, item in value.items():
+            try:
+                result[str(field)] = parse(str(item))
+            except InvalidValue as error:
+                self.report(f"{name}.{field}", str(error))
+        return result
+
+    def mapping(self, key: str, read: Callable[[Mapping], T]) -> T | None:
+        """Return what *read* makes of the mapping at *key*; None when there is none."""
+        name, value = self._take(key)
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            self.report(name, f"{_kind(value)} found; write a mapping")
+            return None
+        entry = Mapping(value, self.inside(name), self._problems)
+        result = read(entry)
+        entry.finish()
+        return result
+
+    def mappings(self, key: str) -> Iterator[Mapping]:
+        """Iterate over the mappings in the list at *key*."""
+        name, value = self._take(key)
+        if value is None:
+            return
+        if not isinstance(value, list):
+            self.report(name, f"{_kind(value)} found; write a list")
+            return
+        for number, item in enumerate(value):
+            place = f"{name}[{number}]"
+            if not isinstance(item, dict):
+                self.report(place, f"{_kind(item)} found; write a mapping such as {{record: my-record}}")
+                continue
+            yield Mapping(item, self.inside(place), self._problems)
+
+    def finish(self) -> None:
+        """Report every key that nobody read, with the one that was probably meant."""
+        for key in self._content:
+            close = difflib.get_close_matches(str(key), self._known, n=1)
+            advice = f"did you mean {close[0]!r}?" if close else f"write one of {', '.join(sorted(self._known))}"
+            self.report(str(key), f"unknown key; {advice}")
+
+    def _take(self, key: str, *aliases: str) -> tuple[str, object]:
+        self._known.append(key)
+        found = [(name, self._content.pop(name)) for name in (key, *aliases) if name in self._content]
+        if len(found) > 1:
+            self.report(found[1][0], f"the same as {found[0][0]!r}; write one of the two")
+        return found[0] if found else (key, None)
+
+
+def _kind(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "a boolean"
+        case list():
+            return "a list"
+        case dict():
+            return "a mapping"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case _:
+            return "a value of another type"
