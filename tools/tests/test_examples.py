@@ -11,7 +11,7 @@ from rendered_chart import needs_helm, one, pod_of, render
 
 from keeper_injector_common.cli.lint import findings_of
 from keeper_injector_common.cli.manifests import workloads
-from keeper_injector_webhook.decide import Inject
+from keeper_injector_webhook.admission.decide import Inject
 from keeper_injector_webhook.preview import preview
 from keeper_injector_webhook.settings import Settings
 

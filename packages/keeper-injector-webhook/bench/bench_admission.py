@@ -9,9 +9,9 @@ from typing import Any
 
 from bench_table import Figure, table
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_webhook.decide import Inject, decide
-from keeper_injector_webhook.patch import patch
-from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.admission.decide import Inject, decide
+from keeper_injector_webhook.admission.patch import patch
+from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
 
 SEVEN = {

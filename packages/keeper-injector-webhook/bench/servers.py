@@ -26,7 +26,7 @@ from starlette.routing import Route
 from hypercorn.asyncio import serve
 from keeper_injector_webhook import server
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.tls import LiveCertificate
+from keeper_injector_webhook.serving.tls import LiveCertificate
 port, directory, answer = int(sys.argv[1]), Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
 async def mutate(request):
     await request.body()

@@ -9,8 +9,8 @@ from typing import Any
 
 import jsonpatch
 
+from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.mutate import mutate
 from keeper_injector_webhook.settings import Settings
 
 Json = dict[str, Any]

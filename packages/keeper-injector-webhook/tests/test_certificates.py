@@ -23,11 +23,11 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 from kubernetes import client
 
-from keeper_injector_webhook import certificates, cluster
-from keeper_injector_webhook.certificates import Material
-from keeper_injector_webhook.cluster import Cluster, Place
+from keeper_injector_webhook.certificates import authority, reconcile
+from keeper_injector_webhook.certificates.authority import Material
+from keeper_injector_webhook.certificates.reconcile import Cluster, Place
+from keeper_injector_webhook.certificates.runner import Keeper
 from keeper_injector_webhook.errors import ClusterError
-from keeper_injector_webhook.keeping import Keeper
 from keeper_injector_webhook.metrics import Metrics
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -50,7 +50,7 @@ def reach(server: ApiServer) -> Cluster:
 
 def verify(leaf: bytes, bundle: bytes, now: datetime) -> None:
     """Verify a certificate as an API server does that knows *bundle* at *now*."""
-    authorities = [x509.load_pem_x509_certificate(block) for block in certificates.blocks(bundle)]
+    authorities = [x509.load_pem_x509_certificate(block) for block in authority.blocks(bundle)]
     verifier = (
         PolicyBuilder().store(Store(authorities)).time(now).build_server_verifier(x509.DNSName("webhook.injector.svc"))
     )
@@ -61,7 +61,7 @@ def verify(leaf: bytes, bundle: bytes, now: datetime) -> None:
 class Replica:
     """A webhook pod: what it serves with, and when its program runs again."""
 
-    cluster: Cluster
+    reconcile: Cluster
     directory: Path
     again: datetime
 
@@ -96,7 +96,7 @@ def test_ten_years(server: ApiServer, tmp_path: Path) -> None:
                 {"metadata": server.objects[SECRET]["metadata"], "data": chance.choice([{}, {"tls.crt": "eA=="}])},
             )
         try:
-            cluster.run(replica.cluster, replica.directory, now, sleep=lambda _: None)
+            reconcile.run(replica.cluster, replica.directory, now, sleep=lambda _: None)
             # An hour in the true world; a week here lets the clock run faster.
             replica.again = now + 7 * DAY * chance.uniform(0.8, 1)
         except ClusterError:
@@ -115,10 +115,10 @@ def test_no_change_is_no_write(server: ApiServer, tmp_path: Path) -> None:
     directories = [tmp_path / "a", tmp_path / "b"]
     for directory in directories:
         directory.mkdir()
-        cluster.run(reach(server), directory, NOW, sleep=lambda _: None)
+        reconcile.run(reach(server), directory, NOW, sleep=lambda _: None)
     version = server.version
     for hours in range(24):
-        cluster.run(reach(server), directories[hours % 2], NOW + timedelta(hours=hours), sleep=lambda _: None)
+        reconcile.run(reach(server), directories[hours % 2], NOW + timedelta(hours=hours), sleep=lambda _: None)
     assert server.version == version
     assert (directories[0] / "tls.crt").read_bytes() == (directories[1] / "tls.crt").read_bytes()
 
@@ -126,37 +126,37 @@ def test_no_change_is_no_write(server: ApiServer, tmp_path: Path) -> None:
 def test_a_certificate_is_shown_after_its_ca_is_known(server: ApiServer, tmp_path: Path) -> None:
     """The files come after the caBundle and the time that API servers take to see it."""
     seen: list[bool] = []
-    cluster.run(reach(server), tmp_path, NOW, sleep=lambda _: seen.append((tmp_path / "tls.crt").exists()))
+    reconcile.run(reach(server), tmp_path, NOW, sleep=lambda _: seen.append((tmp_path / "tls.crt").exists()))
     assert seen == [False]
     assert server.bundle()
 
 
 def material(now: datetime = NOW) -> Material:
     """Return what is made at first."""
-    return certificates.renewed(None, now, PLACE.names)
+    return authority.renewed(None, now, PLACE.names)
 
 
 def test_the_steps_of_a_rotation() -> None:
     """Leaf at two thirds; CA at two thirds, trusted before it signs; the old one until it expires."""
     first = material()
-    assert certificates.renewed(first, NOW + 59 * DAY, PLACE.names) is first
-    second = certificates.renewed(first, NOW + 61 * DAY, PLACE.names)
+    assert authority.renewed(first, NOW + 59 * DAY, PLACE.names) is first
+    second = authority.renewed(first, NOW + 61 * DAY, PLACE.names)
     assert second.authorities == first.authorities
     assert second.leaf != first.leaf
-    due = NOW + certificates.CA_LIFE * 2 / 3
-    third = certificates.renewed(second, due, PLACE.names)
+    due = NOW + authority.CA_LIFE * 2 / 3
+    third = authority.renewed(second, due, PLACE.names)
     assert len(third.authorities) == 2
     verify(third.leaf.certificate, first.bundle, due)
-    fourth = certificates.renewed(third, due + 61 * DAY, PLACE.names)
+    fourth = authority.renewed(third, due + 61 * DAY, PLACE.names)
     verify(fourth.leaf.certificate, fourth.authorities[1].certificate, due + 61 * DAY)
-    fifth = certificates.renewed(fourth, NOW + certificates.CA_LIFE + DAY, PLACE.names)
+    fifth = authority.renewed(fourth, NOW + authority.CA_LIFE + DAY, PLACE.names)
     assert fifth.authorities == third.authorities[1:]
 
 
 def test_another_name_is_another_certificate() -> None:
     """A release that is installed under another name does not serve with the old one."""
     first = material()
-    other = certificates.renewed(first, NOW, ("other.injector.svc",))
+    other = authority.renewed(first, NOW, ("other.injector.svc",))
     assert other.authorities == first.authorities
     assert other.leaf != first.leaf
 
@@ -164,12 +164,12 @@ def test_another_name_is_another_certificate() -> None:
 def test_a_secret_is_read_back() -> None:
     """And a damaged or mixed one is not."""
     first, second = material(), material()
-    data = certificates.to_data(first)
-    assert certificates.from_data(data) == first
+    data = authority.to_data(first)
+    assert authority.from_data(data) == first
     for name in data:
-        assert certificates.from_data({**data, name: "AA=="}) is None
-        assert certificates.from_data({key: value for key, value in data.items() if key != name}) is None
-    assert certificates.from_data({**data, "tls.key": certificates.to_data(second)["tls.key"]}) is None
+        assert authority.from_data({**data, name: "AA=="}) is None
+        assert authority.from_data({key: value for key, value in data.items() if key != name}) is None
+    assert authority.from_data({**data, "tls.key": authority.to_data(second)["tls.key"]}) is None
     assert "PRIVATE" not in repr(first)
 
 
@@ -183,21 +183,21 @@ def test_what_others_trust_stays(server: ApiServer, tmp_path: Path) -> None:
             "webhooks": [webhook("a"), webhook("b", url="https://elsewhere.example.com")],
         },
     )
-    server.objects[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"] = certificates.base64.b64encode(
+    server.objects[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"] = authority.base64.b64encode(
         theirs
     ).decode()
-    cluster.run(reach(server), tmp_path, NOW, sleep=lambda _: None)
+    reconcile.run(reach(server), tmp_path, NOW, sleep=lambda _: None)
     assert server.bundle().startswith(theirs)
-    assert len(certificates.blocks(server.bundle())) == 2
+    assert len(authority.blocks(server.bundle())) == 2
     assert server.bundle(1) == b""
 
 
 def test_cert_manager_is_not_fought_with(server: ApiServer, tmp_path: Path) -> None:
     """Who keeps the bundle already is named."""
-    metadata = {"name": "webhook", "annotations": {cluster.INJECTOR: "injector/webhook"}}
+    metadata = {"name": "webhook", "annotations": {reconcile.INJECTOR: "injector/webhook"}}
     server.store(CONFIGURATION, {"metadata": metadata, "webhooks": [webhook("a")]})
     with pytest.raises(ClusterError, match=r"cert-manager keeps its caBundle .*take the annotation away"):
-        cluster.run(reach(server), tmp_path, NOW, sleep=lambda _: None)
+        reconcile.run(reach(server), tmp_path, NOW, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_failures_say_what_helps(server: ApiServer, tmp_path: Path, status: int,
     """Which object, and who can do something."""
     server.status = status
     with pytest.raises(ClusterError, match=message):
-        cluster.run(reach(server), tmp_path, NOW)
+        reconcile.run(reach(server), tmp_path, NOW)
 
 
 @attrs.frozen

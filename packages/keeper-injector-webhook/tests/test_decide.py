@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.defaults import Defaults
-from keeper_injector_webhook.alike import KEPT, LARGEST, Memory
+from keeper_injector_webhook.admission.cache import KEPT, LARGEST, Memory
+from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.mutate import mutate
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}

@@ -12,7 +12,7 @@ WATCHED = """
 import json, sys
 from admission_reviews import body, pod
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.mutate import mutate
+from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.settings import Settings
 asked = {"inject": "true", "secret": "db", "env-X": "db[a]", "inject-as-k8s-secret": "true", "k8s-secret-name": "s",
          "secret-t": "db:/app/t", "template-t": "{{ .password }}"}

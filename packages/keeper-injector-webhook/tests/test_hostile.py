@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes.client import V1Pod
 
+from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.errors import ReviewError
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.mutate import mutate
 from keeper_injector_webhook.settings import Settings
 
 Json = dict[str, Any]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from admission_reviews import denial, injected, pod, respond
 
-from keeper_injector_webhook.resources import amount
+from keeper_injector_webhook.admission.resources import amount
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "db"}

@@ -25,8 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from keeper_injector_common import logs
-    from keeper_injector_webhook import server
     from keeper_injector_webhook.errors import SettingsError
+    from keeper_injector_webhook.serving import server
     from keeper_injector_webhook.settings import Settings, read_settings
 
     logs.configure(options.log_level)

@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from keeper_injector_webhook import review
-from keeper_injector_webhook.alike import Memory
+from keeper_injector_webhook.admission import review
+from keeper_injector_webhook.admission.cache import Memory
+from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.errors import ReviewError
-from keeper_injector_webhook.mutate import mutate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

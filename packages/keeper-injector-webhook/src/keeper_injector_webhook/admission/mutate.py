@@ -10,13 +10,13 @@ from typing import Any
 import attrs
 
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_webhook import review
-from keeper_injector_webhook.alike import Injection, Memory, digest
-from keeper_injector_webhook.decide import Deny, Inject, Skip, SkipReason, decide
+from keeper_injector_webhook.admission import review
+from keeper_injector_webhook.admission.cache import Injection, Memory, digest
+from keeper_injector_webhook.admission.decide import Deny, Inject, Skip, SkipReason, decide
+from keeper_injector_webhook.admission.patch import patch
+from keeper_injector_webhook.admission.pod import Pod
+from keeper_injector_webhook.admission.review import AdmissionRequest
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.patch import patch
-from keeper_injector_webhook.pod import Pod
-from keeper_injector_webhook.review import AdmissionRequest
 from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)

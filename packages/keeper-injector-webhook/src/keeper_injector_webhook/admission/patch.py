@@ -6,9 +6,9 @@ from typing import Any
 
 from keeper_injector_common.annotations.table import INJECTED, PLAN
 from keeper_injector_common.plan.writer import dumps
-from keeper_injector_webhook import environment, fragments
-from keeper_injector_webhook.decide import Inject
-from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.admission import environment, manifests
+from keeper_injector_webhook.admission.decide import Inject
+from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
 
 Json = dict[str, Any]
@@ -48,12 +48,12 @@ def _annotations(pod: Pod, decision: Inject) -> list[Json]:
 
 
 def _volumes(pod: Pod, decision: Inject) -> list[Json]:
-    return _appended("/spec/volumes", pod.spec.get("volumes"), fragments.volumes(decision))
+    return _appended("/spec/volumes", pod.spec.get("volumes"), manifests.volumes(decision))
 
 
 def _mounts(pod: Pod, decision: Inject) -> list[Json]:
     operations = []
-    wanted = fragments.mounts(decision)
+    wanted = manifests.mounts(decision)
     for container in pod.containers():
         mounts = wanted.get((container.kind, container.index))
         if mounts:
@@ -77,8 +77,8 @@ def _variables(decision: Inject) -> list[Json]:
 
 
 def _agents(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
-    starting = [fragments.init_container(decision, settings)]
-    staying = [] if decision.request.init_only else [fragments.sidecar(decision, settings)]
+    starting = [manifests.init_container(decision, settings)]
+    staying = [] if decision.request.init_only else [manifests.sidecar(decision, settings)]
     if decision.native:
         starting += staying
         staying = []

@@ -8,9 +8,9 @@ from keeper_injector_common.annotations.request import AdditionalCa, SecretCrede
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.parsers import binary_quantity
 from keeper_injector_common.plan import model as plans
-from keeper_injector_webhook import environment
-from keeper_injector_webhook.decide import INIT_NAME, SIDECAR_NAME, Inject
-from keeper_injector_webhook.identity import security_context
+from keeper_injector_webhook.admission import environment
+from keeper_injector_webhook.admission.decide import INIT_NAME, SIDECAR_NAME, Inject
+from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.settings import Settings
 
 Json = dict[str, Any]

@@ -15,7 +15,7 @@ import attrs
 from keeper_injector_common.annotations.directories import Item, by_directory, directory_of, is_inside, receives
 from keeper_injector_common.annotations.request import InjectionRequest, SecretFile
 from keeper_injector_common.errors import Problem
-from keeper_injector_webhook.pod import Container, Pod
+from keeper_injector_webhook.admission.pod import Container, Pod
 
 
 @attrs.frozen
@@ -28,7 +28,7 @@ class Volume:
     containers: tuple[Container, ...]
 
 
-def volumes(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tuple[Volume, ...]:
+def lay_out(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tuple[Volume, ...]:
     """Lay out the volumes of *pod*; adds what cannot be to *problems*."""
     items: Sequence[Item] = (*request.files, *request.folders)
     _report_unknown_containers(request, pod, problems)

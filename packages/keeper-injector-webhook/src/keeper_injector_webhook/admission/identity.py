@@ -7,7 +7,7 @@ from typing import Any
 
 from keeper_injector_common.annotations.identity import Identity, derive
 from keeper_injector_common.annotations.request import InjectionRequest
-from keeper_injector_webhook.pod import Container, Pod
+from keeper_injector_webhook.admission.pod import Container, Pod
 
 
 def identify(request: InjectionRequest, pod: Pod, receivers: Iterable[Container]) -> Identity:

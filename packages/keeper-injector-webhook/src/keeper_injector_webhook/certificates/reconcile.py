@@ -23,10 +23,10 @@ from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
 from keeper_injector_common import logs
-from keeper_injector_webhook import certificates
-from keeper_injector_webhook.certificates import Material
+from keeper_injector_webhook.certificates import authority
+from keeper_injector_webhook.certificates.authority import Material
+from keeper_injector_webhook.certificates.files import publish
 from keeper_injector_webhook.errors import ClusterError
-from keeper_injector_webhook.pairs import publish
 
 log = logging.getLogger("keeper_injector_webhook")
 Json = dict[str, Any]
@@ -75,14 +75,14 @@ class Cluster:
         where = (self.place.secret, self.place.namespace)
         for _ in range(CONFLICTS):
             found = self._asked(f"Secret {self.place.secret}", core.read_namespaced_secret, *where)
-            present = certificates.from_data(found.data or {})
+            present = authority.from_data(found.data or {})
             if present is None and found.data:
                 log.warning("certificate.damaged", extra={"secret": self.place.secret})
-            material = certificates.renewed(present, now, self.place.names)
+            material = authority.renewed(present, now, self.place.names)
             if material is present:
                 return material
             version = {"resourceVersion": found.metadata.resource_version}
-            body = {"metadata": version, "data": certificates.to_data(material)}
+            body = {"metadata": version, "data": authority.to_data(material)}
             if self._written(f"Secret {self.place.secret}", core.patch_namespaced_secret, *where, body):
                 log.info(
                     "certificate.renewed", extra={"secret": self.place.secret, "authorities": len(material.authorities)}
@@ -106,7 +106,7 @@ class Cluster:
             changes = []
             for index, webhook in enumerate(found.webhooks or ()):
                 present = base64.b64decode(webhook.client_config.ca_bundle or "")
-                wanted = certificates.merged_bundle(present, material, now)
+                wanted = authority.merged_bundle(present, material, now)
                 if webhook.client_config.service is not None and wanted != present:
                     path = f"/webhooks/{index}/clientConfig/caBundle"
                     changes.append({"op": "add", "path": path, "value": base64.b64encode(wanted).decode()})
@@ -152,7 +152,7 @@ def run(cluster: Cluster, directory: Path, now: datetime, sleep: Callable[[float
     if is_new:
         sleep(LAG)
     publish(directory, material.leaf)
-    return min(LONGEST, max(60.0, (certificates.next_change(material) - now).total_seconds()))
+    return min(LONGEST, max(60.0, (authority.next_change(material) - now).total_seconds()))
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -180,7 +180,9 @@ def _failed(cause: str, code: int) -> int:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m keeper_injector_webhook.cluster", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m keeper_injector_webhook.certificates.reconcile", description=__doc__
+    )
     for name in ("namespace", "secret", "service", "webhook-configuration"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--directory", type=Path, required=True)

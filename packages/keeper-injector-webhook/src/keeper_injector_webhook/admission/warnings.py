@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from keeper_injector_common.annotations.identity import Identity
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_webhook import resources
-from keeper_injector_webhook.pod import Json, Pod
-from keeper_injector_webhook.rules import Case
+from keeper_injector_webhook.admission import resources
+from keeper_injector_webhook.admission.pod import Json, Pod
+from keeper_injector_webhook.admission.rules import Case
 
 AGENT_MEMORY = 64 * 1024 * 1024
 """Bytes that a refresh takes beside the files (bench_agent); what it writes into memory volumes counts as its own too."""

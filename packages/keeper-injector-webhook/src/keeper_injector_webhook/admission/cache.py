@@ -12,7 +12,7 @@ from hashlib import blake2b
 import attrs
 import orjson
 
-from keeper_injector_webhook.pod import Pod
+from keeper_injector_webhook.admission.pod import Pod
 
 KEPT = 512
 """Answers that are kept, of some 10 kB each; the oldest goes first."""

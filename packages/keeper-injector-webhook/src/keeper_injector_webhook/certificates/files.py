@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from keeper_injector_webhook.certificates import Pair
+    from keeper_injector_webhook.certificates.authority import Pair
 
 NAMES = ("tls.crt", "tls.key")
 

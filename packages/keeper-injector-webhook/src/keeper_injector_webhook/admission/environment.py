@@ -20,7 +20,7 @@ from keeper_injector_common.records.formats.names import is_never, variable_name
 from keeper_injector_common.references import FieldValue
 
 if TYPE_CHECKING:
-    from keeper_injector_webhook.pod import Container, Pod
+    from keeper_injector_webhook.admission.pod import Container, Pod
     from keeper_injector_webhook.settings import Settings
 
 Json = dict[str, Any]

@@ -35,7 +35,7 @@ class Keeper:
 
     async def run_once(self) -> float | None:
         """Run it to its end or its deadline; returns the seconds until the next run, None after a failure."""
-        command = (sys.executable, "-m", "keeper_injector_webhook.cluster", *self.arguments)
+        command = (sys.executable, "-m", "keeper_injector_webhook.certificates.reconcile", *self.arguments)
         try:
             process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         except OSError as error:  # no process or no memory is to be had now

@@ -22,14 +22,14 @@ from keeper_injector_common.annotations.request import (
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.plan import model as plans
 from keeper_injector_common.plan.model import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
-from keeper_injector_webhook import environment, layout, rules
-from keeper_injector_webhook.advice import advice
-from keeper_injector_webhook.environment import Variables
-from keeper_injector_webhook.identity import identify
-from keeper_injector_webhook.layout import Volume
-from keeper_injector_webhook.pod import Json, Pod
-from keeper_injector_webhook.resources import resources
-from keeper_injector_webhook.rules import Case
+from keeper_injector_webhook.admission import environment, rules
+from keeper_injector_webhook.admission.environment import Variables
+from keeper_injector_webhook.admission.identity import identify
+from keeper_injector_webhook.admission.pod import Json, Pod
+from keeper_injector_webhook.admission.resources import resources
+from keeper_injector_webhook.admission.rules import Case
+from keeper_injector_webhook.admission.volumes import Volume, lay_out
+from keeper_injector_webhook.admission.warnings import advice
 from keeper_injector_webhook.settings import Settings
 
 INIT_NAME = "keeper-injector-init"
@@ -100,7 +100,7 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
         return Deny(error.problems, error.warnings)
     case = Case(request, pod, settings, namespace)
     problems = rules.problems(case)
-    volumes = layout.volumes(request, pod, problems)
+    volumes = lay_out(request, pod, problems)
     variables = environment.variables(request, pod, settings, problems)
     groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     receivers = {container.name: container for group in groups for container in group.containers}

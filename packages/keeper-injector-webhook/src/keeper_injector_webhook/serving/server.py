@@ -17,10 +17,10 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from starlette.requests import ClientDisconnect
 
-from keeper_injector_webhook.app import create_app
-from keeper_injector_webhook.keeping import Keeper
+from keeper_injector_webhook.certificates.runner import Keeper
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.tls import LiveCertificate
+from keeper_injector_webhook.serving.app import create_app
+from keeper_injector_webhook.serving.tls import LiveCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,0 +1,1 @@
+"""From an AdmissionReview to a JSON Patch. Everything here is pure: no I/O and no cluster."""

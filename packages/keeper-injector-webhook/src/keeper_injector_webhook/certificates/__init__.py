@@ -1,0 +1,1 @@
+"""The webhook's own certificate: creating it, storing it in the cluster and renewing it."""

@@ -1,0 +1,1 @@
+"""The ASGI application, its HTTPS server and the certificate that the server presents."""
