@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from keeper_injector_agent import files
-from keeper_injector_agent.files import File
+from keeper_injector_agent.delivery import files
+from keeper_injector_agent.delivery.files import File
 from local_keeper import sample_certificate
 
 ROTATION = Path(__file__).parents[2] / "packages/keeper-injector-common/docs/rotation.md"

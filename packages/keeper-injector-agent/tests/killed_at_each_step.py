@@ -14,10 +14,11 @@ import sys
 from pathlib import Path
 
 # Imported here once: a fork that began with imports would spend its time on them.
-from keeper_injector_agent import keeper, transport, worker
+from keeper_injector_agent import worker
+from keeper_injector_agent.keeper import sdk, transport
 
 CALLS = ["chmod", "fchmod", "fsync", "mkdir", "open", "rename", "replace", "rmdir", "symlink", "unlink"]
-LATER = (keeper, transport)
+LATER = (sdk, transport)
 """What a worker imports when it needs it."""
 
 

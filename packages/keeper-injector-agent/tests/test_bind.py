@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from keeper_injector_agent.binding import parse_token
+from keeper_injector_agent.keeper.binding import parse_token
 from keeper_injector_common.errors import ContractError
 from local_keeper import Fault, LocalKeeper
 

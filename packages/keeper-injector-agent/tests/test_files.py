@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_agent import files
+from keeper_injector_agent.delivery import files
+from keeper_injector_agent.delivery.files import File
 from keeper_injector_agent.errors import WriteError
-from keeper_injector_agent.files import File
 
 SIZE = 2**20
 OLD = {"user": File(b"old", 0o440), "sub/password": File(b"old", 0o400), "going": File(b"old", 0o400)}

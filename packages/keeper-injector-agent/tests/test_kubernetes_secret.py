@@ -17,7 +17,7 @@ import trustme
 from agent_pods import AgentPod
 from servers import Answer, serving
 
-from keeper_injector_agent.kubernetes_secret import ACCOUNT_PATH
+from keeper_injector_agent.delivery.kubernetes_secret import ACCOUNT_PATH
 from keeper_injector_common.plan.delivery import KubernetesSecret
 from keeper_injector_common.references import parse_reference
 from local_keeper import Fault, LocalKeeper

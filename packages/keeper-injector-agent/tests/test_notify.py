@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from agent_pods import VOLUME, AgentPod, events, wait_for
 
-from keeper_injector_agent.notify import application_processes, notify
+from keeper_injector_agent.delivery.notify import application_processes, notify
 from keeper_injector_agent.state import State
 from keeper_injector_common.plan.delivery import Notify
 from local_keeper import LocalKeeper

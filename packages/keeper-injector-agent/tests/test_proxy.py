@@ -10,7 +10,7 @@ from agent_pods import AgentPod
 from proxies import proxy
 
 from keeper_injector_agent.errors import TransientVaultError
-from keeper_injector_agent.transport import Transport
+from keeper_injector_agent.keeper.transport import Transport
 from local_keeper import LocalKeeper
 
 

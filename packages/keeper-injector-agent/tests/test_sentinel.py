@@ -13,7 +13,7 @@ import requests
 from agent_pods import VOLUME, AgentPod, item, wait_for
 from agent_pods import shown as of_process
 
-from keeper_injector_agent.files import File
+from keeper_injector_agent.delivery.files import File
 from keeper_injector_common.plan.delivery import Formatted, Templated
 from keeper_injector_common.plan.model import (
     STATE_PATH,

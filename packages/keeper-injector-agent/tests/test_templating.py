@@ -9,7 +9,7 @@ import sys
 import pytest
 from agent_pods import VOLUME, AgentPod
 
-from keeper_injector_agent import templating
+from keeper_injector_agent.delivery import templating
 from keeper_injector_common.errors import TemplateError
 from keeper_injector_common.plan.delivery import Templated
 from keeper_injector_common.plan.model import Directory, FileItem

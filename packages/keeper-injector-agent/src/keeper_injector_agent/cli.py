@@ -124,8 +124,9 @@ def _compiled(source: str) -> str:
 
 
 def _bind(options: argparse.Namespace) -> int:
-    from keeper_injector_agent import binding, worker
+    from keeper_injector_agent import worker
     from keeper_injector_agent.hardening import harden
+    from keeper_injector_agent.keeper import binding
     from keeper_injector_common import logs
     from keeper_injector_common.errors import KeeperInjectorError
 

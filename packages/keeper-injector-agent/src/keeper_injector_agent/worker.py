@@ -13,8 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent import notify, refresh, state, telemetry, templating
+from keeper_injector_agent import state, telemetry
 from keeper_injector_agent.credentials import load_configuration
+from keeper_injector_agent.delivery import notify, refresh, templating
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
 from keeper_injector_agent.hardening import harden
 from keeper_injector_agent.retry import retried
@@ -25,8 +26,8 @@ from keeper_injector_common.plan.reader import loads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from keeper_injector_agent.keeper.transport import Transport
     from keeper_injector_agent.state import State
-    from keeper_injector_agent.transport import Transport
     from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Plan
     from keeper_injector_common.records.record import Attachment, Record
@@ -129,8 +130,8 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
     if memory.server_key_id:
         configuration["serverPublicKeyId"] = memory.server_key_id
     # Here and not above, so that a broken plan or configuration is reported before 0.2 s of imports.
-    from keeper_injector_agent.keeper import KeeperVault
-    from keeper_injector_agent.transport import Transport
+    from keeper_injector_agent.keeper.sdk import KeeperVault
+    from keeper_injector_agent.keeper.transport import Transport
 
     ca_file = root / plan.ca_file.lstrip("/") if plan.ca_file else None
     transport = Transport(ca_file=ca_file, deadline=deadline)
@@ -146,7 +147,7 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
             return retried(again, deadline=deadline - time.monotonic(), attempts=3)
 
         def sync(secret: KubernetesSecret, data: Mapping[str, bytes]) -> str:
-            from keeper_injector_agent import kubernetes_secret
+            from keeper_injector_agent.delivery import kubernetes_secret
 
             again = partial(kubernetes_secret.sync, secret, data, kubernetes_secret.ApiServer.of_pod(root))
             return retried(again, deadline=deadline - time.monotonic(), attempts=attempts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent.credentials.configuration import parse_configuration
+from keeper_injector_agent.credentials.ksm_config import parse_configuration
 from keeper_injector_common.plan.model import CloudCredentials, FileCredentials
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Where records come from, as the agent needs it: a port that :mod:`keeper_injector_agent.keeper` implements."""
+"""Where records come from, as the agent needs it: a port that :mod:`keeper_injector_agent.keeper.sdk` implements."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 
 from keeper_injector_agent.errors import WriteError
-from keeper_injector_agent.keeper import REGIONS, new_device
-from keeper_injector_agent.keeper import bind as bind_device
+from keeper_injector_agent.keeper.sdk import REGIONS, new_device
+from keeper_injector_agent.keeper.sdk import bind as bind_device
+from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.retry import retried
-from keeper_injector_agent.transport import Transport
 from keeper_injector_common.errors import ContractError
 
 PENDING = ".pending"

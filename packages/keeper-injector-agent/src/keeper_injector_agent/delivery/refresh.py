@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_agent import environment, files
+from keeper_injector_agent.delivery import environment, files
+from keeper_injector_agent.delivery.files import File
 from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultError, WriteError
-from keeper_injector_agent.files import File
 from keeper_injector_agent.uids import is_uid
 from keeper_injector_common.errors import ContractError, RecordGoneError
 from keeper_injector_common.plan.writer import item_key
@@ -21,8 +21,8 @@ from keeper_injector_common.records.record import Attachment, Record
 from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
 
 if TYPE_CHECKING:
+    from keeper_injector_agent.keeper.vault import Vault
     from keeper_injector_agent.state import State
-    from keeper_injector_agent.vault import Vault
     from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
     from keeper_injector_common.records.selection import Library

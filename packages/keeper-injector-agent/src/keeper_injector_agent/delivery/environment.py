@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent.files import File
+from keeper_injector_agent.delivery.files import File
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.plan.model import EXEC_NAME, VARIABLES_NAME
 from keeper_injector_common.records.formats import envfile, variables

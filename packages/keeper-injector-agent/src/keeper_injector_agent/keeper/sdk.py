@@ -29,7 +29,7 @@ from keeper_injector_common.records.selection import Library
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from keeper_injector_agent.transport import Transport
+    from keeper_injector_agent.keeper.transport import Transport
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class KeeperVault:
         return str(self._client.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY_ID) or "")
 
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
-        """Fetch all records, or those with *uids*; see :class:`~keeper_injector_agent.vault.Vault`."""
+        """Fetch all records, or those with *uids*; see :class:`~keeper_injector_agent.keeper.vault.Vault`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
         answer = _translated(lambda: self._client.get_secrets_with_options(options, full_response=True))
         paths = _folder_paths(_translated(self._client.get_folders)) if folders else {}

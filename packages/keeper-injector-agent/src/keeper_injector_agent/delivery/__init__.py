@@ -1,0 +1,1 @@
+"""From records to the pod: files, environment variables, Kubernetes Secrets and notifications."""
