@@ -128,9 +128,9 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
     ("module", "raised"),
     [
         ("credentials/clouds.py", r"(?:kind|\w+VaultError)\("),
-        ("kubernetes_secret.py", r"SecretSyncError\("),
-        ("transport.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
-        ("keeper.py", r"TransientVaultError\((?=\s*\"Keeper: the answer)"),
+        ("delivery/kubernetes_secret.py", r"SecretSyncError\("),
+        ("keeper/transport.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
+        ("keeper/sdk.py", r"TransientVaultError\((?=\s*\"Keeper: the answer)"),
     ],
     ids=["clouds", "kubernetes-secret", "ca", "configuration"],
 )

@@ -15,17 +15,17 @@ PACKAGES = ("common", "agent", "webhook")
 
 VIOLATIONS = [
     ("agent/uids", "import keeper_injector_webhook", "Agent and webhook know the contract, never each other"),
-    ("webhook/pod", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
-    ("common/values", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
-    ("common/values", "from keeper_injector_common import request", "No two modules need each other"),
-    ("common/values", "import requests", "The contract does no I/O"),
-    ("common/formats/json", "import subprocess", "The contract does no I/O"),
-    ("agent/refresh", "import keeper_secrets_manager_core", "One module speaks to Keeper's SDK"),
-    ("agent/keeper", "import requests", "One module speaks HTTP to Keeper"),
-    ("agent/transport", "import tenacity", "One module decides what is tried again"),
+    ("webhook/admission/pod", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
+    ("common/parsers", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
+    ("common/parsers", "from keeper_injector_common.annotations import request", "No two modules need each other"),
+    ("common/parsers", "import requests", "The contract does no I/O"),
+    ("common/records/formats/json", "import subprocess", "The contract does no I/O"),
+    ("agent/delivery/refresh", "import keeper_secrets_manager_core", "One module speaks to Keeper's SDK"),
+    ("agent/keeper/sdk", "import requests", "One module speaks HTTP to Keeper"),
+    ("agent/keeper/transport", "import tenacity", "One module decides what is tried again"),
     ("agent/credentials/file", "import boto3", "One module speaks to clouds, each of them only when it is used"),
-    ("webhook/server", "import kubernetes", "One module speaks to a cluster by its client, which costs 3 s and 140 MB"),
-    ("webhook/decide", "from starlette.requests import Request", "Deciding about a pod does no I/O"),
+    ("webhook/serving/server", "import kubernetes", "One module speaks to a cluster by its client, which costs 3 s and 140 MB"),
+    ("webhook/admission/decide", "from starlette.requests import Request", "Deciding about a pod does no I/O"),
     ("agent/supervisor", "import attrs", "The process that stays imports little"),
 ]
 

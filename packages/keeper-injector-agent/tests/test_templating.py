@@ -94,6 +94,6 @@ def test_files_and_sockets_are_closed_to_root_too() -> None:
 
 def test_nobody_looks_into_the_child() -> None:
     """It has no core, whatever the machine does with cores, and its memory is root's alone."""
-    ask = "import ctypes, resource; from keeper_injector_agent import templating; prctl = ctypes.CDLL(None).prctl\n"
+    ask = "import ctypes, resource; from keeper_injector_agent.delivery import templating; prctl = ctypes.CDLL(None).prctl\n"
     ask += "templating.close_doors(); print(prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
     assert subprocess.check_output([sys.executable, "-c", ask], text=True).strip() == "0 (0, 0)"

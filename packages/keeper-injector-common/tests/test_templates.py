@@ -462,7 +462,7 @@ def test_ordinary_sizes_fit() -> None:
 
 CLOSED = """
 import json, resource, sys
-from keeper_injector_common import templates
+from keeper_injector_common.records import templates
 sources, data = json.load(sys.stdin)
 templates.prepare()
 loaded = {*sys.modules}

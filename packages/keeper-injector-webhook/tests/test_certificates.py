@@ -61,7 +61,7 @@ def verify(leaf: bytes, bundle: bytes, now: datetime) -> None:
 class Replica:
     """A webhook pod: what it serves with, and when its program runs again."""
 
-    reconcile: Cluster
+    cluster: Cluster
     directory: Path
     again: datetime
 
