@@ -15,7 +15,11 @@ PACKAGES = ("common", "agent", "webhook")
 
 VIOLATIONS = [
     ("agent/uids", "import keeper_injector_webhook", "Agent and webhook know the contract, never each other"),
-    ("webhook/admission/pod", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
+    (
+        "webhook/admission/pod",
+        "import keeper_injector_agent.uids",
+        "Agent and webhook know the contract, never each other",
+    ),
     ("common/parsers", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
     ("common/parsers", "from keeper_injector_common.annotations import request", "No two modules need each other"),
     ("common/parsers", "import requests", "The contract does no I/O"),
@@ -24,7 +28,11 @@ VIOLATIONS = [
     ("agent/keeper/sdk", "import requests", "One module speaks HTTP to Keeper"),
     ("agent/keeper/transport", "import tenacity", "One module decides what is tried again"),
     ("agent/credentials/file", "import boto3", "One module speaks to clouds, each of them only when it is used"),
-    ("webhook/serving/server", "import kubernetes", "One module speaks to a cluster by its client, which costs 3 s and 140 MB"),
+    (
+        "webhook/serving/server",
+        "import kubernetes",
+        "One module speaks to a cluster by its client, which costs 3 s and 140 MB",
+    ),
     ("webhook/admission/decide", "from starlette.requests import Request", "Deciding about a pod does no I/O"),
     ("agent/supervisor", "import attrs", "The process that stays imports little"),
 ]

@@ -38,7 +38,7 @@ VOLUME = "/keeper/volumes/0"
 FILES = ["first", "second", "third"]
 """Of one answer of Keeper, and so of one generation."""
 ATTACHMENT = "pem"
-ENDS = {"secrets.refreshed", "secrets.unchanged", "secrets.partly_refreshed", "refresh.failed", "worker.killed"}
+ENDS = {"secrets.refreshed", "secrets.unchanged", "secrets.partially_refreshed", "refresh.failed", "worker.killed"}
 """Events that end a refresh."""
 LONGEST = 20.0
 """Seconds that one refresh may take before something is wrong."""

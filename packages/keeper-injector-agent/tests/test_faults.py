@@ -107,7 +107,7 @@ def fill(pod: AgentPod, keeper: LocalKeeper) -> None:
         pod.at(f"{VOLUME}/..data").symlink_to("..1")
 
 
-def quiet_in_the_future(pod: AgentPod, _keeper: LocalKeeper) -> None:
+def throttled_in_the_future(pod: AgentPod, _keeper: LocalKeeper) -> None:
     """Leave a state whose quiet window and success lie a day ahead, as a clock leaves it that was set back since."""
     path = pod.at(f"{STATE_PATH}/state.json")
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
@@ -121,8 +121,8 @@ def quiet_in_the_future(pod: AgentPod, _keeper: LocalKeeper) -> None:
         "counts": {},
         **known,
         "version": 1,
-        "quiet_since": ahead,
-        "quiet_until": ahead + 300,
+        "throttled_since": ahead,
+        "throttled_until": ahead + 300,
         "last_success": ahead,
         "last_attempt": ahead,
     }
@@ -152,7 +152,7 @@ CASES = [
     Case("attachment's address expired", fault(Fault.expired_file_url(), "file_download")),
     Case("clock ten years ahead", lambda _pod, _keeper: None, skew=3650 * DAY),
     Case("clock a day behind", lambda _pod, _keeper: None, skew=-DAY),
-    Case("clock set back a day in a quiet window", quiet_in_the_future),
+    Case("clock set back a day in a quiet window", throttled_in_the_future),
     Case("volume full", fill),
     Case("killed at each step", lambda _pod, _keeper: None, killed=True),
     Case("plan is no JSON", lambda pod, _keeper: pod.put(PLAN_PATH, "{")),
@@ -183,14 +183,14 @@ def row(case: Case, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:
     with skewed(case.skew):
         result = pod.run("init" if where == "init" else "once", "--deadline", "2")
     lines = events(result.stderr)
-    last = next(line for line in reversed(lines) if line["event"] not in {"state.damaged", "retry.scheduled"})
+    last = next(line for line in reversed(lines) if line["event"] not in {"state.invalid", "retry.scheduled"})
     said = [line for line in lines if line["event"] == "secret.failed"] or [last]
     message = (
         pod.termination_message()
         if where == "init"
         else " ".join(str(line.get("problem") or line.get("cause") or "") for line in said)
     )
-    more = " after `state.damaged`" if any(line["event"] == "state.damaged" for line in lines) else ""
+    more = " after `state.invalid`" if any(line["event"] == "state.invalid" for line in lines) else ""
     cells = [
         *(case.name, where, str(result.returncode), delivered(pod, old)),
         *(requests(keeper), f"{last['level']} `{last['event']}`{more}", plain(message, pod)),

@@ -171,7 +171,7 @@ def test_a_restarted_pod_survives_an_outage(pod: AgentPod, keeper: LocalKeeper) 
     result = pod.run("init")
     assert result.returncode == 0
     assert pod.file("x") == "billing"
-    assert "init.kept" in result.stderr
+    assert "init.kept_files" in result.stderr
 
 
 def test_one_unreadable_record_harms_no_other(pod: AgentPod, keeper: LocalKeeper) -> None:
@@ -267,7 +267,7 @@ def test_damaged_state_begins_afresh(pod: AgentPod) -> None:
     pod.wants({"x": "api-keys[login]"})
     result = pod.run("init")
     assert result.returncode == 0
-    assert "state.damaged" in result.stderr
+    assert "state.invalid" in result.stderr
 
 
 def test_an_untrusted_certificate(pod: AgentPod) -> None:

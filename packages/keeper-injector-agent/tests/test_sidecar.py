@@ -121,7 +121,7 @@ def said(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
 def test_a_worker_that_does_not_end_is_ended(tmp_path: Path) -> None:
     """By force, when its own deadline has not done it."""
     with supervised(tmp_path, 0.3, sys.executable, "-c", "import time; time.sleep(60)") as process:
-        assert said(process, "worker.overdue")["deadline_seconds"] == 0.3
+        assert said(process, "worker.deadline_exceeded")["deadline_seconds"] == 0.3
         assert said(process, "worker.killed")["signal"] == signal.SIGTERM
         wait_for(lambda: not children(process.pid))
 
@@ -129,9 +129,9 @@ def test_a_worker_that_does_not_end_is_ended(tmp_path: Path) -> None:
 def test_a_worker_that_cannot_be_started(tmp_path: Path) -> None:
     """No process to be had, no memory: it is said, and the sidecar stays and tries again later."""
     with supervised(tmp_path, 5.0, str(tmp_path / "nothing")) as process:
-        assert said(process, "worker.unstarted")["errno"] == errno.ENOENT
+        assert said(process, "worker.spawn_failed")["errno"] == errno.ENOENT
         process.send_signal(signal.SIGHUP)
-        assert said(process, "worker.unstarted")["errno"] == errno.ENOENT
+        assert said(process, "worker.spawn_failed")["errno"] == errno.ENOENT
 
 
 def test_a_worker_ends_itself_before_it_is_ended(pod: AgentPod, keeper: LocalKeeper) -> None:

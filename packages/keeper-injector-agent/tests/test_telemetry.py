@@ -117,6 +117,6 @@ def test_status(pod: AgentPod, keeper: LocalKeeper) -> None:
     assert status["failures"] == 1
     assert status["refreshes"] == {"failed": 1, "ok": 1}
     assert status["requests"]["ok"] == 1
-    assert 0 < status["quietForSeconds"] <= 60
+    assert 0 < status["throttledForSeconds"] <= 60
     assert "throttled" in status["lastError"]
     assert "billing" not in text.stdout + json.dumps(status)

@@ -29,8 +29,8 @@ class State:
     """When everything was last up to date, in seconds since the epoch; 0: never."""
     last_attempt: float = 0.0
     last_error: str = ""
-    quiet_since: float = 0.0
-    quiet_until: float = 0.0
+    throttled_since: float = 0.0
+    throttled_until: float = 0.0
     """From when until when Keeper wants no request."""
     server_key_id: str = ""
     """Key of Keeper's servers that they last asked for."""
@@ -57,19 +57,19 @@ class State:
         """Add to a counter."""
         self.counts[name] = self.counts.get(name, 0) + amount
 
-    def be_quiet(self, until: float) -> None:
+    def throttle(self, until: float) -> None:
         """Remember that Keeper wants no request from now on *until* then (seconds since the epoch)."""
-        self.quiet_since = time.time()
-        self.quiet_until = max(self.quiet_until, until)
+        self.throttled_since = time.time()
+        self.throttled_until = max(self.throttled_until, until)
 
-    def quiet_for(self, now: float | None = None) -> float:
+    def throttled_for(self, now: float | None = None) -> float:
         """Return for how many seconds Keeper must not be asked.
 
         A time before the window began means that the clock was set back: the window says nothing any more, and to ask
         once is better than to be quiet until the clock has caught up.
         """
         now = time.time() if now is None else now
-        return max(0.0, self.quiet_until - now) if now >= self.quiet_since else 0.0
+        return max(0.0, self.throttled_until - now) if now >= self.throttled_since else 0.0
 
 
 def load(directory: Path) -> State:
@@ -81,7 +81,7 @@ def load(directory: Path) -> State:
     except FileNotFoundError:
         return State()
     except (OSError, ValueError, TypeError, KeyError) as error:
-        log.warning("state.damaged", extra={"path": str(path), "cause": type(error).__name__})
+        log.warning("state.invalid", extra={"path": str(path), "cause": type(error).__name__})
         return State()
 
 
@@ -105,8 +105,8 @@ def _from_json(content: Mapping[str, Any]) -> State:
         last_success=float(content["last_success"]),
         last_attempt=float(content["last_attempt"]),
         last_error=str(content["last_error"]),
-        quiet_since=float(content.get("quiet_since", 0.0)),
-        quiet_until=float(content["quiet_until"]),
+        throttled_since=float(content.get("throttled_since", 0.0)),
+        throttled_until=float(content["throttled_until"]),
         server_key_id=str(content["server_key_id"]),
         failures=int(content["failures"]),
         files=int(content.get("files", 0)),

@@ -130,7 +130,7 @@ class Supervisor:
             except (
                 OSError
             ) as error:  # no process or memory is to be had now; files stay, and the next refresh may find some
-                say("error", "worker.unstarted", errno=error.errno)
+                say("error", "worker.spawn_failed", errno=error.errno)
                 return EX_TEMPFAIL, 0.0
             finally:
                 posix.close(out)
@@ -161,7 +161,7 @@ class Supervisor:
                 posix.kill(self.worker, signal.SIGKILL)
             elif not terminated and (self.stopping or now > until):
                 if not self.stopping:
-                    say("error", "worker.overdue", deadline_seconds=self.deadline)
+                    say("error", "worker.deadline_exceeded", deadline_seconds=self.deadline)
                 posix.kill(self.worker, signal.SIGTERM)
                 terminated = now
             self.wait(KILL_GRACE if terminated else max(0.0, until - now) + 0.01)
@@ -194,7 +194,7 @@ class Supervisor:
         try:
             posix.close(posix.open(f"{self.directory}/{name}", posix.O_CREAT | posix.O_WRONLY, 0o600))
         except OSError as error:
-            say("warning", "state.unwritable", errno=error.errno)
+            say("warning", "state.write_failed", errno=error.errno)
 
 
 class MetricsPort:
@@ -228,7 +228,7 @@ class MetricsPort:
                 head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 connection.sendall(head.encode() + body)
             except OSError as error:
-                say("warning", "metrics.unanswered", errno=error.errno)
+                say("warning", "metrics.request_failed", errno=error.errno)
 
     def content(self, request: bytes) -> tuple[str, bytes]:
         """Return status and body for a request's first bytes."""

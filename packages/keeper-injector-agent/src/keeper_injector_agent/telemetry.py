@@ -35,7 +35,10 @@ def as_prometheus(state: State) -> str:
     gauges = {
         "last_success_timestamp_seconds": ("When all files were last up to date; 0: never.", state.last_success),
         "last_attempt_timestamp_seconds": ("When the last refresh ended.", state.last_attempt),
-        "quiet_until_timestamp_seconds": ("Until when Keeper wants no request; 0: never asked.", state.quiet_until),
+        "throttled_until_timestamp_seconds": (
+            "Until when Keeper wants no request; 0: never asked.",
+            state.throttled_until,
+        ),
         "consecutive_failures": ("Refreshes without success in a row.", state.failures),
         "files": ("Files that the last refresh looked after.", state.files),
         "bytes": ("Their bytes.", state.size),
@@ -55,7 +58,7 @@ def as_json(state: State, now: float | None = None) -> str:
             "lastAttempt": _moment(state.last_attempt),
             "lastError": state.last_error or None,
             "failures": state.failures,
-            "quietForSeconds": round(state.quiet_for(now)),
+            "throttledForSeconds": round(state.throttled_for(now)),
             "files": state.files,
             "bytes": state.size,
             **{family: _results(state, family) for family in COUNTERS if family != "changes"},
@@ -76,8 +79,8 @@ def as_text(state: State, now: float | None = None) -> str:
     }
     if state.failures:
         rows["failures"] = f"{state.failures} in a row"
-    if state.quiet_for(now):
-        rows["throttled"] = f"no request for {state.quiet_for(now):.0f} s"
+    if state.throttled_for(now):
+        rows["throttled"] = f"no request for {state.throttled_for(now):.0f} s"
     if state.last_error:
         rows["last error"] = state.last_error
     return "\n".join(f"{name:<14}{value}" for name, value in rows.items())

@@ -60,7 +60,7 @@ def _hint(options: argparse.Namespace) -> None:
         plan = loads(read_plan(options.plan))
     except ContractError:
         return  # said already
-    quiet = state.load(options.root / plan.state.lstrip("/")).quiet_for()
+    quiet = state.load(options.root / plan.state.lstrip("/")).throttled_for()
     os.write(options.hint_fd, f"{quiet:.1f}".encode())
 
 
@@ -81,7 +81,7 @@ def run(plan_path: Path, *, root: Path, deadline: float, initial: bool) -> int:
         state.save(memory_path, memory)
         telemetry.save(memory_path, memory)
     except OSError as error:
-        log.warning("state.unwritable", extra={"path": str(memory_path), "cause": error.strerror})
+        log.warning("state.write_failed", extra={"path": str(memory_path), "cause": error.strerror})
     return code
 
 
@@ -112,7 +112,7 @@ def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: fl
         memory.last_error = outcome.problems[0]
         if initial and plan.fail_on_error:
             return failed(root, KeeperInjectorError("\n".join(outcome.problems)), code)
-        log.warning("secrets.partly_refreshed", extra={**data, "problems": len(outcome.problems)})
+        log.warning("secrets.partially_refreshed", extra={**data, "problems": len(outcome.problems)})
         return os.EX_OK if initial else code
     memory.last_success, memory.last_error, memory.failures = time.time(), "", 0
     memory.count("refreshes_ok")
@@ -121,9 +121,9 @@ def _refresh(plan: Plan, memory: State, root: Path, started: float, deadline: fl
 
 
 def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient: bool) -> refresh.Outcome:
-    quiet = memory.quiet_for()
+    quiet = memory.throttled_for()
     if quiet > 0:
-        raise ThrottledError(f"Keeper: throttled earlier; no request for {quiet:.0f} s", until=memory.quiet_until)
+        raise ThrottledError(f"Keeper: throttled earlier; no request for {quiet:.0f} s", until=memory.throttled_until)
     load = partial(load_configuration, plan.credentials, root)
     patience = min(CREDENTIAL_SECONDS, deadline - time.monotonic())
     configuration = dict(retried(load, deadline=patience, attempts=CREDENTIAL_ATTEMPTS))
@@ -170,17 +170,17 @@ def _explained(plan: Plan, memory: State, root: Path, error: KeeperInjectorError
     memory.last_error = str(error)
     code = exit_code(error)
     if isinstance(error, ThrottledError):
-        memory.be_quiet(error.until)
+        memory.throttle(error.until)
     memory.count("refreshes_failed")
     if not initial:
         age = round(time.time() - memory.last_success) if memory.last_success else None
         log.error("refresh.failed", extra={"cause": str(error), "exit_code": code, "seconds_since_success": age})
         return code
     if refresh.is_complete(plan, root, memory):
-        log.warning("init.kept", extra={"cause": str(error), "reason": "all files are there from before"})
+        log.warning("init.kept_files", extra={"cause": str(error), "reason": "all files are there from before"})
         return os.EX_OK
     if not plan.fail_on_error:
-        log.warning("init.went_without", extra={"cause": str(error)})
+        log.warning("init.started_without_secrets", extra={"cause": str(error)})
         return os.EX_OK
     return failed(root, error, code)
 
@@ -206,7 +206,7 @@ def failed(root: Path, error: KeeperInjectorError, code: int) -> int:
         if path.exists():
             path.write_text(f"{error}\n"[:4096], encoding="utf-8")
     except OSError as problem:
-        log.warning("termination_log.unwritable", extra={"cause": problem.strerror})
+        log.warning("termination_log.write_failed", extra={"cause": problem.strerror})
     return code
 
 

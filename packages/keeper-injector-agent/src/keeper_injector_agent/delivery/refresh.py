@@ -245,7 +245,7 @@ class _Delivery:
                 self._downloads[key] = self._edges.download(record, attachment)
             except ThrottledError as error:
                 self._throttled = error
-                self._state.be_quiet(error.until)
+                self._state.throttle(error.until)
                 raise
         return self._downloads[key]
 

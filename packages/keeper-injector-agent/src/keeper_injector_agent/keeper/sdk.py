@@ -233,7 +233,7 @@ def _with_code(field: Field, title: str) -> Field:
         try:
             codes.append(get_totp_code(str(url)).code)
         except _UNEXPECTED:
-            log.warning("record.totp_unreadable", extra={"record": title, "field": field.name})
+            log.warning("record.totp_invalid", extra={"record": title, "field": field.name})
     return Field(field.name, field.type, field.label, tuple(codes), field.custom)
 
 
