@@ -5,7 +5,7 @@
     KeeperInjectorError
     ├─ ContractError                 the user's input is wrong; trying again cannot help
     │  ├─ AnnotationsError           a pod's annotations: every problem of it at once
-    │  ├─ ReferenceSyntaxError       the name of a secret cannot be read
+    │  ├─ InvalidReferenceError      the name of a secret cannot be read
     │  ├─ SelectionError             the name is readable, but Keeper has nothing (or too much) under it
     │  │  └─ RecordGoneError         … not even the record or a record of the folder: deleted, or not shared any more
     │  ├─ UnreadableRecordError      what the name means may be a record that Keeper sent and no key opens
@@ -60,18 +60,20 @@ class AnnotationsError(ContractError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-class ReferenceSyntaxError(ContractError):
-    """The text that should name a secret cannot be read at :attr:`position`."""
+class InvalidReferenceError(ContractError):
+    """The text that should name a secret is not a reference; :attr:`span` is the faulty part of :attr:`source`."""
 
-    def __init__(self, source: str, position: int, expected: str) -> None:
+    def __init__(self, source: str, span: tuple[int, int], expected: str) -> None:
         self.source = source
-        self.position = position
+        self.span = span
+        """Start and end (exclusive) in characters; equal where something is missing."""
         self.expected = expected
-        super().__init__(f"{source!r} at character {position + 1}: {expected}")
+        super().__init__(f"{source!r} at character {span[0] + 1}: {expected}")
 
     def pointed(self) -> str:
-        """Return the source with a caret under the fault, for terminals."""
-        return f"{self.source}\n{' ' * self.position}^ {self.expected}"
+        """Return the source with carets under the faulty part, for terminals."""
+        start, end = self.span
+        return f"{self.source}\n{' ' * start}{'^' * max(1, end - start)} {self.expected}"
 
 
 class SelectionError(ContractError):

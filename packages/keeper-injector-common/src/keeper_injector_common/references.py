@@ -21,7 +21,7 @@ from typing import Literal
 
 import attrs
 
-from keeper_injector_common.errors import ReferenceSyntaxError
+from keeper_injector_common.errors import InvalidReferenceError
 
 PREFIX = "keeper://"
 
@@ -107,7 +107,7 @@ Reference = WholeRecord | FieldValue | RecordText | FileContent
 
 @lru_cache(maxsize=1024)
 def parse_reference(text: str) -> Reference:
-    """Read a reference; raises :class:`ReferenceSyntaxError` that points at the fault.
+    """Read a reference; raises :class:`InvalidReferenceError` that points at the fault.
 
     The replicas of a workload bring the same texts again and again: what was read lately is remembered.
     """
@@ -116,7 +116,9 @@ def parse_reference(text: str) -> Reference:
     *above, last = segments
     for segment in above:
         if segment.brackets:
-            raise ReferenceSyntaxError(text, segment.end, "only the last name may be followed by '['; write '\\['")
+            raise InvalidReferenceError(
+                text, (segment.end, segment.end), "only the last name may be followed by '['; write '\\['"
+            )
     keyword = above[-1].name.lower() if len(above) > 1 else ""
     if keyword in {"field", "custom_field"}:
         return _notation_field(text, RecordName(_names(above[:-1])), keyword, last)
@@ -138,7 +140,9 @@ def parse_file(text: str) -> FileContent:
             return FileContent(record.record, name)
     reference = parse_reference(text)
     if not isinstance(reference, FileContent):
-        raise ReferenceSyntaxError(text, len(text), "name the file: write record:file or keeper://record/file/name")
+        raise InvalidReferenceError(
+            text, (len(text), len(text)), "name the file: write record:file or keeper://record/file/name"
+        )
     return reference
 
 
@@ -198,11 +202,11 @@ def _segments(text: str, start: int) -> list[_Segment]:
             case _, str():
                 inside += _literal(text, part, position)
             case _ if brackets:
-                raise ReferenceSyntaxError(text, position, "nothing but '[' may follow ']'")
+                raise InvalidReferenceError(text, (position, position + len(part)), "nothing but '[' may follow ']'")
             case _:
                 name += _literal(text, part, position)
     if inside is not None:
-        raise ReferenceSyntaxError(text, len(text), "']' is missing")
+        raise InvalidReferenceError(text, (len(text), len(text)), "']' is missing")
     segments.append(_segment(text, name, brackets, len(text)))
     return segments
 
@@ -210,19 +214,21 @@ def _segments(text: str, start: int) -> list[_Segment]:
 def _literal(text: str, part: str, position: int) -> str:
     """Return the character that *part* stands for in a name."""
     if part in {"[", "]"}:
-        raise ReferenceSyntaxError(text, position, f"a bracket in a name is written '\\{part}'")
+        raise InvalidReferenceError(
+            text, (position, position + len(part)), f"a bracket in a name is written '\\{part}'"
+        )
     if not part.startswith("\\"):
         return part
     if part[1:] not in _ESCAPABLE:
-        raise ReferenceSyntaxError(text, position, "write '\\\\' for a backslash")
+        raise InvalidReferenceError(text, (position, position + len(part)), "write '\\\\' for a backslash")
     return part[1:]
 
 
 def _segment(text: str, name: str, brackets: list[str], end: int) -> _Segment:
     if not name.strip():
-        raise ReferenceSyntaxError(text, end, "a name is missing here")
+        raise InvalidReferenceError(text, (end, end), "a name is missing here")
     if "\0" in name:
-        raise ReferenceSyntaxError(text, end, "a name cannot have a NUL character")
+        raise InvalidReferenceError(text, (end, end), "a name cannot have a NUL character")
     return _Segment(name, tuple(brackets), end)
 
 
@@ -240,7 +246,9 @@ def _bracketed(text: str, record: RecordName, last: _Segment) -> Reference:
         return WholeRecord(record)
     field, *rest = last.brackets
     if not field.strip():
-        raise ReferenceSyntaxError(text, last.end, "the brackets are empty; write the name of a field in them")
+        raise InvalidReferenceError(
+            text, (last.end, last.end), "the brackets are empty; write the name of a field in them"
+        )
     index, prop = _index_and_property(text, last, tuple(rest))
     return FieldValue(record, field, "any", index, prop)
 
@@ -255,7 +263,9 @@ def _index_and_property(text: str, last: _Segment, brackets: tuple[str, ...]) ->
             return None, first
         case (first, second) if _is_index(first) and second:
             return _index(first), second
-    raise ReferenceSyntaxError(text, last.end, "after a field write [index], [property] or [index][property]")
+    raise InvalidReferenceError(
+        text, (last.end, last.end), "after a field write [index], [property] or [index][property]"
+    )
 
 
 def _is_index(text: str) -> bool:
@@ -271,7 +281,9 @@ def _index(text: str) -> Index:
 
 def _refuse_brackets(text: str, last: _Segment) -> None:
     if last.brackets:
-        raise ReferenceSyntaxError(text, last.end, "a file has no index; write a bracket in its name as '\\['")
+        raise InvalidReferenceError(
+            text, (last.end, last.end), "a file has no index; write a bracket in its name as '\\['"
+        )
 
 
 def _escape_name(name: str) -> str:

@@ -9,7 +9,7 @@ import attrs
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations import request
 from keeper_injector_common.annotations.request import Containers, FolderFiles, RecordVariables, SecretFile
-from keeper_injector_common.errors import Problem, ReferenceSyntaxError
+from keeper_injector_common.errors import InvalidReferenceError, Problem
 from keeper_injector_common.plan.delivery import FORMATS, Content, Formatted, KubernetesSecret, Templated
 from keeper_injector_common.records import templates
 from keeper_injector_common.references import (
@@ -136,7 +136,7 @@ def _sources(entry: Mapping) -> tuple[Reference, ...]:
 def _reference(entry: Mapping, key: str, text: str) -> Reference | None:
     try:
         return parse_reference(text)
-    except ReferenceSyntaxError as error:
+    except InvalidReferenceError as error:
         entry.report(key, str(error))
         return None
 

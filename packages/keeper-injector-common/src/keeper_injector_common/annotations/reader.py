@@ -9,7 +9,7 @@ import attrs
 
 from keeper_injector_common.annotations import table as vocabulary
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.errors import Problem, ReferenceSyntaxError
+from keeper_injector_common.errors import InvalidReferenceError, Problem
 from keeper_injector_common.parsers import InvalidValue, file_path
 from keeper_injector_common.references import Reference, parse_reference, relative_path
 
@@ -72,7 +72,7 @@ class Reader:
             return None
         try:
             return parse_reference(text)
-        except ReferenceSyntaxError as error:
+        except InvalidReferenceError as error:
             self.report(where, str(error))
             return None
 

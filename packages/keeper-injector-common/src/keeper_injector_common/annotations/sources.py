@@ -8,7 +8,7 @@ from keeper_injector_common.annotations import request
 from keeper_injector_common.annotations.reader import Member, Reader
 from keeper_injector_common.annotations.request import FolderFiles, RecordVariables, SecretFile, Variable
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.errors import ReferenceSyntaxError
+from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.parsers import InvalidValue, variable_name
 from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Templated
 from keeper_injector_common.references import (
@@ -120,7 +120,7 @@ def _attachments(reader: Reader) -> Iterator[SecretFile]:
         target, path = split_target(item.value)
         try:
             source = parse_file(target)
-        except ReferenceSyntaxError as error:
+        except InvalidReferenceError as error:
             reader.report(item.key, str(error))
             continue
         yield from _file(reader, item.key, source, path, item.name)

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from keeper_injector_common import parsers
-from keeper_injector_common.errors import PlanError, Problem, ReferenceSyntaxError
+from keeper_injector_common.errors import InvalidReferenceError, PlanError, Problem
 from keeper_injector_common.plan.delivery import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
 from keeper_injector_common.plan.model import (
     VERSION,
@@ -114,7 +114,7 @@ def _seconds(text: str) -> float:
 def _reference(text: str) -> Reference:
     try:
         return parse_reference(text)
-    except ReferenceSyntaxError as error:
+    except InvalidReferenceError as error:
         raise parsers.InvalidValue(str(error)) from None
 
 
