@@ -65,7 +65,7 @@ def _loader(yaml: Any) -> Any:
     return UniqueKeys
 
 
-class Mapping:
+class Section:
     """A mapping of the document that collects problems and knows its place; every read takes the key away."""
 
     def __init__(self, content: dict[str, object], place: str, problems: list[Problem]) -> None:
@@ -161,7 +161,7 @@ class Mapping:
                 self.report(f"{name}.{field}", str(error))
         return result
 
-    def mapping(self, key: str, read: Callable[[Mapping], T]) -> T | None:
+    def mapping(self, key: str, read: Callable[[Section], T]) -> T | None:
         """Return what *read* makes of the mapping at *key*; None when there is none."""
         name, value = self._take(key)
         if value is None:
@@ -169,12 +169,12 @@ class Mapping:
         if not isinstance(value, dict):
             self.report(name, f"{_kind(value)} found; write a mapping")
             return None
-        entry = Mapping(value, self.inside(name), self._problems)
+        entry = Section(value, self.inside(name), self._problems)
         result = read(entry)
         entry.finish()
         return result
 
-    def mappings(self, key: str) -> Iterator[Mapping]:
+    def mappings(self, key: str) -> Iterator[Section]:
         """Iterate over the mappings in the list at *key*."""
         name, value = self._take(key)
         if value is None:
@@ -187,7 +187,7 @@ class Mapping:
             if not isinstance(item, dict):
                 self.report(place, f"{_kind(item)} found; write a mapping such as {{record: my-record}}")
                 continue
-            yield Mapping(item, self.inside(place), self._problems)
+            yield Section(item, self.inside(place), self._problems)
 
     def finish(self) -> None:
         """Report every key that nobody read, with the one that was probably meant."""

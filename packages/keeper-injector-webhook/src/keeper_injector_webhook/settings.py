@@ -11,8 +11,7 @@ from keeper_injector_common import parsers
 from keeper_injector_common.annotations import defaults
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.request import Credentials, SecretCredentials
-from keeper_injector_common.yaml_document import Mapping as Document
-from keeper_injector_common.yaml_document import load
+from keeper_injector_common.yaml_document import Section, load
 from keeper_injector_webhook.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -62,13 +61,13 @@ def read_settings(path: Path) -> Settings:
     if not isinstance(content, dict):
         raise SettingsError(f"{path}: no mapping; write names and values")
     problems: list[Problem] = []
-    settings = _settings(Document(content, f"{path}: ", problems))
+    settings = _settings(Section(content, f"{path}: ", problems))
     if problems:
         raise SettingsError("\n".join(map(str, problems)))
     return settings
 
 
-def _settings(top: Document) -> Settings:
+def _settings(top: Section) -> Settings:
     given = {
         "agent_image": top.text("agentImage", parsers.text),
         "agent_cloud_image": top.text("agentCloudImage", parsers.text),

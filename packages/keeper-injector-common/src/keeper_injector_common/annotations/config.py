@@ -20,7 +20,7 @@ from keeper_injector_common.references import (
     WholeRecord,
     parse_reference,
 )
-from keeper_injector_common.yaml_document import Mapping, load
+from keeper_injector_common.yaml_document import Section, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def parse(where: str, text: str, problems: list[Problem], warnings: list[str]) -
     if not isinstance(content, dict):
         problems.append(Problem(where, "the document is no mapping; write secrets: or folders: with a list"))
         return Configured()
-    root = Mapping(content, f"{where}: ", problems)
+    root = Section(content, f"{where}: ", problems)
     secrets = [_Secret(entry, warnings) for entry in root.mappings("secrets")]
     folders = [folder for entry in root.mappings("folders") if (folder := _folder(entry))]
     root.finish()
@@ -65,7 +65,7 @@ BY_TEMPLATE = "template"
 class _Secret:
     """One entry of ``secrets:``."""
 
-    def __init__(self, entry: Mapping, warnings: list[str]) -> None:
+    def __init__(self, entry: Section, warnings: list[str]) -> None:
         self.files: list[SecretFile] = []
         self.variables: list[RecordVariables] = []
         self.kubernetes_secrets: list[KubernetesSecret] = []
@@ -93,7 +93,7 @@ class _Secret:
             self.files.append(SecretFile(entry.place, sources, target, content, mode, containers))
 
     def _as_variables(
-        self, entry: Mapping, sources: tuple[Reference, ...], content: Content, prefix: str, containers: Containers
+        self, entry: Section, sources: tuple[Reference, ...], content: Content, prefix: str, containers: Containers
     ) -> None:
         fields = content.fields if isinstance(content, Formatted) else ()
         for source in sources:
@@ -107,7 +107,7 @@ class _Secret:
                     entry.report("injectAsEnvVars", "a file or note cannot be a variable; deliver it as a file")
 
 
-def _sources(entry: Mapping) -> tuple[Reference, ...]:
+def _sources(entry: Section) -> tuple[Reference, ...]:
     given = [key for key in ("record", "notation", "records") if entry.has(key)]
     record = entry.text("record", parsers.text)
     notation = entry.text("notation", parsers.text)
@@ -133,7 +133,7 @@ def _sources(entry: Mapping) -> tuple[Reference, ...]:
     return (FileContent(source.record, file),)
 
 
-def _reference(entry: Mapping, key: str, text: str) -> Reference | None:
+def _reference(entry: Section, key: str, text: str) -> Reference | None:
     try:
         return parse_reference(text)
     except InvalidReferenceError as error:
@@ -141,7 +141,7 @@ def _reference(entry: Mapping, key: str, text: str) -> Reference | None:
         return None
 
 
-def _content(entry: Mapping, path: str | None, sources: tuple[Reference, ...]) -> Content | None:
+def _content(entry: Section, path: str | None, sources: tuple[Reference, ...]) -> Content | None:
     fields = entry.texts("fields", parsers.text) or ()
     form = entry.text("format", parsers.choice(*FORMATS, BY_TEMPLATE))
     has_template = entry.has("template")
@@ -168,7 +168,7 @@ def _content(entry: Mapping, path: str | None, sources: tuple[Reference, ...]) -
     return Formatted(form, fields)
 
 
-def _containers(entry: Mapping) -> Containers:
+def _containers(entry: Section) -> Containers:
     names = entry.texts("containers", parsers.object_name)
     if names is not None and not names:
         entry.report("containers", "the list is empty; name a container or leave the key out")
@@ -190,7 +190,7 @@ NEEDED_KEYS = {
 """Keys without which API servers refuse a Secret of the type (Kubernetes, validation.ValidateSecret)."""
 
 
-def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...], warnings: list[str]) -> KubernetesSecret | None:
+def _kubernetes_secret(entry: Section, sources: tuple[Reference, ...], warnings: list[str]) -> KubernetesSecret | None:
     name, kind, mode = (entry.text(key, parse) for key, parse in _SECRET_KEYS.items())
     keys, sources = _keys(entry, kind or "", sources, warnings)
     rotation = entry.switch("k8sSecretRotation", default=False)
@@ -211,7 +211,7 @@ def _kubernetes_secret(entry: Mapping, sources: tuple[Reference, ...], warnings:
 
 
 def _keys(
-    entry: Mapping, kind: str, sources: tuple[Reference, ...], warnings: list[str]
+    entry: Section, kind: str, sources: tuple[Reference, ...], warnings: list[str]
 ) -> tuple[dict[str, str], tuple[Reference, ...]]:
     """Return what becomes which key; the Go injector's example for TLS has it the other way round, and is understood."""
     keys = entry.pairs("k8sSecretKeys", parsers.data_key)
@@ -230,14 +230,14 @@ def _keys(
     return turned, whole
 
 
-def _refuse_secret_keys(entry: Mapping) -> None:
+def _refuse_secret_keys(entry: Section) -> None:
     for key in (*_SECRET_KEYS, "k8sSecretKeys"):
         if entry.has(key):
             entry.report(key, "has no effect by itself; add injectAsK8sSecret: true")
             _ = entry.pairs(key, parsers.text) if key == "k8sSecretKeys" else entry.text(key, parsers.text)
 
 
-def _folder(entry: Mapping) -> FolderFiles | None:
+def _folder(entry: Section) -> FolderFiles | None:
     path = entry.text("path", parsers.text, "folderPath")
     uid = entry.text("uid", parsers.text, "folderUid")
     directory = entry.text("outputPath", parsers.absolute_path) or request.DEFAULT_DIRECTORY

@@ -9,8 +9,7 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations.table import BY_NAME, INSTEAD
-from keeper_injector_common.yaml_document import Mapping as Document
-from keeper_injector_common.yaml_document import load
+from keeper_injector_common.yaml_document import Section, load
 
 if TYPE_CHECKING:
     from keeper_injector_common.errors import Problem
@@ -33,7 +32,7 @@ class Defaults:
         return {**{name: text for name, text in self.everywhere.items() if name not in replaced}, **own}
 
 
-def read(top: Document) -> Defaults:
+def read(top: Section) -> Defaults:
     """Read both mappings of *top*, which notes every problem; switches may be YAML booleans."""
     return Defaults(top.mapping(KEYS[0], _texts) or {}, top.mapping(KEYS[1], _namespaces) or {})
 
@@ -49,10 +48,10 @@ def parse(where: str, text: str, problems: list[Problem]) -> Defaults:
     if not isinstance(content, dict):
         raise parsers.InvalidValue("no mapping; write defaults: and below it names and values")
     ours = {key: content[key] for key in KEYS if key in content}
-    return read(Document(ours, f"{where}: ", problems))
+    return read(Section(ours, f"{where}: ", problems))
 
 
-def _texts(entry: Document) -> dict[str, str]:
+def _texts(entry: Section) -> dict[str, str]:
     found = {}
     for name in entry.unread():
         annotation = BY_NAME.get(name)
@@ -68,5 +67,5 @@ def _texts(entry: Document) -> dict[str, str]:
     return found
 
 
-def _namespaces(entry: Document) -> dict[str, dict[str, str]]:
+def _namespaces(entry: Section) -> dict[str, dict[str, str]]:
     return {name: entry.mapping(name, _texts) or {} for name in entry.unread()}

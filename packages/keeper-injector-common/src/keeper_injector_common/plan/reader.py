@@ -21,7 +21,7 @@ from keeper_injector_common.plan.model import (
     VariableItem,
 )
 from keeper_injector_common.references import RecordName, Reference, WholeRecord, parse_reference
-from keeper_injector_common.yaml_document import Mapping
+from keeper_injector_common.yaml_document import Section
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,13 +52,13 @@ def from_json(content: object) -> Plan:
         )
         raise PlanError(f"plan: version {version!r} is unknown here, which reads version {VERSION}; {fix}")
     problems: list[Problem] = []
-    plan = _plan(Mapping({key: value for key, value in content.items() if key != "version"}, "plan: ", problems))
+    plan = _plan(Section({key: value for key, value in content.items() if key != "version"}, "plan: ", problems))
     if problems:
         raise PlanError("\n".join(map(str, problems)))
     return plan
 
 
-def _plan(top: Mapping) -> Plan:
+def _plan(top: Section) -> Plan:
     def needed(key: str, value: T | None, instead: T) -> T:
         if value is None:
             top.report(key, "missing; it must be what the webhook wrote")
@@ -84,7 +84,7 @@ def _plan(top: Mapping) -> Plan:
     return plan
 
 
-def _each(entry: Mapping, key: str, read: Callable[[Mapping], T | None]) -> tuple[T, ...]:
+def _each(entry: Section, key: str, read: Callable[[Section], T | None]) -> tuple[T, ...]:
     found = []
     for item in entry.mappings(key):
         value = read(item)
@@ -94,7 +94,7 @@ def _each(entry: Mapping, key: str, read: Callable[[Mapping], T | None]) -> tupl
     return tuple(found)
 
 
-def _all(entry: Mapping, **fields: object) -> Any:
+def _all(entry: Section, **fields: object) -> Any:
     """Return *fields* when none is missing; reports those that are."""
     for key in [key for key, value in fields.items() if value is None]:
         entry.report(key, "missing or wrong; it must be what the webhook wrote")
@@ -129,7 +129,7 @@ def _folder_name(text: str) -> RecordName:
     return _whole_record(text).record
 
 
-def _references(entry: Mapping) -> tuple[Reference, ...] | None:
+def _references(entry: Section) -> tuple[Reference, ...] | None:
     found = entry.texts("sources", _reference)
     return found or None
 
@@ -141,7 +141,7 @@ def _relative(text: str) -> str:
     return path
 
 
-def _content(entry: Mapping) -> Content | None:
+def _content(entry: Section) -> Content | None:
     template = entry.text("template", parsers.block)
     fields = entry.texts("fields", parsers.text) or ()
     form = entry.text("format", parsers.choice(*FORMATS))
@@ -150,7 +150,7 @@ def _content(entry: Mapping) -> Content | None:
     return None if form is None else Formatted(form, fields)
 
 
-def _file(entry: Mapping) -> FileItem | None:
+def _file(entry: Section) -> FileItem | None:
     fields = _all(
         entry,
         name=entry.text("name", _relative),
@@ -161,7 +161,7 @@ def _file(entry: Mapping) -> FileItem | None:
     return fields and FileItem(**fields)
 
 
-def _folder(entry: Mapping) -> FolderItem | None:
+def _folder(entry: Section) -> FolderItem | None:
     recursive = entry.switch("recursive", default=False)
     below = entry.text("below", _relative) or ""
     fields = _all(
@@ -173,7 +173,7 @@ def _folder(entry: Mapping) -> FolderItem | None:
     return fields and FolderItem(recursive=recursive, below=below, **fields)
 
 
-def _directory(entry: Mapping) -> Directory | None:
+def _directory(entry: Section) -> Directory | None:
     files, folders = _each(entry, "files", _file), _each(entry, "folders", _folder)
     fields = _all(
         entry, path=entry.text("path", parsers.absolute_path), target=entry.text("target", parsers.absolute_path)
@@ -181,19 +181,19 @@ def _directory(entry: Mapping) -> Directory | None:
     return fields and Directory(files=files, folders=folders, **fields)
 
 
-def _variable(entry: Mapping) -> VariableItem | None:
+def _variable(entry: Section) -> VariableItem | None:
     fields = _all(entry, name=entry.text("name", parsers.variable_name), source=entry.text("source", _reference))
     return fields and VariableItem(**fields)
 
 
-def _record_variables(entry: Mapping) -> RecordVariablesItem | None:
+def _record_variables(entry: Section) -> RecordVariablesItem | None:
     prefix = entry.text("prefix", parsers.variable_prefix) or ""
     names = entry.texts("fields", parsers.text) or ()
     fields = _all(entry, source=entry.text("source", _whole_record))
     return fields and RecordVariablesItem(prefix=prefix, fields=names, **fields)
 
 
-def _environment(entry: Mapping) -> Environment | None:
+def _environment(entry: Section) -> Environment | None:
     variables, records = _each(entry, "variables", _variable), _each(entry, "records", _record_variables)
     fields = _all(
         entry,
@@ -204,7 +204,7 @@ def _environment(entry: Mapping) -> Environment | None:
     return fields and Environment(variables=variables, records=records, **fields)
 
 
-def _kubernetes_secret(entry: Mapping) -> KubernetesSecret | None:
+def _kubernetes_secret(entry: Section) -> KubernetesSecret | None:
     keys = entry.pairs("keys", parsers.data_key)
     rotation = entry.switch("rotation", default=False)
     owner = entry.switch("ownerReference", default=True)
@@ -219,7 +219,7 @@ def _kubernetes_secret(entry: Mapping) -> KubernetesSecret | None:
     return fields and KubernetesSecret(keys=keys, rotation=rotation, owner_reference=owner, **fields)
 
 
-def _notify(entry: Mapping) -> Notify:
+def _notify(entry: Section) -> Notify:
     return Notify(
         entry.text("signal", parsers.signal_name),
         entry.text("process", parsers.text),
@@ -227,7 +227,7 @@ def _notify(entry: Mapping) -> Notify:
     )
 
 
-def _credentials(entry: Mapping) -> FileCredentials | CloudCredentials | None:
+def _credentials(entry: Section) -> FileCredentials | CloudCredentials | None:
     method = entry.text("method", parsers.choice("secret", *CLOUDS))
     if method == "secret":
         path = entry.text("path", parsers.absolute_path)
