@@ -14,14 +14,14 @@ from keeper_injector_common.plan.model import (
     RecordVariablesItem,
     VariableItem,
 )
-from keeper_injector_common.references import Every, FieldValue, FileContent, RecordName, RecordText, WholeRecord
+from keeper_injector_common.references import ALL_VALUES, FieldValue, FileContent, RecordName, RecordText, WholeRecord
 
 NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(
     lambda name: name.strip()
 )
 PROPERTIES = NAMES.filter(lambda name: not name.isdigit())
 RECORD_NAMES = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: RecordName(tuple(parts)))
-INDEXES = st.none() | st.just(Every.VALUE) | st.integers(0, 99999)
+INDEXES = st.none() | st.just(ALL_VALUES) | st.integers(0, 99999)
 
 
 def _unambiguous(reference: object) -> bool:

@@ -7,7 +7,7 @@ from strategies import REFERENCES
 
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.references import (
-    Every,
+    ALL_VALUES,
     FieldValue,
     FileContent,
     RecordName,
@@ -29,7 +29,7 @@ DB = RecordName(("db",))
         ("db[password]", FieldValue(DB, "password")),
         ("db[hosts][1]", FieldValue(DB, "hosts", index=1)),
         ("db[address][city]", FieldValue(DB, "address", property="city")),
-        ("db[phone][][number]", FieldValue(DB, "phone", index=Every.VALUE, property="number")),
+        ("db[phone][][number]", FieldValue(DB, "phone", index=ALL_VALUES, property="number")),
         ("keeper://db/field/password", FieldValue(DB, "password", "field")),
         ("KEEPER://db/FIELD/password", FieldValue(DB, "password", "field")),
         ("keeper://db/custom_field/API Key[0]", FieldValue(DB, "API Key", "custom_field", 0)),

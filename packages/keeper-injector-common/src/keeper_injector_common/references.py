@@ -17,7 +17,7 @@ from __future__ import annotations
 import enum
 import re
 from functools import lru_cache
-from typing import Literal
+from typing import Final, Literal
 
 import attrs
 
@@ -41,13 +41,16 @@ class RecordName:
         return "/".join(_escape_name(part) for part in self.parts)
 
 
-class Every(enum.Enum):
-    """The index ``[]``: all values of a field."""
+class AllValues(enum.Enum):
+    """The type of :data:`ALL_VALUES`."""
 
-    VALUE = "[]"
+    ALL = "[]"
 
 
-Index = int | Every | None
+ALL_VALUES: Final = AllValues.ALL
+"""The index ``[]``: all values of a field."""
+
+Index = int | AllValues | None
 Kind = Literal["any", "field", "custom_field"]
 
 
@@ -72,7 +75,7 @@ class FieldValue:
     property: str | None = None
 
     def __str__(self) -> str:
-        tail = "" if self.index is None else "[]" if self.index is Every.VALUE else f"[{self.index}]"
+        tail = "" if self.index is None else "[]" if self.index is ALL_VALUES else f"[{self.index}]"
         if self.property is not None:
             tail += f"[{_escape_bracket(self.property)}]"
         if self.kind == "any":
@@ -276,7 +279,7 @@ _LONGEST_INDEX = 6
 
 
 def _index(text: str) -> Index:
-    return int(text) if text else Every.VALUE
+    return int(text) if text else ALL_VALUES
 
 
 def _refuse_brackets(text: str, last: _Segment) -> None:
@@ -294,3 +297,17 @@ def _escape_name(name: str) -> str:
 
 def _escape_bracket(name: str) -> str:
     return re.sub(r"([\[\]\\])", r"\\\1", name)
+
+
+_UID_LENGTH = 22
+_UID_LAST = frozenset("AQgw")
+_UID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+
+
+def is_uid(text: str) -> bool:
+    """Return whether *text* can be the UID of a Keeper record: 16 bytes in unpadded base64url.
+
+    22 characters hold 132 bits, so the last character has only two significant bits. ``production-db-password`` has the
+    length of a UID and is not one.
+    """
+    return len(text) == _UID_LENGTH and text[-1] in _UID_LAST and set(text) <= _UID_ALPHABET

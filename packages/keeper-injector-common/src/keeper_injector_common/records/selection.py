@@ -8,7 +8,7 @@ import attrs
 
 from keeper_injector_common.errors import RecordGoneError, SelectionError, UnreadableRecordError
 from keeper_injector_common.references import (
-    Every,
+    AllValues,
     FieldValue,
     FileContent,
     RecordName,
@@ -139,7 +139,7 @@ def _value(reference: FieldValue, record: Record) -> JsonValue:
             return field.value
         case None:
             return _property(where, field.values[0] if field.values else None, reference.property)
-        case Every.VALUE:
+        case AllValues():
             if reference.property is None:
                 return list(field.values)
             return [_property(where, value, reference.property) for value in field.values]
