@@ -14,13 +14,13 @@ ROOT = Path(__file__).parent.parent.parent
 PACKAGES = ("common", "agent", "webhook")
 
 VIOLATIONS = [
-    ("agent/uids", "import keeper_injector_webhook", "Agent and webhook know the contract, never each other"),
+    ("agent/state", "import keeper_injector_webhook", "Agent and webhook know the contract, never each other"),
     (
         "webhook/admission/pod",
-        "import keeper_injector_agent.uids",
+        "import keeper_injector_agent.state",
         "Agent and webhook know the contract, never each other",
     ),
-    ("common/parsers", "import keeper_injector_agent.uids", "Agent and webhook know the contract, never each other"),
+    ("common/parsers", "import keeper_injector_agent.state", "Agent and webhook know the contract, never each other"),
     ("common/parsers", "from keeper_injector_common.annotations import request", "No two modules need each other"),
     ("common/parsers", "import requests", "The contract does no I/O"),
     ("common/records/formats/json", "import subprocess", "The contract does no I/O"),

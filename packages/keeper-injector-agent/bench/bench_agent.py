@@ -12,15 +12,8 @@ from pathlib import Path
 
 from bench_table import Figure, table
 from keeper_injector_common.plan.delivery import Formatted
-from keeper_injector_common.plan.model import (
-    CA_PATH,
-    CREDENTIALS_PATH,
-    PLAN_PATH,
-    STATE_PATH,
-    Directory,
-    FileItem,
-    Plan,
-)
+from keeper_injector_common.plan.model import Directory, FileItem, Plan
+from keeper_injector_common.plan.paths import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, below_root
 from keeper_injector_common.plan.writer import dumps
 from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
@@ -46,15 +39,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(dir=memory) as directory, LocalKeeper.start() as keeper:
         root = Path(directory)
         for path in (VOLUME, STATE_PATH, "/keeper/plan", "/keeper/credentials", "/keeper/ca"):
-            at(root, path).mkdir(parents=True)
-        at(root, CREDENTIALS_PATH).write_text(keeper.config(), encoding="utf-8")
-        at(root, CA_PATH).write_bytes(keeper.ca_file.read_bytes())
+            below_root(root, path).mkdir(parents=True)
+        below_root(root, CREDENTIALS_PATH).write_text(keeper.config(), encoding="utf-8")
+        below_root(root, CA_PATH).write_bytes(keeper.ca_file.read_bytes())
         return table("agent", [*start(root, keeper), *many(root, keeper), *idle(root)])
-
-
-def at(root: Path, path: str) -> Path:
-    """Return where a path of the pod lies."""
-    return root / path.lstrip("/")
 
 
 def plan(root: Path, count: int) -> None:
@@ -65,7 +53,7 @@ def plan(root: Path, count: int) -> None:
         for number in range(count)
     ]
     whole = Plan(directories=(Directory(VOLUME, "/app", tuple(items)),), ca_file=CA_PATH, refresh_interval=3600.0)
-    at(root, PLAN_PATH).write_text(dumps(whole), encoding="utf-8")
+    below_root(root, PLAN_PATH).write_text(dumps(whole), encoding="utf-8")
 
 
 def agent(command: str, root: Path) -> list[str]:
@@ -90,7 +78,7 @@ def seconds(command: list[str]) -> float:
 def start(root: Path, keeper: LocalKeeper) -> list[Figure]:
     """Compare the init container with a bare script on the SDK, side by side."""
     plan(root, 3)
-    bare = [sys.executable, "-c", BARE, str(at(root, CREDENTIALS_PATH)), str(keeper.ca_file), str(root)]
+    bare = [sys.executable, "-c", BARE, str(below_root(root, CREDENTIALS_PATH)), str(keeper.ca_file), str(root)]
     ours, theirs = [], []
     for _ in range(RUNS):
         theirs.append(seconds(bare))
@@ -113,10 +101,10 @@ def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
     keeper.reset_requests()
     fifty = statistics.median(seconds(agent("once", root)) for _ in range(RUNS))
     requests = sum(keeper.requests.values()) / RUNS
-    before = (at(root, VOLUME) / "..data").readlink()
+    before = (below_root(root, VOLUME) / "..data").readlink()
     for _ in range(100):
         seconds(agent("once", root))
-    written = before != (at(root, VOLUME) / "..data").readlink()
+    written = before != (below_root(root, VOLUME) / "..data").readlink()
     return [
         Figure("50 secrets against 1", fifty / one, "x", at_most=2),
         Figure("requests for 50 secrets", requests, "", at_most=1),

@@ -21,15 +21,8 @@ from pathlib import Path
 import attrs
 
 from keeper_injector_common.plan.delivery import Formatted
-from keeper_injector_common.plan.model import (
-    CA_PATH,
-    CREDENTIALS_PATH,
-    PLAN_PATH,
-    STATE_PATH,
-    Directory,
-    FileItem,
-    Plan,
-)
+from keeper_injector_common.plan.model import Directory, FileItem, Plan
+from keeper_injector_common.plan.paths import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, below_root
 from keeper_injector_common.plan.writer import dumps
 from keeper_injector_common.references import parse_reference
 from local_keeper import Fault, LocalKeeper
@@ -106,10 +99,10 @@ def soak(root: Path, keeper: LocalKeeper, refreshes: int, chance: random.Random)
 def prepare(root: Path, keeper: LocalKeeper) -> None:
     """Lay a pod's volumes out."""
     for path in (VOLUME, STATE_PATH, "/keeper/plan", "/keeper/credentials", "/keeper/ca"):
-        at(root, path).mkdir(parents=True)
+        below_root(root, path).mkdir(parents=True)
     change(keeper, 0)
-    at(root, CREDENTIALS_PATH).write_text(keeper.config(), encoding="utf-8")
-    at(root, CA_PATH).write_bytes(keeper.ca_file.read_bytes())
+    below_root(root, CREDENTIALS_PATH).write_text(keeper.config(), encoding="utf-8")
+    below_root(root, CA_PATH).write_bytes(keeper.ca_file.read_bytes())
     references = [
         "api-keys[login]",
         "database-credentials[login]",
@@ -119,12 +112,7 @@ def prepare(root: Path, keeper: LocalKeeper) -> None:
     items = zip([*FILES, ATTACHMENT], map(parse_reference, references), strict=True)
     files = tuple(FileItem(name, (reference,), Formatted("raw"), 0o400) for name, reference in items)
     plan = Plan(directories=(Directory(VOLUME, "/app", files),), ca_file=CA_PATH, refresh_interval=3600.0)
-    at(root, PLAN_PATH).write_text(dumps(plan), encoding="utf-8")
-
-
-def at(root: Path, path: str) -> Path:
-    """Return where a path of the pod lies."""
-    return root / path.lstrip("/")
+    below_root(root, PLAN_PATH).write_text(dumps(plan), encoding="utf-8")
 
 
 def change(keeper: LocalKeeper, number: int) -> None:
@@ -188,7 +176,7 @@ class Log:
 
 def read(root: Path, run: Run, sidecar: subprocess.Popen[str]) -> None:
     """Read the set again and again, as an application does that wants its files to agree."""
-    data = at(root, VOLUME) / "..data"
+    data = below_root(root, VOLUME) / "..data"
     while sidecar.poll() is None:
         time.sleep(0.002)
         try:
@@ -221,7 +209,7 @@ def recover(sidecar: subprocess.Popen[str], keeper: LocalKeeper, log: Log, run: 
     for _ in range(3):
         sidecar.send_signal(signal.SIGHUP)
         log.wait(run)
-    if (at(root, VOLUME) / FILES[0]).read_text(encoding="utf-8") != "generation--1":
+    if (below_root(root, VOLUME) / FILES[0]).read_text(encoding="utf-8") != "generation--1":
         run.problems.append("the last generation did not arrive after the last fault")
 
 

@@ -13,15 +13,8 @@ from typing import Any
 
 from keeper_injector_common.annotations.request import format_for
 from keeper_injector_common.plan.delivery import Formatted
-from keeper_injector_common.plan.model import (
-    CA_PATH,
-    CREDENTIALS_PATH,
-    PLAN_PATH,
-    STATE_PATH,
-    Directory,
-    FileItem,
-    Plan,
-)
+from keeper_injector_common.plan.model import Directory, FileItem, Plan
+from keeper_injector_common.plan.paths import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, below_root
 from keeper_injector_common.plan.writer import dumps
 from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
@@ -43,7 +36,7 @@ class AgentPod:
 
     def at(self, path: str) -> Path:
         """Return where a path of the pod lies."""
-        return self.root / path.lstrip("/")
+        return below_root(self.root, path)
 
     def put(self, path: str, text: str) -> None:
         """Write a file of the pod."""

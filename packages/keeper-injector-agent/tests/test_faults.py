@@ -23,7 +23,7 @@ import attrs
 import pytest
 from agent_pods import VOLUME, AgentPod, events
 
-from keeper_injector_common.plan.model import CREDENTIALS_PATH, PLAN_PATH, STATE_PATH
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH, PLAN_PATH, STATE_PATH
 from local_keeper import Fault, LocalKeeper
 
 HERE = Path(__file__).parent

@@ -13,7 +13,8 @@ from agent_pods import VOLUME, AgentPod, events
 
 from keeper_injector_agent import worker
 from keeper_injector_agent.delivery import refresh
-from keeper_injector_common.plan.model import CREDENTIALS_PATH, PLAN_PATH, Directory, FolderItem
+from keeper_injector_common.plan.model import Directory, FolderItem
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH, PLAN_PATH
 from keeper_injector_common.references import RecordName
 from local_keeper import Fault, LocalKeeper
 

@@ -16,7 +16,6 @@ from agent_pods import shown as of_process
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_common.plan.delivery import Formatted, Templated
 from keeper_injector_common.plan.model import (
-    STATE_PATH,
     Directory,
     Environment,
     FileItem,
@@ -24,6 +23,7 @@ from keeper_injector_common.plan.model import (
     RecordVariablesItem,
     VariableItem,
 )
+from keeper_injector_common.plan.paths import STATE_PATH
 from keeper_injector_common.records.formats import Content
 from keeper_injector_common.records.record import Attachment, Field, Record
 from keeper_injector_common.records.selection import Library

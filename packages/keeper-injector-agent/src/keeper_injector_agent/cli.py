@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import keeper_injector_agent
-from keeper_injector_common.plan.paths import PLAN_PATH, STATE_PATH
+from keeper_injector_common.plan.paths import PLAN_PATH, STATE_PATH, below_root
 
 INIT_DEADLINE = 240.0
 """Seconds. The kubelet waits for ever, people and deployments do not: progressDeadlineSeconds is 600 by default."""
@@ -99,7 +99,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _at(options: argparse.Namespace, path: Path) -> Path:
     root: Path = options.root
-    return root / str(path).lstrip("/") if path == Path(PLAN_PATH) else path
+    return below_root(root, str(path)) if path == Path(PLAN_PATH) else path
 
 
 def _ready(options: argparse.Namespace) -> int:
@@ -146,7 +146,7 @@ def _bind(options: argparse.Namespace) -> int:
 
 def _state(options: argparse.Namespace) -> Path:
     root: Path = options.root
-    return root / STATE_PATH.lstrip("/")
+    return below_root(root, STATE_PATH)
 
 
 def _sidecar(options: argparse.Namespace) -> int:
@@ -163,7 +163,7 @@ def _sidecar(options: argparse.Namespace) -> int:
     except ContractError as error:
         return worker.failed(options.root, error, os.EX_CONFIG)
     refresh = [sys.executable, "-I", "-m", worker.__name__, "--plan", str(path), "--root", str(options.root)]
-    state = options.root / plan.state.lstrip("/")
+    state = below_root(options.root, plan.state)
     sys.stderr.flush()
     os.execv(  # noqa: S606 - our own interpreter and file
         sys.executable,

@@ -21,6 +21,7 @@ from keeper_injector_agent.hardening import harden
 from keeper_injector_agent.retry import retried
 from keeper_injector_common import logs
 from keeper_injector_common.errors import ContractError, KeeperInjectorError
+from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.plan.reader import loads
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _hint(options: argparse.Namespace) -> None:
         plan = loads(read_plan(options.plan))
     except ContractError:
         return  # said already
-    quiet = state.load(options.root / plan.state.lstrip("/")).throttled_for()
+    quiet = state.load(below_root(options.root, plan.state)).throttled_for()
     os.write(options.hint_fd, f"{quiet:.1f}".encode())
 
 
@@ -71,7 +72,7 @@ def run(plan_path: Path, *, root: Path, deadline: float, initial: bool) -> int:
         plan = loads(read_plan(plan_path))
     except ContractError as error:
         return failed(root, error, os.EX_CONFIG)
-    memory_path = root / plan.state.lstrip("/")
+    memory_path = below_root(root, plan.state)
     memory = state.load(memory_path)
     code = _refresh(plan, memory, root, started, deadline, initial=initial)
     memory.last_attempt = time.time()
@@ -133,7 +134,7 @@ def _attempt(plan: Plan, memory: State, root: Path, deadline: float, *, patient:
     from keeper_injector_agent.keeper.sdk import KeeperVault
     from keeper_injector_agent.keeper.transport import Transport
 
-    ca_file = root / plan.ca_file.lstrip("/") if plan.ca_file else None
+    ca_file = below_root(root, plan.ca_file) if plan.ca_file else None
     transport = Transport(ca_file=ca_file, deadline=deadline)
     vault = KeeperVault(configuration, transport)
     attempts = 12 if patient else 3
@@ -201,7 +202,7 @@ def exit_code(error: KeeperInjectorError) -> int:
 def failed(root: Path, error: KeeperInjectorError, code: int) -> int:
     """Say for people why this container ends: in the log, and where ``kubectl describe pod`` shows it; returns *code*."""
     log.error("agent.failed", extra={"cause": str(error), "exit_code": code})
-    path = root / TERMINATION_LOG.lstrip("/")
+    path = below_root(root, TERMINATION_LOG)
     try:
         if path.exists():
             path.write_text(f"{error}\n"[:4096], encoding="utf-8")

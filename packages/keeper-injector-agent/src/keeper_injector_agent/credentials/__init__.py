@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_agent.credentials.ksm_config import parse_configuration
 from keeper_injector_common.plan.model import CloudCredentials, FileCredentials
+from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +20,7 @@ def load_configuration(credentials: FileCredentials | CloudCredentials, root: Pa
     if isinstance(credentials, FileCredentials):
         from keeper_injector_agent.credentials import file
 
-        return file.load(root / credentials.path.lstrip("/"))
+        return file.load(below_root(root, credentials.path))
     from keeper_injector_agent.credentials import clouds
 
     return clouds.load(credentials)

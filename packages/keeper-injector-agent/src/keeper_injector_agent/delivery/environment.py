@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_common.errors import ContractError
-from keeper_injector_common.plan.model import EXEC_NAME, VARIABLES_NAME
+from keeper_injector_common.plan.paths import EXEC_NAME, VARIABLES_NAME
 from keeper_injector_common.records.formats import envfile, variables
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
+from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -54,7 +55,7 @@ class ApiServer:
     @classmethod
     def of_pod(cls, root: Path) -> ApiServer:
         """Read what the kubelet gives to pods; raises SecretSyncError."""
-        account = root / ACCOUNT_PATH.lstrip("/")
+        account = below_root(root, ACCOUNT_PATH)
         names = ("namespace", "pod-name", "pod-uid", "token")
         try:
             found = {name: (account / name).read_text(encoding="utf-8").strip() for name in names}

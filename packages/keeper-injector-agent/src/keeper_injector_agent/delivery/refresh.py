@@ -14,11 +14,12 @@ import attrs
 from keeper_injector_agent.delivery import environment, files
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultError, WriteError
-from keeper_injector_agent.uids import is_uid
 from keeper_injector_common.errors import ContractError, RecordGoneError
+from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.plan.writer import item_key
 from keeper_injector_common.records.record import Attachment, Record
 from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
+from keeper_injector_common.references import is_uid
 
 if TYPE_CHECKING:
     from keeper_injector_agent.keeper.vault import Vault
@@ -159,7 +160,7 @@ class _Delivery:
             yield "environment variables", path, environment.render(item, self._renderer, old, self._problems)
 
     def _at(self, path: str) -> Path:
-        return self._root / path.lstrip("/")
+        return below_root(self._root, path)
 
     def _directory(self, directory: Directory, old: Mapping[str, File]) -> dict[str, File]:
         new: dict[str, File] = {}
@@ -276,10 +277,10 @@ def is_complete(plan: Plan, root: Path, state: State) -> bool:
     if any(secret_key(secret) not in state.inputs for secret in plan.kubernetes_secrets):
         return False
     for directory in plan.directories:
-        present = files.read(root / directory.path.lstrip("/"))
+        present = files.read(below_root(root, directory.path))
         if any(item.name not in present for item in directory.files) or (directory.folders and not present):
             return False
-    return all(files.read(root / item.path.lstrip("/")) for item in plan.environments)
+    return all(files.read(below_root(root, item.path)) for item in plan.environments)
 
 
 def _of_folders(directory: Directory, files: Mapping[str, File]) -> list[tuple[str, File]]:

@@ -10,16 +10,8 @@ from typing import Literal
 
 import attrs
 
-from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Notify
-from keeper_injector_common.plan.paths import (
-    CA_PATH,
-    CREDENTIALS_PATH,
-    EXEC_NAME,
-    PLAN_PATH,
-    STATE_PATH,
-    VARIABLES_NAME,
-    VOLUMES_PATH,
-)
+from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Notify
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH, STATE_PATH
 from keeper_injector_common.references import RecordName, Reference, WholeRecord
 
 VERSION = 1
@@ -139,27 +131,3 @@ class Plan:
     def folders(self) -> tuple[FolderItem, ...]:
         """Return every folder that the plan asks for."""
         return tuple(folder for directory in self.directories for folder in directory.folders)
-
-
-__all__ = [
-    "CA_PATH",
-    "CREDENTIALS_PATH",
-    "EXEC_NAME",
-    "PLAN_PATH",
-    "STATE_PATH",
-    "VARIABLES_NAME",
-    "VOLUMES_PATH",
-    "CloudCredentials",
-    "Content",
-    "Directory",
-    "Environment",
-    "FileCredentials",
-    "FileItem",
-    "FolderItem",
-    "Formatted",
-    "KubernetesSecret",
-    "Notify",
-    "Plan",
-    "RecordVariablesItem",
-    "VariableItem",
-]

@@ -20,7 +20,7 @@ from keeper_injector_common.annotations.request import (
     SecretFile,
 )
 from keeper_injector_common.errors import AnnotationsError, Problem
-from keeper_injector_common.plan import model as plans
+from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.model import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
 from keeper_injector_webhook.admission import environment, rules
 from keeper_injector_webhook.admission.environment import Variables
@@ -128,7 +128,7 @@ def _plan(
         directories=tuple(_directory(volume, identity) for volume in volumes),
         kubernetes_secrets=request.kubernetes_secrets,
         credentials=_credentials(request),
-        ca_file=plans.CA_PATH if request.ca else None,
+        ca_file=paths.CA_PATH if request.ca else None,
         refresh_interval=request.refresh_interval,
         fail_on_error=request.fail_on_error,
         strict_lookup=request.strict_lookup,
@@ -143,7 +143,7 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
     files = [item for item in volume.items if isinstance(item, SecretFile)]
     folders = [item for item in volume.items if isinstance(item, FolderFiles)]
     return Directory(
-        path=f"{plans.VOLUMES_PATH}/{volume.name}",
+        path=f"{paths.VOLUMES_PATH}/{volume.name}",
         target=volume.directory,
         files=tuple(
             FileItem(

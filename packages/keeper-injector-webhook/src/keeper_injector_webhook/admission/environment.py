@@ -14,7 +14,7 @@ import attrs
 from keeper_injector_common.annotations.directories import receives
 from keeper_injector_common.annotations.request import InjectionRequest, RecordVariables, Variable
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.plan import model as plans
+from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.records.formats.names import is_never, variable_name
 from keeper_injector_common.references import FieldValue
@@ -44,7 +44,7 @@ class Variables:
         """Return what the plan says of it."""
         named = tuple(VariableItem(item.name, item.source) for item in self.items if isinstance(item, Variable))
         records = [item for item in self.items if isinstance(item, RecordVariables)]
-        path = f"{plans.VOLUMES_PATH}/{self.name}"
+        path = f"{paths.VOLUMES_PATH}/{self.name}"
         if self.style == "file-ref":
             known = tuple(VariableItem(name, source) for item in records for name, source in _known_names(item))
             return Environment(path, self.style, mode, (*known, *named))
@@ -88,7 +88,7 @@ def command(container: Container, group: Variables) -> list[str]:
     own = {item.get("name") for item in container.variables}
     override = [item.name for item in group.items if isinstance(item, Variable) and item.name not in own]
     return [
-        *(f"{MOUNT}/{plans.EXEC_NAME}", "--file", f"{MOUNT}/{plans.VARIABLES_NAME}"),
+        *(f"{MOUNT}/{paths.EXEC_NAME}", "--file", f"{MOUNT}/{paths.VARIABLES_NAME}"),
         *(["--override", ",".join(override)] if override else []),
         *("--", *container.command),
     ]
@@ -101,7 +101,7 @@ def references(container: Container, group: Variables) -> list[Json]:
     return [
         {
             "name": name,
-            "valueFrom": {"fileKeyRef": {"volumeName": group.name, "path": plans.VARIABLES_NAME, "key": name}},
+            "valueFrom": {"fileKeyRef": {"volumeName": group.name, "path": paths.VARIABLES_NAME, "key": name}},
         }
         for name in names
         if name not in own

@@ -7,7 +7,7 @@ from typing import Any
 from keeper_injector_common.annotations.request import AdditionalCa, SecretCredentials
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.parsers import binary_quantity
-from keeper_injector_common.plan import model as plans
+from keeper_injector_common.plan import paths
 from keeper_injector_webhook.admission import environment
 from keeper_injector_webhook.admission.decide import INIT_NAME, SIDECAR_NAME, Inject
 from keeper_injector_webhook.admission.identity import security_context
@@ -109,8 +109,8 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
         "resources": decision.resources,
         "securityContext": security_context(decision.identity),
         "volumeMounts": [
-            *({"name": name, "mountPath": f"{plans.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
-            {"name": STATE_VOLUME, "mountPath": plans.STATE_PATH},
+            *({"name": name, "mountPath": f"{paths.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
+            {"name": STATE_VOLUME, "mountPath": paths.STATE_PATH},
             {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
             *([CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
             *([CA_MOUNT] if request.ca else []),
