@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import keeper_injector_agent.exec as exec_package
-from keeper_injector_common.records.formats import names
+from keeper_injector_common.records.formats import variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -297,7 +297,9 @@ def test_dangerous_name_needs_an_override(shell: Shell, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "ours"), [("never", names.NEVER), ("guarded", names.GUARDED)], ids=["never", "guarded"]
+    ("table", "ours"),
+    [("never", variable_names.FORBIDDEN_VARIABLES), ("guarded", variable_names.PROTECTED_VARIABLES)],
+    ids=["never", "guarded"],
 )
 def test_python_knows_the_same_names(table: str, ours: Sequence[str]) -> None:
     """What keeper-exec would refuse is refused before a file is written, where the sentence can name the record."""

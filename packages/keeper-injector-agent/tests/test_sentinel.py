@@ -24,7 +24,7 @@ from keeper_injector_common.plan.model import (
     VariableItem,
 )
 from keeper_injector_common.plan.paths import STATE_PATH
-from keeper_injector_common.records.formats import Content
+from keeper_injector_common.records.formats import RecordContent
 from keeper_injector_common.records.record import Attachment, Field, Record
 from keeper_injector_common.records.selection import Library
 from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
@@ -151,7 +151,7 @@ HOLDERS = [
     Record("uid", "title", "login", (FIELD,), MARK, (Attachment("uid", "name", "title", 1, "1"),)),
     Library((Record("uid", "title", "login", (FIELD,), MARK),)),
     File(MARK.encode(), 0o400),
-    Content("title", {"password": MARK}, {"file": MARK.encode()}),
+    RecordContent("title", {"password": MARK}, {"file": MARK.encode()}),
 ]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.records import formats
-from keeper_injector_common.records.formats import envfile, names, variables
+from keeper_injector_common.records.formats import variable_names
 
 SECRET = "s3ntinel-Ω"
 RECORD: dict[str, Any] = {
@@ -28,7 +28,7 @@ TEXT_FORMATS = ["json", "env", "properties", "yaml", "ini", "toml", "shell"]
 
 def render(name: str, fields: dict[str, Any]) -> str:
     """Write a record of these fields."""
-    return formats.render(name, formats.Content("Prod DB", fields)).decode()
+    return formats.write_content(name, formats.RecordContent("Prod DB", fields)).decode()
 
 
 EXPECTED = {
@@ -152,7 +152,7 @@ def test_record_without_fields(name: str) -> None:
 
 def test_content_does_not_print_values() -> None:
     """Neither repr nor str of what a format gets holds a value."""
-    content = formats.Content("title", {"password": SECRET}, {"key.pem": SECRET.encode()})
+    content = formats.RecordContent("title", {"password": SECRET}, {"key.pem": SECRET.encode()})
     assert SECRET not in f"{content!r} {content}"
     assert SECRET.encode() not in repr(content).encode()
 
@@ -269,13 +269,16 @@ NAMES = {
 @pytest.mark.parametrize(("field", "name"), NAMES.items())
 def test_variable_names(field: str, name: str) -> None:
     """A variable is called like its field, in upper case and in characters that every shell knows."""
-    assert names.variable_name(field) == name
+    assert variable_names.to_variable_name(field) == name
     assert render("shell", {field: "x"}) == f"export {name}='x'\n"
 
 
 def test_prefix_of_variable_names() -> None:
     """A prefix stands first, as it is written; it may take the place of the ``_`` before a digit."""
-    assert names.variable_names("t", {"login": "a", "2fa": "b"}, prefix="Db_") == {"Db_LOGIN": "a", "Db_2FA": "b"}
+    assert variable_names.to_variable_names("t", {"login": "a", "2fa": "b"}, prefix="Db_") == {
+        "Db_LOGIN": "a",
+        "Db_2FA": "b",
+    }
 
 
 @pytest.mark.parametrize("name", ["env", "shell", "variables", "envfile"])
@@ -296,10 +299,10 @@ def test_guarded_name_behind_a_prefix_or_a_flattened_key(name: str) -> None:
         render(name, {"ld": {"preload": "x"}})
     assert render(name, {"app": {"path": "x"}}).startswith(("APP_PATH=", "export APP_PATH="))
     with pytest.raises(FormatError, match="PATH would steer"):
-        names.variable_names("t", {"th": "x"}, prefix="PA")
+        variable_names.to_variable_names("t", {"th": "x"}, prefix="PA")
 
 
-@pytest.mark.parametrize("write", [variables.write, envfile.write], ids=["variables", "envfile"])
+@pytest.mark.parametrize("write", [formats.write_exec_variables, formats.write_envfile], ids=["variables", "envfile"])
 def test_explicit_name_of_a_variable(write: Any) -> None:
     """Who asks for PATH by name gets it; the loader's variables nobody gets; a name is a name."""
     assert b"PATH=" in write({"PATH": "/app/bin"})
@@ -314,9 +317,9 @@ def test_explicit_name_of_a_variable(write: Any) -> None:
 
 
 TOO_MANY = {
-    "variables": (variables.write, {f"A{n}": "" for n in range(4097)}),
-    "variables in bytes": (variables.write, {f"A{n}": "x" * 120_000 for n in range(9)}),
-    "envfile": (envfile.write, {f"A{n}": "x" * 30_000 for n in range(3)}),
+    "variables": (formats.write_exec_variables, {f"A{n}": "" for n in range(4097)}),
+    "variables in bytes": (formats.write_exec_variables, {f"A{n}": "x" * 120_000 for n in range(9)}),
+    "envfile": (formats.write_envfile, {f"A{n}": "x" * 30_000 for n in range(3)}),
 }
 
 
@@ -394,12 +397,12 @@ def test_incomplete_docker_configuration(fields: dict[str, Any], said: str) -> N
 def test_source_changes_with_everything_that_matters() -> None:
     """What stands for an unrepeatable file in comparisons differs when title, a field, its place or a file differs."""
     kinds = [
-        formats.Content("t", {"a": "1", "b": "2"}),
-        formats.Content("u", {"a": "1", "b": "2"}),
-        formats.Content("t", {"b": "2", "a": "1"}),
-        formats.Content("t", {"a": "1", "b": 2}),
-        formats.Content("t", {"a": "1", "b": "2"}, {"f": b"\xff"}),
-        formats.Content("t", {"a": "1", "b": "2"}, {"f": b"\xfe"}),
+        formats.RecordContent("t", {"a": "1", "b": "2"}),
+        formats.RecordContent("u", {"a": "1", "b": "2"}),
+        formats.RecordContent("t", {"b": "2", "a": "1"}),
+        formats.RecordContent("t", {"a": "1", "b": 2}),
+        formats.RecordContent("t", {"a": "1", "b": "2"}, {"f": b"\xff"}),
+        formats.RecordContent("t", {"a": "1", "b": "2"}, {"f": b"\xfe"}),
     ]
-    assert len({formats.source(content) for content in kinds}) == len(kinds)
-    assert formats.source(kinds[0]) == formats.source(formats.Content("t", {"a": "1", "b": "2"}))
+    assert len({formats.digest_input(content) for content in kinds}) == len(kinds)
+    assert formats.digest_input(kinds[0]) == formats.digest_input(formats.RecordContent("t", {"a": "1", "b": "2"}))

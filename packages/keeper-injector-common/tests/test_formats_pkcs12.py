@@ -71,7 +71,7 @@ FIELDS = {"keyPair": {"publicKey": "", "privateKey": LEAF.key_pem}, "certificate
 
 def render(fields: dict[str, Any], files: dict[str, bytes] | None = None) -> bytes:
     """Write the store of a record with these fields and attachments."""
-    return formats.render("pkcs12", formats.Content(TITLE, fields, files or {}))
+    return formats.write_content("pkcs12", formats.RecordContent(TITLE, fields, files or {}))
 
 
 def names(store: pkcs12.PKCS12KeyAndCertificates) -> list[str]:
@@ -259,7 +259,7 @@ def test_java_reads_properties(tmp_path: Path) -> None:
         "\x7f",
     ]
     fields = {f"name {value}": value for value in odd} | dict.fromkeys(odd, "value")
-    (tmp_path / "file.properties").write_bytes(formats.render("properties", formats.Content("t", fields)))
+    (tmp_path / "file.properties").write_bytes(formats.write_content("properties", formats.RecordContent("t", fields)))
     (tmp_path / "Read.java").write_text(PROPERTIES)
     lines = run("java", "Read.java", "file.properties", folder=tmp_path).splitlines()
     pairs = [[base64.b64decode(part[1:]).decode() for part in line.split(" ")] for line in lines]

@@ -44,7 +44,7 @@ WITH_PROCESSES = settings(SLOW, max_examples=60)
 
 def render(name: str, fields: dict[str, Any]) -> bytes:
     """Write a record of these fields."""
-    return formats.render(name, formats.Content("Prod DB", fields))
+    return formats.write_content(name, formats.RecordContent("Prod DB", fields))
 
 
 @given(RECORDS)

@@ -39,7 +39,7 @@ RECORD: dict[str, Any] = {
 def refused(source: str, data: dict[str, Any] | None = None) -> str:
     """Return how a template is refused; the sentence holds no secret."""
     with pytest.raises(TemplateError) as caught:
-        templates.render(source, RECORD if data is None else data)
+        templates.render_template(source, RECORD if data is None else data)
     assert SECRET not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
     return str(caught.value)
@@ -60,7 +60,7 @@ ca: |
 {{ index .files "ca.pem" | indent 2 -}}
 """
     assert (
-        templates.render(source, RECORD)
+        templates.render_template(source, RECORD)
         == f"""\
 url: postgres://admin:{SECRET}@db:5432/app
 url0: "https://a.example"
@@ -80,14 +80,14 @@ def test_the_functions_that_the_page_names() -> None:
     there, _, without = page.partition("own functions and")[2].partition("without those of")
     promised, missing = re.findall(r"`(\w+)`", there), re.findall(r"`(\w+)`", without.partition(")")[0])
     assert (len(promised), len(missing)) == (5, 5)
-    assert functions.functions().keys() >= set(promised)
-    assert not functions.functions().keys() & set(missing)
+    assert functions.allowed_functions().keys() >= set(promised)
+    assert not functions.allowed_functions().keys() & set(missing)
 
 
 def test_several_records() -> None:
     """A template over several records has each under its title."""
     source = '{{ (index . "Prod DB").login }} {{ .cache.password }}'
-    assert templates.render(source, {"Prod DB": RECORD, "cache": {"password": "p"}}) == "admin p"
+    assert templates.render_template(source, {"Prod DB": RECORD, "cache": {"password": "p"}}) == "admin p"
 
 
 FORGIVEN = {
@@ -115,7 +115,7 @@ FORGIVEN = {
 @pytest.mark.parametrize("source", FORGIVEN.values(), ids=FORGIVEN.keys())
 def test_missing_field_that_the_template_expects(source: str) -> None:
     """A template may say what happens when a field is missing or null."""
-    assert templates.render(source, RECORD) == "n"
+    assert templates.render_template(source, RECORD) == "n"
 
 
 MISSING = {
@@ -178,7 +178,7 @@ def test_same_text_every_time() -> None:
     """What is rendered twice is the same twice, and what the record holds stays as it is, though `set` changes maps."""
     source = '{{ $_ := set . "login" "changed" }}{{ $_ := unset .address "city" }}{{ .login }} {{ . | toJson }}'
     before = copy.deepcopy(RECORD)
-    assert templates.render(source, RECORD) == templates.render(source, RECORD)
+    assert templates.render_template(source, RECORD) == templates.render_template(source, RECORD)
     assert before == RECORD
 
 
@@ -188,7 +188,7 @@ def test_function_that_is_left_out(name: str) -> None:
     with pytest.raises(
         TemplateError, match=rf"^template, parsing line 2: function {name} (reads the machine|would not)"
     ):
-        templates.parse(f"\n{{{{ {name} }}}}")
+        templates.check_template(f"\n{{{{ {name} }}}}")
 
 
 NEVER_WAS = "is in the documentation of Keeper's Go injector, but never was in it"
@@ -206,7 +206,7 @@ UNSUPPORTED = {
 def test_function_that_never_was(name: str, said: str) -> None:
     """A function that others have or document is refused with what to use."""
     with pytest.raises(TemplateError) as caught:
-        templates.parse(f"{{{{ .password | {name} }}}}")
+        templates.check_template(f"{{{{ .password | {name} }}}}")
     assert str(caught.value).startswith(f"template, parsing line 1: function {name} {said}")
 
 
@@ -219,14 +219,16 @@ toPrettyJson toYaml fromJson urlquery quote squote required fromYaml indent nind
 
 def test_functions_that_are_documented_elsewhere() -> None:
     """What Keeper's Go injector documents, and Sprig has, is there."""
-    assert set(DOCUMENTED.split()) <= functions.functions().keys()
+    assert set(DOCUMENTED.split()) <= functions.allowed_functions().keys()
 
 
 def test_parse_executes_nothing() -> None:
     """Parsing is for admission: a template that would fail or never end parses at once."""
-    templates.parse('{{ fail "no" }}{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}{{ .nick.x.y }}')
-    templates.parse("no actions at all")
-    templates.parse("")
+    templates.check_template(
+        '{{ fail "no" }}{{ range until 100000 }}{{ range until 100000 }}{{ end }}{{ end }}{{ .nick.x.y }}'
+    )
+    templates.check_template("no actions at all")
+    templates.check_template("")
 
 
 FAULTS = {
@@ -266,7 +268,7 @@ def test_fault_is_told_in_our_words(source: str, said: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from(sorted(functions.functions())),
+    st.sampled_from(sorted(functions.allowed_functions())),
     st.lists(
         st.sampled_from([".password", ".url", ".address", ".none", "1", '"a"', "nil", ".", "true", "-1", "1.5"]),
         max_size=4,
@@ -276,7 +278,7 @@ def test_no_function_tells_a_value(name: str, arguments: list[str]) -> None:
     """Whatever a function is given, it gives text or an error of ours, and no error holds a value."""
     source = f"{{{{ {name} {' '.join(arguments)} }}}}"
     try:
-        written = templates.render(source, RECORD)
+        written = templates.render_template(source, RECORD)
     except TemplateError as error:
         said = str(error)
     else:
@@ -291,7 +293,7 @@ def test_no_function_tells_a_value(name: str, arguments: list[str]) -> None:
 def test_any_source_is_a_template_or_an_error(source: str) -> None:
     """No text breaks the parser."""
     try:
-        templates.parse(source)
+        templates.check_template(source)
     except TemplateError as error:
         said = str(error)
     else:
@@ -301,18 +303,18 @@ def test_any_source_is_a_template_or_an_error(source: str) -> None:
 
 def test_broken_character_of_the_record() -> None:
     """A replacement character that Keeper holds is text like any other."""
-    assert templates.render('{{ .v | upper }}{{ list .v | join "," }}', {"v": "\ufffd"}) == "\ufffd\ufffd"
+    assert templates.render_template('{{ .v | upper }}{{ list .v | join "," }}', {"v": "\ufffd"}) == "\ufffd\ufffd"
 
 
 def test_nil_inside_of_values() -> None:
     """A nil that a template puts into an object is null, in JSON and YAML."""
     source = '{{ $d := dict "a" nil }}{{ $_ := set $d "b" nil }}{{ $d | toJson }} {{ $d | toYaml }}'
-    assert templates.render(source, {}) == '{"a":null,"b":null} a: null\nb: null'
+    assert templates.render_template(source, {}) == '{"a":null,"b":null} a: null\nb: null'
 
 
 def test_no_match_is_an_empty_list() -> None:
     """What finds nothing gives an empty list, as in Go."""
-    assert templates.render('{{ regexFindAll "z" .login -1 | len }}', RECORD) == "0"
+    assert templates.render_template('{{ regexFindAll "z" .login -1 | len }}', RECORD) == "0"
 
 
 BINARY = {
@@ -348,7 +350,7 @@ YAML = {
 @pytest.mark.parametrize(("source", "value", "text"), YAML.values(), ids=YAML.keys())
 def test_yaml(source: str, value: Any, text: str) -> None:
     """YAML is written as Go's library does, and read as plain data."""
-    assert templates.render(source, {"v": value}) == text
+    assert templates.render_template(source, {"v": value}) == text
 
 
 @settings(deadline=None)
@@ -364,8 +366,8 @@ def test_yaml(source: str, value: Any, text: str) -> None:
 @example("a\n\u2028b")
 def test_json_and_yaml_of_a_template_are_read_back(value: Any) -> None:
     """A value written by toYaml or toRawJson inside a template is read back as it was."""
-    assert yaml.safe_load(templates.render("{{ .v | toYaml }}\n", {"v": value})) == value
-    assert json.loads(templates.render("{{ .v | toRawJson }}", {"v": value})) == value
+    assert yaml.safe_load(templates.render_template("{{ .v | toYaml }}\n", {"v": value})) == value
+    assert json.loads(templates.render_template("{{ .v | toRawJson }}", {"v": value})) == value
 
 
 TEXT = "x" * 1000
@@ -440,11 +442,15 @@ def test_large_file_beside() -> None:
     """A large file of the record costs nothing while the template does not use it, and is refused when it does."""
     data = RECORD | {"files": {"big": "x" * 3_000_000}}
     assert (
-        templates.render('{{ .login | upper }}{{ hasKey .files "big" }}{{ with get .files "no" }}{{ end }}', data)
+        templates.render_template(
+            '{{ .login | upper }}{{ hasKey .files "big" }}{{ with get .files "no" }}{{ end }}', data
+        )
         == "ADMINtrue"
     )
     assert "more than a million characters; deliver large values by themselves" in refused("{{ .files.big }}", data)
-    assert templates.render('{{ (get . "files").none | default "n" }}{{ len (index . "files") }}', data) == "n1"
+    assert (
+        templates.render_template('{{ (get . "files").none | default "n" }}{{ len (index . "files") }}', data) == "n1"
+    )
     assert "function b64enc: it is given more than a million" in refused("{{ .files.big | b64enc }}", data)
 
 
@@ -454,23 +460,24 @@ def test_ordinary_sizes_fit() -> None:
     source = (
         '{{ regexReplaceAll "[A-Z]{5}" .pem "x" | indent 8 | b64enc | wrap 76 | replace "\\n" "\\n  " | quote | len }}'
     )
-    assert int(templates.render(source, {"pem": certificate})) > 5_000
-    assert templates.render('{{ printf "%-20s|%05d|%.2f in 20260101123456" "a" 7 1.5 }}', {}) == (
+    assert int(templates.render_template(source, {"pem": certificate})) > 5_000
+    assert templates.render_template('{{ printf "%-20s|%05d|%.2f in 20260101123456" "a" 7 1.5 }}', {}) == (
         "a                   |00007|1.50 in 20260101123456"
     )
 
 
 CLOSED = """
 import json, resource, sys
+from keeper_injector_common.errors import TemplateError
 from keeper_injector_common.records import templates
 sources, data = json.load(sys.stdin)
-templates.prepare()
+templates.load_engine()
 loaded = {*sys.modules}
 resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 for source in sources:
     try:
-        templates.render(source, data)
-    except templates.TemplateError:
+        templates.render_template(source, data)
+    except TemplateError:
         pass
 print({*sys.modules} - loaded)
 """
@@ -489,7 +496,7 @@ def test_rendering_opens_no_file() -> None:
         ". . .",
         '"http://é.example:1/"',
     ]
-    sources = [f"{{{{ {name} {given} }}}}" for name in functions.functions() for given in arguments]
+    sources = [f"{{{{ {name} {given} }}}}" for name in functions.allowed_functions() for given in arguments]
     given = json.dumps([[*sources, *HOSTILE.values(), *FORGIVEN.values(), "{{"], RECORD])
     done = subprocess.run([sys.executable, "-c", CLOSED], input=given, capture_output=True, check=False, text=True)
     assert (done.stdout, done.stderr) == ("set()\n", "")

@@ -47,9 +47,9 @@ def _refresh(options: argparse.Namespace, command: str) -> int:
     gc.disable()  # it lives for a second: what it would collect costs a tenth of that
     from keeper_injector_agent import worker
     from keeper_injector_agent.hardening import harden
-    from keeper_injector_common import logs
+    from keeper_injector_common.logs import configure_logging
 
-    logs.configure(options.log_level)
+    configure_logging(options.log_level)
     harden()
     plan = _at(options, options.plan)
     return worker.run(plan, root=options.root, deadline=options.deadline, initial=command == "init")
@@ -127,10 +127,10 @@ def _bind(options: argparse.Namespace) -> int:
     from keeper_injector_agent import worker
     from keeper_injector_agent.hardening import harden
     from keeper_injector_agent.keeper import binding
-    from keeper_injector_common import logs
     from keeper_injector_common.errors import KeeperInjectorError
+    from keeper_injector_common.logs import configure_logging
 
-    logs.configure(options.log_level)
+    configure_logging(options.log_level)
     harden()
     try:
         token = (options.token_file.read_text(encoding="utf-8") if options.token_file else sys.stdin.read()).strip()
@@ -152,12 +152,12 @@ def _state(options: argparse.Namespace) -> Path:
 def _sidecar(options: argparse.Namespace) -> int:
     """Become the supervisor: this process is replaced, so that nothing imported here stays in memory."""
     from keeper_injector_agent import supervisor, worker
-    from keeper_injector_common import logs
     from keeper_injector_common.errors import ContractError
+    from keeper_injector_common.logs import configure_logging
     from keeper_injector_common.plan.reader import loads
 
     path = _at(options, options.plan)
-    logs.configure(options.log_level)
+    configure_logging(options.log_level)
     try:
         plan = loads(worker.read_plan(path))
     except ContractError as error:

@@ -19,8 +19,8 @@ from keeper_injector_agent.delivery import notify, refresh, templating
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
 from keeper_injector_agent.hardening import harden
 from keeper_injector_agent.retry import retried
-from keeper_injector_common import logs
 from keeper_injector_common.errors import ContractError, KeeperInjectorError
+from keeper_injector_common.logs import configure_logging
 from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.plan.reader import loads
 
@@ -47,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one refresh and return its exit code (sysexits)."""
     gc.disable()  # it lives for a second: what it would collect costs a tenth of that
     options = _options(arguments)
-    logs.configure(options.log_level)
+    configure_logging(options.log_level)
     harden()
     code = run(options.plan, root=options.root, deadline=options.deadline, initial=options.initial)
     if options.hint_fd is not None:

@@ -46,7 +46,7 @@ def event_data(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
-def configure(level: str, stream: IO[str] | None = None) -> None:
+def configure_logging(level: str, stream: IO[str] | None = None) -> None:
     """Send the logs of this process to *stream* (standard error), as JSON unless it is a terminal."""
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)

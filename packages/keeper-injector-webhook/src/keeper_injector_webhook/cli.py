@@ -24,12 +24,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from keeper_injector_common import logs
+    from keeper_injector_common.logs import configure_logging
     from keeper_injector_webhook.errors import SettingsError
     from keeper_injector_webhook.serving import server
     from keeper_injector_webhook.settings import Settings, read_settings
 
-    logs.configure(options.log_level)
+    configure_logging(options.log_level)
     try:
         own, directory = _certificate(options)
         listen = server.Listen(

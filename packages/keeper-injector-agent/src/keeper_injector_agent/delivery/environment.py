@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.plan.paths import EXEC_NAME, VARIABLES_NAME
-from keeper_injector_common.records.formats import envfile, variables
+from keeper_injector_common.records.formats import write_envfile, write_exec_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from keeper_injector_common.records.rendering import Renderer
 
 EXECUTABLE = 0o555
-_WRITE = {"exec": variables.write, "file-ref": envfile.write}
+_WRITE = {"exec": write_exec_variables, "file-ref": write_envfile}
 
 
 def render(

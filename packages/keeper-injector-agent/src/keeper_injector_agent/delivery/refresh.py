@@ -133,10 +133,10 @@ class _Delivery:
         key = secret_key(secret)
         known = self._state.inputs.get(key)
         try:
-            records = [self._renderer.find(source) for source in secret.sources]
+            records = [self._renderer.find_record(source) for source in secret.sources]
             digest = self._state.digest(*(_record_key(record) for record in records))
             wanted = self._initial or known is None or (secret.rotation and known != digest)
-            result = self._edges.sync_secret(secret, self._renderer.secret(secret)) if wanted else "unchanged"
+            result = self._edges.sync_secret(secret, self._renderer.secret_data(secret)) if wanted else "unchanged"
         except (ContractError, VaultError) as error:
             self._problems.append(f"Secret {secret.name}: {error}")
         except SecretSyncError as error:
@@ -186,14 +186,14 @@ class _Delivery:
             return kept
 
     def _file(self, directory: Directory, item: FileItem, old: Mapping[str, File]) -> dict[str, File]:
-        records = [self._renderer.find(source) for source in item.sources]
-        wanted = _Wanted(item.name, item.mode, item_key(item), records, partial(self._renderer.file, item))
+        records = [self._renderer.find_record(source) for source in item.sources]
+        wanted = _Wanted(item.name, item.mode, item_key(item), records, partial(self._renderer.render_file, item))
         return self._made(directory, wanted, old)
 
     def _folder(self, directory: Directory, folder: FolderItem, old: Mapping[str, File]) -> dict[str, File]:
         new: dict[str, File] = {}
-        for name, record in self._renderer.folder(folder).items():
-            content = partial(self._renderer.record, record, folder.format)
+        for name, record in self._renderer.folder_files(folder).items():
+            content = partial(self._renderer.render_record, record, folder.format)
             wanted = _Wanted(name, folder.mode, f"{folder.format} of {name}", [record], content)
             kept = {name: File(old[name].content, folder.mode)} if name in old else {}
             new.update(self._attempt(f"{directory.target}/{name}", partial(self._made, directory, wanted, old), kept))

@@ -50,11 +50,11 @@ def main() -> int:
     """Render one template as a child: the order on standard input, the answer on standard output, both JSON."""
     from keeper_injector_common.records import templates
 
-    templates.prepare()
+    templates.load_engine()
     close_doors()
     order = json.loads(sys.stdin.buffer.read())
     try:
-        answer = {"text": templates.render(order["source"], order["data"])}
+        answer = {"text": templates.render_template(order["source"], order["data"])}
     except TemplateError as error:
         answer = {"error": str(error)}
     if len(answer.get("text", "")) > LARGEST_OUTPUT:

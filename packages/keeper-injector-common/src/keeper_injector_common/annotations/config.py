@@ -145,7 +145,7 @@ def _content(entry: Section, path: str | None, sources: tuple[Reference, ...]) -
     fields = entry.texts("fields", parsers.text) or ()
     form = entry.text("format", parsers.choice(*FORMATS, BY_TEMPLATE))
     has_template = entry.has("template")
-    template = entry.text("template", templates.template)
+    template = entry.text("template", templates.template_source)
     if form == BY_TEMPLATE:
         # The Go injector's documents say so beside the template; alone it says nothing.
         form = None

@@ -152,7 +152,12 @@ WHAT = _grouped(
     _one("folder-path", parsers.absolute_path, "/app/db", "Directory for the folder's files.", "/keeper/secrets"),
     _one("folder-recursive", parsers.switch, "true", "Sub-folders too.", "false"),
     _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of `secret-<name>`."),
-    _one("template-<name>", templates.template, "user={{ .login }}", "Template of `secret-<name>`, in Go's language."),
+    _one(
+        "template-<name>",
+        templates.template_source,
+        "user={{ .login }}",
+        "Template of `secret-<name>`, in Go's language.",
+    ),
     _one("config", parsers.block, "secrets: [{record: db, path: /app/db.json}]", "Everything in one YAML document."),
 )
 

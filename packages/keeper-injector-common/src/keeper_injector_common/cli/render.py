@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     except PlanError as error:
         raise console.Stop(f"{options.plan}: {error}") from None
     sample = sample_records.parse(str(options.records), console.read(options.records))
-    renderer = Renderer(sample.library, plan.strict_lookup, sample.download, templates.render)
+    renderer = Renderer(sample.library, plan.strict_lookup, sample.download, templates.render_template)
     problems = 0
     for made in files(plan, renderer):
         if isinstance(made, str):
@@ -76,7 +76,7 @@ def files(plan: Plan, renderer: Renderer) -> Iterator[Made | str]:
         for file in directory.files:
             path = f"{directory.target}/{file.name}"
             try:
-                yield Made(path, file.mode, renderer.file(file))
+                yield Made(path, file.mode, renderer.render_file(file))
             except ContractError as error:
                 yield f"{path}: {error}"
         for folder in directory.folders:
@@ -93,13 +93,13 @@ def files(plan: Plan, renderer: Renderer) -> Iterator[Made | str]:
 
 def _of_folder(target: str, folder: FolderItem, renderer: Renderer) -> Iterator[Made | str]:
     try:
-        records = renderer.folder(folder)
+        records = renderer.folder_files(folder)
     except ContractError as error:
         yield f"{target}: {error}"
         return
     for name, record in records.items():
         try:
-            yield Made(f"{target}/{name}", folder.mode, renderer.record(record, folder.format))
+            yield Made(f"{target}/{name}", folder.mode, renderer.render_record(record, folder.format))
         except ContractError as error:
             yield f"{target}/{name}: {error}"
 

@@ -12,8 +12,6 @@ import attrs
 from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import Formatted, Templated, file_name
 from keeper_injector_common.records import formats
-from keeper_injector_common.records.formats.flat import flatten
-from keeper_injector_common.records.formats.names import variable_names
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
 from keeper_injector_common.records.selection import Library, select_file, select_value
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
@@ -41,7 +39,7 @@ class Renderer:
     download: Download
     render_template: RenderTemplate
 
-    def file(self, item: FileItem) -> bytes:
+    def render_file(self, item: FileItem) -> bytes:
         """Return the content of one file; raises ContractError when records, format or template do not allow it."""
         match item.content:
             case Templated(source):
@@ -49,7 +47,7 @@ class Renderer:
             case Formatted(form, fields):
                 return self._formatted(item.sources[0], form, fields)
 
-    def folder(self, item: FolderItem) -> dict[str, Record]:
+    def folder_files(self, item: FolderItem) -> dict[str, Record]:
         """Return a folder's records by the names of their files; two of one title get their UIDs into the names."""
         records = self.library.in_folder(item.folder, recursive=item.recursive)
         titles = [file_name(record.title) for record in records]
@@ -60,11 +58,11 @@ class Renderer:
             files[f"{item.below}/{name}.{suffix}".lstrip("/")] = record
         return files
 
-    def record(self, record: Record, form: str) -> bytes:
+    def render_record(self, record: Record, form: str) -> bytes:
         """Return the content of a file of a folder."""
-        return formats.render(form, self._content(record, form))
+        return formats.write_content(form, self._content(record, form))
 
-    def secret(self, secret: KubernetesSecret) -> dict[str, bytes]:
+    def secret_data(self, secret: KubernetesSecret) -> dict[str, bytes]:
         """Return the data of a Kubernetes Secret: all values under their own names, or those that it gives keys to.
 
         Names that no key may have get ``_`` for each character in the way; two of one key are a :class:`FormatError`.
@@ -88,7 +86,7 @@ class Renderer:
 
     def _named(self, source: Reference, secret: KubernetesSecret) -> dict[str, bytes]:
         """Return the values of one source by field or file; of a whole record, files only where a key asks for them."""
-        record = self.find(source)
+        record = self.find_record(source)
         match source:
             case WholeRecord():
                 values = {name: variable_text(value).encode() for name, value in record.named_values().items()}
@@ -104,7 +102,7 @@ class Renderer:
         """Return the value that *reference* names, for an environment variable."""
         if isinstance(reference, FileContent):
             raise SelectionError(f"{reference}: a file is no value; deliver it as a file")
-        return select_value(reference, self.find(reference))
+        return select_value(reference, self.find_record(reference))
 
     def variables(self, environment: Environment) -> dict[str, str]:
         """Return environment variables by name; one that the plan names goes before one that follows from a field's name."""
@@ -116,41 +114,41 @@ class Renderer:
         return found
 
     def _of_record(self, item: RecordVariablesItem) -> dict[str, str]:
-        record = self.find(item.source)
+        record = self.find_record(item.source)
         values = record.named_values()
         if item.fields:
             values = {field: select_value(FieldValue(_uid(record), field), record) for field in item.fields}
-        content = formats.Content(record.title, values)
-        return variable_names(record.title, flatten(content), prefix=item.prefix)
+        content = formats.RecordContent(record.title, values)
+        return formats.to_variable_names(record.title, formats.flatten(content), prefix=item.prefix)
 
-    def find(self, reference: Reference) -> Record:
+    def find_record(self, reference: Reference) -> Record:
         """Return the record of *reference*."""
         return self.library.find(reference.record, strict=self.strict)
 
     def _formatted(self, source: Reference, form: str, fields: tuple[str, ...]) -> bytes:
-        record = self.find(source)
+        record = self.find_record(source)
         match source:
             case WholeRecord():
-                return formats.render(form, self._content(record, form, fields))
+                return formats.write_content(form, self._content(record, form, fields))
             case FileContent():
                 return self._file(record, source, form)
             case FieldValue(field=name) | RecordText(which=name):
-                return formats.render(form, formats.Content(record.title, {name: self.value(source)}))
+                return formats.write_content(form, formats.RecordContent(record.title, {name: self.value(source)}))
 
     def _file(self, record: Record, source: FileContent, form: str) -> bytes:
         if form != "raw":
             raise FormatError(f"{source}: a file is delivered as it is; remove the format {form!r}")
         return self.download(record, select_file(source, record))
 
-    def _content(self, record: Record, form: str, fields: tuple[str, ...] = ()) -> formats.Content:
+    def _content(self, record: Record, form: str, fields: tuple[str, ...] = ()) -> formats.RecordContent:
         values = record.named_values()
         if fields:
             values = {field: select_value(FieldValue(_uid(record), field), record) for field in fields}
         files = {item.name: self.download(record, item) for item in record.attachments} if form == PKCS12 else {}
-        return formats.Content(record.title, values, files)
+        return formats.RecordContent(record.title, values, files)
 
     def _templated(self, item: FileItem, source: str) -> str:
-        records = [self.find(reference) for reference in item.sources]
+        records = [self.find_record(reference) for reference in item.sources]
         data = [self._data(record, source) for record in records]
         titles = [record.title for record in records]
         try:

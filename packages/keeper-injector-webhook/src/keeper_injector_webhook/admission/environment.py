@@ -16,7 +16,7 @@ from keeper_injector_common.annotations.request import InjectionRequest, RecordV
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
-from keeper_injector_common.records.formats.names import is_never, variable_name
+from keeper_injector_common.records.formats import is_forbidden_variable, to_variable_name
 from keeper_injector_common.references import FieldValue
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def variables(
     problems += [
         Problem(item.where, f"{item.name} steers the loader of programs, and no secret may set it; choose another name")
         for item in request.variables
-        if isinstance(item, Variable) and is_never(item.name)
+        if isinstance(item, Variable) and is_forbidden_variable(item.name)
     ]
     grouped: dict[tuple[Style, tuple[int, ...]], list[Container]] = {}
     for container in pod.containers():
@@ -136,4 +136,6 @@ def _style(container: Container, items: list[Item], mode: str, settings: Setting
 
 
 def _known_names(item: RecordVariables) -> list[tuple[str, FieldValue]]:
-    return [(variable_name(field, prefix=item.prefix), FieldValue(item.source.record, field)) for field in item.fields]
+    return [
+        (to_variable_name(field, prefix=item.prefix), FieldValue(item.source.record, field)) for field in item.fields
+    ]

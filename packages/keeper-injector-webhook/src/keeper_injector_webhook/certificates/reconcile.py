@@ -22,7 +22,7 @@ import attrs
 from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
-from keeper_injector_common import logs
+from keeper_injector_common.logs import configure_logging
 from keeper_injector_webhook.certificates import authority
 from keeper_injector_webhook.certificates.authority import Material
 from keeper_injector_webhook.certificates.files import publish
@@ -158,7 +158,7 @@ def run(cluster: Cluster, directory: Path, now: datetime, sleep: Callable[[float
 def main(arguments: list[str] | None = None) -> int:
     """Run once; prints the seconds until the next run."""
     options = _options(arguments)
-    logs.configure(options.log_level)
+    configure_logging(options.log_level)
     try:
         if options.kubeconfig:
             config.load_kube_config(options.kubeconfig)  # type: ignore[no-untyped-call]

@@ -1,4 +1,7 @@
-"""Formats of secret files: one module each, pure functions from fields to bytes, registered by name."""
+"""File formats: pure functions from a record's fields to bytes, one module for each format, registered by name.
+
+To add a format, write a module ``NAME_format.py`` with a constant ``FORMAT`` and list it in :data:`FORMATS` below.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,28 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.records.formats import (
-    dockerconfigjson,
-    env,
-    envfile,
-    ini,
-    json,
-    pkcs12,
-    properties,
-    raw,
-    shell,
-    toml,
-    variables,
-    yaml,
+    dockerconfigjson_format,
+    env_format,
+    envfile_format,
+    ini_format,
+    json_format,
+    pkcs12_format,
+    properties_format,
+    raw_format,
+    shell_format,
+    toml_format,
+    variables_format,
+    yaml_format,
 )
-from keeper_injector_common.records.formats.content import Content, Format, Render, check_text, source
+from keeper_injector_common.records.formats.envfile_format import write_envfile
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format, RecordContent, check_writable, digest_input
+from keeper_injector_common.records.formats.variable_names import (
+    is_forbidden_variable,
+    to_variable_name,
+    to_variable_names,
+)
+from keeper_injector_common.records.formats.variables_format import write_exec_variables
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,25 +39,53 @@ if TYPE_CHECKING:
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         module.FORMAT.name: module.FORMAT
-        for module in (json, env, properties, yaml, ini, raw, toml, shell, dockerconfigjson, pkcs12)
+        for module in (
+            json_format,
+            env_format,
+            properties_format,
+            yaml_format,
+            ini_format,
+            raw_format,
+            toml_format,
+            shell_format,
+            dockerconfigjson_format,
+            pkcs12_format,
+        )
     }
 )
-"""What ``format:`` can say."""
+"""The formats that users can request with ``format:``, in the order of the documentation."""
 VARIABLE_FORMATS: Mapping[str, Format] = MappingProxyType(
-    {module.FORMAT.name: module.FORMAT for module in (variables, envfile)}
+    {module.FORMAT.name: module.FORMAT for module in (variables_format, envfile_format)}
 )
-"""How environment variables are delivered; not for files that users ask for."""
+"""The formats in which environment variables are delivered; users cannot request them for files."""
 
-__all__ = ["FORMATS", "VARIABLE_FORMATS", "Content", "Format", "Render", "render", "source"]
+__all__ = [
+    "FORMATS",
+    "VARIABLE_FORMATS",
+    "Format",
+    "RecordContent",
+    "digest_input",
+    "flatten",
+    "is_forbidden_variable",
+    "to_variable_name",
+    "to_variable_names",
+    "write_content",
+    "write_envfile",
+    "write_exec_variables",
+]
 
 
-def render(name: str, content: Content) -> bytes:
-    """Write *content* in the format called *name*; raises FormatError that says where and what to do, never a value."""
-    known = FORMATS.get(name) or VARIABLE_FORMATS.get(name)
-    if known is None:
-        raise FormatError(f"format {name!r}: is unknown to this version; use {', '.join(FORMATS)}")
+def write_content(format_name: str, content: RecordContent) -> bytes:
+    """Return *content* in the format called *format_name*.
+
+    Raises FormatError if the format is unknown or cannot represent a value. The message says which field is concerned and
+    what to do, and never contains a value.
+    """
+    chosen = FORMATS.get(format_name) or VARIABLE_FORMATS.get(format_name)
+    if chosen is None:
+        raise FormatError(f"format {format_name!r}: is unknown to this version; use {', '.join(FORMATS)}")
     try:
-        check_text(content)
-        return known.render(content)
+        check_writable(content)
+        return chosen.write(content)
     except RecursionError:
         raise FormatError(f"record {content.title!r}: a value is nested too deeply; deliver it by itself") from None

@@ -13,8 +13,8 @@ from gotpl.runtime.results import unwrap_function_result
 from gotpl.runtime.sync_vm import _builtin_functions
 from gotpl.runtime.values import INVALID, UNTYPED_NIL
 
-from keeper_injector_common.records.templates.guards import check_call, check_result
-from keeper_injector_common.records.templates.values import Missing, Refused, own
+from keeper_injector_common.records.templates.go_values import FunctionError, MissingField, to_template_value
+from keeper_injector_common.records.templates.limits import check_call, check_result
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ PRINTING = frozenset({"print", "println", "printf"})
 
 
 @cache
-def functions() -> Mapping[str, Function]:
+def allowed_functions() -> Mapping[str, Function]:
     """Return every function that a template may call, by name."""
     sprig = {name: call for name, call in text_func_map().items() if name not in MACHINE | CHANGING}
     # Sprig's own give an empty text for what JSON cannot hold.
@@ -51,7 +51,7 @@ def functions() -> Mapping[str, Function]:
     return {name: _guarded(name, call) for name, call in {**builtins, **sprig, **strict, **_OWN}.items()}
 
 
-def why_not(name: str) -> str:
+def explain_unavailable(name: str) -> str:
     """Say why there is no function *name*, and what would be right."""
     if name in MACHINE:
         return "reads the machine, which templates cannot; put the value into the record or the template"
@@ -70,11 +70,11 @@ def _guarded(name: str, function: Function) -> Function:
     def call(*arguments: object) -> object:
         values = [_argument(name, value) for value in arguments]
         if spec is not None and spec.arity_error(name, len(values)):
-            raise Refused("it has a wrong number of arguments; see Sprig's documentation", function=name)
+            raise FunctionError("it has a wrong number of arguments; see Sprig's documentation", function=name)
         if spec is not None and spec.type_error(name, values):
-            raise Refused("a value is not of the type it takes; convert it, as with toString", function=name)
+            raise FunctionError("a value is not of the type it takes; convert it, as with toString", function=name)
         check_call(name, values)
-        result = own(unwrap_function_result(function(*values)))
+        result = to_template_value(unwrap_function_result(function(*values)))
         check_result(name, values, result)
         return result
 
@@ -82,9 +82,9 @@ def _guarded(name: str, function: Function) -> Function:
 
 
 def _argument(name: str, value: object) -> object:
-    if isinstance(value, Missing) and name not in FORGIVING:
+    if isinstance(value, MissingField) and name not in FORGIVING:
         raise value.refused(name)
-    if isinstance(value, Missing) or _is_nil(value):
+    if isinstance(value, MissingField) or _is_nil(value):
         return UNTYPED_NIL if name in PRINTING else None
     return value
 
@@ -96,7 +96,7 @@ def _is_nil(value: object) -> bool:
 def _equal(first: object, *others: object) -> bool:
     """Compare as Go does: nil equals nil and nothing else, never an error."""
     if not others:
-        raise Refused("it has one argument; give it two or more", function="eq")
+        raise FunctionError("it has one argument; give it two or more", function="eq")
     equal = _builtin_functions("go")["eq"]
     return any(first is other if first is None or other is None else bool(equal(first, other)) for other in others)
 
@@ -107,7 +107,7 @@ def _not_equal(left: object, right: object) -> bool:
 
 def _index(value: object, *keys: object) -> object:
     found = _builtin_functions("go")["index"](value, *keys)
-    return Missing(key=str(keys[-1])) if found is INVALID and keys else found
+    return MissingField(key=str(keys[-1])) if found is INVALID and keys else found
 
 
 def _find_all(pattern: str, text: str, count: int) -> object:
@@ -117,12 +117,14 @@ def _find_all(pattern: str, text: str, count: int) -> object:
 
 def _required(message: str, value: object) -> object:
     if value is None or value == "":
-        raise Refused("a value is required and is not there; add it to the record", function="required", quoted=message)
+        raise FunctionError(
+            "a value is required and is not there; add it to the record", function="required", quoted=message
+        )
     return value
 
 
 def _fail(message: str) -> object:
-    raise Refused("it stops the template; see the condition before it", function="fail", quoted=message)
+    raise FunctionError("it stops the template; see the condition before it", function="fail", quoted=message)
 
 
 def _encode(text: str) -> str:
@@ -133,21 +135,21 @@ def _decode(text: str) -> str:
     try:
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode()
     except binascii.Error:
-        raise Refused("it is given something that is no base64; check the value", function="base64dec") from None
+        raise FunctionError("it is given something that is no base64; check the value", function="base64dec") from None
     except UnicodeDecodeError:
-        raise Refused(
+        raise FunctionError(
             "it gives bytes that are no text; deliver binary values by themselves", function="base64dec"
         ) from None
 
 
 def _to_yaml(value: object) -> str:
-    from keeper_injector_common.records.templates.yaml import to_yaml
+    from keeper_injector_common.records.templates.yaml_functions import to_yaml
 
     return to_yaml(value)
 
 
 def _from_yaml(text: str) -> object:
-    from keeper_injector_common.records.templates.yaml import from_yaml
+    from keeper_injector_common.records.templates.yaml_functions import from_yaml
 
     return from_yaml(text)
 

@@ -10,10 +10,11 @@ from keeper_injector_common.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-NEVER = ("GLIBC_TUNABLES", "LD_*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+FORBIDDEN_VARIABLES = ("GLIBC_TUNABLES", "LD_*")
 """What the loader of programs obeys: not even an explicit ``env-<NAME>`` sets it. A star ends a prefix."""
 # fmt: off
-GUARDED = (
+PROTECTED_VARIABLES = (
     # shells
     "BASHOPTS", "BASH_ENV", "CDPATH", "ENV", "FPATH", "GLOBIGNORE", "HOME", "IFS", "PATH", "PROMPT_COMMAND", "PS4",
     "SHELLOPTS", "ZDOTDIR",
@@ -35,7 +36,7 @@ Whoever may edit a record in Keeper must not thereby run code in a pod. ``keeper
 """
 
 
-def variable_name(field: str, *, prefix: str = "") -> str:
+def to_variable_name(field: str, *, prefix: str = "") -> str:
     """Make a variable's name of a field's: upper case, ``_`` for all but letters and digits, no digit first.
 
     The *prefix* stays as it is.
@@ -44,17 +45,17 @@ def variable_name(field: str, *, prefix: str = "") -> str:
     return f"_{name}" if not name or name[0].isdigit() else name
 
 
-def is_never(name: str) -> bool:
+def is_forbidden_variable(name: str) -> bool:
     """Say whether nobody may set the variable *name*."""
-    return _matches(name, NEVER)
+    return _matches(name, FORBIDDEN_VARIABLES)
 
 
-def is_guarded(name: str) -> bool:
+def _is_protected(name: str) -> bool:
     """Say whether the variable *name* is set only when asked for by exactly that name."""
-    return _matches(name, GUARDED) or is_never(name)
+    return _matches(name, PROTECTED_VARIABLES) or is_forbidden_variable(name)
 
 
-def variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -> dict[str, str]:
+def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -> dict[str, str]:
     """Rename the values of the record *title* from fields' names to variables' names, *prefix* first.
 
     Raises FormatError when two fields get one name, or when a name would take over the process.
@@ -62,19 +63,29 @@ def variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -
     renamed: dict[str, str] = {}
     origin: dict[str, str] = {}
     for field, value in values.items():
-        name = variable_name(field, prefix=prefix)
+        name = to_variable_name(field, prefix=prefix)
         if name in renamed:
             raise FormatError(
                 f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one in Keeper "
                 "or list the fields you want"
             )
-        if is_guarded(name):
+        if _is_protected(name):
             raise FormatError(
                 f"record {title!r}, field {field!r}: the variable {name} would steer the whole process; rename "
                 "the field in Keeper or list the fields you want"
             )
         renamed[name], origin[name] = value, field
     return renamed
+
+
+def check_variable_name(name: str) -> None:
+    """Raise FormatError unless *name* is a valid name of a variable that may be set."""
+    if not _NAME.fullmatch(name):
+        raise FormatError(f"variable {name!r}: is no name of a variable; write letters, digits and '_', no digit first")
+    if is_forbidden_variable(name):
+        raise FormatError(
+            f"variable {name}: steers the loader of programs, and no secret may set it; choose another name"
+        )
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

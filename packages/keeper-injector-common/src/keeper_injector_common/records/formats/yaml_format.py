@@ -12,12 +12,12 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.records.formats.content import Format
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
     import yaml
 
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
 _NOT_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
@@ -27,7 +27,7 @@ _WIDE = 2**31
 """No line is that long: PyYAML folds longer ones."""
 
 
-def render(content: Content) -> bytes:
+def _write_yaml(content: RecordContent) -> bytes:
     """Write one YAML document without markers."""
     import yaml
 
@@ -63,4 +63,4 @@ def _style(text: str) -> str | None:
     return "|" if _BLOCK.fullmatch(text) else '"'
 
 
-FORMAT = Format("yaml", render, "one mapping, safe for YAML 1.1 and 1.2", "yaml")
+FORMAT = Format("yaml", _write_yaml, "one mapping, safe for YAML 1.1 and 1.2", "yaml")

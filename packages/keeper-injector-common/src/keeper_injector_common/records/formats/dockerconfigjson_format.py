@@ -12,11 +12,11 @@ import json
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import scalar
+from keeper_injector_common.records.formats.flattening import scalar_text
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
     from keeper_injector_common.records.record import JsonValue
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
@@ -24,7 +24,7 @@ _HUB = "https://index.docker.io/v1/"
 """Docker's own key for Docker Hub (docker/cli, registry.IndexServer)."""
 
 
-def render(content: Content) -> bytes:
+def _write_docker_config(content: RecordContent) -> bytes:
     """Write one object with one registry; raises FormatError when a part is missing or cannot be sent to a registry."""
     user = _field(content, "login", "username")
     password = _field(content, "password")
@@ -40,7 +40,7 @@ def render(content: Content) -> bytes:
     return (json.dumps({"auths": {registry: entry}}, ensure_ascii=False, indent=2) + "\n").encode()
 
 
-def _field(content: Content, *names: str) -> str:
+def _field(content: RecordContent, *names: str) -> str:
     for name in names:
         if text := _text(content.fields.get(name)):
             return text
@@ -58,7 +58,7 @@ def _text(value: JsonValue) -> str:
         case dict() | list():
             return ""
         case _:
-            return scalar(value)
+            return scalar_text(value)
 
 
 def _key(registry: str) -> str:
@@ -67,5 +67,8 @@ def _key(registry: str) -> str:
 
 
 FORMAT = Format(
-    "dockerconfigjson", render, "log-in to a container registry, from login, password and host or url", "json"
+    "dockerconfigjson",
+    _write_docker_config,
+    "log-in to a container registry, from login, password and host or url",
+    "json",
 )

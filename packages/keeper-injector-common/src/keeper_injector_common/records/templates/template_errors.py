@@ -9,8 +9,8 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.records.templates.functions import functions, why_not
-from keeper_injector_common.records.templates.values import Refused
+from keeper_injector_common.records.templates.functions import allowed_functions, explain_unavailable
+from keeper_injector_common.records.templates.go_values import FunctionError
 
 if TYPE_CHECKING:
     import gotpl
@@ -47,21 +47,21 @@ _EXECUTION = {
 }
 
 
-def syntax_fault(error: gotpl.TemplateSyntaxError) -> str:
+def syntax_message(error: gotpl.TemplateSyntaxError) -> str:
     """Say what keeps a source from being a template."""
     message = str(error).split(": ", 1)[-1]
     where = f"template, parsing line {error.line}"
     if match := re.match(r"function '(\w+)' not defined", message):
-        return f"{where}: function {match[1]} {why_not(match[1]) or _unknown(match[1])}"
+        return f"{where}: function {match[1]} {explain_unavailable(match[1]) or _unknown(match[1])}"
     if match := re.match(r"undefined variable '(\$\w+)'", message):
         return f"{where}: variable {match[1]} is not defined; write {{{{ {match[1]} := .field }}}} before it"
     return f"{where}: {_ours(message, _SYNTAX)}"
 
 
-def execution_fault(source: str, error: gotpl.TemplateExecutionError) -> str:
+def execution_message(source: str, error: gotpl.TemplateExecutionError) -> str:
     """Say what went wrong on which line, in which function; *source* tells which words are the template's own."""
     where = f"template, rendering line {error.line}"
-    if isinstance(error, Refused):
+    if isinstance(error, FunctionError):
         return f"{_in(where, error.function)}: {error.said(source)}"
     named = re.match(r"function '(\w+)'", error.message)
     return f"{_in(where, named[1] if named else '')}: {_ours(error.message, _EXECUTION)}"
@@ -79,5 +79,5 @@ def _ours(message: str, words: dict[str, str]) -> str:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, functions(), n=2)
+    near = difflib.get_close_matches(name, allowed_functions(), n=2)
     return f"is unknown; did you mean {' or '.join(near)}?" if near else f"is unknown; a field is written .{name}"

@@ -9,15 +9,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.records.formats.content import Format
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 
-def render(content: Content) -> bytes:
+def _write_json(content: RecordContent) -> bytes:
     """Write one JSON object."""
     return (json.dumps(dict(content.fields), ensure_ascii=False, indent=2) + "\n").encode()
 
 
-FORMAT = Format("json", render, "one object; structured values stay objects and lists", "json")
+FORMAT = Format("json", _write_json, "one object; structured values stay objects and lists", "json")

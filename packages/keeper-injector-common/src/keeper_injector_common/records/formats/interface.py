@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen
-class Content:
+class RecordContent:
     """A record's title, values and files, as one file should show them."""
 
     title: str
@@ -27,7 +27,7 @@ class Content:
     """Attachments by name, only for formats that need them."""
 
 
-Render = Callable[[Content], bytes]
+Writer = Callable[[RecordContent], bytes]
 
 
 @attrs.frozen
@@ -35,22 +35,22 @@ class Format:
     """One way of writing fields as bytes."""
 
     name: str
-    render: Render
+    write: Writer
     """Pure; raises FormatError."""
     description: str
     extension: str
     """What names of such files usually end in, without the dot; empty where there is no custom."""
     repeatable: bool = True
-    """Whether equal content always gives equal bytes; where not, :func:`source` tells whether anything changed."""
+    """Whether equal content always gives equal bytes; where not, :func:`digest_input` tells whether anything changed."""
 
 
-def source(content: Content) -> bytes:
+def digest_input(content: RecordContent) -> bytes:
     """Return everything that a file of *content* is made of, for a digest of it: equal bytes, equal meaning."""
     files = {name: base64.b64encode(data).decode() for name, data in content.files.items()}
     return json.dumps([content.title, list(content.fields.items()), files]).encode()
 
 
-def check_text(content: Content) -> None:
+def check_writable(content: RecordContent) -> None:
     """Raise FormatError for what no format can write: half a surrogate pair, a number that is none."""
     for name, value in content.fields.items():
         where = f"record {content.title!r}, field {name!r}"

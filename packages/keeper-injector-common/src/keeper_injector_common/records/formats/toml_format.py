@@ -13,17 +13,17 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
     from keeper_injector_common.records.record import JsonValue
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _INTEGERS = range(-(2**63), 2**63)
 
 
-def render(content: Content) -> bytes:
+def _write_toml(content: RecordContent) -> bytes:
     """Write one line per field; raises FormatError for what TOML cannot hold."""
     lines = [
         f"{_key(name)} = {_value(f'record {content.title!r}, field {name!r}', value)}\n"
@@ -61,4 +61,4 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-FORMAT = Format("toml", render, "TOML 1.0; structured values as inline tables", "toml")
+FORMAT = Format("toml", _write_toml, "TOML 1.0; structured values as inline tables", "toml")

@@ -16,8 +16,8 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import flatten
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.serialization.pkcs12 import PKCS12PrivateKeyTypes
     from cryptography.x509 import Certificate
 
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
 _PASSWORD = "password"  # noqa: S105 - the name of a field
 
 
-def render(content: Content) -> bytes:
+def _write_pkcs12(content: RecordContent) -> bytes:
     """Write one store with one key; raises FormatError when key or certificate is missing, unreadable or ambiguous."""
     try:
         # Here, not above: an extra, and 20 MB of memory that only users of this format should pay.
@@ -49,7 +49,7 @@ def render(content: Content) -> bytes:
     return pkcs12.serialize_key_and_certificates(content.title.encode(), key, certificate, chain, encryption)
 
 
-def _password(content: Content) -> bytes:
+def _password(content: RecordContent) -> bytes:
     password = content.fields.get(_PASSWORD)
     if not isinstance(password, str) or not password:
         raise FormatError(f"record {content.title!r}: has no field password, and Java needs one; add it in Keeper")
@@ -60,7 +60,7 @@ def _password(content: Content) -> bytes:
     return password.encode()
 
 
-def _blocks(content: Content) -> Iterator[tuple[bytes, bytes]]:
+def _blocks(content: RecordContent) -> Iterator[tuple[bytes, bytes]]:
     """Yield every PEM block once, with its label: the same key is often both in a field and in a file."""
     texts = [*(text.encode() for text in flatten(content).values()), *content.files.values()]
     seen = set()
@@ -71,7 +71,7 @@ def _blocks(content: Content) -> Iterator[tuple[bytes, bytes]]:
                 yield match[1], match[0] + b"\n"
 
 
-def _private_key(content: Content, password: bytes) -> PKCS12PrivateKeyTypes:
+def _private_key(content: RecordContent, password: bytes) -> PKCS12PrivateKeyTypes:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization
 
@@ -105,7 +105,7 @@ def _supported(where: str, key: object) -> PKCS12PrivateKeyTypes:
     raise FormatError(f"{where}: the private key is of a kind that signs nothing; use RSA, EC or Ed25519")
 
 
-def _chain(content: Content, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
+def _chain(content: RecordContent, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
     """Return the key's certificate, then each one's issuer as far as the record has them."""
     certificates = _certificates(content)
     own = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
@@ -122,7 +122,7 @@ def _chain(content: Content, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
     return chain
 
 
-def _certificates(content: Content) -> list[Certificate]:
+def _certificates(content: RecordContent) -> list[Certificate]:
     from cryptography import x509
 
     try:
@@ -131,4 +131,4 @@ def _certificates(content: Content) -> list[Certificate]:
         raise FormatError(f"record {content.title!r}: a certificate cannot be read; attach it as PEM") from None
 
 
-FORMAT = Format("pkcs12", render, "key store for Java, of PEMs in fields and files", "p12", repeatable=False)
+FORMAT = Format("pkcs12", _write_pkcs12, "key store for Java, of PEMs in fields and files", "p12", repeatable=False)

@@ -11,15 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import flatten
-from keeper_injector_common.records.formats.names import variable_names
-from keeper_injector_common.records.formats.variables import check_name
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.records.formats.variable_names import check_variable_name, to_variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 # KEP-3721, "Limits".
 FILE_BYTES = 64 * 1024
@@ -28,7 +27,7 @@ VALUE_BYTES = 32 * 1024
 _OTHER_WAY = "set keeper.security/env-mode: exec"
 
 
-def write(variables: Mapping[str, str]) -> bytes:
+def write_envfile(variables: Mapping[str, str]) -> bytes:
     """Write *variables* by their final names; raises FormatError that names the one that cannot be written."""
     written = b"".join(_line(name, value) for name, value in variables.items())
     if len(written) > FILE_BYTES:
@@ -36,13 +35,13 @@ def write(variables: Mapping[str, str]) -> bytes:
     return written
 
 
-def render(content: Content) -> bytes:
+def _write_envfile(content: RecordContent) -> bytes:
     """Write a record's values under names made of its fields' names."""
-    return write(variable_names(content.title, flatten(content)))
+    return write_envfile(to_variable_names(content.title, flatten(content)))
 
 
 def _line(name: str, value: str) -> bytes:
-    check_name(name)
+    check_variable_name(name)
     if "\0" in value:
         raise FormatError(f"variable {name}: no variable can hold a NUL character; deliver the value as a file")
     for unwritable, called in (("'", "a single quote"), ("\r\n", "a carriage return")):
@@ -61,4 +60,4 @@ def _line(name: str, value: str) -> bytes:
     return f"{name}='{value}'\n".encode()
 
 
-FORMAT = Format("envfile", render, "NAME='value' lines for the kubelet's EnvFiles", "")
+FORMAT = Format("envfile", _write_envfile, "NAME='value' lines for the kubelet's EnvFiles", "")

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.records.templates.values import MOST, Refused, weight
+from keeper_injector_common.records.templates.go_values import MAX_WEIGHT, FunctionError, weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,35 +30,37 @@ LOST = "\ufffd"
 
 
 def check_call(function: str, arguments: Sequence[object]) -> None:
-    """Raise :class:`Refused` when a call would cost too much. Number and types of arguments are right already."""
-    if function not in LIGHT and weight(arguments) > MOST:
-        raise Refused(f"it is given {_MUCH}", function=function)
+    """Raise :class:`FunctionError` when a call would cost too much. Number and types of arguments are right already."""
+    if function not in LIGHT and weight(arguments) > MAX_WEIGHT:
+        raise FunctionError(f"it is given {_MUCH}", function=function)
     bound = _BOUNDS.get(function.removeprefix("must").lower())
-    if bound is not None and bound(*arguments) > MOST:
-        raise Refused(
+    if bound is not None and bound(*arguments) > MAX_WEIGHT:
+        raise FunctionError(
             "it would make or compare more than a million characters or elements; use less", function=function
         )
 
 
 def check_result(function: str, arguments: Sequence[object], result: object) -> None:
-    """Raise :class:`Refused` for a result that is too large, or not the text that it should be."""
-    if function not in LIGHT and weight(result) > MOST:
-        raise Refused(f"it makes {_MUCH}", function=function)
+    """Raise :class:`FunctionError` for a result that is too large, or not the text that it should be."""
+    if function not in LIGHT and weight(result) > MAX_WEIGHT:
+        raise FunctionError(f"it makes {_MUCH}", function=function)
     if not isinstance(result, str):
         return
     if LOST in result and LOST not in repr(arguments):
-        raise Refused(
+        raise FunctionError(
             "it cuts a character apart or gives bytes; deliver binary values by themselves", function=function
         )
     if function == "printf" and "%!" in result and any(isinstance(value, list | dict) for value in arguments):
-        raise Refused("it can write a list or an object with %v only; use that, join or toJson", function=function)
+        raise FunctionError(
+            "it can write a list or an object with %v only; use that, join or toJson", function=function
+        )
 
 
 _MUCH = "more than a million characters; deliver large values by themselves"
 
 
 def _counted(count: float) -> float:
-    return count * MOST / MOST_COUNTED
+    return count * MAX_WEIGHT / MOST_COUNTED
 
 
 def _until_step(start: int, stop: int, step: int) -> float:
@@ -121,7 +123,7 @@ def _rewritten(pattern: str, text: str, replacement: str) -> float:
 
 
 def _compared(items: object, *_: object) -> int:
-    return len(items) ** 2 * MOST // MOST_COMPARED**2 if isinstance(items, list) else 0
+    return len(items) ** 2 * MAX_WEIGHT // MOST_COMPARED**2 if isinstance(items, list) else 0
 
 
 def _without(items: object, *others: object) -> int:

@@ -10,14 +10,14 @@ import json
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import scalar
+from keeper_injector_common.records.formats.flattening import scalar_text
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 
-def render(content: Content) -> bytes:
+def _write_raw(content: RecordContent) -> bytes:
     """Write the only value."""
     if len(content.fields) != 1:
         names = ", ".join(content.fields) or "none"
@@ -27,7 +27,7 @@ def render(content: Content) -> bytes:
     (value,) = content.fields.values()
     if isinstance(value, list | dict):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-    return scalar(value).encode()
+    return scalar_text(value).encode()
 
 
-FORMAT = Format("raw", render, "one value, byte for byte", "")
+FORMAT = Format("raw", _write_raw, "one value, byte for byte", "")

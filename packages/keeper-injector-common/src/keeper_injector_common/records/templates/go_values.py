@@ -11,13 +11,13 @@ from gotpl.runtime.values import INVALID, UNTYPED_NIL
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST = 1_000_000
+MAX_WEIGHT = 1_000_000
 """Characters and elements that a value, an argument or the whole output may have."""
 NO_VALUE = "<no value>"
 """What Go writes where there is no value: never into a file."""
 
 
-class Refused(TemplateExecutionError):  # noqa: N818 - it is caught by what it says, and named so
+class FunctionError(TemplateExecutionError):
     """An error in our own words, which hold no value and may be shown.
 
     *quoted* are words that may be shown in their place when the template's source has them as a literal.
@@ -36,17 +36,17 @@ class Refused(TemplateExecutionError):  # noqa: N818 - it is caught by what it s
         return self.instead.format(self.quoted) if literal else self.text
 
 
-class Data(dict[str, object]):
-    """An object whose missing fields are :class:`Missing`; the engine asks for fields by this method."""
+class TemplateObject(dict[str, object]):
+    """An object whose missing fields are :class:`MissingField`; the engine asks for fields by this method."""
 
     def __gotemplate_lookup__(self, field: str) -> object:
-        return self[field] if field in self else Missing(field)
+        return self[field] if field in self else MissingField(field)
 
 
 _ABSENT = "write default, get, with or if where it may be absent"
 
 
-class Missing(dict[str, object]):
+class MissingField(dict[str, object]):
     """A field that the record has not: false where a template asks, an error wherever it is used.
 
     Empty, and a dict, because that is what the engine takes for false.
@@ -65,39 +65,39 @@ class Missing(dict[str, object]):
     def __iter__(self) -> Iterator[str]:
         raise self.refused()
 
-    def refused(self, function: str = "") -> Refused:
+    def refused(self, function: str = "") -> FunctionError:
         """Return the error for using it."""
         text = f"there is no field {self.field}; {_ABSENT}" if self.field else f"there is no such field; {_ABSENT}"
-        return Refused(text, function=function, quoted=self.key, instead=f"there is no field {{}}; {_ABSENT}")
+        return FunctionError(text, function=function, quoted=self.key, instead=f"there is no field {{}}; {_ABSENT}")
 
 
-class Output(io.StringIO):
+class TemplateOutput(io.StringIO):
     """Takes the text piece by piece, so that an absent value is caught on its line."""
 
     def write(self, piece: str, /) -> int:
         """Take one piece, be it of the source or a value."""
         if piece == NO_VALUE:
-            raise Refused("the value is null; write default, with or if where it may be")
+            raise FunctionError("the value is null; write default, with or if where it may be")
         return super().write(piece)
 
 
-def own(value: object) -> object:
-    """Copy *value*, so that its objects are :class:`Data` and its nils None; what is Data already stays itself."""
+def to_template_value(value: object) -> object:
+    """Copy *value*, so that its objects are :class:`TemplateObject` and its nils None; what is TemplateObject already stays itself."""
     match value:
-        case Data() | Missing():
+        case TemplateObject() | MissingField():
             return value
         case dict():
-            return Data((str(key), own(item)) for key, item in value.items())
+            return TemplateObject((str(key), to_template_value(item)) for key, item in value.items())
         case list() | tuple():
-            return [own(item) for item in value]
+            return [to_template_value(item) for item in value]
         case None | bool() | int() | float() | str():
             return value
         case _ if value is UNTYPED_NIL or value is INVALID:
             return None
-    raise Refused("something is neither text nor number, list or object; templates have no use for it")
+    raise FunctionError("something is neither text nor number, list or object; templates have no use for it")
 
 
-def weight(value: object, *, limit: int = MOST, depth: int = 1) -> int:
+def weight(value: object, *, limit: int = MAX_WEIGHT, depth: int = 1) -> int:
     """Return how many characters and elements *value* has, those deep inside counted by their depth.
 
     Stops soon after *limit*: a list that holds another many times over is small in memory and endless on paper.

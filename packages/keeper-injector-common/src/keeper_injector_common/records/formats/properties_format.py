@@ -10,17 +10,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import flatten
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 _SPECIAL = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _IN_KEY = re.compile(r"[ =:#!]")
 
 
-def render(content: Content) -> bytes:
+def _write_properties(content: RecordContent) -> bytes:
     """Write one line per value."""
     values = flatten(content, _dotted)
     return "".join(f"{_key(name)}={_value(value)}\n" for name, value in values.items()).encode("ascii")
@@ -48,4 +48,4 @@ def _unicode(character: str) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-FORMAT = Format("properties", render, "java.util.Properties", "properties")
+FORMAT = Format("properties", _write_properties, "java.util.Properties", "properties")

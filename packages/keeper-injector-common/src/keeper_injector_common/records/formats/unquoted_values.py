@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 Faults = dict[str, re.Pattern[str]]
 """What a value has, in words → how to see it."""
-FAULTS: Faults = {
+AMBIGUOUS: Faults = {
     "a line break or control character": re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"),
     # JavaScript's trim() takes a byte order mark for white space, Python's strip() does not.
     "white space at an end": re.compile(r"\A[\s\ufeff]|[\s\ufeff]\Z"),
@@ -21,7 +21,9 @@ FAULTS: Faults = {
 """What is read differently everywhere."""
 
 
-def check_bare(where: str, value: str, faults: Mapping[str, re.Pattern[str]], *, readers: str, instead: str) -> None:
+def check_unquoted(
+    where: str, value: str, faults: Mapping[str, re.Pattern[str]], *, readers: str, instead: str
+) -> None:
     """Raise FormatError when *value* has one of *faults*, with the formats to use *instead*."""
     for what, pattern in faults.items():
         if pattern.search(value):

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING
 from keeper_injector_common.errors import FormatError
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
     from keeper_injector_common.records.record import JsonValue
 
 Join = Callable[[str, str | int], str]
 """Name of a field and a key or an index inside it → name of the part."""
 
 
-def underscored(name: str, part: str | int) -> str:
+def _underscored(name: str, part: str | int) -> str:
     """Join as ``address_city`` and ``phone_0``; the first is 0, as in Keeper's notation ``phone[0]``."""
     return f"{name}_{part}"
 
 
-def flatten(content: Content, join: Join = underscored) -> dict[str, str]:
+def flatten(content: RecordContent, join: Join = _underscored) -> dict[str, str]:
     """Return text by name, in the record's order; raises FormatError when two parts get one name.
 
     An empty list or object becomes one empty text, so that its name does not vanish.
@@ -37,7 +37,7 @@ def flatten(content: Content, join: Join = underscored) -> dict[str, str]:
     return flat
 
 
-def scalar(value: JsonValue) -> str:
+def scalar_text(value: JsonValue) -> str:
     """Write a plain value as text: null as nothing, booleans and numbers as in JSON."""
     match value:
         case str():
@@ -59,7 +59,7 @@ def _leaves(name: str, value: JsonValue, join: Join) -> Iterator[tuple[str, str]
             yield name, ""
             return
         case _:
-            yield name, scalar(value)
+            yield name, scalar_text(value)
             return
     for part, item in parts:
         yield from _leaves(join(name, part), item, join)

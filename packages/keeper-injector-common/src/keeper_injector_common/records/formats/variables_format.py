@@ -6,27 +6,25 @@ so that a record too large is an error here, with the record's name, and not in 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import flatten
-from keeper_injector_common.records.formats.names import is_never, variable_names
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.records.formats.variable_names import check_variable_name, to_variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 ENTRY_BYTES = 128 * 1024
 """Linux: MAX_ARG_STRLEN, the NUL included."""
 FILE_BYTES = 1024 * 1024
 ENTRIES = 4096
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
-def write(variables: Mapping[str, str]) -> bytes:
+def write_exec_variables(variables: Mapping[str, str]) -> bytes:
     """Write *variables* by their final names; raises FormatError that names the one that cannot be written."""
     written = b"".join(_entry(name, value) for name, value in variables.items())
     if len(written) > FILE_BYTES or len(variables) > ENTRIES:
@@ -34,13 +32,13 @@ def write(variables: Mapping[str, str]) -> bytes:
     return written
 
 
-def render(content: Content) -> bytes:
+def _write_variables(content: RecordContent) -> bytes:
     """Write a record's values under names made of its fields' names."""
-    return write(variable_names(content.title, flatten(content)))
+    return write_exec_variables(to_variable_names(content.title, flatten(content)))
 
 
 def _entry(name: str, value: str) -> bytes:
-    check_name(name)
+    check_variable_name(name)
     if "\0" in value:
         raise FormatError(f"variable {name}: no variable can hold a NUL character; deliver the value as a file")
     try:
@@ -54,14 +52,4 @@ def _entry(name: str, value: str) -> bytes:
     return entry
 
 
-def check_name(name: str) -> None:
-    """Raise FormatError unless *name* can and may be a variable's."""
-    if not _NAME.fullmatch(name):
-        raise FormatError(f"variable {name!r}: is no name of a variable; write letters, digits and '_', no digit first")
-    if is_never(name):
-        raise FormatError(
-            f"variable {name}: steers the loader of programs, and no secret may set it; choose another name"
-        )
-
-
-FORMAT = Format("variables", render, "NUL-ended NAME=value entries for keeper-exec", "")
+FORMAT = Format("variables", _write_variables, "NUL-ended NAME=value entries for keeper-exec", "")

@@ -6,7 +6,7 @@ import re
 
 import yaml
 
-from keeper_injector_common.records.templates.values import Refused
+from keeper_injector_common.records.templates.go_values import FunctionError
 
 _WIDE = 2**31
 _STRING = "tag:yaml.org,2002:str"
@@ -24,7 +24,7 @@ class _Dumper(yaml.SafeDumper):
 class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise Refused(
+            raise FunctionError(
                 "it is given YAML with an alias, which can grow without bound; write it out", function="fromYaml"
             )
         return super().compose_node(parent, index)
@@ -38,11 +38,11 @@ def to_yaml(value: object) -> str:
 
 
 def from_yaml(text: str) -> object:
-    """Read one document; raises :class:`Refused` for what is no YAML, never with its text."""
+    """Read one document; raises :class:`FunctionError` for what is no YAML, never with its text."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError):
-        raise Refused("it is given something that is no YAML; check the value", function="fromYaml") from None
+        raise FunctionError("it is given something that is no YAML; check the value", function="fromYaml") from None
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -52,7 +52,7 @@ def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent)
-# Objects of a template are Data, a dict of our own.
+# Objects of a template are TemplateObject, a dict of our own.
 _Dumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)
 # Timestamps stay text, as for Go.
 _Loader.yaml_implicit_resolvers = {

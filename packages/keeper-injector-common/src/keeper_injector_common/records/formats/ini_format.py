@@ -14,20 +14,20 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats import bare
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import flatten
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
-_FAULTS = bare.FAULTS | {
+_FAULTS = AMBIGUOUS | {
     "a ';' or '#' where a comment could begin": re.compile(r"(?:\A|\s)[;#]"),
     "a '%'": re.compile(r"%"),
 }
 
 
-def render(content: Content) -> bytes:
+def _write_ini(content: RecordContent) -> bytes:
     """Write one section; raises FormatError where readers of INI files could not agree on the meaning."""
     lines = ["[secret]\n"]
     origin: dict[str, str] = {}
@@ -48,8 +48,8 @@ def _option(field: str) -> str:
 
 
 def _checked(where: str, value: str) -> str:
-    bare.check_bare(where, value, _FAULTS, readers="programs that read INI files", instead="json, yaml or toml")
+    check_unquoted(where, value, _FAULTS, readers="programs that read INI files", instead="json, yaml or toml")
     return value
 
 
-FORMAT = Format("ini", render, "one section [secret] of name=value lines", "ini")
+FORMAT = Format("ini", _write_ini, "one section [secret] of name=value lines", "ini")

@@ -12,17 +12,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.content import Format
-from keeper_injector_common.records.formats.flat import flatten
-from keeper_injector_common.records.formats.names import variable_names
+from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.records.formats.variable_names import to_variable_names
 
 if TYPE_CHECKING:
-    from keeper_injector_common.records.formats.content import Content
+    from keeper_injector_common.records.formats.interface import RecordContent
 
 
-def render(content: Content) -> bytes:
+def _write_shell(content: RecordContent) -> bytes:
     """Write one assignment per value; raises FormatError for NUL."""
-    variables = variable_names(content.title, flatten(content))
+    variables = to_variable_names(content.title, flatten(content))
     return "".join(_assignment(content.title, name, value) for name, value in variables.items()).encode()
 
 
@@ -35,4 +35,4 @@ def _assignment(title: str, name: str, value: str) -> str:
     return f"export {name}='{quoted}'\n"
 
 
-FORMAT = Format("shell", render, "export NAME='value' lines, safe to source", "sh")
+FORMAT = Format("shell", _write_shell, "export NAME='value' lines, safe to source", "sh")
