@@ -30,7 +30,7 @@ EXTRAS = {"keeper-injector-agent": "[aws,azure,gcp]", "keeper-injector-webhook":
 Command = tuple[str, ...]
 
 DEMO = ("demo",)
-DEVELOPMENT = ("test", "lint", "release")
+DEVELOPMENT = ("test", "lint", "docs", "release")
 """Groups of tools/pyproject.toml; with more than the demo's, the packages' extras are installed too."""
 
 nox.needs_version = ">=2026.4"
