@@ -22,7 +22,7 @@ from moto.server import ThreadedMotoServer
 from proxies import proxy
 from servers import Answer, Respond, serving
 
-from keeper_injector_common.plan.model import CloudCredentials
+from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 from local_keeper import LocalKeeper
 
 SECRET = {"x": "api-keys[login]"}
@@ -87,7 +87,7 @@ def _aws(stage: Stage) -> Iterator[str]:
 @pytest.mark.parametrize("name", ["prod/ksm", "prod/binary"])
 def test_aws(pod: AgentPod, aws: str, name: str) -> None:
     """With the pod's own role: text and binary secrets."""
-    pod.wants(SECRET, credentials=CloudCredentials("aws-secrets-manager", name, "eu-central-1"))
+    pod.wants(SECRET, credentials=AwsCredentials(name, "eu-central-1"))
     requests.post(f"{aws}/moto-api/recorder/start-recording", timeout=5)
     result = pod.run("init")
     assert (result.returncode, pod.files()) == (0, ["x"]), result.stderr
@@ -111,7 +111,7 @@ def base64_texts(recorded: str) -> str:
 @pytest.mark.usefixtures("aws")
 def test_aws_says_what_is_wrong(pod: AgentPod, name: str, message: str) -> None:
     """The sentence names the secret and what to look at."""
-    pod.wants(SECRET, credentials=CloudCredentials("aws-secrets-manager", name, "eu-central-1"))
+    pod.wants(SECRET, credentials=AwsCredentials(name, "eu-central-1"))
     assert pod.run("init").returncode == os.EX_NOPERM
     assert message in pod.termination_message()
 
@@ -174,7 +174,7 @@ def metadata(_method: str, path: str, headers: dict[str, str], _body: bytes) -> 
 )
 def test_google(stage: Stage, name: str, code: int, message: str) -> None:
     """With Workload Identity, through a proxy that stands in for Google's network."""
-    stage.pod.wants(SECRET, credentials=CloudCredentials("gcp-secret-manager", name))
+    stage.pod.wants(SECRET, credentials=GcpCredentials(name))
     with (
         google(stage.keeper, stage.ca) as port,
         serving(metadata) as about,
@@ -234,7 +234,7 @@ def azure(keeper: LocalKeeper) -> Respond:
 )
 def test_azure(stage: Stage, name: str, code: int, message: str) -> None:
     """With Workload Identity, as its webhook sets the pod up."""
-    stage.pod.wants(SECRET, credentials=CloudCredentials("azure-key-vault", name, "keys"))
+    stage.pod.wants(SECRET, credentials=AzureCredentials(secret=name, vault="keys"))
     answer = azure(stage.keeper)
     with serving(answer, stage.ca, LOGIN, VAULT) as port, proxy({LOGIN: port, VAULT: port}) as network:
         stage.set(AZURE_CLIENT_ID="client", AZURE_TENANT_ID="tenant", AZURE_AUTHORITY_HOST=f"https://{LOGIN}/")
@@ -252,7 +252,7 @@ def test_a_library_that_is_not_installed_is_named(
     """The small image has no cloud's library: the sentence says which extra or image has."""
     (tmp_path / "boto3.py").write_text("raise ImportError('none', name='boto3')", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
-    pod.wants(SECRET, credentials=CloudCredentials("aws-secrets-manager", "prod/ksm"))
+    pod.wants(SECRET, credentials=AwsCredentials("prod/ksm"))
     assert pod.run("init").returncode == os.EX_NOPERM
     assert (
         "boto3 is not installed; use the -cloud image or pip install keeper-injector-agent[aws]"

@@ -2,12 +2,11 @@
 
 from hypothesis import strategies as st
 
+from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, FileCredentials, GcpCredentials
 from keeper_injector_common.plan.delivery import FORMATS, Formatted, Notify, Templated
 from keeper_injector_common.plan.model import (
-    CloudCredentials,
     Directory,
     Environment,
-    FileCredentials,
     FileItem,
     FolderItem,
     Plan,
@@ -86,9 +85,9 @@ ENVIRONMENTS = st.builds(
 )
 CREDENTIALS = st.one_of(
     st.builds(FileCredentials, ABSOLUTE),
-    st.builds(
-        CloudCredentials, st.sampled_from(["aws-secrets-manager", "azure-key-vault"]), TEXTS, st.just("") | TEXTS
-    ),
+    st.builds(AwsCredentials, TEXTS, st.just("") | TEXTS),
+    st.builds(GcpCredentials, TEXTS),
+    st.builds(AzureCredentials, secret=TEXTS, vault=TEXTS),
 )
 PLANS = st.builds(
     Plan,

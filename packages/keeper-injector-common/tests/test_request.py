@@ -8,7 +8,6 @@ from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.parser import parse_request, wants_injection
 from keeper_injector_common.annotations.request import (
     AdditionalCa,
-    AwsCredentials,
     FolderFiles,
     InjectionRequest,
     SecretCredentials,
@@ -16,6 +15,7 @@ from keeper_injector_common.annotations.request import (
 )
 from keeper_injector_common.annotations.table import ANNOTATIONS, PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.plan.credentials import AwsCredentials
 from keeper_injector_common.plan.delivery import Formatted, Templated
 
 ASKED = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "db"}

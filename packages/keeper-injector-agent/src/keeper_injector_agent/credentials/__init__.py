@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.credentials.ksm_config import parse_configuration
-from keeper_injector_common.plan.model import CloudCredentials, FileCredentials
+from keeper_injector_common.plan.credentials import CloudCredentials, FileCredentials
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:

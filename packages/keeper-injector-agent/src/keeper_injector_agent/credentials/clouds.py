@@ -6,15 +6,17 @@ themselves: IRSA and EKS Pod Identity, GKE's and Azure's Workload Identity come 
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.credentials.ksm_config import parse_configuration
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from keeper_injector_common.plan.model import CloudCredentials
+    from keeper_injector_common.plan.credentials import CloudCredentials
 
 TIMEOUT = 10.0
 """Seconds for one request."""
@@ -22,9 +24,9 @@ TIMEOUT = 10.0
 
 def load(credentials: CloudCredentials) -> Mapping[str, str]:
     """Fetch and parse the configuration; raises VaultError."""
-    fetch, extra = _STORES[credentials.method]
+    fetch, extra = _store(credentials)
     try:
-        content = fetch(credentials)
+        content = fetch()
     except ImportError as error:
         raise PermanentVaultError(
             f"{credentials.method}: {error.name} is not installed; use the -cloud image or pip install "
@@ -33,7 +35,18 @@ def load(credentials: CloudCredentials) -> Mapping[str, str]:
     return parse_configuration(content, f"{credentials.method} {credentials.secret}")
 
 
-def _from_aws(credentials: CloudCredentials) -> bytes:
+def _store(credentials: CloudCredentials) -> tuple[Callable[[], bytes], str]:
+    """Return what fetches the configuration, and the extra of this package that installs the vendor's library."""
+    match credentials:
+        case AwsCredentials():
+            return partial(_from_aws, credentials), "aws"
+        case GcpCredentials():
+            return partial(_from_google, credentials), "gcp"
+        case AzureCredentials():
+            return partial(_from_azure, credentials), "azure"
+
+
+def _from_aws(credentials: AwsCredentials) -> bytes:
     import boto3
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
@@ -42,7 +55,7 @@ def _from_aws(credentials: CloudCredentials) -> bytes:
         connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"mode": "standard", "total_max_attempts": 3}
     )
     try:
-        client = boto3.client("secretsmanager", region_name=credentials.place or None, config=config)
+        client = boto3.client("secretsmanager", region_name=credentials.region or None, config=config)
         answer = client.get_secret_value(SecretId=credentials.secret)
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code"))
@@ -56,7 +69,7 @@ def _from_aws(credentials: CloudCredentials) -> bytes:
     return bytes(answer.get("SecretBinary") or str(answer["SecretString"]).encode())
 
 
-def _from_google(credentials: CloudCredentials) -> bytes:
+def _from_google(credentials: GcpCredentials) -> bytes:
     from google.api_core import exceptions
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.cloud import secretmanager
@@ -73,12 +86,12 @@ def _from_google(credentials: CloudCredentials) -> bytes:
     return bytes(answer.payload.data)
 
 
-def _from_azure(credentials: CloudCredentials) -> bytes:
+def _from_azure(credentials: AzureCredentials) -> bytes:
     from azure.core.exceptions import AzureError, ClientAuthenticationError, ResourceNotFoundError
     from azure.identity import DefaultAzureCredential
     from azure.keyvault.secrets import SecretClient
 
-    vault = credentials.place if "." in credentials.place else f"{credentials.place}.vault.azure.net"
+    vault = credentials.vault if "." in credentials.vault else f"{credentials.vault}.vault.azure.net"
     try:
         # What is tried again is our business: the library alone would be silent for minutes where no name is resolved.
         bounds = {"connection_timeout": TIMEOUT, "read_timeout": TIMEOUT, "retry_total": 0}
@@ -93,10 +106,3 @@ def _from_azure(credentials: CloudCredentials) -> bytes:
     except AzureError as error:
         raise TransientVaultError(f"Azure Key Vault: {type(error).__name__}") from None
     return str(value or "").encode()
-
-
-_STORES: dict[str, tuple[Callable[[CloudCredentials], bytes], str]] = {
-    "aws-secrets-manager": (_from_aws, "aws"),
-    "gcp-secret-manager": (_from_google, "gcp"),
-    "azure-key-vault": (_from_azure, "azure"),
-}

@@ -10,10 +10,7 @@ from keeper_injector_common.annotations import table as vocabulary
 from keeper_injector_common.annotations.reader import Reader
 from keeper_injector_common.annotations.request import (
     AdditionalCa,
-    AwsCredentials,
-    AzureCredentials,
     Credentials,
-    GcpCredentials,
     InjectionRequest,
     Resources,
     SecretCredentials,
@@ -21,6 +18,7 @@ from keeper_injector_common.annotations.request import (
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 from keeper_injector_common.plan.delivery import KubernetesSecret, Notify
 
 NO_DEFAULTS: Mapping[str, str] = {}
@@ -100,14 +98,15 @@ def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:
 
 def _credentials(reader: Reader) -> Credentials:
     match reader.get("auth-method", "secret"):
-        case "aws-secrets-manager":
-            name = _needed(reader, "aws-secret-id", "aws-secrets-manager")
+        case AwsCredentials.method:
+            name = _needed(reader, "aws-secret-id", AwsCredentials.method)
             return AwsCredentials(name, reader.get("aws-region", ""))
-        case "gcp-secret-manager":
-            return GcpCredentials(_needed(reader, "gcp-secret-id", "gcp-secret-manager"))
-        case "azure-key-vault":
-            vault = _needed(reader, "azure-vault-name", "azure-key-vault")
-            return AzureCredentials(vault, _needed(reader, "azure-secret-name", "azure-key-vault"))
+        case GcpCredentials.method:
+            return GcpCredentials(_needed(reader, "gcp-secret-id", GcpCredentials.method))
+        case AzureCredentials.method:
+            vault = _needed(reader, "azure-vault-name", AzureCredentials.method)
+            name = _needed(reader, "azure-secret-name", AzureCredentials.method)
+            return AzureCredentials(secret=name, vault=vault)
         case _:
             return SecretCredentials(reader.get("ksm-config", request.DEFAULT_SECRET))
 

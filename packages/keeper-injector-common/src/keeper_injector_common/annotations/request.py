@@ -8,6 +8,7 @@ from typing import Literal
 import attrs
 
 from keeper_injector_common.parsers import MINUTES
+from keeper_injector_common.plan.credentials import CloudCredentials
 from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Notify, file_name
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 
@@ -85,30 +86,7 @@ class SecretCredentials:
     name: str = DEFAULT_SECRET
 
 
-@attrs.frozen
-class AwsCredentials:
-    """The KSM configuration lies in AWS Secrets Manager."""
-
-    secret_id: str
-    region: str = ""
-
-
-@attrs.frozen
-class GcpCredentials:
-    """The KSM configuration lies in Google Cloud Secret Manager."""
-
-    secret_id: str
-
-
-@attrs.frozen
-class AzureCredentials:
-    """The KSM configuration lies in Azure Key Vault."""
-
-    vault: str
-    secret: str
-
-
-Credentials = SecretCredentials | AwsCredentials | GcpCredentials | AzureCredentials
+Credentials = SecretCredentials | CloudCredentials
 
 
 @attrs.frozen

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from keeper_injector_common import parsers
+from keeper_injector_common.plan.credentials import METHODS
 from keeper_injector_common.plan.delivery import FORMATS
 from keeper_injector_common.records import templates
 
@@ -67,7 +68,6 @@ def _grouped(group: str, *annotations: Annotation, default_allowed: bool = False
     )
 
 
-AUTH_METHODS = ("secret", "aws-secrets-manager", "gcp-secret-manager", "azure-key-vault")
 SECRET_MODES = ("overwrite", "merge", "skip-if-exists", "fail")
 
 CORE = _grouped(
@@ -90,7 +90,7 @@ CORE = _grouped(
     ),
     _one(
         "auth-method",
-        parsers.choice(*AUTH_METHODS),
+        parsers.choice(*METHODS),
         "aws-secrets-manager",
         "Where the KSM configuration lies: a Kubernetes Secret, or a secret of a cloud.",
         "secret",

@@ -11,8 +11,9 @@ import sys
 from typing import Any
 
 from keeper_injector_common.annotations.config import BY_TEMPLATE
-from keeper_injector_common.annotations.table import AUTH_METHODS, PREFIX, SECRET_MODES
+from keeper_injector_common.annotations.table import PREFIX, SECRET_MODES
 from keeper_injector_common.cli import console
+from keeper_injector_common.plan.credentials import METHODS
 from keeper_injector_common.plan.delivery import FORMATS
 from keeper_injector_common.plan.model import VERSION
 
@@ -187,7 +188,7 @@ PLAN = {
             "version": {"const": VERSION},
             "credentials": _object(
                 {
-                    "method": {"enum": list(AUTH_METHODS)},
+                    "method": {"enum": list(METHODS)},
                     "path": _text("File."),
                     "secret": _text("Secret."),
                     "place": _text("Region or vault."),

@@ -10,8 +10,9 @@ from typing import Literal
 
 import attrs
 
+from keeper_injector_common.plan.credentials import CloudCredentials, FileCredentials
 from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Notify
-from keeper_injector_common.plan.paths import CREDENTIALS_PATH, STATE_PATH
+from keeper_injector_common.plan.paths import STATE_PATH
 from keeper_injector_common.references import RecordName, Reference, WholeRecord
 
 VERSION = 1
@@ -81,24 +82,6 @@ class Environment:
     records: tuple[RecordVariablesItem, ...] = ()
 
 
-@attrs.frozen
-class FileCredentials:
-    """The KSM configuration lies in a file (a Secret mounted as a volume)."""
-
-    path: str = CREDENTIALS_PATH
-
-
-@attrs.frozen
-class CloudCredentials:
-    """The KSM configuration lies in a cloud's secret store, reached with the pod's own identity."""
-
-    method: Literal["aws-secrets-manager", "gcp-secret-manager", "azure-key-vault"]
-    secret: str
-    """AWS: name or ARN. Google: ``projects/P/secrets/S/versions/V``. Azure: name of the secret."""
-    place: str = ""
-    """AWS: region, empty for the SDK's own choice. Azure: name of the vault."""
-
-
 @attrs.frozen(kw_only=True)
 class Plan:
     """Everything the agent of one pod must know."""
@@ -106,7 +89,7 @@ class Plan:
     directories: tuple[Directory, ...] = ()
     environments: tuple[Environment, ...] = ()
     kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
-    credentials: FileCredentials | CloudCredentials = FileCredentials()
+    credentials: FileCredentials | CloudCredentials = attrs.field(factory=FileCredentials)
     ca_file: str | None = None
     state: str = STATE_PATH
     refresh_interval: float = 300.0

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from keeper_injector_common import parsers
 from keeper_injector_common.errors import InvalidReferenceError, PlanError, Problem
+from keeper_injector_common.plan.credentials import (
+    METHODS,
+    AwsCredentials,
+    AzureCredentials,
+    CloudCredentials,
+    FileCredentials,
+    GcpCredentials,
+)
 from keeper_injector_common.plan.delivery import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
 from keeper_injector_common.plan.model import (
     VERSION,
-    CloudCredentials,
     Directory,
     Environment,
-    FileCredentials,
     FileItem,
     FolderItem,
     Plan,
@@ -27,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-CLOUDS = ("aws-secrets-manager", "gcp-secret-manager", "azure-key-vault")
 
 
 def loads(text: str) -> Plan:
@@ -228,10 +233,18 @@ def _notify(entry: Section) -> Notify:
 
 
 def _credentials(entry: Section) -> FileCredentials | CloudCredentials | None:
-    method = entry.text("method", parsers.choice("secret", *CLOUDS))
-    if method == "secret":
+    method = entry.text("method", parsers.choice(*METHODS))
+    if method == FileCredentials.method:
         path = entry.text("path", parsers.absolute_path)
         return None if path is None else FileCredentials(path)
     place = entry.text("place", parsers.text) or ""
     fields = _all(entry, method=method, secret=entry.text("secret", parsers.text))
-    return fields and CloudCredentials(place=place, **fields)
+    if not fields:
+        return None
+    match method:
+        case AwsCredentials.method:
+            return AwsCredentials(fields["secret"], place)
+        case GcpCredentials.method:
+            return GcpCredentials(fields["secret"])
+        case _:
+            return AzureCredentials(secret=fields["secret"], vault=place)

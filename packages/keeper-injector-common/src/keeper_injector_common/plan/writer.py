@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from keeper_injector_common.plan.credentials import (
+    AwsCredentials,
+    AzureCredentials,
+    CloudCredentials,
+    FileCredentials,
+    GcpCredentials,
+)
 from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Templated
 from keeper_injector_common.plan.model import (
     VERSION,
-    CloudCredentials,
     Directory,
     Environment,
-    FileCredentials,
     FileItem,
     Plan,
 )
@@ -121,4 +126,12 @@ def _secret_json(secret: KubernetesSecret) -> Json:
 def _credentials_json(credentials: FileCredentials | CloudCredentials) -> Json:
     if isinstance(credentials, FileCredentials):
         return {"method": "secret", "path": credentials.path}
-    return {"method": credentials.method, "secret": credentials.secret, **_given(place=credentials.place)}
+    place = ""
+    match credentials:
+        case AwsCredentials(region=region):
+            place = region
+        case AzureCredentials(vault=vault):
+            place = vault
+        case GcpCredentials():
+            pass
+    return {"method": credentials.method, "secret": credentials.secret, **_given(place=place)}

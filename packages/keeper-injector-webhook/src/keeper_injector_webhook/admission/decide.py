@@ -11,17 +11,15 @@ from keeper_injector_common.annotations.directories import below
 from keeper_injector_common.annotations.identity import Identity
 from keeper_injector_common.annotations.parser import parse_request, wants_injection
 from keeper_injector_common.annotations.request import (
-    AwsCredentials,
-    AzureCredentials,
     FolderFiles,
-    GcpCredentials,
     InjectionRequest,
     SecretCredentials,
     SecretFile,
 )
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.plan import paths
-from keeper_injector_common.plan.model import CloudCredentials, Directory, FileCredentials, FileItem, FolderItem, Plan
+from keeper_injector_common.plan.credentials import FileCredentials
+from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
 from keeper_injector_webhook.admission import environment, rules
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.identity import identify
@@ -123,11 +121,12 @@ def _request(annotations: frozenset[tuple[str, str]], settings: Settings, namesp
 def _plan(
     request: InjectionRequest, volumes: tuple[Volume, ...], variables: tuple[Variables, ...], identity: Identity
 ) -> Plan:
+    source = request.credentials
     return Plan(
         environments=tuple(group.environment(identity.mode) for group in variables),
         directories=tuple(_directory(volume, identity) for volume in volumes),
         kubernetes_secrets=request.kubernetes_secrets,
-        credentials=_credentials(request),
+        credentials=FileCredentials() if isinstance(source, SecretCredentials) else source,
         ca_file=paths.CA_PATH if request.ca else None,
         refresh_interval=request.refresh_interval,
         fail_on_error=request.fail_on_error,
@@ -165,15 +164,3 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
             for item in folders
         ),
     )
-
-
-def _credentials(request: InjectionRequest) -> FileCredentials | CloudCredentials:
-    match request.credentials:
-        case SecretCredentials():
-            return FileCredentials()
-        case AwsCredentials(secret_id, region):
-            return CloudCredentials("aws-secrets-manager", secret_id, region)
-        case GcpCredentials(secret_id):
-            return CloudCredentials("gcp-secret-manager", secret_id)
-        case AzureCredentials(vault, secret):
-            return CloudCredentials("azure-key-vault", secret, vault)

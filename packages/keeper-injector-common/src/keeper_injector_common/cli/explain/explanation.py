@@ -11,11 +11,8 @@ from keeper_injector_common.annotations.directories import Item, by_directory, d
 from keeper_injector_common.annotations.identity import Identity, derive
 from keeper_injector_common.annotations.parser import NO_DEFAULTS, parse_request, wants_injection
 from keeper_injector_common.annotations.request import (
-    AwsCredentials,
-    AzureCredentials,
     Credentials,
     FolderFiles,
-    GcpCredentials,
     InjectionRequest,
     RecordVariables,
     SecretCredentials,
@@ -26,6 +23,7 @@ from keeper_injector_common.cli.checks import unquoted
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.parsers import binary_quantity
+from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 from keeper_injector_common.plan.delivery import Formatted
 from keeper_injector_common.references import FileContent
 
@@ -98,11 +96,11 @@ def _place(credentials: Credentials) -> str:
     match credentials:
         case SecretCredentials(name):
             return f"Secret {name}, key config, mounted for the agent alone"
-        case AwsCredentials(secret_id):
-            return f"AWS secret {secret_id}, by the pod's own identity"
-        case GcpCredentials(secret_id):
-            return f"Google Cloud secret {secret_id}, by the pod's own identity"
-        case AzureCredentials(vault, secret):
+        case AwsCredentials(secret):
+            return f"AWS secret {secret}, by the pod's own identity"
+        case GcpCredentials(secret):
+            return f"Google Cloud secret {secret}, by the pod's own identity"
+        case AzureCredentials(secret=secret, vault=vault):
             return f"secret {secret} of Azure vault {vault}, by the pod's own identity"
 
 
