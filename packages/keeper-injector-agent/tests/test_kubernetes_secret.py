@@ -18,11 +18,11 @@ from agent_pods import AgentPod
 from servers import Answer, serving
 
 from keeper_injector_agent.delivery.kubernetes_secret import ACCOUNT_PATH
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.delivery import KubernetesSecret
 from keeper_injector_common.references import parse_reference
 from local_keeper import Fault, LocalKeeper
 
-Json = dict[str, Any]
 SECRETS = "/api/v1/namespaces/shop/secrets"
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "web-1", "uid": "uid-of-web-1"}
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import jsonpatch
 
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
-Json = dict[str, Any]
 PREFIX = "keeper.security/"
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import attrs
 import jsonpatch
 
-Json = dict[str, Any]
+from keeper_injector_common.json_values import Json
+
 SECRET = "/api/v1/namespaces/injector/secrets/webhook-tls"
 CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/webhook"
 

@@ -12,9 +12,9 @@ from admission_reviews import injected, plan, pod, respond
 from kubernetes.client import V1Pod
 
 from keeper_injector_common.annotations.table import BY_NAME, FAMILIES
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.settings import Settings, read_settings
 
-Json = dict[str, Any]
 GOLDEN = sorted((Path(__file__).parent / "data/golden").glob("*.yaml"))
 
 

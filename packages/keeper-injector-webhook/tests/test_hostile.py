@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes.client import V1Pod
 
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.mutate import mutate
 from keeper_injector_webhook.errors import ReviewError
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
-Json = dict[str, Any]
 MEBIBYTE = 1024 * 1024
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,7}", fullmatch=True)
 QUANTITIES = st.sampled_from(["1", "500m", "64Mi", "1Gi"])

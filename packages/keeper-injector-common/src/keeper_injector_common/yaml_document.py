@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any
 
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.suggestions import nearest_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,7 +192,7 @@ class Section:
     def finish(self) -> None:
         """Report every key that nobody read, with the one that was probably meant."""
         for key in self._content:
-            close = difflib.get_close_matches(str(key), self._known, n=1)
+            close = nearest_words(str(key), self._known)
             advice = f"did you mean {close[0]!r}?" if close else f"write one of {', '.join(sorted(self._known))}"
             self.report(str(key), f"unknown key; {advice}")
 

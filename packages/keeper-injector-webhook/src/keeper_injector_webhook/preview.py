@@ -22,10 +22,11 @@ from keeper_injector_common.cli import chart, console
 from keeper_injector_common.cli.checks import unquoted
 from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
 from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.writer import dumps
 from keeper_injector_webhook.admission.decide import Decision, Deny, Inject, Skip, decide
 from keeper_injector_webhook.admission.patch import patch
-from keeper_injector_webhook.admission.pod import Json, Pod, object_at
+from keeper_injector_webhook.admission.pod import Pod, object_at
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 

@@ -13,11 +13,12 @@ import logging
 import os
 import ssl
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from keeper_injector_common.plan.delivery import KubernetesSecret
 
 log = logging.getLogger(__name__)
-Json = dict[str, Any]
 
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where the webhook mounts token, CA, namespace, and the pod's name and UID."""

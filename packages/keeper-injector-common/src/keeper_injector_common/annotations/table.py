@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
 import attrs
@@ -11,6 +10,7 @@ from keeper_injector_common import parsers
 from keeper_injector_common.plan.credentials import METHODS
 from keeper_injector_common.plan.delivery import FORMATS
 from keeper_injector_common.records import templates
+from keeper_injector_common.suggestions import nearest_words
 
 PREFIX = "keeper.security/"
 
@@ -319,5 +319,5 @@ def find(name: str) -> tuple[Annotation, str] | None:
 
 def nearest(name: str) -> str | None:
     """Return the annotation that an unknown *name* (without prefix) was probably meant to be."""
-    close = difflib.get_close_matches(name, [item.name for item in ANNOTATIONS], n=1, cutoff=0.6)
+    close = nearest_words(name, (item.name for item in ANNOTATIONS))
     return PREFIX + close[0] if close else None

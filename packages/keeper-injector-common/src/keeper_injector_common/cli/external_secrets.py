@@ -15,9 +15,9 @@ from keeper_injector_common.annotations.config import NEEDED_KEYS
 from keeper_injector_common.annotations.parser import parse_request
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.json_values import Json, as_object, as_objects
 from keeper_injector_common.plan.delivery import file_name
 
-Json = dict[str, Any]
 READ = MappingProxyType(
     {
         "spec": {"data", "dataFrom", "refreshInterval", "refreshPolicy", "target"},
@@ -67,10 +67,10 @@ POLICIES: Mapping[str, tuple[Json, str]] = MappingProxyType(
 
 def counterpart(manifest: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the annotations as a commented document, and all that has no counterpart."""
-    metadata = _mapping(manifest.get("metadata"))
+    metadata = as_object(manifest.get("metadata"))
     name = str(metadata.get("name"))
-    spec = _mapping(manifest.get("spec"))
-    target = _mapping(spec.get("target"))
+    spec = as_object(manifest.get("spec"))
+    target = as_object(spec.get("target"))
     secret_name = str(target.get("name") or name)
     left = list(_unread("spec", spec))
     records = _records(spec, left)
@@ -121,8 +121,8 @@ def _comment(metadata: Json, secret: str, policy: str) -> Iterator[str]:
 def _records(spec: Json, left: list[str]) -> dict[str, dict[str, str]]:
     """Return the keys of the Secret by record and field; no keys stand for all fields under their own names."""
     records: dict[str, dict[str, str]] = {}
-    for item in _mappings(spec.get("data")):
-        remote = _mapping(item.get("remoteRef"))
+    for item in as_objects(spec.get("data")):
+        remote = as_object(item.get("remoteRef"))
         left += [*_unread("spec.data", item), *_unread("spec.data.remoteRef", remote)]
         key, record = str(item.get("secretKey")), str(remote.get("key"))
         if not remote.get("property"):
@@ -131,8 +131,8 @@ def _records(spec: Json, left: list[str]) -> dict[str, dict[str, str]]:
         first = records.setdefault(record, {}).setdefault(field, key)
         if first != key:
             left.append(f"{key}: {field} of {record} is written as {first} already; read that, or use a file")
-    for item in _mappings(spec.get("dataFrom")):
-        extract = _mapping(item.get("extract"))
+    for item in as_objects(spec.get("dataFrom")):
+        extract = as_object(item.get("extract"))
         left += [*_unread("spec.dataFrom", item), *_unread("spec.dataFrom.extract", extract)]
         record = str(extract.get("key") or "")
         if records.get(record):
@@ -148,7 +148,7 @@ def _records(spec: Json, left: list[str]) -> dict[str, dict[str, str]]:
 
 def _target(target: Json, records: Mapping[str, Mapping[str, str]], left: list[str]) -> Json:
     """Return our keys for how the Secret is made."""
-    template = _mapping(target.get("template"))
+    template = as_object(target.get("template"))
     left += [*_unread("spec.target", target), *_unread("spec.target.template", template)]
     policy = str(target.get("creationPolicy") or "Owner")
     if policy not in POLICIES:
@@ -187,11 +187,3 @@ def _unread(where: str, content: Json) -> Iterator[str]:
             continue
         if advice := ADVICE.get(f"{where}.{key}", ADVICE.get(key, "no counterpart")):
             yield f"{where}.{key}: {advice}"
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _mappings(value: object) -> list[Json]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

@@ -14,8 +14,8 @@ import attrs
 import yaml
 
 from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.json_values import Json, as_object
 
-Json = dict[str, Any]
 DEEPEST_LIST = 3
 """A List inside a List is odd, and one that holds itself by an alias would never end."""
 
@@ -75,7 +75,7 @@ class Workload:
     @property
     def name(self) -> str:
         """Kind and name, as ``kubectl`` writes them."""
-        metadata = _mapping(self.manifest.get("metadata"))
+        metadata = as_object(self.manifest.get("metadata"))
         return f"{self.kind}/{metadata.get('name') or metadata.get('generateName') or '(no name)'}"
 
     @property
@@ -101,7 +101,7 @@ class Workload:
     @property
     def pod_spec(self) -> Json:
         """The spec of the pods, as far as the manifest has one."""
-        return _mapping(self.template.get("spec"))
+        return as_object(self.template.get("spec"))
 
     def containers(self) -> tuple[Json, ...]:
         """Return the pods' containers that have a name, init containers first, as they start."""
@@ -245,10 +245,12 @@ def _path_of_pod(manifest: Json) -> tuple[str, ...] | None:
 
 
 def _path_of_template(manifest: Json) -> tuple[str, ...] | None:
-    template = _mapping(manifest.get("spec")).get("template")
+    template = as_object(manifest.get("spec")).get("template")
     # Other kinds have templates too, of Secrets for instance: a pod's has a spec, or annotations of ours.
-    ours = [key for key in _mapping(_mapping(_mapping(template).get("metadata")).get("annotations")) if _is_ours(key)]
-    return ("spec", "template") if "spec" in _mapping(template) or ours else None
+    ours = [
+        key for key in as_object(as_object(as_object(template).get("metadata")).get("annotations")) if _is_ours(key)
+    ]
+    return ("spec", "template") if "spec" in as_object(template) or ours else None
 
 
 def _outer_paths(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
@@ -261,12 +263,8 @@ def _outer_paths(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def _pod(manifest: Json) -> Json:
     found: object = manifest
     for key in _path_of_pod(manifest) or ():
-        found = _mapping(found).get(key)
-    return _mapping(found)
-
-
-def _mapping(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
+        found = as_object(found).get(key)
+    return as_object(found)
 
 
 def _is_ours(key: object) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
 import keeper_injector_common
 from keeper_injector_common.cli.checks import RULES, WARNINGS, Finding
 from keeper_injector_common.cli.console import paint
+from keeper_injector_common.json_values import Json
 
-Json = dict[str, Any]
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 

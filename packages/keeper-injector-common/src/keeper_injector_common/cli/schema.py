@@ -13,6 +13,7 @@ from typing import Any
 from keeper_injector_common.annotations.config import BY_TEMPLATE
 from keeper_injector_common.annotations.table import PREFIX, SECRET_MODES
 from keeper_injector_common.cli import console
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.credentials import METHODS
 from keeper_injector_common.plan.delivery import FORMATS
 from keeper_injector_common.plan.model import VERSION
@@ -24,7 +25,6 @@ examples:
   keeper-injector schema config > keeper-config.schema.json
   keeper-injector schema plan | jq .required
 """
-Json = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 

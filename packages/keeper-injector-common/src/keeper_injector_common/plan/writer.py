@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.credentials import (
     AwsCredentials,
     AzureCredentials,
@@ -20,8 +21,6 @@ from keeper_injector_common.plan.model import (
     FileItem,
     Plan,
 )
-
-Json = dict[str, Any]
 
 
 def dumps(plan: Plan) -> str:

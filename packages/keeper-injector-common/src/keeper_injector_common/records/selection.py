@@ -15,6 +15,7 @@ from keeper_injector_common.references import (
     RecordText,
     WholeRecord,
 )
+from keeper_injector_common.suggestions import nearest_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -182,13 +183,10 @@ def _lies_in(record: Record, folder: RecordName, *, recursive: bool) -> bool:
 
 def _near(name: str, known: Iterable[str]) -> str:
     """Name what was probably meant; titles are no secrets to whoever may read the record's messages."""
-    import difflib  # here, because only a name that is not found needs it
-
     names = sorted(set(known))
-    folded = {item.casefold(): item for item in names}
-    close = difflib.get_close_matches(name.casefold(), list(folded), n=MOST_NAMED, cutoff=0.5)
+    close = nearest_words(name, names, most=MOST_NAMED, cutoff=0.5)
     if close:
-        return f"; did you mean {' or '.join(repr(folded[item]) for item in close)}?"
+        return f"; did you mean {' or '.join(map(repr, close))}?"
     if not names:
         return "; share it with the application in Keeper"
     listed = f": {', '.join(map(repr, names))}" if len(names) <= FEW else ""

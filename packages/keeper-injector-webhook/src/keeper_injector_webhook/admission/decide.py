@@ -17,13 +17,14 @@ from keeper_injector_common.annotations.request import (
     SecretFile,
 )
 from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.credentials import FileCredentials
 from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
 from keeper_injector_webhook.admission import environment, rules
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.identity import identify
-from keeper_injector_webhook.admission.pod import Json, Pod
+from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.resources import resources
 from keeper_injector_webhook.admission.rules import Case
 from keeper_injector_webhook.admission.volumes import Volume, lay_out

@@ -7,13 +7,14 @@ and nodes that know it. A container that allows neither is a problem with the li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from keeper_injector_common.annotations.directories import receives
 from keeper_injector_common.annotations.request import InjectionRequest, RecordVariables, Variable
 from keeper_injector_common.errors import Problem
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.records.formats import is_forbidden_variable, to_variable_name
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from keeper_injector_webhook.admission.pod import Container, Pod
     from keeper_injector_webhook.settings import Settings
 
-Json = dict[str, Any]
 Item = Variable | RecordVariables
 Style = Literal["exec", "file-ref"]
 MOUNT = "/keeper/env"

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from keeper_injector_common.annotations.request import AdditionalCa, SecretCredentials
 from keeper_injector_common.annotations.table import PLAN
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.parsers import binary_quantity
 from keeper_injector_common.plan import paths
 from keeper_injector_webhook.admission import environment
 from keeper_injector_webhook.admission.decide import INIT_NAME, SIDECAR_NAME, Inject
 from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.settings import Settings
-
-Json = dict[str, Any]
 
 AGENT = "keeper-injector-agent"
 PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME = (

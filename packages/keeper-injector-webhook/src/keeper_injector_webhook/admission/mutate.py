@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import Any
 
 import attrs
 
 from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import review
 from keeper_injector_webhook.admission.cache import Injection, Memory, digest
 from keeper_injector_webhook.admission.decide import Deny, Inject, Skip, SkipReason, decide
@@ -20,7 +20,6 @@ from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)
-Json = dict[str, Any]
 INJECT = f"{PREFIX}inject"
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from keeper_injector_common.annotations.table import INJECTED, PLAN
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.writer import dumps
 from keeper_injector_webhook.admission import environment, manifests
 from keeper_injector_webhook.admission.decide import Inject
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
-
-Json = dict[str, Any]
 
 NETWORK_CONTAINERS = frozenset(
     {"istio-init", "istio-validation", "istio-proxy", "linkerd-init", "linkerd-network-validator", "linkerd-proxy"}

@@ -11,9 +11,8 @@ from typing import Any
 
 import attrs
 
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.errors import ReviewError
-
-Json = dict[str, Any]
 
 
 @attrs.frozen

@@ -14,7 +14,8 @@ from functools import lru_cache
 from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
-from keeper_injector_webhook.admission.pod import Json, Pod, object_at
+from keeper_injector_common.json_values import Json
+from keeper_injector_webhook.admission.pod import Pod, object_at
 from keeper_injector_webhook.settings import Settings
 
 CPU_IN_GUARANTEED = "100m"

@@ -9,14 +9,13 @@ from typing import Any
 import attrs
 import orjson
 
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.errors import ReviewError
 
 API_VERSION = "admission.k8s.io/v1"
 KIND = "AdmissionReview"
 LONGEST_WARNING = 256
 """Runes; the API server may cut longer ones (apiserver, pkg/warning)."""
-
-Json = dict[str, Any]
 
 
 @attrs.frozen

@@ -12,7 +12,8 @@ import attrs
 from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
-from keeper_injector_webhook.admission.pod import Json, Pod, list_at, object_at
+from keeper_injector_common.json_values import Json
+from keeper_injector_webhook.admission.pod import Pod, list_at, object_at
 from keeper_injector_webhook.settings import Settings
 
 VOLUME_PREFIXES = ("keeper-secrets-", "keeper-env-")

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from keeper_injector_common.annotations.identity import Identity
 from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import resources
-from keeper_injector_webhook.admission.pod import Json, Pod
+from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.rules import Case
 
 AGENT_MEMORY = 64 * 1024 * 1024

@@ -29,7 +29,6 @@ from keeper_injector_webhook.certificates.files import publish
 from keeper_injector_webhook.errors import ClusterError
 
 log = logging.getLogger("keeper_injector_webhook")
-Json = dict[str, Any]
 
 TIMEOUT = 10.0
 """Seconds for one request."""

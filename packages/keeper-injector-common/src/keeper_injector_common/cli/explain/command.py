@@ -13,6 +13,7 @@ from keeper_injector_common.cli.explain.explanation import Node, explained
 from keeper_injector_common.cli.manifests import UnreadableManifest, workloads
 from keeper_injector_common.cli.reference import default
 from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.suggestions import nearest_words
 
 HELP = "say in words what annotations will do"
 DESCRIPTION = f"""\
@@ -71,9 +72,7 @@ def annotation(key: str) -> str:
     found = [item for item in ANNOTATIONS if item.name == name or (item.stem and name.startswith(item.stem))]
     exact: list[Annotation] = [item for item in found if item.name == name] or found
     if not exact:
-        import difflib
-
-        near = difflib.get_close_matches(name, [item.name for item in ANNOTATIONS], n=1)
+        near = nearest_words(name, (item.name for item in ANNOTATIONS))
         advice = f"did you mean {near[0]}?" if near else "keeper-injector annotations lists all"
         raise console.Stop(f"{key}: no annotation of ours; {advice}")
     item = exact[0]

@@ -5,12 +5,12 @@ The engine's messages hold values (``range cannot iterate over …``), so none i
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.records.templates.functions import allowed_functions, explain_unavailable
 from keeper_injector_common.records.templates.go_values import FunctionError
+from keeper_injector_common.suggestions import nearest_words
 
 if TYPE_CHECKING:
     import gotpl
@@ -79,5 +79,5 @@ def _ours(message: str, words: dict[str, str]) -> str:
 
 
 def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, allowed_functions(), n=2)
+    near = nearest_words(name, allowed_functions(), most=2)
     return f"is unknown; did you mean {' or '.join(near)}?" if near else f"is unknown; a field is written .{name}"

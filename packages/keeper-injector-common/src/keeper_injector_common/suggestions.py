@@ -1,0 +1,17 @@
+"""Which of the known words someone probably meant by an unknown one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+def nearest_words(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """Return up to *most* of the *known* words that resemble *word*, the most similar one first; case does not count.
+
+    *cutoff* is the lowest similarity of a result, from 0 to 1 (``difflib.SequenceMatcher.ratio``).
+    """
+    import difflib  # here, because only an unknown word needs it
+
+    folded = {item.casefold(): item for item in sorted(known)}
+    close = difflib.get_close_matches(word.casefold(), list(folded), n=most, cutoff=cutoff)
+    return [folded[item] for item in close]
