@@ -19,6 +19,7 @@ ROOT = Path(__file__).parent
 VENV = ROOT / ".venv"
 PACKAGES = sorted(path.parent.relative_to(ROOT) for path in ROOT.glob("packages/*/pyproject.toml"))
 SOURCES = ("packages", "charts", "integration-tests", "tools")
+DOCUMENTATION_TESTS = "packages/keeper-injector-common/tests/documentation"
 CONSTRAINTS = "tools/constraints.txt"
 PINNED_BUILD = ("--build-constraints", CONSTRAINTS)
 COMPILE = (
@@ -41,12 +42,13 @@ nox.options.sessions = ["lint", "test"]
 if not {"-v", "--verbose"} & set(sys.argv):
     logging.getLogger("nox").setLevel(logging.WARNING)
 
-sys.path.insert(0, str(ROOT / "tools"))
-import pip_settings  # noqa: E402 (from tools/, which must be on the path first)
+TOOLS = (str(ROOT / "tools"), str(ROOT / "tools/development"))
+sys.path[:0] = TOOLS
+import pip_settings  # noqa: E402 (it is in tools/development, which must be on the path first)
 
 os.environ["VIRTUAL_ENV"] = str(VENV)
 os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
-os.environ["PYTHONPATH"] = str(ROOT / "tools")
+os.environ["PYTHONPATH"] = os.pathsep.join(TOOLS)
 
 
 @nox.session
@@ -59,9 +61,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Run all tests, or those of packages named (common agent webhook tools); the rest is pytest's."""
+    """Run all tests, or those named (common agent webhook chart docs tools); the rest is pytest's."""
     install(session, DEVELOPMENT)
-    folders = {short(package): str(package) for package in PACKAGES} | {"tools": "tools"}
+    folders = {short(package): str(package) for package in PACKAGES} | {
+        "tools": "tools",
+        "chart": "charts",
+        "docs": DOCUMENTATION_TESTS,
+    }
     # pytest's closing line is the last: on failure nox would only say so again.
     logging.getLogger("nox").setLevel(logging.CRITICAL)
     build_keeper_exec(session)
@@ -94,7 +100,9 @@ def docs(session: nox.Session) -> None:
     """Check that generated documentation is what its generators make; `docs --write` makes it."""
     install(session, DEVELOPMENT)
     arguments = [] if "--write" in session.posargs else ["--check"]
-    generators = sorted(path.stem for path in ROOT.glob("tools/generators/[a-z]*.py") if path.stem != "output")
+    generators = sorted(
+        path.stem for path in ROOT.glob("tools/development/generators/[a-z]*.py") if path.stem != "output"
+    )
     each(session, [("python", "-m", f"generators.{name}", *arguments) for name in generators])
 
 
@@ -221,7 +229,7 @@ def ruff() -> list[Command]:
 
 def shell() -> list[Command]:
     """Shell scripts: the three without a suffix, and every *.sh."""
-    return [("shellcheck", "tools/run", "tools/cluster/bin/kind", ".ci/run", *sources_named("*.sh"))]
+    return [("shellcheck", "tools/run", "tools/development/cluster/bin/kind", ".ci/run", *sources_named("*.sh"))]
 
 
 def dockerfiles() -> list[Command]:
@@ -233,12 +241,8 @@ def dockerfiles() -> list[Command]:
 def type_checks() -> list[Command]:
     """Packages by name, as installed in place; tools; single scripts, this one among them."""
     names = [package.name.replace("-", "_") for package in PACKAGES]
-    names += sorted(path.parent.name for path in ROOT.glob("tools/*/__init__.py"))
-    scripts = [
-        "noxfile.py",
-        *sources_named("hatch_build.py"),
-        *(f"tools/{path.name}" for path in ROOT.glob("tools/*.py")),
-    ]
+    names += sorted(path.parent.name for folder in TOOLS for path in Path(folder).glob("*/__init__.py"))
+    scripts = ["noxfile.py", *sources_named("hatch_build.py"), *map(str, ROOT.glob("tools/development/*.py"))]
     return [("mypy", *(f"--package={name}" for name in names)), ("mypy", *scripts)]
 
 

@@ -1,4 +1,4 @@
-"""pytest-kind, as it is, finds a kind in tools/cluster/bin: no docker, nothing downloaded."""
+"""pytest-kind, as it is, finds a kind in tools/development/cluster/bin: no docker, nothing downloaded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_kind import KindCluster
 
 from cluster import node, programs
 
-KIND = Path(__file__).parents[1] / "tools/cluster/bin/kind"
+KIND = Path(__file__).parents[1] / "tools/development/cluster/bin/kind"
 NAME = "pytest-kind-proof"
 
 pytestmark = pytest.mark.skipif(bool(node.problems()), reason="; ".join(node.problems()))

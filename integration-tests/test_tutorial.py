@@ -69,7 +69,7 @@ def _shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     }
     if LOCAL:
         environment |= {
-            "PATH": f"{ROOT / 'tools/cluster/bin'}{os.pathsep}{path}",
+            "PATH": f"{ROOT / 'tools/development/cluster/bin'}{os.pathsep}{path}",
             "KEEPER_INJECTOR_BASE_IMAGE": "debian",
         }
     with subprocess.Popen(

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from english import PHRASES, check, prose_of, written_files
 from english.prose import GAP, LANGUAGES
 

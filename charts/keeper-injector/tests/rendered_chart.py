@@ -12,7 +12,7 @@ import yaml
 
 from cluster import programs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/keeper-injector"
 CI = {path.name.removesuffix("-values.yaml"): path for path in sorted(CHART.glob("ci/*-values.yaml"))}
 NAMESPACE = "keeper"

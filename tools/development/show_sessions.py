@@ -29,7 +29,7 @@ def main() -> None:
 
 def sessions() -> dict[str, str]:
     """First lines of the sessions' docstrings, by name. `nox --list --json` knows only those that run by default."""
-    sys.path.insert(0, str(Path(__file__).parent.parent))
+    sys.path.insert(0, str(Path(__file__).parents[2]))
     import noxfile  # noqa: F401 (registers them)
 
     return {name: (getdoc(session) or "").partition("\n")[0] for name, session in registry.get().items()}

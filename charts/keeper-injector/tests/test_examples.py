@@ -15,7 +15,7 @@ from keeper_injector_webhook.admission.decide import Inject
 from keeper_injector_webhook.preview import preview
 from keeper_injector_webhook.settings import Settings
 
-EXAMPLES = Path(__file__).parents[2] / "charts/keeper-injector/examples"
+EXAMPLES = Path(__file__).parents[3] / "charts/keeper-injector/examples"
 FILES = sorted(EXAMPLES.glob("*.yaml"))
 
 

@@ -16,7 +16,7 @@ from keeper_injector_agent import telemetry
 from keeper_injector_agent.state import State
 from keeper_injector_webhook.metrics import Metrics
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/keeper-injector"
 TEMPLATES = {path.name: path.read_text(encoding="utf-8") for path in sorted(CHART.glob("templates/*"))}
 EACH = pytest.mark.parametrize("template", TEMPLATES.values(), ids=TEMPLATES.keys())
@@ -37,7 +37,9 @@ def references(template: str) -> set[str]:
 
 def test_schema_and_readme_are_current() -> None:
     """What is made from values.yaml is what `./tools/run docs --write` would make."""
-    done = subprocess.run([sys.executable, "-m", "generators.chart", "--check"], cwd=ROOT / "tools", check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "generators.chart", "--check"], cwd=ROOT / "tools/development", check=False
+    )
 
     assert done.returncode == 0
 

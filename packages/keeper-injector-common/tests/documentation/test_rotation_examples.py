@@ -20,7 +20,7 @@ from keeper_injector_agent.delivery import files
 from keeper_injector_agent.delivery.files import File
 from local_keeper import sample_certificate
 
-ROTATION = Path(__file__).parents[2] / "packages/keeper-injector-common/docs/rotation.md"
+ROTATION = Path(__file__).parents[4] / "packages/keeper-injector-common/docs/rotation.md"
 LATEST = 120.0
 """Seconds; Go compiles its standard library once."""
 

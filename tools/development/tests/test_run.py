@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import pytest
 
-TOOLS = Path(__file__).parent.parent
+TOOLS = Path(__file__).parents[2]
 COREUTILS = ("cat", "cmp", "cp", "dirname", "mkdir", "sh", "uname")
 
 PYTHON = """\
@@ -80,10 +80,10 @@ def _write(path: Path, text: str) -> None:
 def _machine(tmp_path: Path) -> Machine:
     """A machine with a shell, and a clone in a folder whose name has a space."""
     clone, path = tmp_path / "a clone", tmp_path / "bin"
-    (clone / "tools").mkdir(parents=True)
+    (clone / "tools/development").mkdir(parents=True)
     path.mkdir()
-    for name in ("run", "bootstrap.txt", "show_sessions.py"):
-        shutil.copy(TOOLS / name, clone / "tools")
+    for name in ("run", "bootstrap.txt", "development/show_sessions.py"):
+        shutil.copy(TOOLS / name, clone / "tools" / name)
     for name in COREUTILS:
         found = shutil.which(name)
         assert found
@@ -248,4 +248,4 @@ def test_without_session_the_sessions_are_shown(machine: Machine) -> None:
 
     machine.run()
 
-    assert "python <tools/show_sessions.py> " in machine.notes()
+    assert "python <tools/development/show_sessions.py> " in machine.notes()

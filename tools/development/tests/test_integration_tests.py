@@ -13,7 +13,7 @@ from typing import Any
 import attrs
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 TEST = "integration-tests/test_examples.py::test_the_example_of_a_signal"
 KUBECTL = """\
 #!/bin/sh

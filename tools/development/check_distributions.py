@@ -13,7 +13,7 @@ from zipfile import ZipFile
 
 from local_keeper import LocalKeeper
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGES = ("keeper-injector-common", "keeper-injector-agent", "keeper-injector-webhook")
 ASK = """
 import sys

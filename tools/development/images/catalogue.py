@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PREFIX = "localhost/keeper-injector-"
 SMALL = 120
 """MiB above the base, for what nodes pull often."""

@@ -12,7 +12,7 @@ from keeper_injector_common.annotations.table import BY_NAME, FAMILIES, SET_BY_W
 from keeper_injector_common.cli import parser
 from keeper_injector_common.cli.lint import findings_of
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[4]
 DOCS = ROOT / "packages/keeper-injector-common/docs"
 DOCUMENTS = sorted(
     [ROOT / "README.md", *ROOT.glob("packages/*/README.md"), *DOCS.glob("*.md"), *ROOT.glob("charts/**/*.md")]

@@ -25,7 +25,7 @@ from cluster.errors import ClusterError
 from images import builders
 from images.catalogue import PREFIX, VERSION
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NEEDED = ("agent", "agent-cloud", "webhook", "local-keeper", "applications")
 NAME = "keeper-injector-tests"
 WORKERS = 4
@@ -104,7 +104,7 @@ def _local() -> Iterator[Mapping[str, str]]:
 def _kind() -> Iterator[Mapping[str, str]]:
     """Bring a kind cluster up, and take it down."""
     started = time.monotonic()
-    # A kind without docker, as in tools/cluster/bin, is for machines that may have no registry either.
+    # A kind without docker, as in tools/development/cluster/bin, is for machines that may have no registry either.
     base = () if builders.works("docker") else ("--base=debian",)
     with _archives(lambda text: _say(started, text), *base) as archives, tempfile.TemporaryDirectory() as folder:
         config = f"{folder}/kubeconfig"
