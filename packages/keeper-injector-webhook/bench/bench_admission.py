@@ -9,8 +9,8 @@ from typing import Any
 
 from bench_table import Figure, table
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_webhook.admission.decide import Inject, decide
-from keeper_injector_webhook.admission.patch import patch
+from keeper_injector_webhook.admission.decide import Inject, decide_pod
+from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
 
@@ -50,10 +50,10 @@ def median(raw: dict[str, Any], number: int) -> float:
 
     def review() -> None:
         view = Pod(raw)
-        decision = decide(view, SETTINGS, "default")
+        decision = decide_pod(view, SETTINGS, "default")
         if not isinstance(decision, Inject):
             raise TypeError(decision)
-        patch(view, decision, SETTINGS)
+        build_patch(view, decision, SETTINGS)
 
     times = sorted(timeit.repeat(review, number=number, repeat=15))
     return times[len(times) // 2] / number * MICROSECONDS
@@ -65,7 +65,7 @@ def first(raw: dict[str, Any]) -> float:
     for number in range(50):
         annotations = {**raw["metadata"]["annotations"], f"{PREFIX}log-level": "debug", "other": str(number)}
         fresh = {**raw, "metadata": {**raw["metadata"], "annotations": annotations}}
-        times.append(timeit.timeit(lambda fresh=fresh: decide(Pod(fresh), SETTINGS, "default"), number=1))
+        times.append(timeit.timeit(lambda fresh=fresh: decide_pod(Pod(fresh), SETTINGS, "default"), number=1))
     return sorted(times)[len(times) // 2] * MICROSECONDS
 
 

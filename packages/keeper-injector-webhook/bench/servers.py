@@ -24,7 +24,7 @@ from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from hypercorn.asyncio import serve
-from keeper_injector_webhook import server
+from keeper_injector_webhook.serving import server
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.serving.tls import LiveCertificate
 port, directory, answer = int(sys.argv[1]), Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
@@ -34,8 +34,8 @@ async def mutate(request):
 async def ready(request):
     return PlainTextResponse("ready")
 app = Starlette(routes=[Route("/mutate", mutate, methods=["POST"]), Route("/readyz", ready)])
-listen = server.Listen("127.0.0.1", port, directory)
-config = server._config(listen, LiveCertificate(directory, Metrics()))
+options = server.ServerOptions("127.0.0.1", port, directory)
+config = server._config(options, LiveCertificate(directory, Metrics()))
 asyncio.run(serve(app, config))
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 
 from keeper_injector_common.json_values import Json
-from keeper_injector_webhook.admission.mutate import mutate
+from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
@@ -38,7 +38,7 @@ def body(pod: Json, operation: str = "CREATE", namespace: str = "shop") -> bytes
 
 def respond(pod: Json, settings: Settings | None = None, operation: str = "CREATE", namespace: str = "shop") -> Json:
     """Return the response to a review of *pod*."""
-    answer = mutate(body(pod, operation, namespace), settings or Settings(), Metrics())
+    answer = answer_review(body(pod, operation, namespace), settings or Settings(), Metrics())
     response: Json = answer["response"]
     return response
 

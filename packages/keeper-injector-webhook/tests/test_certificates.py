@@ -25,13 +25,13 @@ from kubernetes import client
 
 from keeper_injector_webhook.certificates import authority, reconcile
 from keeper_injector_webhook.certificates.authority import Material
-from keeper_injector_webhook.certificates.reconcile import Cluster, Place
-from keeper_injector_webhook.certificates.runner import Keeper
+from keeper_injector_webhook.certificates.reconcile import Cluster, ClusterObjects
+from keeper_injector_webhook.certificates.runner import CertificateJob
 from keeper_injector_webhook.errors import ClusterError
 from keeper_injector_webhook.metrics import Metrics
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
-PLACE = Place("injector", "webhook-tls", "webhook", "webhook")
+OBJECTS = ClusterObjects("injector", "webhook-tls", "webhook", "webhook")
 DAY = timedelta(days=1)
 
 
@@ -45,7 +45,7 @@ def reach(server: ApiServer) -> Cluster:
     """Return the API server as the program sees it."""
     configuration = client.Configuration(host=server.url)
     configuration.retries = False
-    return Cluster(client.ApiClient(configuration), PLACE)
+    return Cluster(client.ApiClient(configuration), OBJECTS)
 
 
 def verify(leaf: bytes, bundle: bytes, now: datetime) -> None:
@@ -133,23 +133,23 @@ def test_a_certificate_is_shown_after_its_ca_is_known(server: ApiServer, tmp_pat
 
 def material(now: datetime = NOW) -> Material:
     """Return what is made at first."""
-    return authority.renewed(None, now, PLACE.names)
+    return authority.renewed(None, now, OBJECTS.names)
 
 
 def test_the_steps_of_a_rotation() -> None:
     """Leaf at two thirds; CA at two thirds, trusted before it signs; the old one until it expires."""
     first = material()
-    assert authority.renewed(first, NOW + 59 * DAY, PLACE.names) is first
-    second = authority.renewed(first, NOW + 61 * DAY, PLACE.names)
+    assert authority.renewed(first, NOW + 59 * DAY, OBJECTS.names) is first
+    second = authority.renewed(first, NOW + 61 * DAY, OBJECTS.names)
     assert second.authorities == first.authorities
     assert second.leaf != first.leaf
     due = NOW + authority.CA_LIFE * 2 / 3
-    third = authority.renewed(second, due, PLACE.names)
+    third = authority.renewed(second, due, OBJECTS.names)
     assert len(third.authorities) == 2
     verify(third.leaf.certificate, first.bundle, due)
-    fourth = authority.renewed(third, due + 61 * DAY, PLACE.names)
+    fourth = authority.renewed(third, due + 61 * DAY, OBJECTS.names)
     verify(fourth.leaf.certificate, fourth.authorities[1].certificate, due + 61 * DAY)
-    fifth = authority.renewed(fourth, NOW + authority.CA_LIFE + DAY, PLACE.names)
+    fifth = authority.renewed(fourth, NOW + authority.CA_LIFE + DAY, OBJECTS.names)
     assert fifth.authorities == third.authorities[1:]
 
 
@@ -303,5 +303,5 @@ def test_a_program_that_cannot_be_started(monkeypatch: pytest.MonkeyPatch, tmp_p
     """No process to be had: a run that failed and is tried again, not the end of all runs."""
     metrics = Metrics()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "nothing"))
-    assert asyncio.run(Keeper([], metrics, lambda: None).run_once()) is None
+    assert asyncio.run(CertificateJob([], metrics, lambda: None).run_once()) is None
     assert b'runs_total{result="failed"} 1.0' in metrics.text()

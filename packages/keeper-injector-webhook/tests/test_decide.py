@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.defaults import Defaults
-from keeper_injector_webhook.admission.cache import KEPT, LARGEST, Memory
-from keeper_injector_webhook.admission.mutate import mutate
+from keeper_injector_webhook.admission.cache import KEPT, LARGEST, AnswerCache
+from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
@@ -347,15 +347,15 @@ def test_a_kubernetes_secret_needs_a_way_to_the_api_server() -> None:
 
 def test_pods_that_are_alike_get_one_answer() -> None:
     """The pods of a workload differ in the name of their token's volume; whatever else differs is worked out anew."""
-    memory = Memory()
+    memory = AnswerCache()
 
     def answer(name: str, namespace: str = "shop", **spec: Any) -> dict[str, Any]:
         token = {"name": name, "projected": {"sources": []}}
         mount = {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
         containers = [{"name": "app", "volumeMounts": [mount]}]
         review = body(pod(annotations=ASKED, containers=containers, volumes=[token], **spec), namespace=namespace)
-        given = mutate(review, cluster, metrics, memory)
-        assert given == mutate(review, cluster, metrics), "what is remembered is what would be worked out"
+        given = answer_review(review, cluster, metrics, memory)
+        assert given == answer_review(review, cluster, metrics), "what is remembered is what would be worked out"
         response: dict[str, Any] = given["response"]
         return response
 
@@ -370,9 +370,11 @@ def test_pods_that_are_alike_get_one_answer() -> None:
 
 def test_only_so_many_answers_are_kept() -> None:
     """The oldest goes first, and a pod of enormous size is not kept at all."""
-    memory, metrics, cluster = Memory(), Metrics(), Settings()
+    memory, metrics, cluster = AnswerCache(), Metrics(), Settings()
     for number in range(KEPT + 3):
-        mutate(body(pod(annotations={**ASKED, "log-level": "debug"}, hostname=f"h{number}")), cluster, metrics, memory)
+        answer_review(
+            body(pod(annotations={**ASKED, "log-level": "debug"}, hostname=f"h{number}")), cluster, metrics, memory
+        )
     assert len(memory) == KEPT
-    mutate(body(pod(annotations=ASKED, hostname="h" * LARGEST)), cluster, metrics, memory)
+    answer_review(body(pod(annotations=ASKED, hostname="h" * LARGEST)), cluster, metrics, memory)
     assert len(memory) == KEPT

@@ -24,8 +24,8 @@ from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, w
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.writer import dumps
-from keeper_injector_webhook.admission.decide import Decision, Deny, Inject, Skip, decide
-from keeper_injector_webhook.admission.patch import patch
+from keeper_injector_webhook.admission.decide import Decision, Deny, Inject, Skip, decide_pod
+from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod, object_at
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
@@ -138,8 +138,8 @@ def preview(file: str, workload: Workload, settings: Settings, namespace: str = 
     own = object_at(workload.manifest, "metadata").get("namespace")
     # API servers refuse what is no text before they ask a webhook.
     no_text = unquoted(workload)
-    decision = Deny(no_text) if no_text else decide(pod, settings, str(own or namespace))
-    operations = patch(pod, decision, settings) if isinstance(decision, Inject) else ()
+    decision = Deny(no_text) if no_text else decide_pod(pod, settings, str(own or namespace))
+    operations = build_patch(pod, decision, settings) if isinstance(decision, Inject) else ()
     return Preview(file, workload, raw, decision, tuple(operations))
 
 

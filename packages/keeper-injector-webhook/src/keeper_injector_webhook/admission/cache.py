@@ -22,7 +22,7 @@ TOKEN_VOLUME = "kube-api-access-"  # noqa: S105 - the beginning of a volume's na
 
 
 @attrs.frozen
-class Injection:
+class CachedPatch:
     """The answer for pods that are alike."""
 
     patch: str = attrs.field(repr=False)
@@ -32,19 +32,19 @@ class Injection:
 
 
 @attrs.define
-class Memory:
+class AnswerCache:
     """Answers by digest; for one set of settings."""
 
-    _answers: dict[bytes, Injection] = attrs.field(factory=dict, repr=False)
+    _answers: dict[bytes, CachedPatch] = attrs.field(factory=dict, repr=False)
 
     def __len__(self) -> int:
         return len(self._answers)
 
-    def find(self, digest: bytes) -> Injection | None:
+    def find(self, digest: bytes) -> CachedPatch | None:
         """Return the answer for pods with this digest."""
         return self._answers.get(digest)
 
-    def keep(self, digest: bytes, injection: Injection) -> None:
+    def keep(self, digest: bytes, injection: CachedPatch) -> None:
         """Keep an answer; none for pods too large to have a digest."""
         if not digest:
             return

@@ -25,10 +25,10 @@ from keeper_injector_webhook.admission import environment, rules
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.identity import identify
 from keeper_injector_webhook.admission.pod import Pod
-from keeper_injector_webhook.admission.resources import resources
-from keeper_injector_webhook.admission.rules import Case
+from keeper_injector_webhook.admission.resources import agent_resources
+from keeper_injector_webhook.admission.rules import Candidate
 from keeper_injector_webhook.admission.volumes import Volume, lay_out
-from keeper_injector_webhook.admission.warnings import advice
+from keeper_injector_webhook.admission.warnings import warnings_for
 from keeper_injector_webhook.settings import Settings
 
 INIT_NAME = "keeper-injector-init"
@@ -87,7 +87,7 @@ class Inject:
 Decision = Skip | Deny | Inject
 
 
-def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
+def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     """Say what to do with *pod*, and why."""
     try:
         if not wants_injection(pod.annotations):
@@ -97,19 +97,19 @@ def decide(pod: Pod, settings: Settings, namespace: str) -> Decision:
         request = _request(frozenset(pod.annotations.items()), settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems, error.warnings)
-    case = Case(request, pod, settings, namespace)
-    problems = rules.problems(case)
+    candidate = Candidate(request, pod, settings, namespace)
+    problems = rules.problems(candidate)
     volumes = lay_out(request, pod, problems)
     variables = environment.variables(request, pod, settings, problems)
     groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     receivers = {container.name: container for group in groups for container in group.containers}
     identity = identify(request, pod, receivers.values())
-    lines = resources(request, settings, pod, problems)
+    lines = agent_resources(request, settings, pod, problems)
     if problems:
         return Deny(tuple(problems), request.warnings)
     native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
     plan = _plan(request, volumes, variables, identity)
-    warnings = advice(case, native=native, identity=identity, lines=lines)
+    warnings = warnings_for(candidate, native=native, identity=identity, lines=lines)
     return Inject(plan, request, volumes, variables, identity, native, lines, warnings)
 
 

@@ -11,9 +11,9 @@ import attrs
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import review
-from keeper_injector_webhook.admission.cache import Injection, Memory, digest
-from keeper_injector_webhook.admission.decide import Deny, Inject, Skip, SkipReason, decide
-from keeper_injector_webhook.admission.patch import patch
+from keeper_injector_webhook.admission.cache import AnswerCache, CachedPatch, digest
+from keeper_injector_webhook.admission.decide import Deny, Inject, Skip, SkipReason, decide_pod
+from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.review import AdmissionRequest
 from keeper_injector_webhook.metrics import Metrics
@@ -24,7 +24,7 @@ INJECT = f"{PREFIX}inject"
 
 
 @attrs.frozen
-class Answer:
+class ReviewResult:
     """What goes back, and what is said of it."""
 
     decision: str
@@ -33,8 +33,8 @@ class Answer:
     operations: int = 0
 
 
-def mutate(body: bytes, settings: Settings, metrics: Metrics, memory: Memory | None = None) -> Json:
-    """Answer one AdmissionReview; raises :class:`~keeper_injector_webhook.errors.ReviewError`.
+def answer_review(body: bytes, settings: Settings, metrics: Metrics, memory: AnswerCache | None = None) -> Json:
+    """ReviewResult one AdmissionReview; raises :class:`~keeper_injector_webhook.errors.ReviewError`.
 
     *memory* holds answers for the same settings; without one everything is worked out.
     """
@@ -61,7 +61,7 @@ def mutate(body: bytes, settings: Settings, metrics: Metrics, memory: Memory | N
     return answer.body
 
 
-def _answer(request: AdmissionRequest, pod: Pod, settings: Settings, memory: Memory | None) -> Answer:
+def _answer(request: AdmissionRequest, pod: Pod, settings: Settings, memory: AnswerCache | None) -> ReviewResult:
     if request.operation != "CREATE":
         return _skipped(request, SkipReason.NOT_A_CREATION)
     if memory is None or INJECT not in pod.annotations:
@@ -74,9 +74,9 @@ def _answer(request: AdmissionRequest, pod: Pod, settings: Settings, memory: Mem
 
 
 def _decided(
-    request: AdmissionRequest, pod: Pod, settings: Settings, keep: Callable[[Injection], None] | None
-) -> Answer:
-    decision = decide(pod, settings, request.namespace)
+    request: AdmissionRequest, pod: Pod, settings: Settings, keep: Callable[[CachedPatch], None] | None
+) -> ReviewResult:
+    decision = decide_pod(pod, settings, request.namespace)
     match decision:
         case Skip(reason):
             return _skipped(request, reason)
@@ -84,19 +84,19 @@ def _decided(
             message = "keeper-injector: " + "; ".join(
                 f"({number}) {problem}" for number, problem in enumerate(problems, 1)
             )
-            return Answer("deny", "annotations", review.denied(request.uid, message, warnings=warnings))
+            return ReviewResult("deny", "annotations", review.denied(request.uid, message, warnings=warnings))
         case Inject(warnings=warnings):
-            operations = patch(pod, decision, settings)
-            injection = Injection(review.encoded_patch(operations), warnings, len(operations))
+            operations = build_patch(pod, decision, settings)
+            injection = CachedPatch(review.encoded_patch(operations), warnings, len(operations))
             if keep:
                 keep(injection)
             return _injected(request, injection)
 
 
-def _skipped(request: AdmissionRequest, reason: SkipReason) -> Answer:
-    return Answer("skip", reason.code, review.allowed(request.uid))
+def _skipped(request: AdmissionRequest, reason: SkipReason) -> ReviewResult:
+    return ReviewResult("skip", reason.code, review.allowed(request.uid))
 
 
-def _injected(request: AdmissionRequest, injection: Injection) -> Answer:
+def _injected(request: AdmissionRequest, injection: CachedPatch) -> ReviewResult:
     body = review.patched(request.uid, injection.patch, warnings=injection.warnings)
-    return Answer("inject", "asked", body, injection.operations)
+    return ReviewResult("inject", "asked", body, injection.operations)

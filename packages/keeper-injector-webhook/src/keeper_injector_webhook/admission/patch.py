@@ -18,7 +18,7 @@ NETWORK_CONTAINERS = frozenset(
 """Init containers of service meshes that make the network: the agent, which needs it, starts after them."""
 
 
-def patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
+def build_patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     """Return the operations that carry *decision* out on *pod*."""
     operations = [*_annotations(pod, decision), *_volumes(pod, decision)]
     # The pod's own containers first: inserting init containers would move their indexes.

@@ -33,7 +33,7 @@ _MULTIPLES: dict[str | None, Decimal] = {
 }
 
 
-def resources(request: InjectionRequest, settings: Settings, pod: Pod, problems: list[Problem]) -> Json:
+def agent_resources(request: InjectionRequest, settings: Settings, pod: Pod, problems: list[Problem]) -> Json:
     """Return ``resources`` of the agent's containers; adds what API servers would refuse to *problems*."""
     own = request.resources
     asked = {

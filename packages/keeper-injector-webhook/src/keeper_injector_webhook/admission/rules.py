@@ -21,7 +21,7 @@ VOLUMES = frozenset({"keeper-api", "keeper-ca", "keeper-credentials", "keeper-pl
 
 
 @attrs.frozen
-class Case:
+class Candidate:
     """What the rules look at."""
 
     request: InjectionRequest
@@ -30,57 +30,57 @@ class Case:
     namespace: str
 
 
-def problems(case: Case) -> list[Problem]:
+def problems(candidate: Candidate) -> list[Problem]:
     """Return everything that stands against the injection; each once."""
-    return list(dict.fromkeys(problem for rule in RULES for problem in rule(case)))
+    return list(dict.fromkeys(problem for rule in RULES for problem in rule(candidate)))
 
 
-def _windows(case: Case) -> Iterator[Problem]:
-    if case.pod.is_windows:
+def _windows(candidate: Candidate) -> Iterator[Problem]:
+    if candidate.pod.is_windows:
         yield Problem(f"{PREFIX}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation")
 
 
-def _names_of_volumes(case: Case) -> Iterator[Problem]:
-    for name in sorted(case.pod.volume_names()):
+def _names_of_volumes(candidate: Candidate) -> Iterator[Problem]:
+    for name in sorted(candidate.pod.volume_names()):
         if name.startswith(VOLUME_PREFIXES) or name in VOLUMES:
             yield Problem(f"{PREFIX}inject", f"the pod has a volume {name!r} of its own; rename it")
 
 
-def _other_namespace(case: Case) -> Iterator[Problem]:
+def _other_namespace(candidate: Candidate) -> Iterator[Problem]:
     where = f"{PREFIX}k8s-secret-namespace"
-    wanted = case.pod.annotations.get(where, "").strip()
-    if wanted and case.namespace and wanted != case.namespace:
-        text = f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {case.namespace!r}"
+    wanted = candidate.pod.annotations.get(where, "").strip()
+    if wanted and candidate.namespace and wanted != candidate.namespace:
+        text = f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {candidate.namespace!r}"
         yield Problem(where, text)
 
 
-def _native_sidecar(case: Case) -> Iterator[Problem]:
-    if case.request.sidecar == "native" and not case.settings.native_sidecars:
+def _native_sidecar(candidate: Candidate) -> Iterator[Problem]:
+    if candidate.request.sidecar == "native" and not candidate.settings.native_sidecars:
         text = "the cluster does not know init containers that stay (Kubernetes 1.29 does); write auto or classic"
         yield Problem(f"{PREFIX}sidecar", text)
 
 
-def _metrics_port(case: Case) -> Iterator[Problem]:
+def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
     """Containers of a pod share its network: the second to open a port fails, be it ours or the application."""
-    port = case.request.metrics_port
-    for container in case.pod.containers() if port else ():
+    port = candidate.request.metrics_port
+    for container in candidate.pod.containers() if port else ():
         for taken in container.ports:
             if taken.get("containerPort") == port and taken.get("protocol", "TCP") == "TCP":
                 text = f"{port} is a port of container {container.name!r}; choose another"
                 yield Problem(f"{PREFIX}metrics-port", text)
 
 
-def _process_namespace(case: Case) -> Iterator[Problem]:
-    notify = case.request.notify
-    if notify and notify.signal and case.pod.spec.get("hostPID"):
+def _process_namespace(candidate: Candidate) -> Iterator[Problem]:
+    notify = candidate.request.notify
+    if notify and notify.signal and candidate.pod.spec.get("hostPID"):
         text = "the pod uses the node's processes (hostPID), which excludes a shared process namespace of its own; "
         yield Problem(f"{PREFIX}signal", f"{text}remove hostPID, or use notify-url")
 
 
-def _mounted_secret(case: Case) -> Iterator[Problem]:
+def _mounted_secret(candidate: Candidate) -> Iterator[Problem]:
     """The kubelet mounts volumes before it starts the agent, which is to write the Secret: it would wait for ever."""
-    written = {secret.name: secret.where for secret in case.request.kubernetes_secrets}
-    for volume in case.pod.volumes() if written else ():
+    written = {secret.name: secret.where for secret in candidate.request.kubernetes_secrets}
+    for volume in candidate.pod.volumes() if written else ():
         for name in _secrets_needed(volume):
             if name in written:
                 text = (
@@ -101,7 +101,7 @@ def _secrets_needed(volume: Json) -> Iterator[str]:
             yield str(part.get("name"))
 
 
-RULES: tuple[Callable[[Case], Iterator[Problem]], ...] = (
+RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
     _windows,
     _names_of_volumes,
     _other_namespace,

@@ -9,42 +9,42 @@ from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import resources
 from keeper_injector_webhook.admission.pod import Pod
-from keeper_injector_webhook.admission.rules import Case
+from keeper_injector_webhook.admission.rules import Candidate
 
 AGENT_MEMORY = 64 * 1024 * 1024
 """Bytes that a refresh takes beside the files (bench_agent); what it writes into memory volumes counts as its own too."""
 
 
-def advice(case: Case, *, native: bool, identity: Identity, lines: Json) -> tuple[str, ...]:
+def warnings_for(candidate: Candidate, *, native: bool, identity: Identity, lines: Json) -> tuple[str, ...]:
     """Return the warnings, the parser's first."""
     return (
-        *case.request.warnings,
-        *_job(case, native=native),
-        *_network_of_the_node(case),
-        *_signal(case, identity),
-        *_class_of_service(case.pod, lines),
-        *_memory(case, lines),
+        *candidate.request.warnings,
+        *_job(candidate, native=native),
+        *_network_of_the_node(candidate),
+        *_signal(candidate, identity),
+        *_class_of_service(candidate.pod, lines),
+        *_memory(candidate, lines),
     )
 
 
-def _job(case: Case, *, native: bool) -> Iterator[str]:
+def _job(candidate: Candidate, *, native: bool) -> Iterator[str]:
     """An ordinary container that never ends keeps a Job from its end, and a pod that is not restarted from its."""
-    ends = case.pod.owner.startswith("Job/") or case.pod.spec.get("restartPolicy") in {"Never", "OnFailure"}
-    if ends and not native and not case.request.init_only:
+    ends = candidate.pod.owner.startswith("Job/") or candidate.pod.spec.get("restartPolicy") in {"Never", "OnFailure"}
+    if ends and not native and not candidate.request.init_only:
         yield f'{PREFIX}sidecar: a classic sidecar never ends, and neither will this pod; add {PREFIX}init-only: "true"'
 
 
-def _network_of_the_node(case: Case) -> Iterator[str]:
-    if case.request.metrics_port and case.pod.spec.get("hostNetwork"):
+def _network_of_the_node(candidate: Candidate) -> Iterator[str]:
+    if candidate.request.metrics_port and candidate.pod.spec.get("hostNetwork"):
         yield (
             f"{PREFIX}metrics-port: the pod uses the node's network, where one process alone can have port "
-            f"{case.request.metrics_port}, and whoever reaches the node reads it"
+            f"{candidate.request.metrics_port}, and whoever reaches the node reads it"
         )
 
 
-def _signal(case: Case, identity: Identity) -> Iterator[str]:
+def _signal(candidate: Candidate, identity: Identity) -> Iterator[str]:
     """A process may signal those of its own user only (kill(2)), and the agent never is root."""
-    notify = case.request.notify
+    notify = candidate.request.notify
     if notify and notify.signal and not identity.known:
         yield (
             f"{PREFIX}signal: the agent can signal its own user's processes only, and the application's user is root or "
@@ -60,10 +60,10 @@ def _class_of_service(pod: Pod, lines: Json) -> Iterator[str]:
         )
 
 
-def _memory(case: Case, lines: Json) -> Iterator[str]:
+def _memory(candidate: Candidate, lines: Json) -> Iterator[str]:
     limit = resources.amount(lines.get("limits", {}).get("memory"))
-    needed = case.request.volume_size + AGENT_MEMORY
-    if case.request.volume_size > DEFAULT_VOLUME and 0 < limit < needed:
+    needed = candidate.request.volume_size + AGENT_MEMORY
+    if candidate.request.volume_size > DEFAULT_VOLUME and 0 < limit < needed:
         yield (
             f"{PREFIX}volume-size: files in memory count as the agent's, whose limit is {lines['limits']['memory']}; "
             f"set agent-limits-memory to {needed >> 20}Mi or more"

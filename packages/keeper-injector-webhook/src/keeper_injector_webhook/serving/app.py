@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from keeper_injector_webhook.admission import review
-from keeper_injector_webhook.admission.cache import Memory
-from keeper_injector_webhook.admission.mutate import mutate
+from keeper_injector_webhook.admission.cache import AnswerCache
+from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.errors import ReviewError
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def create_app(
     Reviews go past the framework's routing, which takes a fifth of the time that one takes (bench_serving).
     """
     others = _framework(metrics, is_ready)
-    memory = Memory()
+    memory = AnswerCache()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
         send = send if is_ready() else _last(send)
@@ -104,11 +104,11 @@ def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
     )
 
 
-def _reviewed(body: bytes, settings: Settings, metrics: Metrics, memory: Memory) -> Response:
+def _reviewed(body: bytes, settings: Settings, metrics: Metrics, memory: AnswerCache) -> Response:
     if len(body) > LARGEST_BODY:
         return _rejected(metrics, 413, f"a body of more than {LARGEST_BODY >> 20} MiB; no pod is that large")
     try:
-        return Response(review.encoded(mutate(body, settings, metrics, memory)), media_type="application/json")
+        return Response(review.encoded(answer_review(body, settings, metrics, memory)), media_type="application/json")
     except ReviewError as error:
         return _rejected(metrics, 400, str(error))
     except Exception:
