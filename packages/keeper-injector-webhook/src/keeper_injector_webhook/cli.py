@@ -32,7 +32,7 @@ def _serve(options: argparse.Namespace) -> int:
     configure_logging(options.log_level)
     try:
         own, directory = _certificate(options)
-        listen = server.Listen(
+        listen = server.ServerOptions(
             options.host,
             options.port,
             directory,

@@ -29,7 +29,7 @@ BACKDATED = timedelta(hours=1)
 
 
 @attrs.frozen
-class Pair:
+class KeyPair:
     """A certificate and its private key, both PEM."""
 
     certificate: bytes
@@ -45,8 +45,8 @@ class Pair:
 class Material:
     """Everything that replicas share: the CAs that are trusted, oldest first, and the certificate in use."""
 
-    authorities: tuple[Pair, ...]
-    leaf: Pair
+    authorities: tuple[KeyPair, ...]
+    leaf: KeyPair
 
     @property
     def bundle(self) -> bytes:
@@ -71,32 +71,32 @@ def next_change(material: Material) -> datetime:
     return min(_due(material.leaf), _due(material.authorities[-1]), _expiry(material.authorities[0]))
 
 
-def _is_valid(pair: Pair, now: datetime) -> bool:
+def _is_valid(pair: KeyPair, now: datetime) -> bool:
     return now < _expiry(pair)
 
 
-def _expiry(pair: Pair) -> datetime:
+def _expiry(pair: KeyPair) -> datetime:
     return pair.parsed.not_valid_after_utc
 
 
-def _due(pair: Pair) -> datetime:
+def _due(pair: KeyPair) -> datetime:
     certificate = pair.parsed
     return (
         certificate.not_valid_before_utc + (certificate.not_valid_after_utc - certificate.not_valid_before_utc) * 2 / 3
     )
 
 
-def _is_due(pair: Pair, now: datetime) -> bool:
+def _is_due(pair: KeyPair, now: datetime) -> bool:
     return now >= _due(pair)
 
 
-def _signer(authorities: Sequence[Pair], now: datetime) -> Pair:
+def _signer(authorities: Sequence[KeyPair], now: datetime) -> KeyPair:
     """Return the newest CA that is known everywhere; where there is no such, the oldest."""
     known = [pair for pair in authorities if pair.parsed.not_valid_before_utc + BACKDATED + SETTLING <= now]
     return known[-1] if known else authorities[0]
 
 
-def _serves(leaf: Pair, authorities: Sequence[Pair], now: datetime, names: Sequence[str]) -> bool:
+def _serves(leaf: KeyPair, authorities: Sequence[KeyPair], now: datetime, names: Sequence[str]) -> bool:
     """Say whether a certificate is still good: young enough, for these names, and signed by a CA that is trusted."""
     certificate = leaf.parsed
     if _is_due(leaf, now) or certificate.not_valid_before_utc > now:
@@ -108,7 +108,7 @@ def _serves(leaf: Pair, authorities: Sequence[Pair], now: datetime, names: Seque
     )
 
 
-def _is_signed_by(certificate: x509.Certificate, authority: Pair) -> bool:
+def _is_signed_by(certificate: x509.Certificate, authority: KeyPair) -> bool:
     try:
         certificate.verify_directly_issued_by(authority.parsed)
     except (ValueError, TypeError, InvalidSignature):
@@ -116,7 +116,7 @@ def _is_signed_by(certificate: x509.Certificate, authority: Pair) -> bool:
     return True
 
 
-def _authority(now: datetime) -> Pair:
+def _authority(now: datetime) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     # A name of its own, so that two of them in one bundle are told apart.
     name = x509.Name(
@@ -133,7 +133,7 @@ def _authority(now: datetime) -> Pair:
     return _pair(certificate, key)
 
 
-def _leaf(authority: Pair, now: datetime, names: Sequence[str]) -> Pair:
+def _leaf(authority: KeyPair, now: datetime, names: Sequence[str]) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.parsed
     signing = load_pem_private_key(authority.key, password=None)
@@ -191,9 +191,9 @@ def _issuer_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found)
 
 
-def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Pair:
+def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return Pair(certificate.public_bytes(Encoding.PEM), private)
+    return KeyPair(certificate.public_bytes(Encoding.PEM), private)
 
 
 # As data of a Secret
@@ -219,13 +219,13 @@ def from_data(data: Mapping[str, str]) -> Material | None:
             name: base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key", "ca.crt", "ca.key")
         }
         pairs = zip(blocks(parts["ca.crt"]), blocks(parts["ca.key"]), strict=True)
-        material = Material(tuple(Pair(*pair) for pair in pairs), Pair(parts["tls.crt"], parts["tls.key"]))
+        material = Material(tuple(KeyPair(*pair) for pair in pairs), KeyPair(parts["tls.crt"], parts["tls.key"]))
         return material if material.authorities and all(map(_fits, (*material.authorities, material.leaf))) else None
     except (KeyError, ValueError, TypeError, binascii.Error):
         return None
 
 
-def _fits(pair: Pair) -> bool:
+def _fits(pair: KeyPair) -> bool:
     """Say whether key and certificate belong together."""
     return load_pem_private_key(pair.key, password=None).public_key() == pair.parsed.public_key()
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from keeper_injector_webhook.certificates.authority import Pair
+    from keeper_injector_webhook.certificates.authority import KeyPair
 
 NAMES = ("tls.crt", "tls.key")
 
 
-def publish(directory: Path, pair: Pair) -> bool:
+def publish(directory: Path, pair: KeyPair) -> bool:
     """Put *pair* into *directory* for the server to find; says whether it was another one. Raises OSError."""
     data = directory / "..data"
     contents = dict(zip(NAMES, (pair.certificate, pair.key), strict=True))

@@ -42,7 +42,7 @@ NOT_FOUND, FORBIDDEN, CONFLICT = 404, 403, 409
 
 
 @attrs.frozen
-class Place:
+class ClusterObjects:
     """Where in the cluster the certificate belongs."""
 
     namespace: str
@@ -62,7 +62,7 @@ class Cluster:
     """The API server, as far as this program may use it: one Secret, one webhook configuration."""
 
     api: client.ApiClient
-    place: Place
+    objects: ClusterObjects
 
     def ensure(self, now: datetime) -> tuple[Material, bool]:
         """Return the material to use at *now*, and whether the caBundle had to change; raises ClusterError."""
@@ -71,30 +71,31 @@ class Cluster:
 
     def _secret(self, now: datetime) -> Material:
         core = client.CoreV1Api(self.api)
-        where = (self.place.secret, self.place.namespace)
+        where = (self.objects.secret, self.objects.namespace)
         for _ in range(CONFLICTS):
-            found = self._asked(f"Secret {self.place.secret}", core.read_namespaced_secret, *where)
+            found = self._asked(f"Secret {self.objects.secret}", core.read_namespaced_secret, *where)
             present = authority.from_data(found.data or {})
             if present is None and found.data:
-                log.warning("certificate.damaged", extra={"secret": self.place.secret})
-            material = authority.renewed(present, now, self.place.names)
+                log.warning("certificate.damaged", extra={"secret": self.objects.secret})
+            material = authority.renewed(present, now, self.objects.names)
             if material is present:
                 return material
             version = {"resourceVersion": found.metadata.resource_version}
             body = {"metadata": version, "data": authority.to_data(material)}
-            if self._written(f"Secret {self.place.secret}", core.patch_namespaced_secret, *where, body):
+            if self._written(f"Secret {self.objects.secret}", core.patch_namespaced_secret, *where, body):
                 log.info(
-                    "certificate.renewed", extra={"secret": self.place.secret, "authorities": len(material.authorities)}
+                    "certificate.renewed",
+                    extra={"secret": self.objects.secret, "authorities": len(material.authorities)},
                 )
                 return material
         raise ClusterError(
-            f"Secret {self.place.secret}: others changed it {CONFLICTS} times meanwhile; it is tried again"
+            f"Secret {self.objects.secret}: others changed it {CONFLICTS} times meanwhile; it is tried again"
         )
 
     def _bundle(self, material: Material, now: datetime) -> bool:
         """Let every webhook of the configuration trust the CA; says whether that was new."""
         api = client.AdmissionregistrationV1Api(self.api)
-        name = self.place.webhook_configuration
+        name = self.objects.webhook_configuration
         what = f"MutatingWebhookConfiguration {name}"
         for _ in range(CONFLICTS):
             found = self._asked(what, api.read_mutating_webhook_configuration, name)
@@ -163,8 +164,8 @@ def main(arguments: list[str] | None = None) -> int:
             config.load_kube_config(options.kubeconfig)  # type: ignore[no-untyped-call]
         else:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
-        place = Place(options.namespace, options.secret, options.service, options.webhook_configuration)
-        seconds = run(Cluster(client.ApiClient(), place), options.directory, datetime.now(UTC))
+        objects = ClusterObjects(options.namespace, options.secret, options.service, options.webhook_configuration)
+        seconds = run(Cluster(client.ApiClient(), objects), options.directory, datetime.now(UTC))
     except config.ConfigException as error:
         return _failed(f"no way to the API server: {error}", os.EX_CONFIG)
     except (ClusterError, OSError) as error:

@@ -25,7 +25,7 @@ SHORTEST_WAIT, LONGEST_WAIT = 2.0, 600.0
 
 
 @attrs.frozen
-class Keeper:
+class CertificateJob:
     """How to run the program, and whom to tell."""
 
     arguments: Sequence[str]

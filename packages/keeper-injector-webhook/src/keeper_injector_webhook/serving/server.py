@@ -17,7 +17,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from starlette.requests import ClientDisconnect
 
-from keeper_injector_webhook.certificates.runner import Keeper
+from keeper_injector_webhook.certificates.runner import CertificateJob
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.serving.app import create_app
 from keeper_injector_webhook.serving.tls import LiveCertificate
@@ -39,7 +39,7 @@ GRACE = 5 * SECONDS
 
 
 @attrs.frozen
-class Listen:
+class ServerOptions:
     """Where to serve."""
 
     host: str
@@ -70,41 +70,41 @@ class _Config(Config):
         return True
 
 
-def run(listen: Listen, settings: Settings) -> int:
+def run(options: ServerOptions, settings: Settings) -> int:
     """Serve until SIGTERM; returns the exit code. Raises SettingsError when there is no certificate."""
     # What is there at the start stays: no collection looks at it again, and a review is not held up by one of everything.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
-    return uvloop.run(_run(listen, settings))
+    return uvloop.run(_run(options, settings))
 
 
-async def _run(listen: Listen, settings: Settings) -> int:
+async def _run(options: ServerOptions, settings: Settings) -> int:
     metrics = Metrics()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    keeping = await _first_certificate(listen, metrics, stop)
+    keeping = await _first_certificate(options, metrics, stop)
     if stop.is_set():
         return os.EX_OK
-    certificate = LiveCertificate(listen.certificates, metrics, listen.client_ca)
+    certificate = LiveCertificate(options.certificates, metrics, options.client_ca)
     loop.set_exception_handler(_quiet_disconnects)
-    app = create_app(settings, metrics, lambda: not stop.is_set(), client_ca=listen.client_ca is not None)
-    tasks = [asyncio.create_task(_poll(certificate, listen.poll))]
+    app = create_app(settings, metrics, lambda: not stop.is_set(), client_ca=options.client_ca is not None)
+    tasks = [asyncio.create_task(_poll(certificate, options.poll))]
     if keeping is not None:
         keeper, again = keeping
         tasks.append(asyncio.create_task(attrs.evolve(keeper, renewed=certificate.refresh).keep(again)))
-    log.info("webhook.started", extra={"host": listen.host, "port": listen.port, "agent_image": settings.agent_image})
+    log.info("webhook.started", extra={"host": options.host, "port": options.port, "agent_image": settings.agent_image})
 
     async def drained() -> None:
         await stop.wait()
-        log.info("webhook.draining", extra={"seconds": listen.drain})
-        await asyncio.sleep(listen.drain)
+        log.info("webhook.draining", extra={"seconds": options.drain})
+        await asyncio.sleep(options.drain)
         # Hypercorn waits for peers that never answer a closed TLS connection (issue 308), on 3.12 without a limit.
         loop.call_later(GRACE + 1, _leave)
 
-    await hypercorn_serve(app, _config(listen, certificate), shutdown_trigger=drained)  # type: ignore[arg-type] # Starlette is ASGI
+    await hypercorn_serve(app, _config(options, certificate), shutdown_trigger=drained)  # type: ignore[arg-type] # Starlette is ASGI
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -112,11 +112,13 @@ async def _run(listen: Listen, settings: Settings) -> int:
     return os.EX_OK
 
 
-async def _first_certificate(listen: Listen, metrics: Metrics, stop: asyncio.Event) -> tuple[Keeper, float] | None:
+async def _first_certificate(
+    options: ServerOptions, metrics: Metrics, stop: asyncio.Event
+) -> tuple[CertificateJob, float] | None:
     """Wait for a certificate of our own, or for *stop*; without one there is nothing to serve with."""
-    if not listen.own:
+    if not options.own:
         return None
-    keeper = Keeper(listen.own, metrics, lambda: None)
+    keeper = CertificateJob(options.own, metrics, lambda: None)
     first = asyncio.create_task(keeper.until_first())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -128,12 +130,12 @@ async def _first_certificate(listen: Listen, metrics: Metrics, stop: asyncio.Eve
     return keeper, first.result()
 
 
-def _config(listen: Listen, certificate: LiveCertificate) -> _Config:
+def _config(options: ServerOptions, certificate: LiveCertificate) -> _Config:
     config = _Config()
     config.tls = certificate.context
-    config.bind = [f"{listen.host}:{listen.port}"]
-    if listen.probe_port:
-        config.insecure_bind = [f"{listen.host}:{listen.probe_port}"]
+    config.bind = [f"{options.host}:{options.port}"]
+    if options.probe_port:
+        config.insecure_bind = [f"{options.host}:{options.probe_port}"]
     config.alpn_protocols = ["http/1.1"]
     config.keep_alive_timeout = KEEP_ALIVE
     config.keep_alive_max_requests = 10**9
@@ -173,5 +175,5 @@ def _quiet_disconnects(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
 
 
 def _leave() -> None:
-    log.warning("webhook.stopped_hard", extra={"reason": "connections did not close in time"})
+    log.warning("webhook.forced_shutdown", extra={"reason": "connections did not close in time"})
     os._exit(os.EX_OK)
