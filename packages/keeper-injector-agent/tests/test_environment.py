@@ -73,4 +73,4 @@ def test_a_field_cannot_take_over_the_process(pod: AgentPod, keeper: LocalKeeper
     keeper.set_field("api-keys", "node_options", "--require /evil.js")
     wants(pod, Environment(VOLUME, "exec", 0o400, (), (RecordVariablesItem(WholeRecord(RecordName(("api-keys",)))),)))
     assert pod.run("init").returncode == os.EX_DATAERR
-    assert "NODE_OPTIONS would steer the whole process" in pod.termination_message()
+    assert "NODE_OPTIONS controls more than the application" in pod.termination_message()

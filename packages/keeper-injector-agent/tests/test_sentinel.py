@@ -24,9 +24,8 @@ from keeper_injector_common.plan.model import (
     VariableItem,
 )
 from keeper_injector_common.plan.paths import STATE_PATH
+from keeper_injector_common.records import Attachment, Field, Library, Record
 from keeper_injector_common.records.formats import RecordContent
-from keeper_injector_common.records.record import Attachment, Field, Record
-from keeper_injector_common.records.selection import Library
 from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
 from local_keeper import Fault, LocalKeeper
 

@@ -117,7 +117,7 @@ def test_encrypted_key() -> None:
     )
     store = pkcs12.load_pkcs12(render({"password": PASSWORD, "crt": LEAF.pem}, {"k.pem": locked}), PASSWORD.encode())
     assert store.key is not None
-    with pytest.raises(FormatError, match="cannot be opened with the field password"):
+    with pytest.raises(FormatError, match="cannot be decrypted with the field password"):
         render({"password": "another", "crt": LEAF.pem}, {"k.pem": locked})
 
 
@@ -126,8 +126,8 @@ X25519 = x25519.X25519PrivateKey.generate().private_bytes(
     serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
 )
 REFUSED = {
-    "no key": ({"keyPair": None}, "has 0 private keys in PEM form"),
-    "two keys": ({"other": MIDDLE.key_pem}, "has 2 private keys in PEM form"),
+    "no key": ({"keyPair": None}, "has 0 PEM private keys"),
+    "two keys": ({"other": MIDDLE.key_pem}, "has 2 PEM private keys"),
     "no certificate": ({"certificate": ""}, "none of 0 PEM certificates belongs to the private key"),
     "another's certificate": ({"certificate": ROOT.pem}, "none of 1 PEM certificates belongs"),
     "damaged certificate": ({"chain": NOT_BASE64}, "a certificate cannot be read; attach it as PEM"),
@@ -135,11 +135,11 @@ REFUSED = {
         {"keyPair": LEAF.key_pem.replace("\nMI", "\nQQ")},
         "the private key cannot be read; attach an unencrypted PKCS #8 PEM",
     ),
-    "key that signs nothing": ({"keyPair": X25519.decode()}, "of a kind that signs nothing"),
-    "no password": ({"password": ""}, "has no field password, and Java needs one; add it in Keeper"),
-    "two passwords": ({"password": [PASSWORD, "b"]}, "has no field password"),
-    "password with NUL": ({"password": f"{PASSWORD}\0"}, "characters that Java does not take"),
-    "password beyond ASCII": ({"password": f"{PASSWORD}é"}, "characters that Java does not take"),
+    "key that signs nothing": ({"keyPair": X25519.decode()}, "has an unsupported type"),
+    "no password": ({"password": ""}, "the field password is missing, and Java needs it; add it in Keeper"),
+    "two passwords": ({"password": [PASSWORD, "b"]}, "the field password is missing"),
+    "password with NUL": ({"password": f"{PASSWORD}\0"}, "characters that Java does not accept"),
+    "password beyond ASCII": ({"password": f"{PASSWORD}é"}, "characters that Java does not accept"),
 }
 
 

@@ -1,8 +1,10 @@
-"""What Keeper Injector's annotations mean: grammar, injection plan and secret file formats."""
+"""What the agent, the webhook and the ``keeper-injector`` command share: annotations, plans, records and file formats."""
+
+__all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """Serve ``__version__`` from the installed metadata, read only when somebody asks: it costs 20 ms."""
+    """Return ``__version__`` from the metadata of the installed package, only on request because it takes 20 ms."""
     if name != "__version__":
         raise AttributeError(name)
     from importlib.metadata import version

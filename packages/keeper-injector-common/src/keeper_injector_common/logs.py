@@ -1,4 +1,7 @@
-"""Log lines: JSON for machines, plain for people at a terminal; an event's name and its data, never a sentence with values."""
+"""Logging for all programs: JSON for machines, plain lines for terminals.
+
+The message of a log call is the name of an event, such as ``record.ambiguous``; all data is passed in ``extra``.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,19 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time``, ``level``, ``event``, then the data of ``extra``."""
+    """Formats a record as one line of JSON: ``time``, ``level``, ``event``, then the data in ``extra``.
+
+    For example ``{"time": "2026-01-01T12:00:00.123Z", "level": "info", "event": "refresh.done", "files": 3}``. An exception
+    adds ``traceback``.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line for *record*; an exception adds its type and place, not its text's values."""
+        """Return the line for *record*."""
         line: dict[str, Any] = {
             "time": _timestamp(record.created),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
-            **event_data(record),
+            **_event_data(record),
         }
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
@@ -30,42 +37,44 @@ class JsonFormatter(logging.Formatter):
 
 
 class ConsoleFormatter(logging.Formatter):
-    """``12:00:00 event key=value …`` for terminals."""
+    """Formats a record as ``12:00:00 warning: event key=value …``; the level is left out for info and below."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for *record*."""
-        data = " ".join(f"{key}={value}" for key, value in event_data(record).items())
+        data = " ".join(f"{key}={value}" for key, value in _event_data(record).items())
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         level = "" if record.levelno <= logging.INFO else f"{record.levelname.lower()}: "
         line = f"{clock} {level}{record.getMessage()} {data}".rstrip()
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-def event_data(record: logging.LogRecord) -> dict[str, Any]:
-    """Return what the caller gave as ``extra``."""
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
-
-
 def configure_logging(level: str, stream: IO[str] | None = None) -> None:
-    """Send the logs of this process to *stream* (standard error), as JSON unless it is a terminal."""
+    """Write the logs of this process to *stream* (default: standard error), as JSON unless it is a terminal.
+
+    *level* is a name such as ``info``, in any case.
+    """
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)
     handler.setFormatter(ConsoleFormatter() if target.isatty() else JsonFormatter())
-    # Nothing of ours tells the line of code or the thread, and to find them out takes longer than to write the line.
+    # Log lines contain neither source lines nor threads, and finding them takes longer than writing the line.
     logging._srcfile = None  # noqa: SLF001 - the documented way (logging, "Optimization")
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Libraries that talk about their connections: their debug lines would drown ours and may show addresses of files.
+    # The debug lines of these libraries are many, and may contain addresses of attachments that grant access to them.
     for name in ("urllib3", "asyncio", "botocore", "azure", "google"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
+def _event_data(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
 def _timestamp(seconds: float) -> str:
-    return f"{_second(int(seconds))}.{int(seconds % 1 * 1000):03}Z"
+    return f"{_whole_seconds(int(seconds))}.{int(seconds % 1 * 1000):03}Z"
 
 
 @lru_cache(maxsize=1)
-def _second(seconds: int) -> str:
+def _whole_seconds(seconds: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from keeper_injector_common.plan.model import Environment
-    from keeper_injector_common.records.rendering import Renderer
+    from keeper_injector_common.records import Renderer
 
 EXECUTABLE = 0o555
 _WRITE = {"exec": write_exec_variables, "file-ref": write_envfile}

@@ -17,8 +17,7 @@ from keeper_injector_agent.errors import SecretSyncError, ThrottledError, VaultE
 from keeper_injector_common.errors import ContractError, RecordGoneError
 from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.plan.writer import item_key
-from keeper_injector_common.records.record import Attachment, Record
-from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
+from keeper_injector_common.records import Attachment, Download, Record, Renderer, RenderTemplate
 from keeper_injector_common.references import is_uid
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
-    from keeper_injector_common.records.selection import Library
+    from keeper_injector_common.records import Library
     from keeper_injector_common.references import Reference
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from keeper_injector_common.errors import TemplateError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from keeper_injector_common.records.record import JsonValue
+    from keeper_injector_common.records import JsonValue
 
 DEADLINE = 15.0
 """Seconds for one template, the imports of its process included."""

@@ -23,8 +23,7 @@ from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
 
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
-from keeper_injector_common.records.record import Attachment, Field, Record, named_fields
-from keeper_injector_common.records.selection import Library
+from keeper_injector_common.records import Attachment, Field, Library, Record, named_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

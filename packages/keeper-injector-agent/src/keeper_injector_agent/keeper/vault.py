@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from keeper_injector_common.records.record import Attachment, Record
-    from keeper_injector_common.records.selection import Library
+    from keeper_injector_common.records import Attachment, Library, Record
 
 
 class Vault(Protocol):

@@ -13,8 +13,7 @@ from keeper_injector_common.cli import console, sample_records
 from keeper_injector_common.errors import ContractError, PlanError
 from keeper_injector_common.plan.model import FolderItem, Plan
 from keeper_injector_common.plan.reader import loads
-from keeper_injector_common.records import templates
-from keeper_injector_common.records.rendering import Renderer
+from keeper_injector_common.records import Renderer, templates
 
 HELP = "show what the files of a plan look like, from sample records"
 DESCRIPTION = """\

@@ -9,8 +9,7 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.cli.console import Stop
-from keeper_injector_common.records.record import Attachment, JsonValue, Record, named_fields
-from keeper_injector_common.records.selection import Library
+from keeper_injector_common.records import Attachment, JsonValue, Library, Record, named_fields
 from keeper_injector_common.yaml_document import load
 
 KEYS = ("title", "uid", "type", "folder", "fields", "custom", "notes", "files")

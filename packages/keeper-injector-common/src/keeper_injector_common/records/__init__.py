@@ -1,1 +1,21 @@
-"""From records to bytes: finding a record, selecting its values, and rendering them as files."""
+"""From records to bytes: find a record, select its values, and render them as files.
+
+:mod:`.record` defines records, :mod:`.selection` finds records and values, :mod:`.formats` and :mod:`.templates` write them
+as text, and :mod:`.rendering` puts these together for each item of a plan.
+"""
+
+from keeper_injector_common.records.record import Attachment, Field, JsonValue, Record, named_fields
+from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
+from keeper_injector_common.records.selection import Library
+
+__all__ = [
+    "Attachment",
+    "Download",
+    "Field",
+    "JsonValue",
+    "Library",
+    "Record",
+    "RenderTemplate",
+    "Renderer",
+    "named_fields",
+]

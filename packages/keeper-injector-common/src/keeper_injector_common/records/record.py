@@ -1,4 +1,4 @@
-"""Keeper's data without Keeper's SDK: records, their fields and attachments, whose values refuse to be printed."""
+"""Records as this project sees them, without Keeper's SDK: fields and attachments, whose values ``repr`` never shows."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
-"""What a field can hold: Keeper keeps every value as JSON."""
+"""A value of a field; Keeper stores every value as JSON."""
 
-NOTES = "notes"
-"""The name under which a record's notes stand among its fields."""
+_NOTES = "notes"
+"""The name of a record's notes among its named values."""
 
 
 @attrs.frozen
 class Field:
-    """One field of a record, standard or custom."""
+    """A standard or custom field of a record."""
 
     name: str
-    """How references and formats call it: its label, else its type, numbered where names repeat."""
+    """The name in references and files: the label or, without one, the type, numbered if it is not unique."""
     type: str
     label: str
     values: tuple[JsonValue, ...] = attrs.field(repr=False)
@@ -29,7 +29,7 @@ class Field:
 
     @property
     def value(self) -> JsonValue:
-        """The value as files show it: plain when single, a list when several, ``""`` when none."""
+        """The value as files show it: one value as it is, several as a list, none as ``""``."""
         match self.values:
             case ():
                 return ""
@@ -41,19 +41,20 @@ class Field:
 
 @attrs.frozen
 class Attachment:
-    """A file attached to a record; its content is fetched apart, and only when it changed."""
+    """A file attached to a record, without its content, which is downloaded only when it has changed."""
 
     uid: str
     name: str
     title: str = ""
     size: int = 0
+    """Bytes."""
     revision: str = ""
-    """Changes whenever the content does (Keeper: UID and time of last modification)."""
+    """Changes whenever the content does (in Keeper: UID and time of the last modification)."""
 
 
 @attrs.frozen
 class Record:
-    """A record as shared with this application."""
+    """A record that is shared with this application."""
 
     uid: str
     title: str
@@ -62,35 +63,38 @@ class Record:
     notes: str = attrs.field(default="", repr=False)
     attachments: tuple[Attachment, ...] = ()
     folder: tuple[str, ...] = ()
-    """Names of the folders above it, outermost first; empty when folders were not asked for or it has none."""
+    """Names of the folders that contain the record, outermost first; empty if it has none or folders were not fetched."""
     folder_uids: tuple[str, ...] = ()
     """UIDs of the same folders."""
 
     def named_values(self) -> dict[str, JsonValue]:
-        """Return every field by name, in the record's order, notes last when there are any."""
+        """Return the value of every field by name, in the order of the record; notes that are not empty come last."""
         values = {field.name: field.value for field in self.fields}
         if self.notes:
-            values.setdefault(NOTES, self.notes)
+            values.setdefault(_NOTES, self.notes)
         return values
 
 
 def named_fields(standard: list[Mapping[str, JsonValue]], custom: list[Mapping[str, JsonValue]]) -> tuple[Field, ...]:
-    """Build fields from the ``fields`` and ``custom`` lists of a record's JSON.
+    """Return the fields in the lists ``fields`` and ``custom`` of a record's JSON, each with a unique name.
 
-    A field is named by its label, else by its type; the second of one name is ``name_2``, the third ``name_3``.
-    References to other records (``fileRef`` and its like) are Keeper's own bookkeeping and are left out.
+    The name is the label or, without one, the type; the second field of a name becomes ``name_2``, the third ``name_3``.
+    Links to other records (``fileRef`` and others) are left out, because their values mean something to Keeper only.
+
+    >>> [field.name for field in named_fields([{"type": "login", "value": ["a"]}], [{"type": "text", "label": "login"}])]
+    ['login', 'login_2']
     """
     fields: list[Field] = []
     taken: set[str] = set()
     for is_custom, items in ((False, standard), (True, custom)):
         for item in items:
-            kind = str(item.get("type") or "")
-            if kind in _LINKS:
+            field_type = str(item.get("type") or "")
+            if field_type in _LINKS:
                 continue
             label = str(item.get("label") or "")
-            name = _free_name(label or kind or "field", taken)
+            name = _unique_name(label or field_type or "field", taken)
             taken.add(name)
-            fields.append(Field(name=name, type=kind, label=label, values=_values(item), custom=is_custom))
+            fields.append(Field(name=name, type=field_type, label=label, values=_values(item), custom=is_custom))
     return tuple(fields)
 
 
@@ -102,7 +106,7 @@ def _values(item: Mapping[str, JsonValue]) -> tuple[JsonValue, ...]:
     return tuple(value) if isinstance(value, list) else () if value is None else (value,)
 
 
-def _free_name(name: str, taken: set[str]) -> str:
+def _unique_name(name: str, taken: set[str]) -> str:
     candidate, number = name, 1
     while candidate in taken:
         number += 1

@@ -1,4 +1,8 @@
-"""Items of a plan + a library of records → the bytes of files; pure, for the agent and for ``keeper-injector render``."""
+"""Render the items of a plan: files, folders of files, Kubernetes Secrets and environment variables.
+
+Everything here is pure, apart from the two functions that a :class:`Renderer` is given. The agent and ``keeper-injector
+render`` use the same code.
+"""
 
 from __future__ import annotations
 
@@ -22,33 +26,40 @@ if TYPE_CHECKING:
     from keeper_injector_common.references import Reference
 
 RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
-"""Template source and data → text; the agent does it in a child process."""
+"""Takes the source of a template and its data, and returns the text; the agent does this in a child process."""
 Download = Callable[[Record, Attachment], bytes]
-"""Fetches the content of an attachment."""
-PKCS12 = "pkcs12"
-_NO_KEY = re.compile(r"[^-._a-zA-Z0-9]")
-"""What a key of a Secret cannot hold (Kubernetes, validation.IsConfigMapKey)."""
+"""Returns the content of an attachment."""
+_NOT_IN_KEYS = re.compile(r"[^-._a-zA-Z0-9]")
+"""Characters that a key of a Secret cannot have (Kubernetes, validation.IsConfigMapKey)."""
 
 
 @attrs.frozen
 class Renderer:
-    """What rendering needs besides the item itself."""
+    """Renders items of a plan from the records of a library.
+
+    All methods raise :class:`~keeper_injector_common.errors.ContractError` if the records, the format or the template do not
+    allow the result, and whatever *download* raises.
+    """
 
     library: Library
     strict: bool
+    """Whether a title that several records have is an error."""
     download: Download
     render_template: RenderTemplate
 
     def render_file(self, item: FileItem) -> bytes:
-        """Return the content of one file; raises ContractError when records, format or template do not allow it."""
+        """Return the content of one file."""
         match item.content:
-            case Templated(source):
-                return self._templated(item, source).encode()
-            case Formatted(form, fields):
-                return self._formatted(item.sources[0], form, fields)
+            case Templated(template):
+                return self._from_template(item, template).encode()
+            case Formatted(format_name, fields):
+                return self._from_format(item.sources[0], format_name, fields)
 
     def folder_files(self, item: FolderItem) -> dict[str, Record]:
-        """Return a folder's records by the names of their files; two of one title get their UIDs into the names."""
+        """Return the records of a folder by the paths of their files, relative to the directory of the plan.
+
+        If several records have the same title, the UID is appended to the names of their files.
+        """
         records = self.library.in_folder(item.folder, recursive=item.recursive)
         titles = [file_name(record.title) for record in records]
         files = {}
@@ -58,106 +69,101 @@ class Renderer:
             files[f"{item.below}/{name}.{suffix}".lstrip("/")] = record
         return files
 
-    def render_record(self, record: Record, form: str) -> bytes:
+    def render_record(self, record: Record, format_name: str) -> bytes:
         """Return the content of a file of a folder."""
-        return formats.write_content(form, self._content(record, form))
+        return formats.write_content(format_name, self._content(record, format_name))
 
     def secret_data(self, secret: KubernetesSecret) -> dict[str, bytes]:
-        """Return the data of a Kubernetes Secret: all values under their own names, or those that it gives keys to.
+        """Return the data of a Kubernetes Secret: all values by their names, or the ones that *secret* has keys for.
 
-        Names that no key may have get ``_`` for each character in the way; two of one key are a :class:`FormatError`.
+        Characters of a name that a key cannot have become ``_``. Raises FormatError if two values get the same key.
         """
-        found: dict[str, bytes] = {}
+        data: dict[str, bytes] = {}
+        used: set[str] = set()
         for source in secret.sources:
-            for name, content in self._named(source, secret).items():
-                key = secret.keys.get(name) or _NO_KEY.sub("_", name)
-                if key in found:
+            for name, content in self._source_values(source, secret).items():
+                key = secret.keys.get(name) or _NOT_IN_KEYS.sub("_", name)
+                if key in data:
                     raise FormatError(
-                        f"Secret {secret.name!r}: two values for the key {key!r}; name keys by k8sSecretKeys"
+                        f"Secret {secret.name!r}: two values for the key {key!r}; set different keys with k8sSecretKeys"
                     )
-                found[key] = content
-        missing = sorted(secret.keys.keys() - self._used(secret))
+                data[key] = content
+                used.add(name)
+        missing = sorted(secret.keys.keys() - used)
         if missing:
             raise SelectionError(f"Secret {secret.name!r}: no field or file {missing[0]!r} in {secret.sources[0]}")
-        return found
+        return data
 
-    def _used(self, secret: KubernetesSecret) -> set[str]:
-        return {name for source in secret.sources for name in self._named(source, secret)}
-
-    def _named(self, source: Reference, secret: KubernetesSecret) -> dict[str, bytes]:
-        """Return the values of one source by field or file; of a whole record, files only where a key asks for them."""
+    def _source_values(self, source: Reference, secret: KubernetesSecret) -> dict[str, bytes]:
+        """Return the values of *source* by field or attachment; a whole record adds only attachments that have a key."""
         record = self.find_record(source)
         match source:
             case WholeRecord():
-                values = {name: variable_text(value).encode() for name, value in record.named_values().items()}
+                values = {name: _variable_text(value).encode() for name, value in record.named_values().items()}
                 files = {item.name: item for item in record.attachments if item.name in secret.keys}
                 values.update({name: self.download(record, item) for name, item in files.items()})
                 return {name: value for name, value in values.items() if not secret.keys or name in secret.keys}
             case FileContent(file=file):
                 return {file: self.download(record, select_file(source, record))}
             case FieldValue(field=name) | RecordText(which=name):
-                return {name: variable_text(self.value(source)).encode()}
-
-    def value(self, reference: Reference) -> JsonValue:
-        """Return the value that *reference* names, for an environment variable."""
-        if isinstance(reference, FileContent):
-            raise SelectionError(f"{reference}: a file is no value; deliver it as a file")
-        return select_value(reference, self.find_record(reference))
+                return {name: _variable_text(self._value(source)).encode()}
 
     def variables(self, environment: Environment) -> dict[str, str]:
-        """Return environment variables by name; one that the plan names goes before one that follows from a field's name."""
-        found: dict[str, str] = {}
+        """Return environment variables by name. A variable that the plan names overrides one that a record implies."""
+        values: dict[str, str] = {}
         for item in environment.records:
-            found.update(self._of_record(item))
+            values.update(self._record_variables(item))
         for variable in environment.variables:
-            found[variable.name] = variable_text(self.value(variable.source))
-        return found
+            values[variable.name] = _variable_text(self._value(variable.source))
+        return values
 
-    def _of_record(self, item: RecordVariablesItem) -> dict[str, str]:
+    def _record_variables(self, item: RecordVariablesItem) -> dict[str, str]:
         record = self.find_record(item.source)
-        values = record.named_values()
-        if item.fields:
-            values = {field: select_value(FieldValue(_uid(record), field), record) for field in item.fields}
-        content = formats.RecordContent(record.title, values)
+        content = formats.RecordContent(record.title, _fields(record, item.fields))
         return formats.to_variable_names(record.title, formats.flatten(content), prefix=item.prefix)
 
     def find_record(self, reference: Reference) -> Record:
         """Return the record of *reference*."""
         return self.library.find(reference.record, strict=self.strict)
 
-    def _formatted(self, source: Reference, form: str, fields: tuple[str, ...]) -> bytes:
+    def _value(self, reference: Reference) -> JsonValue:
+        if isinstance(reference, FileContent):
+            raise SelectionError(f"{reference}: an attachment is not a value; deliver it as a file")
+        return select_value(reference, self.find_record(reference))
+
+    def _from_format(self, source: Reference, format_name: str, fields: tuple[str, ...]) -> bytes:
         record = self.find_record(source)
         match source:
             case WholeRecord():
-                return formats.write_content(form, self._content(record, form, fields))
+                return formats.write_content(format_name, self._content(record, format_name, fields))
             case FileContent():
-                return self._file(record, source, form)
+                return self._attachment(record, source, format_name)
             case FieldValue(field=name) | RecordText(which=name):
-                return formats.write_content(form, formats.RecordContent(record.title, {name: self.value(source)}))
+                content = formats.RecordContent(record.title, {name: self._value(source)})
+                return formats.write_content(format_name, content)
 
-    def _file(self, record: Record, source: FileContent, form: str) -> bytes:
-        if form != "raw":
-            raise FormatError(f"{source}: a file is delivered as it is; remove the format {form!r}")
+    def _attachment(self, record: Record, source: FileContent, format_name: str) -> bytes:
+        if format_name != "raw":
+            raise FormatError(f"{source}: an attachment is delivered unchanged; remove the format {format_name!r}")
         return self.download(record, select_file(source, record))
 
-    def _content(self, record: Record, form: str, fields: tuple[str, ...] = ()) -> formats.RecordContent:
-        values = record.named_values()
-        if fields:
-            values = {field: select_value(FieldValue(_uid(record), field), record) for field in fields}
-        files = {item.name: self.download(record, item) for item in record.attachments} if form == PKCS12 else {}
-        return formats.RecordContent(record.title, values, files)
+    def _content(self, record: Record, format_name: str, fields: tuple[str, ...] = ()) -> formats.RecordContent:
+        chosen = formats.FORMATS.get(format_name)
+        attachments = record.attachments if chosen and chosen.reads_attachments else ()
+        files = {item.name: self.download(record, item) for item in attachments}
+        return formats.RecordContent(record.title, _fields(record, fields), files)
 
-    def _templated(self, item: FileItem, source: str) -> str:
+    def _from_template(self, item: FileItem, template: str) -> str:
         records = [self.find_record(reference) for reference in item.sources]
-        data = [self._data(record, source) for record in records]
+        data = [self._template_data(record, template) for record in records]
         titles = [record.title for record in records]
         try:
-            return self.render_template(source, data[0] if len(data) == 1 else dict(zip(titles, data, strict=True)))
+            return self.render_template(template, data[0] if len(data) == 1 else dict(zip(titles, data, strict=True)))
         except TemplateError as error:
             raise TemplateError(f"record {', '.join(map(repr, titles))}: {error}") from None
 
-    def _data(self, record: Record, source: str) -> dict[str, JsonValue]:
-        """Return what a template sees of a record. Files are fetched only for templates that speak of them."""
+    def _template_data(self, record: Record, template: str) -> dict[str, JsonValue]:
+        """Return what a template sees of *record*. Attachments are downloaded only if the template mentions them."""
         data: dict[str, JsonValue] = {
             "title": record.title,
             "uid": record.uid,
@@ -165,24 +171,29 @@ class Renderer:
             "notes": record.notes,
         }
         data.update(record.named_values())
-        if ".files" in source:
-            data["files"] = {item.name: _text(record, item, self.download(record, item)) for item in record.attachments}
+        if ".files" in template:
+            data["files"] = {
+                item.name: _decoded(record, item, self.download(record, item)) for item in record.attachments
+            }
         return data
 
 
-def variable_text(value: JsonValue) -> str:
-    """Return *value* as an environment variable holds it: text as it is, anything else as JSON."""
+def _fields(record: Record, names: tuple[str, ...]) -> dict[str, JsonValue]:
+    """Return the values of the fields *names*, or of all fields if *names* is empty."""
+    if not names:
+        return record.named_values()
+    return {name: select_value(FieldValue(RecordName((record.uid,)), name), record) for name in names}
+
+
+def _variable_text(value: JsonValue) -> str:
+    """Return *value* as an environment variable holds it: text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _text(record: Record, attachment: Attachment, content: bytes) -> str:
+def _decoded(record: Record, attachment: Attachment, content: bytes) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
         raise FormatError(
             f"record {record.title!r}: file {attachment.name!r} is not text; deliver it by itself, without a template"
         ) from None
-
-
-def _uid(record: Record) -> RecordName:
-    return RecordName((record.uid,))

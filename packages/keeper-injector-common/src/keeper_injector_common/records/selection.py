@@ -1,4 +1,4 @@
-"""Reference + records → what it names, or a :class:`SelectionError` that tells what there is instead."""
+"""Find what a reference means: a record, a value, an attachment or a folder, or an error that lists what exists instead."""
 
 from __future__ import annotations
 
@@ -22,25 +22,26 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.records.record import Attachment, Field, JsonValue, Record
 
-MOST_NAMED = 3
-"""How many near matches a message names."""
-FEW = 6
-"""So many names are listed when none of them is near."""
+_MOST_SUGGESTED = 3
+"""Number of similar names, or of UIDs, that a message contains at most."""
+_MOST_LISTED = 6
+"""A message lists all existing names if none is similar and there are at most this many."""
 
 
 @attrs.frozen
 class Library:
-    """The records that this application may see, and which of them could not be decrypted."""
+    """The records that are shared with this application."""
 
     records: tuple[Record, ...]
     unreadable: tuple[str, ...] = ()
-    """UIDs of records that Keeper sent but that could not be decrypted."""
+    """UIDs of records that Keeper sent but that could not be decrypted; their titles are unknown."""
 
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
-        """Return the record called *name*: by UID, else by title, else by folders and title.
+        """Return the record that *name* means: by UID, otherwise by title, otherwise by folders and title.
 
-        Among several of one title the lowest UID wins, unless *strict*. Raises :class:`RecordGoneError`,
-        :class:`SelectionError` for too many, and :class:`UnreadableRecordError` when it may be one that could not be decrypted.
+        If several records have the title, the one with the lowest UID is returned, unless *strict*. Raises
+        :class:`RecordGoneError` if there is no such record, :class:`UnreadableRecordError` if it may be one that could not be
+        decrypted, and, if *strict*, :class:`SelectionError` if there are several.
         """
         matches = self.matches(name)
         if not matches:
@@ -51,7 +52,7 @@ class Library:
         return matches[0]
 
     def matches(self, name: RecordName) -> Sequence[Record]:
-        """Return every record called *name*, lowest UID first; a UID has one at most."""
+        """Return every record that *name* may mean, lowest UID first."""
         by_uid = [record for record in self.records if record.uid == name.title]
         if by_uid:
             return by_uid
@@ -65,19 +66,19 @@ class Library:
         return sorted(found, key=lambda record: record.uid)
 
     def in_folder(self, folder: RecordName, *, recursive: bool = False) -> tuple[Record, ...]:
-        """Return the records of a *folder* given by its path of names or its UID.
+        """Return the records of *folder*, which is a path of names or a UID; if *recursive*, also of its subfolders.
 
-        Raises :class:`RecordGoneError` where there is none, :class:`UnreadableRecordError` when that may not be so.
+        Raises :class:`RecordGoneError` if there is no record, and :class:`UnreadableRecordError` if there may be one that
+        could not be decrypted.
         """
-        found = [record for record in self.records if _lies_in(record, folder, recursive=recursive)]
+        found = [record for record in self.records if _is_in_folder(record, folder, recursive=recursive)]
+        where = f"folder {folder.title!r}"
         if not found and self.unreadable:
-            raise UnreadableRecordError(
-                f"folder {folder.title!r}: no record in it can be read, {self._not_decrypted()}"
-            )
+            raise UnreadableRecordError(f"{where}: no readable record found, {self._undecrypted()}")
         if not found:
             paths = {"/".join(record.folder) for record in self.records if record.folder}
             raise RecordGoneError(
-                f"folder {folder.title!r}: no record in it is shared here{_near(folder.title, paths)}"
+                f"{where}: no record in it is shared with this application{_suggestion(folder.title, paths)}"
             )
         return tuple(sorted(found, key=lambda record: record.uid))
 
@@ -87,22 +88,22 @@ class Library:
             return UnreadableRecordError(
                 f"{where}: Keeper sent it, but it cannot be decrypted; share it with the application again"
             )
-        near = _near(name.title, [record.title for record in self.records])
+        suggestion = _suggestion(name.title, [record.title for record in self.records])
         if self.unreadable:
-            # Its title is encrypted too.
-            return UnreadableRecordError(f"{where}: none of that title can be read, {self._not_decrypted()}{near}")
-        return RecordGoneError(f"{where}: not shared with this application{near}")
+            # Titles are encrypted too, so any of the unreadable records may be the one.
+            return UnreadableRecordError(f"{where}: not found, {self._undecrypted()}{suggestion}")
+        return RecordGoneError(f"{where}: not shared with this application{suggestion}")
 
-    def _not_decrypted(self) -> str:
-        uids = ", ".join(sorted(self.unreadable)[:MOST_NAMED])
+    def _undecrypted(self) -> str:
+        uids = ", ".join(sorted(self.unreadable)[:_MOST_SUGGESTED])
         count = len(self.unreadable)
         return f"and {count} sent by Keeper cannot be decrypted ({uids}); share it with the application again"
 
 
 def select_value(reference: WholeRecord | FieldValue | RecordText, record: Record) -> JsonValue:
-    """Return the value that *reference* names of its *record*; a whole record gives its values by name.
+    """Return the value of *record* that *reference* means; for a whole record, all values by name.
 
-    Raises :class:`SelectionError`.
+    Raises :class:`SelectionError` if the record has no such field, index or property.
     """
     match reference:
         case WholeRecord():
@@ -112,28 +113,31 @@ def select_value(reference: WholeRecord | FieldValue | RecordText, record: Recor
         case RecordText(_, which):
             return record.type if which == "type" else record.title
         case FieldValue():
-            return _value(reference, record)
+            return _field_value(reference, record)
 
 
 def select_file(reference: FileContent, record: Record) -> Attachment:
-    """Return the attachment that *reference* names, by name, title or UID; raises :class:`SelectionError`."""
+    """Return the attachment of *record* that *reference* means, by name, title or UID.
+
+    Raises :class:`SelectionError` if there is none.
+    """
     for attachment in record.attachments:
         if reference.file in {attachment.name, attachment.title, attachment.uid}:
             return attachment
     names = [attachment.name for attachment in record.attachments]
     raise SelectionError(
-        f"record {record.title!r}: no file {reference.file!r} is attached{_near(reference.file, names)}"
+        f"record {record.title!r}: no file {reference.file!r} is attached{_suggestion(reference.file, names)}"
     )
 
 
-def _value(reference: FieldValue, record: Record) -> JsonValue:
+def _field_value(reference: FieldValue, record: Record) -> JsonValue:
     where = f"record {record.title!r}, field {reference.field!r}"
-    if reference.kind == "any" and reference.field == "notes" and not _fields(reference, record):
+    found = _matching_fields(reference, record)
+    if not found and reference.kind == "any" and reference.field == "notes":
         return record.notes
-    found = _fields(reference, record)
     if not found:
-        names = [field.name for field in record.fields if reference.kind == "any" or _of_kind(field, reference)]
-        raise SelectionError(f"{where}: the record has no such field{_near(reference.field, names)}")
+        names = [field.name for field in record.fields if _has_kind(field, reference)]
+        raise SelectionError(f"{where}: the record has no such field{_suggestion(reference.field, names)}")
     field = found[0]
     match reference.index:
         case None if reference.property is None:
@@ -146,14 +150,14 @@ def _value(reference: FieldValue, record: Record) -> JsonValue:
             return [_property(where, value, reference.property) for value in field.values]
         case int(index):
             if index >= len(field.values):
-                raise SelectionError(f"{where}: index {index} of {len(field.values)} values; the first is 0")
+                raise SelectionError(f"{where}: index {index} of {len(field.values)} values; indexes start at 0")
             value = field.values[index]
             return value if reference.property is None else _property(where, value, reference.property)
 
 
-def _fields(reference: FieldValue, record: Record) -> list[Field]:
-    """Fields by final name, else by label, else by type, as the kind of notation allows."""
-    candidates = [field for field in record.fields if _of_kind(field, reference)]
+def _matching_fields(reference: FieldValue, record: Record) -> list[Field]:
+    """Return the fields with this name or, if there is none, with this label, otherwise with this type."""
+    candidates = [field for field in record.fields if _has_kind(field, reference)]
     for attribute in ("name", "label", "type"):
         found = [field for field in candidates if getattr(field, attribute) == reference.field]
         if found:
@@ -161,19 +165,19 @@ def _fields(reference: FieldValue, record: Record) -> list[Field]:
     return []
 
 
-def _of_kind(field: Field, reference: FieldValue) -> bool:
+def _has_kind(field: Field, reference: FieldValue) -> bool:
     return reference.kind == "any" or field.custom == (reference.kind == "custom_field")
 
 
 def _property(where: str, value: JsonValue, name: str | None) -> JsonValue:
     if not isinstance(value, dict):
-        raise SelectionError(f"{where}: its value has no properties; leave [{name}] out")
+        raise SelectionError(f"{where}: its value has no properties; remove [{name}]")
     if name not in value:
-        raise SelectionError(f"{where}: its value has no property {name!r}{_near(str(name), value)}")
+        raise SelectionError(f"{where}: its value has no property {name!r}{_suggestion(str(name), value)}")
     return value[name]
 
 
-def _lies_in(record: Record, folder: RecordName, *, recursive: bool) -> bool:
+def _is_in_folder(record: Record, folder: RecordName, *, recursive: bool) -> bool:
     if len(folder.parts) == 1 and folder.parts[0] in record.folder_uids:
         return recursive or record.folder_uids[-1] == folder.parts[0]
     if record.folder == folder.parts:
@@ -181,13 +185,16 @@ def _lies_in(record: Record, folder: RecordName, *, recursive: bool) -> bool:
     return recursive and record.folder[: len(folder.parts)] == folder.parts
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    """Name what was probably meant; titles are no secrets to whoever may read the record's messages."""
-    names = sorted(set(known))
-    close = nearest_words(name, names, most=MOST_NAMED, cutoff=0.5)
+def _suggestion(name: str, existing: Iterable[str]) -> str:
+    """Return the end of a message about *name*: similar names of *existing*, or all of them, or how many there are.
+
+    Titles and names are not secret from anyone who may read messages about the record.
+    """
+    names = sorted(set(existing))
+    close = nearest_words(name, names, most=_MOST_SUGGESTED, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(map(repr, close))}?"
     if not names:
         return "; share it with the application in Keeper"
-    listed = f": {', '.join(map(repr, names))}" if len(names) <= FEW else ""
+    listed = f": {', '.join(map(repr, names))}" if len(names) <= _MOST_LISTED else ""
     return f"; there is one other{listed}" if len(names) == 1 else f"; there are {len(names)} others{listed}"

@@ -1,8 +1,20 @@
-"""Docker configuration: the ``config.json`` with which docker, podman and Kubernetes log in to a registry.
+"""``dockerconfigjson``: the ``config.json`` with which docker, podman and Kubernetes log in to a registry.
 
-The user is field ``login`` (or ``username``), the password ``password``, the registry ``registry``, ``host`` or
-``url``, the first that there is; ``email`` is optional. A structured host becomes ``name:port``. Docker Hub goes by
-the one key under which docker looks for it. Other fields are left out: this file has no place for them.
+A record with the fields login, password and host::
+
+    {
+      "auths": {
+        "ghcr.io": {
+          "username": "admin",
+          "password": "s3cret",
+          "auth": "YWRtaW46czNjcmV0"
+        }
+      }
+    }
+
+The user name is the field ``login`` or ``username``, the password is ``password``, and the registry is the first of
+``registry``, ``host`` and ``url`` that has a value; ``email`` is optional. A structured host becomes ``name:port``. Docker
+Hub is written under the one key that docker looks up. Other fields are left out, because the file has no place for them.
 """
 
 from __future__ import annotations
@@ -21,16 +33,15 @@ if TYPE_CHECKING:
 
 _HUB_NAMES = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io", "hub.docker.com"})
 _HUB = "https://index.docker.io/v1/"
-"""Docker's own key for Docker Hub (docker/cli, registry.IndexServer)."""
+"""The key that docker uses for Docker Hub (docker/cli, registry.IndexServer)."""
 
 
 def _write_docker_config(content: RecordContent) -> bytes:
-    """Write one object with one registry; raises FormatError when a part is missing or cannot be sent to a registry."""
     user = _field(content, "login", "username")
     password = _field(content, "password")
     if ":" in user:
         raise FormatError(
-            f"record {content.title!r}: the login has a ':', where docker ends a user's name; use another one"
+            f"record {content.title!r}: the login contains ':', which ends the user name in docker's format; use another login"
         )
     auth = base64.b64encode(f"{user}:{password}".encode()).decode()
     entry = {"username": user, "password": password, "auth": auth}
@@ -69,6 +80,6 @@ def _key(registry: str) -> str:
 FORMAT = Format(
     "dockerconfigjson",
     _write_docker_config,
-    "log-in to a container registry, from login, password and host or url",
+    "login to a container registry, from login, password and host or url",
     "json",
 )

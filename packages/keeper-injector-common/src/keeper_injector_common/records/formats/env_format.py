@@ -1,12 +1,19 @@
-"""Env: ``NAME=value`` lines that docker's ``--env-file`` and the dotenv libraries read alike.
+"""``env``: ``NAME=value`` lines that docker's ``--env-file`` and the dotenv libraries read alike.
 
-Docker takes everything after ``=`` as it stands, quotes included; dotenv libraries strip, unquote, expand
-``$NAME``, undo backslashes and cut off at ``#``, and no two of them agree on all of it. So values stand bare, and
-one on which readers could disagree is refused, with the name of a format that can hold it; no character ever
-changes its meaning silently.
+A record with the fields login, password and address::
 
-Names are upper case with ``_``; objects flatten to ``ADDRESS_CITY``, lists to ``PHONE_0``, ``PHONE_1``. Not for
-``source``: that is what format ``shell`` is for.
+    LOGIN=admin
+    PASSWORD=s3cret
+    ADDRESS_STREET1=1 Main St
+    ADDRESS_CITY=Bern
+
+Docker takes everything after ``=`` literally, including quotes. The dotenv libraries strip white space, remove quotes,
+expand ``$NAME``, process backslashes and cut at ``#``, and no two of them do all of this in the same way. Values are
+therefore written without quotes, and a value on which readers could disagree is rejected; the message recommends a format
+that can hold it. No character ever changes its meaning silently.
+
+Names are upper case with ``_``; objects are flattened to ``ADDRESS_CITY``, lists to ``PHONE_0``, ``PHONE_1``. These files
+are not for ``source``; format ``shell`` is.
 """
 
 from __future__ import annotations
@@ -23,17 +30,16 @@ from keeper_injector_common.records.formats.variable_names import to_variable_na
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
 
-LINE_BYTES = 64 * 1024
-"""Docker reads lines with Go's bufio.Scanner, which gives up at this length."""
-_FAULTS = AMBIGUOUS | {
+_LINE_BYTES = 64 * 1024
+"""Docker reads lines with Go's bufio.Scanner, which fails at this length."""
+_AMBIGUOUS = AMBIGUOUS | {
     "a '#'": re.compile(r"#"),
     "a backslash": re.compile(r"\\"),
-    "a '$' that begins a variable": re.compile(r"\$[A-Za-z0-9_{($]"),
+    "a '$' that starts a variable": re.compile(r"\$[A-Za-z0-9_{($]"),
 }
 
 
 def _write_env(content: RecordContent) -> bytes:
-    """Write one line per value; raises FormatError where docker and dotenv could not agree on the meaning."""
     variables = to_variable_names(content.title, flatten(content))
     return b"".join(
         _line(f"record {content.title!r}, variable {name}", name, value) for name, value in variables.items()
@@ -41,9 +47,9 @@ def _write_env(content: RecordContent) -> bytes:
 
 
 def _line(where: str, name: str, value: str) -> bytes:
-    check_unquoted(where, value, _FAULTS, readers="docker and dotenv", instead="shell, json or yaml")
+    check_unquoted(where, value, _AMBIGUOUS, readers="docker and dotenv", alternatives="shell, json or yaml")
     line = f"{name}={value}\n".encode()
-    if len(line) >= LINE_BYTES:
+    if len(line) >= _LINE_BYTES:
         raise FormatError(f"{where}: the value is longer than the 64 KiB that docker reads; use json or raw")
     return line
 

@@ -1,9 +1,13 @@
-"""EnvFile: ``NAME='value'`` lines for the kubelet of Kubernetes 1.35 and later (``fileKeyRef``, KEP-3721).
+"""``envfile``: ``NAME='value'`` lines for the kubelet of Kubernetes 1.35 and later (``fileKeyRef``, KEP-3721).
 
-Everything between the quotes stands for itself, line breaks too, and there are no escapes: a value with a single
-quote cannot be written at all, nor one with a carriage return before a line break (the kubelet's reader drops it).
-Both are errors that name the variable and the other way, ``env-mode: exec``. Kubernetes 1.34 read another syntax
-and is not served.
+A record with the fields login and password::
+
+    LOGIN='admin'
+    PASSWORD='s3cret'
+
+Everything between the quotes is literal, including line breaks, and there are no escapes. A value that contains a single
+quote cannot be written, nor one with a carriage return before a line break, which the kubelet's parser removes. Both are
+errors that name the variable and recommend ``env-mode: exec``. Kubernetes 1.34 has another syntax and is not supported.
 """
 
 from __future__ import annotations
@@ -21,43 +25,48 @@ if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
 
 # KEP-3721, "Limits".
-FILE_BYTES = 64 * 1024
-NAME_CHARACTERS = 128
-VALUE_BYTES = 32 * 1024
-_OTHER_WAY = "set keeper.security/env-mode: exec"
+_FILE_BYTES = 64 * 1024
+_NAME_CHARACTERS = 128
+_VALUE_BYTES = 32 * 1024
+_ADVICE = "set keeper.security/env-mode: exec"
 
 
 def write_envfile(variables: Mapping[str, str]) -> bytes:
-    """Write *variables* by their final names; raises FormatError that names the one that cannot be written."""
+    """Return *variables*, by their final names, as a file for the kubelet.
+
+    Raises FormatError, with the variable's name, if a name or a value cannot be written or a size limit is exceeded.
+    """
     written = b"".join(_line(name, value) for name, value in variables.items())
-    if len(written) > FILE_BYTES:
-        raise FormatError(f"variables: all together are over the 64 KiB that the kubelet reads; {_OTHER_WAY}")
+    if len(written) > _FILE_BYTES:
+        raise FormatError(f"variables: more than 64 KiB in total, the limit of the kubelet; {_ADVICE}")
     return written
 
 
-def _write_envfile(content: RecordContent) -> bytes:
-    """Write a record's values under names made of its fields' names."""
+def _write_record(content: RecordContent) -> bytes:
     return write_envfile(to_variable_names(content.title, flatten(content)))
 
 
 def _line(name: str, value: str) -> bytes:
     check_variable_name(name)
     if "\0" in value:
-        raise FormatError(f"variable {name}: no variable can hold a NUL character; deliver the value as a file")
-    for unwritable, called in (("'", "a single quote"), ("\r\n", "a carriage return")):
-        if unwritable in value:
-            raise FormatError(f"variable {name}: the kubelet's file of variables cannot hold {called}; {_OTHER_WAY}")
+        raise FormatError(
+            f"variable {name}: contains a NUL character, which no variable can hold; deliver the value as a file"
+        )
+    for text, description in (("'", "a single quote"), ("\r\n", "a carriage return")):
+        if text in value:
+            raise FormatError(f"variable {name}: contains {description}, which an EnvFile cannot hold; {_ADVICE}")
     try:
         encoded = value.encode()
     except UnicodeEncodeError:
         raise FormatError(
-            f"variable {name}: holds half a surrogate pair, which is no text; set it anew in Keeper"
+            f"variable {name}: contains a lone surrogate, which is not valid text; enter the value again in Keeper"
         ) from None
-    if len(encoded) > VALUE_BYTES or len(name) > NAME_CHARACTERS:
+    if len(encoded) > _VALUE_BYTES or len(name) > _NAME_CHARACTERS:
         raise FormatError(
-            f"variable {name}: is over the 128 characters of name or 32 KiB of value of the kubelet; {_OTHER_WAY}"
+            f"variable {name}: the name is over 128 characters or the value over 32 KiB, the limits of the kubelet; "
+            f"{_ADVICE}"
         )
     return f"{name}='{value}'\n".encode()
 
 
-FORMAT = Format("envfile", _write_envfile, "NAME='value' lines for the kubelet's EnvFiles", "")
+FORMAT = Format("envfile", _write_record, "NAME='value' lines for the kubelet's EnvFiles", "")

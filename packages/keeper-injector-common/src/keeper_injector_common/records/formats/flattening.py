@@ -1,4 +1,4 @@
-"""Structured values as flat ones, for formats that know only names and text."""
+"""Flatten structured values into names and text, for formats that have nothing else."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
     from keeper_injector_common.records.record import JsonValue
 
-Join = Callable[[str, str | int], str]
-"""Name of a field and a key or an index inside it → name of the part."""
+_JoinNames = Callable[[str, str | int], str]
+"""Joins the name of a value and the key or index of one of its parts."""
 
 
 def _underscored(name: str, part: str | int) -> str:
-    """Join as ``address_city`` and ``phone_0``; the first is 0, as in Keeper's notation ``phone[0]``."""
     return f"{name}_{part}"
 
 
-def flatten(content: RecordContent, join: Join = _underscored) -> dict[str, str]:
-    """Return text by name, in the record's order; raises FormatError when two parts get one name.
+def flatten(content: RecordContent, join: _JoinNames = _underscored) -> dict[str, str]:
+    """Return the text of each value by its flat name, in the order of the record.
 
-    An empty list or object becomes one empty text, so that its name does not vanish.
+    By default, names are joined by ``_``; indexes count from 0, as in Keeper's notation ``phone[0]``. An empty list or
+    object becomes one empty text, so that its name is kept. Raises FormatError if two values get the same name.
+
+    >>> flatten(RecordContent("db", {"address": {"city": "Bern"}, "phone": ["555", "556"]}))
+    {'address_city': 'Bern', 'phone_0': '555', 'phone_1': '556'}
     """
     flat: dict[str, str] = {}
     for field, value in content.fields.items():
         for name, text in _leaves(field, value, join):
             if name in flat:
                 raise FormatError(
-                    f"record {content.title!r}: two values are called {name!r}; rename a field in Keeper or use json"
+                    f"record {content.title!r}: two values are named {name!r}; rename a field in Keeper or use json"
                 )
             flat[name] = text
     return flat
 
 
 def scalar_text(value: JsonValue) -> str:
-    """Write a plain value as text: null as nothing, booleans and numbers as in JSON."""
+    """Return a plain value as text: null is empty, booleans and numbers are written as in JSON."""
     match value:
         case str():
             return value
@@ -48,7 +51,7 @@ def scalar_text(value: JsonValue) -> str:
             return json.dumps(value)
 
 
-def _leaves(name: str, value: JsonValue, join: Join) -> Iterator[tuple[str, str]]:
+def _leaves(name: str, value: JsonValue, join: _JoinNames) -> Iterator[tuple[str, str]]:
     parts: list[tuple[str | int, JsonValue]]
     match value:
         case dict() if value:

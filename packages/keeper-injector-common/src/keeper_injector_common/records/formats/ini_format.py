@@ -1,11 +1,18 @@
-"""INI: one section ``[secret]`` of ``name=value`` lines that every reader of Python's configparser kind reads alike.
+"""``ini``: one section ``[secret]`` of ``name=value`` lines, for Python's configparser and similar readers.
 
-INI has no standard and no escapes. A value is refused, with the name of a format that can hold it, when it has a
-line break or control character, white space at an end, a quote at its beginning, a ``;`` or ``#`` where a comment
-could begin, or a ``%`` (which configparser interpolates by default, and takes as it is when told to).
+A record with the fields login, password and address::
 
-Names keep their case, though configparser forgets it, so two that differ in case only are refused; characters that
-mean something in INI become ``_``. Objects flatten to ``address_city``, lists to ``phone_0``, ``phone_1``.
+    [secret]
+    login=admin
+    password=s3cret
+    address_city=Bern
+
+INI has no standard and no escapes. A value that readers would understand differently is rejected, and the message
+recommends a format that can hold it: a line break or control character, leading or trailing white space, a leading quote,
+a ``;`` or ``#`` where a comment could start, or a ``%`` (configparser interpolates it unless told otherwise).
+
+The case of names is kept. configparser ignores it, so two names that differ only in case are rejected. Characters that are
+special in INI become ``_``. Objects are flattened to ``address_city``, lists to ``phone_0``, ``phone_1``.
 """
 
 from __future__ import annotations
@@ -21,21 +28,20 @@ from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, ch
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
 
-_FAULTS = AMBIGUOUS | {
-    "a ';' or '#' where a comment could begin": re.compile(r"(?:\A|\s)[;#]"),
+_AMBIGUOUS = AMBIGUOUS | {
+    "a ';' or '#' where a comment could start": re.compile(r"(?:\A|\s)[;#]"),
     "a '%'": re.compile(r"%"),
 }
 
 
 def _write_ini(content: RecordContent) -> bytes:
-    """Write one section; raises FormatError where readers of INI files could not agree on the meaning."""
     lines = ["[secret]\n"]
     origin: dict[str, str] = {}
     for field, value in flatten(content).items():
         name = _option(field)
         if name.lower() in origin:
             raise FormatError(
-                f"record {content.title!r}: {origin[name.lower()]!r} and {field!r} are one name in an INI file; rename "
+                f"record {content.title!r}: {origin[name.lower()]!r} and {field!r} are the same name in an INI file; rename "
                 "one in Keeper or use json"
             )
         origin[name.lower()] = field
@@ -48,7 +54,7 @@ def _option(field: str) -> str:
 
 
 def _checked(where: str, value: str) -> str:
-    check_unquoted(where, value, _FAULTS, readers="programs that read INI files", instead="json, yaml or toml")
+    check_unquoted(where, value, _AMBIGUOUS, readers="INI parsers", alternatives="json, yaml or toml")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a format gets and what a format is."""
+"""What every format implements: it takes a :class:`RecordContent` and returns the bytes of a file."""
 
 from __future__ import annotations
 
@@ -17,48 +17,53 @@ if TYPE_CHECKING:
 
 @attrs.frozen
 class RecordContent:
-    """A record's title, values and files, as one file should show them."""
+    """The title, values and attachments of a record that one file contains."""
 
     title: str
-    """For messages; also a name inside the file where a format wants one."""
+    """Used in messages; pkcs12 also writes it into the file."""
     fields: Mapping[str, JsonValue] = attrs.field(repr=False)
-    """By final name in the record's order: single values plain, several a list, structured ones an object."""
+    """Values by field name, in the order of the record: a single value as it is, several values as a list."""
     files: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
-    """Attachments by name, only for formats that need them."""
-
-
-Writer = Callable[[RecordContent], bytes]
+    """Attachments by name; empty unless the format reads attachments."""
 
 
 @attrs.frozen
 class Format:
-    """One way of writing fields as bytes."""
+    """One way to write the fields of a record as bytes."""
 
     name: str
-    write: Writer
-    """Pure; raises FormatError."""
+    """What users write after ``format:``."""
+    write: Callable[[RecordContent], bytes]
+    """Pure; raises FormatError for values that the format cannot represent."""
     description: str
     extension: str
-    """What names of such files usually end in, without the dot; empty where there is no custom."""
+    """The usual suffix of such files, without the dot; empty if there is none."""
     repeatable: bool = True
-    """Whether equal content always gives equal bytes; where not, :func:`digest_input` tells whether anything changed."""
+    """Whether equal content always gives equal bytes. If not, compare :func:`digest_input` to detect changes."""
+    reads_attachments: bool = False
+    """Whether :attr:`RecordContent.files` must contain the record's attachments."""
 
 
 def digest_input(content: RecordContent) -> bytes:
-    """Return everything that a file of *content* is made of, for a digest of it: equal bytes, equal meaning."""
+    """Return bytes that are equal exactly if everything in *content* is equal, to be hashed."""
     files = {name: base64.b64encode(data).decode() for name, data in content.files.items()}
     return json.dumps([content.title, list(content.fields.items()), files]).encode()
 
 
 def check_writable(content: RecordContent) -> None:
-    """Raise FormatError for what no format can write: half a surrogate pair, a number that is none."""
+    """Raise FormatError for values that no format can write: a lone surrogate, NaN or infinity.
+
+    Keeper stores JSON, and Python's JSON parser accepts all three.
+    """
     for name, value in content.fields.items():
         where = f"record {content.title!r}, field {name!r}"
         try:
             json.dumps([name, value], ensure_ascii=False, allow_nan=False).encode()
         except UnicodeEncodeError:
             raise FormatError(
-                f"{where}: holds half a surrogate pair, which is no text; set it anew in Keeper"
+                f"{where}: contains a lone surrogate, which is not valid text; enter the value again in Keeper"
             ) from None
         except ValueError:
-            raise FormatError(f"{where}: holds a number that JSON does not know; set it anew in Keeper") from None
+            raise FormatError(
+                f"{where}: contains NaN or infinity, which is not valid JSON; enter the value again in Keeper"
+            ) from None

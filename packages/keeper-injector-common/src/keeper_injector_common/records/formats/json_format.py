@@ -1,7 +1,16 @@
-"""JSON: one object with the fields by name, structured values as they are, for programs and for people.
+"""``json``: one object with the fields by name; structured values stay objects and lists.
 
-Nothing is renamed, flattened or left out. UTF-8 without escapes but the ones that RFC 8259 demands, two spaces of
-indentation, keys in the record's order, a newline at the end.
+A record with the fields login and address::
+
+    {
+      "login": "admin",
+      "address": {
+        "city": "Bern"
+      }
+    }
+
+Nothing is renamed, flattened or left out. UTF-8 with only the escapes that RFC 8259 requires, indented by two spaces, keys
+in the order of the record, and a newline at the end.
 """
 
 from __future__ import annotations
@@ -16,7 +25,6 @@ if TYPE_CHECKING:
 
 
 def _write_json(content: RecordContent) -> bytes:
-    """Write one JSON object."""
     return (json.dumps(dict(content.fields), ensure_ascii=False, indent=2) + "\n").encode()
 
 

@@ -1,13 +1,18 @@
-"""PKCS #12: a key store for Java and its like, made of the PEM texts in a record's fields and attached files.
+"""``pkcs12``: a PKCS #12 key store for Java and others, made from the PEM texts in a record's fields and attachments.
 
-Wherever they stand: one private key, its certificate, and the certificates above it. Field ``password`` locks the
-store (and unlocks the key if that is encrypted). It has to be there, in printable ASCII: Java finds no key in a store
-without a password, and takes no other characters in one. The alias is the record's title. PBES2 with AES-256 and
-SHA-256: Java 8u301, 11.0.12 and later, OpenSSL 1.1.1 and later.
+The record needs one private key, its certificate and the field ``password``; issuing certificates are added as a chain. It
+does not matter which field or attachment holds which PEM::
 
-Salts are random, so equal content gives different bytes: :attr:`Format.repeatable` is false, and whoever wants to
-know whether anything changed compares :func:`keeper_injector_common.records.formats.source`. Needs ``cryptography``, an
-extra of this package.
+    password    s3cret
+    keyPair     -----BEGIN PRIVATE KEY----- …
+    server.pem  -----BEGIN CERTIFICATE----- …        (attachment)
+
+The password encrypts the store, and decrypts the private key if that is encrypted. It is required and must be printable
+ASCII: Java finds no key in a store without a password and accepts no other characters in one. The alias is the title of the
+record. The encryption is PBES2 with AES-256 and SHA-256, which Java 8u301, 11.0.12 and OpenSSL 1.1.1 can read.
+
+Salts are random, so that equal content gives different bytes: ``FORMAT.repeatable`` is false, and changes are detected with
+:func:`~keeper_injector_common.records.formats.digest_input`. Needs ``cryptography``, the extra ``pkcs12`` of this package.
 """
 
 from __future__ import annotations
@@ -33,9 +38,8 @@ _PASSWORD = "password"  # noqa: S105 - the name of a field
 
 
 def _write_pkcs12(content: RecordContent) -> bytes:
-    """Write one store with one key; raises FormatError when key or certificate is missing, unreadable or ambiguous."""
     try:
-        # Here, not above: an extra, and 20 MB of memory that only users of this format should pay.
+        # Imported here because it is an optional dependency that takes 20 MB of memory.
         from cryptography.hazmat.primitives import serialization
         from cryptography.hazmat.primitives.serialization import pkcs12
     except ImportError:
@@ -52,16 +56,18 @@ def _write_pkcs12(content: RecordContent) -> bytes:
 def _password(content: RecordContent) -> bytes:
     password = content.fields.get(_PASSWORD)
     if not isinstance(password, str) or not password:
-        raise FormatError(f"record {content.title!r}: has no field password, and Java needs one; add it in Keeper")
+        raise FormatError(
+            f"record {content.title!r}: the field password is missing, and Java needs it; add it in Keeper"
+        )
     if not re.fullmatch("[ -~]+", password):
         raise FormatError(
-            f"record {content.title!r}: the password has characters that Java does not take; use printable ASCII"
+            f"record {content.title!r}: the password has characters that Java does not accept; use printable ASCII"
         )
     return password.encode()
 
 
 def _blocks(content: RecordContent) -> Iterator[tuple[bytes, bytes]]:
-    """Yield every PEM block once, with its label: the same key is often both in a field and in a file."""
+    """Yield the label and text of each PEM block once; the same key is often both in a field and in an attachment."""
     texts = [*(text.encode() for text in flatten(content).values()), *content.files.values()]
     seen = set()
     for text in texts:
@@ -79,13 +85,13 @@ def _private_key(content: RecordContent, password: bytes) -> PKCS12PrivateKeyTyp
     keys = [pem for label, pem in _blocks(content) if label.endswith(b"PRIVATE KEY")]
     if len(keys) != 1:
         raise FormatError(
-            f"{where}: has {len(keys)} private keys in PEM form in its fields and files; pkcs12 needs exactly one"
+            f"{where}: has {len(keys)} PEM private keys in its fields and files; pkcs12 needs exactly one"
         )
-    locked = b"ENCRYPTED" in keys[0]
+    encrypted = b"ENCRYPTED" in keys[0]
     try:
-        key = serialization.load_pem_private_key(keys[0], password if locked else None)
+        key = serialization.load_pem_private_key(keys[0], password if encrypted else None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        fault = "cannot be opened with the field password" if locked else "cannot be read"
+        fault = "cannot be decrypted with the field password" if encrypted else "cannot be read"
         raise FormatError(f"{where}: the private key {fault}; attach an unencrypted PKCS #8 PEM") from None
     return _supported(where, key)
 
@@ -102,20 +108,20 @@ def _supported(where: str, key: object) -> PKCS12PrivateKeyTypes:
         | dsa.DSAPrivateKey,
     ):
         return key
-    raise FormatError(f"{where}: the private key is of a kind that signs nothing; use RSA, EC or Ed25519")
+    raise FormatError(f"{where}: the private key has an unsupported type; use RSA, EC or Ed25519")
 
 
 def _chain(content: RecordContent, key: PKCS12PrivateKeyTypes) -> list[Certificate]:
-    """Return the key's certificate, then each one's issuer as far as the record has them."""
+    """Return the certificate of *key*, followed by the certificates of its issuers that the record has."""
     certificates = _certificates(content)
-    own = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
-    if not own:
+    matching = [certificate for certificate in certificates if certificate.public_key() == key.public_key()]
+    if not matching:
         raise FormatError(
             f"record {content.title!r}: none of {len(certificates)} PEM certificates belongs to the private key; "
             "add the one that does"
         )
-    chain = own[:1]
-    rest = [certificate for certificate in certificates if certificate not in own]
+    chain = matching[:1]
+    rest = [certificate for certificate in certificates if certificate not in matching]
     while issuers := [certificate for certificate in rest if certificate.subject == chain[-1].issuer]:
         chain.append(issuers[0])
         rest.remove(issuers[0])
@@ -131,4 +137,11 @@ def _certificates(content: RecordContent) -> list[Certificate]:
         raise FormatError(f"record {content.title!r}: a certificate cannot be read; attach it as PEM") from None
 
 
-FORMAT = Format("pkcs12", _write_pkcs12, "key store for Java, of PEMs in fields and files", "p12", repeatable=False)
+FORMAT = Format(
+    "pkcs12",
+    _write_pkcs12,
+    "key store for Java, from PEMs in fields and files",
+    "p12",
+    repeatable=False,
+    reads_attachments=True,
+)

@@ -1,8 +1,14 @@
-r"""Properties: ``name=value`` lines as ``java.util.Properties`` reads them, from a stream or from a reader.
+r"""``properties``: ``name=value`` lines for ``java.util.Properties``, loaded from a stream or a reader.
 
-Escapes are those of that class's documentation; everything outside of printable ASCII is ``\uXXXX`` in UTF-16
-units, so that the encoding in which a program opens the file does not matter. Names stay as they are; objects
-flatten to ``address.city``, lists to ``phone[0]``, which is how Spring binds them.
+A record with the fields login, password (s3crét) and address::
+
+    login=admin
+    password=s3cr\u00E9t
+    address.city=Bern
+
+Escapes are those of the documentation of that class. Everything outside printable ASCII is written as ``\uXXXX`` in
+UTF-16 units, so that it does not matter in which encoding a program opens the file. Names are kept; objects are flattened
+to ``address.city``, lists to ``phone[0]``, which is how Spring binds them.
 """
 
 from __future__ import annotations
@@ -21,7 +27,6 @@ _IN_KEY = re.compile(r"[ =:#!]")
 
 
 def _write_properties(content: RecordContent) -> bytes:
-    """Write one line per value."""
     values = flatten(content, _dotted)
     return "".join(f"{_key(name)}={_value(value)}\n" for name, value in values.items()).encode("ascii")
 
@@ -35,7 +40,7 @@ def _key(name: str) -> str:
 
 
 def _value(value: str) -> str:
-    """Escape the first space only: a reader skips white space after the ``=``, and keeps all that follows."""
+    # A reader skips white space after the =, so only the first space needs an escape.
     return re.sub(r"\A ", r"\\ ", _escaped(value))
 
 

@@ -1,7 +1,11 @@
-"""Raw: one value and nothing around it, no newline at its end either.
+"""``raw``: one value and nothing else, not even a newline at the end.
 
-Text is written as it is, NUL and newlines included; a list or an object as compact JSON. A record of several values
-is refused: which one is meant is for the user to say.
+The field password of a record::
+
+    s3cret
+
+Text is written byte for byte, including NUL and newlines; a list or an object is written as compact JSON. A record with
+several values is rejected, because only the user can say which one is meant.
 """
 
 from __future__ import annotations
@@ -18,11 +22,10 @@ if TYPE_CHECKING:
 
 
 def _write_raw(content: RecordContent) -> bytes:
-    """Write the only value."""
     if len(content.fields) != 1:
         names = ", ".join(content.fields) or "none"
         raise FormatError(
-            f"record {content.title!r}: raw is for one value, the record has {names}; write record[field]"
+            f"record {content.title!r}: raw takes one value, but the record has {names}; write record[field]"
         )
     (value,) = content.fields.values()
     if isinstance(value, list | dict):

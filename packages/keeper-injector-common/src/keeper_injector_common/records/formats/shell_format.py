@@ -1,10 +1,15 @@
-r"""Shell: ``export NAME='value'`` lines to source in any POSIX shell.
+r"""``shell``: ``export NAME='value'`` lines to source in any POSIX shell.
 
-Every value is in single quotes, where a shell gives no character a meaning (POSIX.1-2017 XCU 2.2.2); a quote itself
-becomes ``'\''``. Line breaks stay as they are. NUL is refused: no shell variable can hold it.
+A record with the fields login and password (it's)::
 
-Names are upper case with ``_``; objects flatten to ``ADDRESS_CITY``, lists to ``PHONE_0``, ``PHONE_1``. Names that
-would take over the shell (``PATH``, ``IFS``, ``BASH_ENV`` …) are refused.
+    export LOGIN='admin'
+    export PASSWORD='it'\''s'
+
+Values are in single quotes, inside which no character is special to a shell (POSIX.1-2017, XCU 2.2.2); a single quote
+becomes ``'\''``. Line breaks are kept. NUL is rejected, because no shell variable can hold it.
+
+Names are upper case with ``_``; objects are flattened to ``ADDRESS_CITY``, lists to ``PHONE_0``, ``PHONE_1``. Names that
+would take over the shell (``PATH``, ``IFS``, ``BASH_ENV`` …) are rejected.
 """
 
 from __future__ import annotations
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
 
 def _write_shell(content: RecordContent) -> bytes:
-    """Write one assignment per value; raises FormatError for NUL."""
     variables = to_variable_names(content.title, flatten(content))
     return "".join(_assignment(content.title, name, value) for name, value in variables.items()).encode()
 
@@ -29,7 +33,8 @@ def _write_shell(content: RecordContent) -> bytes:
 def _assignment(title: str, name: str, value: str) -> str:
     if "\0" in value:
         raise FormatError(
-            f"record {title!r}, variable {name}: no shell variable can hold a NUL character; use json or raw"
+            f"record {title!r}, variable {name}: the value has a NUL character, which no shell variable can hold; "
+            "use json or raw"
         )
     quoted = value.replace("'", "'\\''")
     return f"export {name}='{quoted}'\n"

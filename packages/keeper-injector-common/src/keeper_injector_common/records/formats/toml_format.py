@@ -1,9 +1,15 @@
-"""TOML 1.0: one ``key = value`` line per field, structured values as inline tables and arrays in the record's order.
+"""``toml``: TOML 1.0, one ``key = value`` line for each field; structured values are inline tables and arrays.
 
-Written here and not by a library: the standard library only reads TOML, and this is shorter than what a dependency
-costs. Keys are bare where they can be, else quoted; text is a basic string on one line, its control characters
-escaped. TOML has no null: a key without a value is left out, an array with one is refused; so is a number beyond
-the 64 bits that TOML guarantees.
+A record with the fields login, address, phone and API key::
+
+    login = "admin"
+    address = { city = "Bern" }
+    phone = ["555", "556"]
+    "API key" = "k"
+
+The standard library only reads TOML, and this writer is shorter than a dependency is worth. Keys are bare if possible and
+otherwise quoted; text is a basic string on one line with control characters escaped. TOML has no null: a key without a
+value is left out, and a null in an array is rejected. So is an integer beyond 64 bits, the range that TOML guarantees.
 """
 
 from __future__ import annotations
@@ -24,7 +30,6 @@ _INTEGERS = range(-(2**63), 2**63)
 
 
 def _write_toml(content: RecordContent) -> bytes:
-    """Write one line per field; raises FormatError for what TOML cannot hold."""
     lines = [
         f"{_key(name)} = {_value(f'record {content.title!r}, field {name!r}', value)}\n"
         for name, value in content.fields.items()
@@ -45,7 +50,7 @@ def _value(where: str, value: JsonValue) -> str:
             return json.dumps(value)
         case int():
             if value not in _INTEGERS:
-                raise FormatError(f"{where}: the number is beyond 64 bits, which TOML does not guarantee; use json")
+                raise FormatError(f"{where}: the number exceeds the 64 bits that TOML guarantees; use json")
             return str(value)
         case list():
             return f"[{', '.join(_value(where, item) for item in value)}]"
@@ -53,11 +58,11 @@ def _value(where: str, value: JsonValue) -> str:
             pairs = [f"{_key(key)} = {_value(where, item)}" for key, item in value.items() if item is not None]
             return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
         case None:
-            raise FormatError(f"{where}: a list has an empty element, and TOML has no null; use json or yaml")
+            raise FormatError(f"{where}: a list contains null, which TOML does not have; use json or yaml")
 
 
 def _string(text: str) -> str:
-    """Write a basic string: JSON's escapes are TOML's too, but JSON lets DEL stand."""
+    # A JSON string is a valid basic string of TOML, except that JSON does not escape DEL.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 

@@ -1,4 +1,4 @@
-"""Values that stand bare in a line: what they must not have, so that every reader takes them for the same."""
+"""Reject values that different readers of the same unquoted ``name=value`` line would understand differently."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from keeper_injector_common.errors import FormatError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Faults = dict[str, re.Pattern[str]]
-"""What a value has, in words → how to see it."""
-AMBIGUOUS: Faults = {
+AMBIGUOUS: dict[str, re.Pattern[str]] = {
     "a line break or control character": re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029]"),
-    # JavaScript's trim() takes a byte order mark for white space, Python's strip() does not.
-    "white space at an end": re.compile(r"\A[\s\ufeff]|[\s\ufeff]\Z"),
-    "a quote at its beginning": re.compile(r"\A[\"'`]"),
+    # JavaScript's trim() removes a byte order mark, Python's strip() does not.
+    "leading or trailing white space": re.compile(r"\A[\s\ufeff]|[\s\ufeff]\Z"),
+    "a leading quote": re.compile(r"\A[\"'`]"),
 }
-"""What is read differently everywhere."""
+"""What no two readers agree on in any format: a description, and the pattern that finds it."""
 
 
 def check_unquoted(
-    where: str, value: str, faults: Mapping[str, re.Pattern[str]], *, readers: str, instead: str
+    where: str, value: str, patterns: Mapping[str, re.Pattern[str]], *, readers: str, alternatives: str
 ) -> None:
-    """Raise FormatError when *value* has one of *faults*, with the formats to use *instead*."""
-    for what, pattern in faults.items():
+    """Raise FormatError if *value* matches one of *patterns*; the message recommends the formats in *alternatives*."""
+    for description, pattern in patterns.items():
         if pattern.search(value):
-            raise FormatError(f"{where}: the value has {what}, which {readers} read differently; use {instead}")
+            raise FormatError(
+                f"{where}: the value has {description}, which {readers} read differently; use {alternatives}"
+            )

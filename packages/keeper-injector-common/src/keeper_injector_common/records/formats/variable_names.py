@@ -1,4 +1,4 @@
-"""Names of environment variables: from fields to ``UPPER_CASE``, without the ones that would take over a process."""
+"""Names of environment variables: from field names to ``UPPER_CASE``, without names that could take over a process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 FORBIDDEN_VARIABLES = ("GLIBC_TUNABLES", "LD_*")
-"""What the loader of programs obeys: not even an explicit ``env-<NAME>`` sets it. A star ends a prefix."""
+"""Variables that control the program loader; not even an explicit ``env-<NAME>`` sets them. ``*`` ends a prefix."""
 # fmt: off
 PROTECTED_VARIABLES = (
     # shells
@@ -30,35 +30,34 @@ PROTECTED_VARIABLES = (
     "PERLIO_DEBUG", "PERLLIB", "PHPRC", "PHP_INI_SCAN_DIR", "PYTHON*", "RUBYLIB", "RUBYOPT", "_JAVA_OPTIONS",
 )
 # fmt: on
-"""What steers shells, libc, languages or whom a process trusts: only an explicit ``env-<NAME>`` sets it.
+"""Variables that control shells, libc, language runtimes or whom a process trusts.
 
-Whoever may edit a record in Keeper must not thereby run code in a pod. ``keeper-exec`` has the same two tables.
+Only an explicit ``env-<NAME>`` sets them, because permission to edit a record in Keeper must not be permission to run code
+in a pod. ``keeper-exec.c`` has the same two tables; a test compares them.
 """
 
 
 def to_variable_name(field: str, *, prefix: str = "") -> str:
-    """Make a variable's name of a field's: upper case, ``_`` for all but letters and digits, no digit first.
+    """Return the name of the variable for a field: upper case, ``_`` for everything except letters A to Z and digits.
 
-    The *prefix* stays as it is.
+    The *prefix* is put first and is not changed. A name that would begin with a digit gets a leading ``_``.
+
+    >>> to_variable_name("API key"), to_variable_name("2fa"), to_variable_name("login", prefix="Db_")
+    ('API_KEY', '_2FA', 'Db_LOGIN')
     """
     name = prefix + re.sub(r"[^A-Z0-9]", "_", field.upper())
     return f"_{name}" if not name or name[0].isdigit() else name
 
 
 def is_forbidden_variable(name: str) -> bool:
-    """Say whether nobody may set the variable *name*."""
+    """Return whether the variable *name* can never be set from a secret."""
     return _matches(name, FORBIDDEN_VARIABLES)
 
 
-def _is_protected(name: str) -> bool:
-    """Say whether the variable *name* is set only when asked for by exactly that name."""
-    return _matches(name, PROTECTED_VARIABLES) or is_forbidden_variable(name)
-
-
 def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -> dict[str, str]:
-    """Rename the values of the record *title* from fields' names to variables' names, *prefix* first.
+    """Return *values* of the record *title* with each field name replaced by the name of its variable.
 
-    Raises FormatError when two fields get one name, or when a name would take over the process.
+    Raises FormatError if two fields get the same variable, or if a variable is forbidden or protected.
     """
     renamed: dict[str, str] = {}
     origin: dict[str, str] = {}
@@ -69,9 +68,9 @@ def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = ""
                 f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one in Keeper "
                 "or list the fields you want"
             )
-        if _is_protected(name):
+        if _matches(name, PROTECTED_VARIABLES) or is_forbidden_variable(name):
             raise FormatError(
-                f"record {title!r}, field {field!r}: the variable {name} would steer the whole process; rename "
+                f"record {title!r}, field {field!r}: the variable {name} controls more than the application; rename "
                 "the field in Keeper or list the fields you want"
             )
         renamed[name], origin[name] = value, field
@@ -79,12 +78,14 @@ def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = ""
 
 
 def check_variable_name(name: str) -> None:
-    """Raise FormatError unless *name* is a valid name of a variable that may be set."""
+    """Raise FormatError if *name* is not a valid name of a variable, or is forbidden."""
     if not _NAME.fullmatch(name):
-        raise FormatError(f"variable {name!r}: is no name of a variable; write letters, digits and '_', no digit first")
+        raise FormatError(
+            f"variable {name!r}: is not the name of a variable; write letters, digits and '_', not starting with a digit"
+        )
     if is_forbidden_variable(name):
         raise FormatError(
-            f"variable {name}: steers the loader of programs, and no secret may set it; choose another name"
+            f"variable {name}: controls the program loader and cannot be set from a secret; choose another name"
         )
 
 

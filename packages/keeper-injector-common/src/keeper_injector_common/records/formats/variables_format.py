@@ -1,7 +1,11 @@
-"""Variables: ``NAME=value`` entries, each ended by a NUL byte, for ``keeper-exec``.
+"""``variables``: ``NAME=value`` entries, each followed by a NUL byte, for the agent's program ``keeper-exec``.
 
-The form of ``/proc/PID/environ``: a value may hold anything but NUL. Sizes are those that ``keeper-exec`` accepts,
-so that a record too large is an error here, with the record's name, and not in the application's container.
+A record with the fields login and password (``␀`` is the NUL byte)::
+
+    LOGIN=admin␀PASSWORD=s3cret␀
+
+This is the format of ``/proc/PID/environ`` (proc(5)); a value may contain anything except NUL. The size limits are those of
+``keeper-exec``, so that a record that is too large is reported here, with its name, and not when the application starts.
 """
 
 from __future__ import annotations
@@ -18,38 +22,44 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.records.formats.interface import RecordContent
 
-ENTRY_BYTES = 128 * 1024
-"""Linux: MAX_ARG_STRLEN, the NUL included."""
-FILE_BYTES = 1024 * 1024
-ENTRIES = 4096
+_ENTRY_BYTES = 128 * 1024
+"""Linux: MAX_ARG_STRLEN, including the NUL."""
+_FILE_BYTES = 1024 * 1024
+_ENTRIES = 4096
 
 
 def write_exec_variables(variables: Mapping[str, str]) -> bytes:
-    """Write *variables* by their final names; raises FormatError that names the one that cannot be written."""
+    """Return *variables*, by their final names, as a file for ``keeper-exec``.
+
+    Raises FormatError, with the variable's name, if a name or a value cannot be written or a size limit is exceeded.
+    """
     written = b"".join(_entry(name, value) for name, value in variables.items())
-    if len(written) > FILE_BYTES or len(variables) > ENTRIES:
-        raise FormatError("variables: all together are over 1 MiB or 4096 in number; deliver large values as files")
+    if len(written) > _FILE_BYTES or len(variables) > _ENTRIES:
+        raise FormatError("variables: more than 4096 variables or 1 MiB in total; deliver large values as files")
     return written
 
 
 def _write_variables(content: RecordContent) -> bytes:
-    """Write a record's values under names made of its fields' names."""
     return write_exec_variables(to_variable_names(content.title, flatten(content)))
 
 
 def _entry(name: str, value: str) -> bytes:
     check_variable_name(name)
     if "\0" in value:
-        raise FormatError(f"variable {name}: no variable can hold a NUL character; deliver the value as a file")
+        raise FormatError(
+            f"variable {name}: contains a NUL character, which no variable can hold; deliver the value as a file"
+        )
     try:
         entry = f"{name}={value}\0".encode()
     except UnicodeEncodeError:
         raise FormatError(
-            f"variable {name}: holds half a surrogate pair, which is no text; set it anew in Keeper"
+            f"variable {name}: contains a lone surrogate, which is not valid text; enter the value again in Keeper"
         ) from None
-    if len(entry) > ENTRY_BYTES:
-        raise FormatError(f"variable {name}: is over 128 KiB, more than Linux passes on; deliver the value as a file")
+    if len(entry) > _ENTRY_BYTES:
+        raise FormatError(
+            f"variable {name}: is over 128 KiB, the limit of Linux for one variable; deliver the value as a file"
+        )
     return entry
 
 
-FORMAT = Format("variables", _write_variables, "NUL-ended NAME=value entries for keeper-exec", "")
+FORMAT = Format("variables", _write_variables, "NUL-terminated NAME=value entries for keeper-exec", "")

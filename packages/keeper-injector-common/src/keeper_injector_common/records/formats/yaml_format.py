@@ -1,9 +1,17 @@
-"""YAML: one mapping that parsers of YAML 1.1 and of 1.2 read alike.
+"""``yaml``: one mapping that YAML 1.1 and YAML 1.2 parsers read alike.
 
-A text stands bare only when it is a word that neither version takes for anything else; a text of several plain
-lines (a PEM, say) is a literal block; all other text is in double quotes, so ``yes``, ``no``, ``0o7``, ``1e3``,
-``1:30``, ``2024-01-01``, ``~`` and ``<<`` stay text. Structured values stay mappings and lists, keys in the
-record's order; no anchors, no long lines folded.
+A record with the fields login, answer, port and address::
+
+    login: admin
+    answer: "yes"
+    port: 5432
+    address:
+      city: Bern
+
+Text is unquoted only if it is a word that neither version takes for anything else. Text of several plain lines, such as a
+PEM, is a literal block. All other text is in double quotes, so that ``yes``, ``no``, ``0o7``, ``1e3``, ``1:30``,
+``2024-01-01``, ``~`` and ``<<`` stay text. Structured values stay mappings and lists, with keys in the order of the
+record; there are no anchors, and long lines are not folded.
 """
 
 from __future__ import annotations
@@ -22,13 +30,12 @@ if TYPE_CHECKING:
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
 _NOT_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
 _BLOCK = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?\n)+(?:[!-~](?:[ -~]*[!-~])?\n?)")
-"""Two lines or more of printable ASCII, no white space at either end of a line: no parser disagrees about those."""
-_WIDE = 2**31
-"""No line is that long: PyYAML folds longer ones."""
+"""Two or more lines of printable ASCII without white space at either end; all parsers read such a block alike."""
+_WIDTH = 2**31
+"""PyYAML folds lines that are longer."""
 
 
 def _write_yaml(content: RecordContent) -> bytes:
-    """Write one YAML document without markers."""
     import yaml
 
     text: str = yaml.dump(
@@ -37,7 +44,7 @@ def _write_yaml(content: RecordContent) -> bytes:
         allow_unicode=True,
         sort_keys=False,
         default_flow_style=False,
-        width=_WIDE,
+        width=_WIDTH,
     )
     return text.encode()
 
