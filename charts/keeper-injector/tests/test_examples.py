@@ -9,10 +9,10 @@ import pytest
 import yaml
 from rendered_chart import needs_helm, one, pod_of, render
 
-from keeper_injector_common.cli.lint import findings_of
+from keeper_injector_common.cli.lint import lint_text
 from keeper_injector_common.cli.manifests import workloads
 from keeper_injector_webhook.admission.decide import Inject
-from keeper_injector_webhook.preview import preview
+from keeper_injector_webhook.preview import preview_workload
 from keeper_injector_webhook.settings import Settings
 
 EXAMPLES = Path(__file__).parents[3] / "charts/keeper-injector/examples"
@@ -30,9 +30,9 @@ def test_an_example(path: Path) -> None:
     """It says first what it shows; lint has nothing to say; what makes pods is injected, and nothing surprises."""
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
-    assert findings_of(str(path), text) == []
+    assert lint_text(str(path), text).findings == ()
     for workload in workloads(text):
-        decision = preview(str(path), workload, Settings()).decision
+        decision = preview_workload(str(path), workload, Settings()).decision
         assert isinstance(decision, Inject)
         assert decision.warnings == ()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 
 from generators.output import deliver
-from keeper_injector_common.cli.reference import markdown
+from keeper_injector_common.cli.annotation_reference import as_markdown
 
 HEAD = "<!-- Made by `./tools/run docs --write` from keeper_injector_common/annotations/table.py. -->\n"
 
 
 def main() -> int:
     """Write or check the reference."""
-    return deliver("packages/keeper-injector-common/docs/annotations.md", HEAD + markdown())
+    return deliver("packages/keeper-injector-common/docs/annotations.md", HEAD + as_markdown())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from keeper_injector_common.cli import COMMANDS, parser
+from keeper_injector_common.cli.commands import COMMANDS
+from keeper_injector_common.cli.program import build_parser
 from local_keeper import LocalKeeper
 
 ROOT = Path(__file__).parents[4]
@@ -38,7 +39,7 @@ def test_what_is_explained_is_what_is_shown() -> None:
     command = [sys.executable, "-m", "keeper_injector_common.cli", "explain", "-"]
     assert subprocess.check_output(command, input=manifest, text=True) == shown
     for line in console.splitlines():
-        assert parser().parse_args(line.removeprefix("$ keeper-injector ").split()).command in COMMANDS
+        assert build_parser().parse_args(line.removeprefix("$ keeper-injector ").split()).command in COMMANDS
 
 
 def test_the_agents_example_writes_its_file(tmp_path: Path) -> None:

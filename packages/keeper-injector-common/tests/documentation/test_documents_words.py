@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from keeper_injector_common.annotations.table import BY_NAME, FAMILIES, SET_BY_WEBHOOK
-from keeper_injector_common.cli import parser
-from keeper_injector_common.cli.lint import findings_of
+from keeper_injector_common.cli.lint import lint_text
+from keeper_injector_common.cli.program import build_parser
 
 ROOT = Path(__file__).parents[4]
 DOCS = ROOT / "packages/keeper-injector-common/docs"
@@ -51,7 +51,7 @@ def test_manifests_in_documents_are_right(document: Path) -> None:
     """Lint has nothing to say about a whole manifest in a document."""
     for kind, content in FENCED.findall(document.read_text(encoding="utf-8")):
         if kind == "yaml" and "kind:" in content and "keeper.security/" in content:
-            assert findings_of(document.name, content) == []
+            assert lint_text(document.name, content).findings == ()
 
 
 def test_the_table_of_rotation_speaks_of_annotations() -> None:
@@ -73,7 +73,7 @@ def test_commands_are_commands() -> None:
     ]
     assert len(lines) > 8
     for line in lines:
-        parser().parse_args(line.split())
+        build_parser().parse_args(line.split())
 
 
 def test_an_installation_can_work() -> None:

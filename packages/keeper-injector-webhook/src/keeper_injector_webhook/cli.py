@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-webhook serve`` and ``preview``."""
+"""The command line of the server: ``keeper-injector-webhook serve``."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import keeper_injector_webhook
-from keeper_injector_webhook import preview
 
 EXAMPLES = """\
 examples:
   keeper-injector-webhook serve --certificates /tls --settings settings.yaml
-  keeper-injector-webhook preview deployment.yaml              what would happen to it, without a cluster
+
+To show how the webhook would change the pods of a manifest, run: keeper-injector preview FILE
 """
 
 
@@ -50,13 +50,13 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _certificate(options: argparse.Namespace) -> tuple[list[str], Path]:
-    """Return the arguments of the program that keeps a certificate of our own, if one does, and where it lies."""
+    """Return the arguments of the process that reconciles the webhook's own certificate, if any, and its directory."""
     from keeper_injector_webhook.errors import SettingsError
 
     directory: Path | None = options.certificates if options.tls == "files" else options.directory
     if options.tls == "files":
         if directory is None:
-            raise SettingsError("no certificate: give --certificates DIR, or --tls own")
+            raise SettingsError("no certificate is set; use --certificates DIR, or --tls own")
         return [], directory
     needed = ("namespace", "secret", "service", "webhook_configuration", "directory")
     given = {name: getattr(options, name) for name in (*needed, "kubeconfig", "log_level")}
@@ -71,48 +71,52 @@ def _certificate(options: argparse.Namespace) -> tuple[list[str], Path]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="keeper-injector-webhook",
-        description="Inject Keeper secrets into annotated pods as Kubernetes admits them.",
+        description="Inject Keeper secrets into annotated pods, as an admission webhook.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     version = f"%(prog)s {keeper_injector_webhook.__version__}"
     parser.add_argument("--version", action="version", version=version)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serve = commands.add_parser("serve", help="answer admission reviews over HTTPS")
-    serve.add_argument("--host", default="0.0.0.0", help="address to listen on (%(default)s)")  # noqa: S104 - pods listen on all addresses
-    serve.add_argument("--port", type=int, default=8443, help="port to listen on (%(default)s)")
+    serve = commands.add_parser("serve", help="serve admission reviews over HTTPS")
+    serve.add_argument("--host", default="0.0.0.0", help="address to listen on (default: %(default)s)")  # noqa: S104 - pods listen on all addresses
+    serve.add_argument("--port", type=int, default=8443, help="port to listen on (default: %(default)s)")
     serve.add_argument("--certificates", type=Path, help="directory with tls.crt and tls.key")
-    serve.add_argument("--client-ca", type=Path, help="file with the CA of the API servers' client certificates")
     serve.add_argument(
-        "--probe-port", type=int, help="port for probes and metrics without TLS; needed beside --client-ca"
+        "--client-ca", type=Path, help="CA file (PEM); only clients with a certificate from this CA are accepted"
+    )
+    serve.add_argument(
+        "--probe-port", type=int, help="port for probes and metrics without TLS; required with --client-ca"
     )
     own = serve.add_argument_group(
-        "a certificate of its own", "kept right in the cluster by a program beside the server"
+        "own certificate", "created by the webhook, and reconciled with the cluster by a subprocess of the server"
     )
     own.add_argument(
-        "--tls", choices=["files", "own"], default="files", help="where the certificate comes from (%(default)s)"
+        "--tls",
+        choices=["files", "own"],
+        default="files",
+        help="source of the certificate: --certificates, or created by the webhook (default: %(default)s)",
     )
-    own.add_argument("--directory", type=Path, help="where the certificate is put; best in memory")
-    own.add_argument("--namespace", help="the webhook's namespace")
-    own.add_argument("--secret", help="Secret for CA and certificate; must be there")
-    own.add_argument("--service", help="Service by which API servers reach the webhook")
-    own.add_argument("--webhook-configuration", help="MutatingWebhookConfiguration that shall trust the CA")
-    own.add_argument("--kubeconfig", help="for use outside of a cluster")
-    serve.add_argument("--settings", type=Path, help="YAML file with the agent's image, defaults and the like")
+    own.add_argument("--directory", type=Path, help="directory in which the certificate is written; use a tmpfs")
+    own.add_argument("--namespace", help="namespace of the webhook")
+    own.add_argument("--secret", help="Secret that stores the CA and the certificate; it must exist")
+    own.add_argument("--service", help="Service through which the API server reaches the webhook")
+    own.add_argument("--webhook-configuration", help="MutatingWebhookConfiguration in which the CA is written")
+    own.add_argument("--kubeconfig", help="kubeconfig file, to run outside of a cluster")
     serve.add_argument(
-        "--poll", type=float, default=10.0, help="seconds between looks at the certificate (%(default)s)"
+        "--settings", type=Path, help="YAML file with the agent's image and resources, and annotation defaults"
     )
-    serve.add_argument("--drain", type=float, default=12.0, help="seconds to serve on after SIGTERM (%(default)s)")
+    serve.add_argument(
+        "--poll",
+        type=float,
+        default=10.0,
+        help="seconds between checks of the certificate files (default: %(default)s)",
+    )
+    serve.add_argument(
+        "--drain", type=float, default=12.0, help="seconds to keep serving after SIGTERM (default: %(default)s)"
+    )
     serve.add_argument("--log-level", default="info", choices=["debug", "info", "warning", "error"])
     serve.set_defaults(call=_serve)
-    shown = commands.add_parser(
-        "preview",
-        help=preview.HELP,
-        epilog=preview.EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    preview.arguments(shown)
-    shown.set_defaults(call=preview.run)
     return parser
 
 

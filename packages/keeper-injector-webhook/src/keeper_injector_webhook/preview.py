@@ -1,7 +1,7 @@
-"""``keeper-injector-webhook preview``: what the webhook would do to the workloads in manifests, without a cluster.
+"""``keeper-injector preview``: shows what the webhook would do to the workloads in manifests, without a cluster.
 
-The same functions decide and patch as in the server; what differs is where pods come from. A pod here is its workload's
-template: what API servers add before a webhook is asked (defaults, a service account's token) is not in it.
+The command decides and patches with the same functions as the server. Its pods are made from the pod templates of the
+workloads. They lack what the API server adds before it calls a webhook: defaults, and the token of a service account.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import copy
 import difflib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
+import jsonpatch
 import yaml
 
 from keeper_injector_common.annotations.table import PLAN
-from keeper_injector_common.cli import chart, console
+from keeper_injector_common.cli import console, inputs
 from keeper_injector_common.cli.checks import unquoted
-from keeper_injector_common.cli.manifests import UnreadableManifest, Workload, workloads
+from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.writer import dumps
@@ -30,201 +31,190 @@ from keeper_injector_webhook.admission.pod import Pod, object_at
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 
-HELP = "show what would happen to the workloads in manifests; needs no cluster"
+DESCRIPTION = """\
+Show what the webhook would do to each workload in manifests: skip it and why, reject it with every problem, or inject it, with
+the changes to its pods. The code is the webhook's, and no cluster is needed.
+
+exit codes: 0 all pods would be admitted, 1 a pod would be rejected, 2 a file cannot be read or the arguments are invalid
+"""
 EXAMPLES = """\
 examples:
-  keeper-injector-webhook preview deployment.yaml                     the changes as a diff
-  helm template ./chart | keeper-injector-webhook preview -           of what comes by a pipe
-  keeper-injector-webhook preview --defaults values.yaml deployment.yaml    with the defaults of the injector's chart
-  keeper-injector-webhook preview --settings settings.yaml --namespace shop deployment.yaml
-  keeper-injector-webhook preview --plan deployment.yaml              what the agent will be told
-  keeper-injector-webhook preview -o json deployment.yaml             everything, for programs
-
-exit codes: 0 all may be created, 1 something is denied, 2 a file cannot be read or the command is misused
+  keeper-injector preview deployment.yaml                            show the changes as a diff
+  helm template ./chart | keeper-injector preview -                  preview the output of another program
+  keeper-injector preview --defaults values.yaml deployment.yaml     use the annotation defaults of the injector's chart
+  keeper-injector preview --settings settings.yaml --namespace shop deployment.yaml
+  keeper-injector preview --plan deployment.yaml                     show the agent's plan
+  keeper-injector preview -o json deployment.yaml                    show everything as JSON, for programs
 """
-OWNERS = {"Deployment": "ReplicaSet", "CronJob": "Job"}
-"""What stands between a workload and its pods."""
-MOST_VALUES = 100_000
-"""Of a pod; API servers take 3 MB at most, and aliases of aliases can stand for more than memory holds."""
+_OWNERS = {"Deployment": "ReplicaSet", "CronJob": "Job"}
+"""The kind of the object between a workload and its pods."""
+_MAX_VALUES = 100_000
+"""The number of values in a pod. API servers accept 3 MB, but YAML aliases could expand to more than fits in memory."""
 
 
 @attrs.frozen
 class Preview:
-    """One workload and what becomes of its pods."""
+    """A workload, and what the webhook would do to its pods."""
 
     file: str
     workload: Workload
     pod: Json = attrs.field(repr=False)
     decision: Decision
     operations: tuple[Json, ...] = ()
+    """The JSON Patch; empty unless the pod is injected."""
 
     @property
     def result(self) -> Json:
-        """The pod after the patch, applied by code that is not ours."""
-        # Not for the server, which imports this module for its command line.
-        import jsonpatch
-
-        found: Json = jsonpatch.apply_patch(copy.deepcopy(self.pod), list(self.operations))
+        """The pod after the patch, which jsonpatch applies, so that our own code does not check itself."""
+        patched: Json = jsonpatch.apply_patch(copy.deepcopy(self.pod), list(self.operations))
         if self.workload.kind != "Pod":
-            # Named by preview for the rules about Jobs; the controller's own has a UID.
-            del found["metadata"]["ownerReferences"]
-        return found
+            # Added by _pod_of for the rules about Jobs. The controller's own reference has a UID, unknown here.
+            del patched["metadata"]["ownerReferences"]
+        return patched
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
-    )
-    parser.add_argument("--settings", type=Path, metavar="FILE", help="the webhook's settings file: all of it holds")
-    chart.arguments(parser)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    inputs.add_files(parser)
+    parser.add_argument("--settings", type=Path, metavar="FILE", help="webhook settings file")
+    inputs.add_defaults(parser)
     shown = parser.add_mutually_exclusive_group()
-    shown.add_argument("--diff", dest="show", action="store_const", const="diff", help="show changes (the default)")
+    shown.add_argument("--diff", dest="show", action="store_const", const="diff", help="show a diff (the default)")
     shown.add_argument("--patch", dest="show", action="store_const", const="patch", help="show the JSON Patch")
     shown.add_argument("--plan", dest="show", action="store_const", const="plan", help="show the agent's plan")
-    shown.add_argument("-o", "--output", choices=["text", "json"], default="text", help="json: all of it (%(default)s)")
+    shown.add_argument(
+        "-o", "--output", choices=["text", "json"], default="text", help="output format (default: %(default)s)"
+    )
     parser.set_defaults(show="diff")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the previews; returns the exit code."""
+    """Print the previews; return the exit code."""
     try:
         settings = read_settings(options.settings) if options.settings else Settings()
-        if options.defaults:
-            settings = attrs.evolve(settings, defaults=chart.read(options))
-        found = list(previews(console.files(options.files), settings, options.namespace))
-    except (SettingsError, console.Stop) as error:
-        console.note(str(error))
-        return console.UNUSABLE
-    try:
-        _show(found, options, settings)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return console.pipe_closed()
-    if not found:
-        console.nothing_found()
-    return console.PROBLEMS if any(isinstance(item.decision, Deny) for item in found) else console.FINE
-
-
-def _show(found: Iterable[Preview], options: argparse.Namespace, settings: Settings) -> None:
+    except SettingsError as error:
+        raise console.CommandError(str(error)) from None
+    if options.defaults:
+        settings = attrs.evolve(settings, defaults=inputs.read_defaults(options))
+    previews = [
+        _preview(file, workload, settings, options.namespace) for file, workload in inputs.read_workloads(options.files)
+    ]
     if options.output == "json":
-        content = {"version": 1, "workloads": [_json(item, settings) for item in found]}
+        content = {"version": 1, "workloads": [_as_json(item, settings) for item in previews]}
         sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
     else:
-        for item in found:
+        for item in previews:
             _print(item, options.show, settings)
+    if not previews:
+        console.report_no_workloads()
+    return console.EXIT_PROBLEMS if any(isinstance(item.decision, Deny) for item in previews) else console.EXIT_OK
 
 
-def previews(files: Iterable[Path], settings: Settings, namespace: str) -> Iterator[Preview]:
-    """Iterate over what becomes of every workload; raises :class:`~keeper_injector_common.cli.console.Stop`."""
-    for file in files:
-        try:
-            for workload in workloads(console.read(file)):
-                try:
-                    yield preview(str(file), workload, settings, namespace)
-                except (ReviewError, AnnotationsError) as error:
-                    where = f"{file}:{workload.place.line}:{workload.place.column}: {workload.label}"
-                    said = str(error).removeprefix("request.object: ")
-                    advice = "" if "; " in said else "; an API server would not take it, correct the manifest"
-                    raise console.Stop(f"{where}: {said}{advice}") from None
-        except UnreadableManifest as error:
-            raise console.Stop(f"{file}:{error.place.line}:{error.place.column}: {error}") from None
+def preview_workload(file: str, workload: Workload, settings: Settings, namespace: str = "default") -> Preview:
+    """Decide about the pods of one workload; *namespace* applies if the workload does not set one.
 
-
-def preview(file: str, workload: Workload, settings: Settings, namespace: str = "default") -> Preview:
-    """Decide about one workload's pods."""
-    raw = pod_of(workload)
+    Raises ReviewError or AnnotationsError for a workload that an API server would not accept.
+    """
+    raw = _pod_of(workload)
     pod = Pod(raw)
-    own = object_at(workload.manifest, "metadata").get("namespace")
-    # API servers refuse what is no text before they ask a webhook.
-    no_text = unquoted(workload)
-    decision = Deny(no_text) if no_text else decide_pod(pod, settings, str(own or namespace))
+    own_namespace = object_at(workload.manifest, "metadata").get("namespace")
+    # The API server rejects annotations that are not strings before it calls a webhook.
+    problems = unquoted(workload)
+    decision = Deny(problems) if problems else decide_pod(pod, settings, str(own_namespace or namespace))
     operations = build_patch(pod, decision, settings) if isinstance(decision, Inject) else ()
     return Preview(file, workload, raw, decision, tuple(operations))
 
 
-def pod_of(workload: Workload) -> Json:
-    """Return a pod as the workload's controller makes it; raises ReviewError for what is no JSON."""
+def _preview(file: Path, workload: Workload, settings: Settings, namespace: str) -> Preview:
+    try:
+        return preview_workload(str(file), workload, settings, namespace)
+    except (ReviewError, AnnotationsError) as error:
+        position = f"{file}:{workload.position.line}:{workload.position.column}: {workload.label}"
+        message = str(error).removeprefix("request.object: ")
+        advice = "" if "; " in message else "; an API server would not accept it, correct the manifest"
+        raise console.CommandError(f"{position}: {message}{advice}") from None
+
+
+def _pod_of(workload: Workload) -> Json:
+    """Return a pod as the controller of *workload* would create it; raise ReviewError if it cannot be written as JSON."""
     template = workload.template
-    _weigh(template, "", {})
+    _count_values(template, "", {})
     metadata = dict(object_at(template, "metadata"))
     if workload.kind != "Pod":
         kind, _, name = workload.name.partition("/")
         metadata["generateName"] = f"{name}-"
-        metadata["ownerReferences"] = [{"kind": OWNERS.get(kind, kind), "name": name, "controller": True}]
+        metadata["ownerReferences"] = [{"kind": _OWNERS.get(kind, kind), "name": name, "controller": True}]
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": object_at(template, "spec")}
 
 
-def _weigh(value: object, path: str, weights: dict[int, int]) -> int:
-    """Return how many values *value* holds, those behind aliases each time; raises ReviewError for what no JSON can hold."""
+def _count_values(value: object, path: str, counts: dict[int, int]) -> int:
+    """Return the number of values in *value*, with each YAML alias counted as often as it is used.
+
+    *counts* holds the results by ``id()``; 0 marks a value that is being counted, and so finds cycles. Raises ReviewError
+    for values that JSON does not have, for cycles, and for more than :data:`_MAX_VALUES` values.
+    """
     if value is None or isinstance(value, str | bool | int | float):
         return 1
     if not isinstance(value, dict | list):
-        raise ReviewError(f"{path} is no text, number, list or mapping; write it in quotes")
-    if id(value) not in weights:
-        weights[id(value)] = 0
+        raise ReviewError(f"{path} is not a string, number, list or mapping; write it in quotes")
+    if id(value) not in counts:
+        counts[id(value)] = 0
         items = value.items() if isinstance(value, dict) else enumerate(value)
-        weights[id(value)] = 1 + sum(_weigh(item, f"{path}.{key}".lstrip("."), weights) for key, item in items)
-    weight = weights[id(value)]
-    if not weight:
-        raise ReviewError(f"{path} holds itself by an alias; write the value out")
-    if weight > MOST_VALUES:
-        raise ReviewError(f"{path or 'the pod'} has more than {MOST_VALUES} values by its aliases; write fewer")
-    return weight
+        counts[id(value)] = 1 + sum(_count_values(item, f"{path}.{key}".lstrip("."), counts) for key, item in items)
+    count = counts[id(value)]
+    if not count:
+        raise ReviewError(f"{path} contains itself through an alias; write the value out")
+    if count > _MAX_VALUES:
+        raise ReviewError(f"{path or 'the pod'} has more than {_MAX_VALUES} values through aliases; reduce them")
+    return count
 
 
-def diff(item: Preview) -> str:
-    """Return the changes as a unified diff of YAML; the plan stands in lines of its own."""
-    old, new = (_readable(pod) for pod in (item.pod, item.result))
-    return "\n".join(difflib.unified_diff(old, new, "as written", "as created", lineterm="", n=2)) + "\n"
-
-
-def sentence(item: Preview) -> str:
-    """Say in one line what happens."""
+def _summary(item: Preview) -> str:
     match item.decision:
         case Skip(reason):
-            return f"{item.workload.label}: left alone: {reason.value}"
+            return f"{item.workload.label}: skipped: {reason.value}"
         case Deny(problems):
-            return f"{item.workload.label}: denied, {len(problems)} problem{'s' if len(problems) > 1 else ''}"
+            return f"{item.workload.label}: rejected, {len(problems)} problem{'s' if len(problems) > 1 else ''}"
         case Inject():
             return f"{item.workload.label}: injected, {len(item.operations)} operations"
 
 
 def _print(item: Preview, show: str, settings: Settings) -> None:
-    lines = [console.paint(sentence(item), "bold")]
+    lines = [console.colored(_summary(item), "bold")]
     if isinstance(item.decision, Deny):
-        lines += [f"{console.paint('  problem:', 'red')} {problem}" for problem in item.decision.problems]
+        lines += [f"{console.colored('  problem:', 'red')} {problem}" for problem in item.decision.problems]
     if isinstance(item.decision, Deny | Inject):
-        lines += [f"{console.paint('  warning:', 'yellow')} {warning}" for warning in item.decision.warnings]
+        lines += [f"{console.colored('  warning:', 'yellow')} {warning}" for warning in item.decision.warnings]
     if show == "diff":
         sys.stdout.write("\n".join(lines) + "\n")
         if item.operations:
-            sys.stdout.writelines(f"{line}\n" for line in _coloured(diff(item).splitlines()))
+            sys.stdout.writelines(f"{line}\n" for line in _diff(item))
         return
-    # Standard output is for the programs that read it.
+    # The patch or the plan on standard output is for programs, so the summary goes to standard error.
     for line in lines:
-        console.note(line)
+        console.print_error(line)
     if isinstance(item.decision, Inject):
-        content = _json(item, settings)[show]
-        sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(_as_json(item, settings)[show], ensure_ascii=False, indent=2) + "\n")
 
 
-def _coloured(lines: Iterable[str]) -> Iterator[str]:
-    colours = {"+": "green", "-": "red", "@": "dim"}
-    for line in lines:
-        colour = colours.get(line[:1])
-        yield console.paint(line, colour) if colour else line
+def _diff(item: Preview) -> Iterator[str]:
+    """Iterate over the lines of a unified diff between the pod as written and as created, both as YAML."""
+    old, new = (_as_yaml(pod) for pod in (item.pod, item.result))
+    colors = {"+": "green", "-": "red", "@": "dim"}
+    for line in difflib.unified_diff(old, new, "as written", "as created", lineterm="", n=2):
+        color = colors.get(line[:1])
+        yield console.colored(line, color) if color else line
 
 
-def _json(item: Preview, settings: Settings) -> Json:
+def _as_json(item: Preview, settings: Settings) -> Json:
     decision = item.decision
-    found: Json = {"file": item.file, "line": item.workload.place.line, "workload": item.workload.name}
+    found: Json = {"file": item.file, "line": item.workload.position.line, "workload": item.workload.name}
     match decision:
         case Skip(reason):
             return {**found, "decision": "skip", "reason": reason.code}
         case Deny(problems, warnings):
-            said = [{"where": problem.where, "message": problem.message} for problem in problems]
-            return {**found, "decision": "deny", "problems": said, "warnings": list(warnings)}
+            listed = [{"where": problem.where, "message": problem.message} for problem in problems]
+            return {**found, "decision": "deny", "problems": listed, "warnings": list(warnings)}
         case Inject(plan=plan, warnings=warnings):
             return {
                 **found,
@@ -238,20 +228,21 @@ def _json(item: Preview, settings: Settings) -> Json:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text of several lines as a block, and everything where it stands: no aliases."""
+    """Writes strings of several lines as blocks, and writes values out instead of using aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_Dumper.add_representer(str, _represent_text)
 
 
-def _readable(pod: Json) -> list[str]:
+def _as_yaml(pod: Json) -> list[str]:
+    """Return the lines of a pod as YAML, with the plan in several lines."""
     hidden = {"generateName", "ownerReferences"}
     metadata = {key: value for key, value in pod["metadata"].items() if key not in hidden}
     annotations = dict(metadata.get("annotations") or {})

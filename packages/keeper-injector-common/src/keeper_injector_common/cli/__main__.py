@@ -1,4 +1,4 @@
-"""``python -m keeper_injector_common.cli``."""
+"""Runs ``keeper-injector`` as ``python -m keeper_injector_common.cli``."""
 
 import sys
 

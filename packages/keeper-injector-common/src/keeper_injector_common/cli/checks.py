@@ -9,8 +9,8 @@ import attrs
 
 from keeper_injector_common.annotations.parser import NO_DEFAULTS, parse_request, wants_injection
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
-from keeper_injector_common.cli.manifests import Entry, Place, Workload
-from keeper_injector_common.cli.yaml_positions import place_inside
+from keeper_injector_common.cli.manifests import Entry, Position, Workload
+from keeper_injector_common.cli.yaml_positions import position_in_document
 from keeper_injector_common.errors import AnnotationsError, Problem
 
 RULES = MappingProxyType(
@@ -34,7 +34,7 @@ class Finding:
     """Something to say about one place."""
 
     file: str
-    place: Place
+    position: Position
     rule: str
     message: str
     """``found; right``, without the place."""
@@ -63,7 +63,7 @@ def check(
 ) -> Iterator[Finding]:
     """Iterate over what is wrong or odd in one workload of the text *lines*."""
     for rule, entry, message in _as_written(workload):
-        yield Finding(file, entry.place, rule, message, workload.label, entry.key)
+        yield Finding(file, entry.position, rule, message, workload.label, entry.key)
     for rule, problem in _as_read(workload, defaults):
         place = _place(workload, problem, lines)
         yield Finding(file, place, rule, problem.message, workload.label, problem.where)
@@ -71,14 +71,18 @@ def check(
 
 def unquoted(workload: Workload) -> tuple[Problem, ...]:
     """Return what API servers refuse before any webhook is asked: annotations of ours that are no text."""
-    return tuple(Problem(entry.key, _not_text(entry)) for entry in workload.ours() if not isinstance(entry.value, str))
+    return tuple(
+        Problem(entry.key, _not_text(entry))
+        for entry in workload.injector_entries()
+        if not isinstance(entry.value, str)
+    )
 
 
 def _as_written(workload: Workload) -> Iterator[tuple[str, Entry, str]]:
     """Iterate over what a cluster would refuse or overlook before any webhook sees it."""
     for entry in workload.misplaced:
         yield "placement", entry, _misplaced(workload)
-    for entry in workload.ours():
+    for entry in workload.injector_entries():
         if not isinstance(entry.value, str):
             yield "text", entry, _not_text(entry)
         if entry.repeated:
@@ -87,7 +91,7 @@ def _as_written(workload: Workload) -> Iterator[tuple[str, Entry, str]]:
 
 def _as_read(workload: Workload, defaults: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
     """Iterate over what the webhook would say."""
-    ours = workload.ours()
+    ours = workload.injector_entries()
     if not ours or unquoted(workload):
         return
     try:
@@ -126,9 +130,9 @@ def _not_text(entry: Entry) -> str:
             return f'a number found; write "{entry.node.value}" in quotes'
 
 
-def _place(workload: Workload, problem: Problem, lines: list[str]) -> Place:
+def _place(workload: Workload, problem: Problem, lines: list[str]) -> Position:
     key, _, path = problem.where.partition(": ")
     entry = workload.entry(key)
     if entry is None:
-        return workload.place
-    return place_inside(entry, path, problem.message, lines) if key == f"{PREFIX}config" else entry.place
+        return workload.position
+    return position_in_document(entry, path, problem.message, lines) if key == f"{PREFIX}config" else entry.position

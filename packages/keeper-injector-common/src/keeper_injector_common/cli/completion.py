@@ -1,6 +1,6 @@
-"""``keeper-injector completion``: what a shell reads to complete the commands, made from the parser itself.
+"""``keeper-injector completion``: prints a completion script for a shell, generated from the argument parser.
 
-Own code: shtab knows no fish, argcomplete starts Python at every press of the key.
+The scripts are generated here because shtab does not support fish, and argcomplete starts Python on every press of Tab.
 """
 
 from __future__ import annotations
@@ -10,47 +10,45 @@ import sys
 from collections.abc import Callable, Iterator
 
 from keeper_injector_common.cli import console
+from keeper_injector_common.cli.program import build_parser
 
-HELP = "print completion for a shell"
-DESCRIPTION = "Print what a shell reads to complete commands, options and their values; everything else is a file."
+DESCRIPTION = "Print a script that completes commands, options and their values. All other arguments complete to files."
 EXAMPLES = """\
 examples:
   keeper-injector completion bash > ~/.local/share/bash-completion/completions/keeper-injector
   keeper-injector completion zsh > ~/.zfunc/_keeper-injector
   keeper-injector completion fish > ~/.config/fish/completions/keeper-injector.fish
 """
-PROGRAM = "keeper-injector"
-Words = dict[str, tuple[str, ...]]
+_PROGRAM = "keeper-injector"
+_Words = dict[str, tuple[str, ...]]
+"""For each command, the words that may follow it."""
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument("shell", choices=sorted(SHELLS), help="which shell")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    parser.add_argument("shell", choices=sorted(_SHELLS), help="shell that reads the script")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the completion."""
-    from keeper_injector_common.cli import parser
-
-    sys.stdout.write(SHELLS[options.shell](dict(_commands(parser()))))
-    return console.FINE
+    """Print the completion script; return the exit code."""
+    sys.stdout.write(_SHELLS[options.shell](dict(_words_by_command(build_parser()))))
+    return console.EXIT_OK
 
 
-def _commands(parser: argparse.ArgumentParser) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Iterate over the commands with the words that may follow."""
-    for action in parser._actions:  # noqa: SLF001 - argparse shows its actions nowhere else
-        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+def _words_by_command(parser: argparse.ArgumentParser) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for action in parser._actions:  # noqa: SLF001 - argparse has no public access to its actions
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001 - the same
             for name, command in action.choices.items():
-                yield name, tuple(_words(command))
+                yield name, tuple(_words_of(command))
 
 
-def _words(parser: argparse.ArgumentParser) -> Iterator[str]:
-    for action in parser._actions:  # noqa: SLF001
+def _words_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:  # noqa: SLF001 - the same
         yield from (option for option in action.option_strings if option.startswith("--"))
         yield from map(str, action.choices or ())
 
 
-def _bash(commands: Words) -> str:
+def _bash(commands: _Words) -> str:
     cases = "".join(f"    {name}) words='{' '.join(words)}' ;;\n" for name, words in commands.items())
     return f"""\
 _keeper_injector() {{
@@ -62,14 +60,14 @@ _keeper_injector() {{
   esac
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current"; [ "$COMP_CWORD" -gt 1 ] && compgen -f -- "$current")
 }}
-complete -o filenames -F _keeper_injector {PROGRAM}
+complete -o filenames -F _keeper_injector {_PROGRAM}
 """
 
 
-def _zsh(commands: Words) -> str:
+def _zsh(commands: _Words) -> str:
     cases = "".join(f"    {name}) compadd -- {' '.join(words)}; _files ;;\n" for name, words in commands.items())
     return f"""\
-#compdef {PROGRAM}
+#compdef {_PROGRAM}
 if (( CURRENT == 2 )); then
   compadd -- {" ".join(commands)}
 else
@@ -79,15 +77,15 @@ fi
 """
 
 
-def _fish(commands: Words) -> str:
-    lines = [f"complete -c {PROGRAM} -n __fish_use_subcommand -f -a '{' '.join(commands)}'"]
+def _fish(commands: _Words) -> str:
+    lines = [f"complete -c {_PROGRAM} -n __fish_use_subcommand -f -a '{' '.join(commands)}'"]
     for name, words in commands.items():
         seen = f"-n '__fish_seen_subcommand_from {name}'"
-        lines += [f"complete -c {PROGRAM} {seen} -l {word[2:]}" for word in words if word.startswith("--")]
+        lines += [f"complete -c {_PROGRAM} {seen} -l {word[2:]}" for word in words if word.startswith("--")]
         values = [word for word in words if not word.startswith("-")]
         if values:
-            lines.append(f"complete -c {PROGRAM} {seen} -a '{' '.join(values)}'")
+            lines.append(f"complete -c {_PROGRAM} {seen} -a '{' '.join(values)}'")
     return "\n".join(lines) + "\n"
 
 
-SHELLS: dict[str, Callable[[Words], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}
+_SHELLS: dict[str, Callable[[_Words], str]] = {"bash": _bash, "zsh": _zsh, "fish": _fish}

@@ -1,101 +1,107 @@
-"""``keeper-injector lint``: the annotations of all workloads in manifests, judged as the webhook will judge them."""
+"""``keeper-injector lint``: reports every problem that the webhook would find in the annotations of manifests."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
 
 from keeper_injector_common.annotations.parser import NO_DEFAULTS
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.cli import chart, console, reports
+from keeper_injector_common.cli import console, inputs, reports
 from keeper_injector_common.cli.checks import Finding, check
-from keeper_injector_common.cli.manifests import Place, UnreadableManifest, Workload, workloads
+from keeper_injector_common.cli.manifests import ManifestError, Position, Workload, workloads
 
-HELP = "name every problem of the annotations in manifests"
 DESCRIPTION = f"""\
-Read manifests (several documents in a file, Lists, what helm and kustomize print) and name every problem of the {PREFIX}
-annotations of every workload, with its line and what would be right. What only a pod as a whole can show, such as two
-volumes on one path, is the webhook's: keeper-injector-webhook preview.
+Check the {PREFIX} annotations of every workload in manifests. Each problem is reported with its line and a fix. Files may
+hold several documents and Lists, and the output of helm and kustomize. Problems of a pod as a whole, such as two volumes
+mounted at the same path, are reported by keeper-injector preview.
 
-exit codes: 0 nothing wrong, 1 problems, 2 a file cannot be read or the command is misused
+exit codes: 0 no problems, 1 problems found, 2 a file cannot be read or the arguments are invalid
 """
 EXAMPLES = """\
 examples:
   keeper-injector lint deployment.yaml
-  keeper-injector lint --strict manifests/                       directories too; warnings count as problems
-  keeper-injector lint --defaults values.yaml deployment.yaml    with the defaults of the injector's chart
+  keeper-injector lint --strict manifests/                       check a directory; exit with 1 for warnings too
+  keeper-injector lint --defaults values.yaml deployment.yaml    use the annotation defaults of the injector's chart
   helm template ./chart | keeper-injector lint -
   kustomize build overlays/production | keeper-injector lint -
-  keeper-injector lint -o github manifests/                      beside the lines of a pull request
-  keeper-injector lint -o sarif manifests/ > keeper.sarif        for code scanning
+  keeper-injector lint -o github manifests/                      annotate the lines of a pull request on GitHub
+  keeper-injector lint -o sarif manifests/ > keeper.sarif        write a report for code scanning
 """
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
-    parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
-    )
-    parser.add_argument("--strict", action="store_true", help="let warnings fail too")
-    chart.arguments(parser)
-    parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="how to say it (default: text)")
+@attrs.frozen
+class LintResult:
+    """What was found in one file."""
+
+    findings: tuple[Finding, ...] = ()
+    """In the order of their lines."""
+    workloads: tuple[Workload, ...] = attrs.field(default=(), repr=False)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
+    inputs.add_files(parser)
+    parser.add_argument("--strict", action="store_true", help="exit with 1 for warnings too")
+    inputs.add_defaults(parser)
+    parser.add_argument("-o", "--output", choices=reports.FORMATS, default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print what is wrong; returns the exit code."""
-    findings: list[Finding] = []
-    found: list[Workload] = []
+    """Print all findings and a summary; return the exit code."""
+    defaults = inputs.read_defaults(options)
+    results: list[LintResult] = []
     unreadable = 0
-    defaults = chart.read(options)
-    for file in console.files(options.files):
+    for file in inputs.manifest_files(options.files):
         try:
-            text = console.read(file)
-        except console.Unreadable as error:
-            console.note(str(error))
+            text = inputs.read_text(file)
+        except inputs.UnreadableFileError as error:
+            console.print_error(str(error))
             unreadable += 1
-            # Programs that read the output see no standard error.
+            # A program that reads the report does not see standard error.
             if options.output != "text":
-                findings.append(Finding(str(file), Place(), "unreadable", error.reason))
-            continue
-        findings += findings_of(str(file), text, found, lambda item: chart.within(defaults, item, options))
+                results.append(LintResult((Finding(str(file), Position(), "unreadable", error.reason),)))
+        else:
+            results.append(lint_text(str(file), text, lambda item: inputs.defaults_for(item, defaults, options)))
+    findings = [finding for result in results for finding in result.findings]
     sys.stdout.write(reports.FORMATS[options.output](findings))
     sys.stdout.flush()
     warnings = sum(finding.is_warning for finding in findings)
     problems = len(findings) - warnings
-    injected = sum(any(key.startswith(PREFIX) for key in item.annotations) for item in found)
-    if not (found or findings or unreadable):
-        console.nothing_found()
-    _summarise(f"{_count(len(found), 'workload')}, {injected} of them annotated", problems, warnings)
+    _print_summary([workload for result in results for workload in result.workloads], problems, warnings, unreadable)
     if unreadable:
-        return console.UNUSABLE
-    return console.PROBLEMS if problems or (options.strict and warnings) else console.FINE
+        return console.EXIT_ERROR
+    return console.EXIT_PROBLEMS if problems or (options.strict and warnings) else console.EXIT_OK
 
 
-def findings_of(
+def lint_text(
     file: str,
     text: str,
-    found: list[Workload] | None = None,
     defaults_for: Callable[[Workload], Mapping[str, str]] = lambda _: NO_DEFAULTS,
-) -> list[Finding]:
-    """Return what is wrong or odd in a text, in its order; adds its workloads to *found*."""
+) -> LintResult:
+    """Check the workloads of *text*, the content of *file*; *defaults_for* returns the annotation defaults of a workload."""
     findings: list[Finding] = []
+    found: list[Workload] = []
     lines = text.splitlines()
     try:
         for workload in workloads(text):
-            if found is not None:
-                found.append(workload)
+            found.append(workload)
             findings += check(file, workload, lines, defaults_for(workload))
-    except UnreadableManifest as error:
-        findings.append(Finding(file, error.place, "yaml", str(error)))
-    return sorted(findings, key=lambda finding: finding.place)
+    except ManifestError as error:
+        findings.append(Finding(file, error.position, "yaml", str(error)))
+    return LintResult(tuple(sorted(findings, key=lambda finding: finding.position)), tuple(found))
 
 
-def _summarise(counted: str, problems: int, warnings: int) -> None:
-    colour = "red" if problems else "yellow" if warnings else "green"
-    said = f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}"
-    print(f"{counted}: {console.paint(said, colour, sys.stderr)}", file=sys.stderr)
+def _print_summary(found: Sequence[Workload], problems: int, warnings: int, unreadable: int) -> None:
+    if not (found or problems or warnings or unreadable):
+        console.report_no_workloads()
+    annotated = sum(any(key.startswith(PREFIX) for key in item.annotations) for item in found)
+    color = "red" if problems else "yellow" if warnings else "green"
+    counts = console.colored(f"{_count(problems, 'problem')}, {_count(warnings, 'warning')}", color, sys.stderr)
+    print(f"{_count(len(found), 'workload')}, {annotated} of them annotated: {counts}", file=sys.stderr)
 
 
 def _count(number: int, noun: str) -> str:

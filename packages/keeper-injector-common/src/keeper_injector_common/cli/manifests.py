@@ -1,7 +1,7 @@
-"""Text of manifests → the workloads in it, each with the places of its annotations; pure.
+"""The text of manifests → the workloads in it, with the position of each annotation; no I/O.
 
-A workload is a Pod, or whatever has the template of one: Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, and
-kinds that are not Kubernetes' own. Lists are looked into. Places are those of PyYAML's nodes, counted from 1 as editors do.
+A workload is a Pod or any object with a pod template: Deployment, StatefulSet, DaemonSet, ReplicaSet, Job, CronJob, and
+custom resources. The items of Lists are read too. Positions are PyYAML's, counted from 1 as editors do.
 """
 
 from __future__ import annotations
@@ -16,115 +16,118 @@ import yaml
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.json_values import Json, as_object
 
-DEEPEST_LIST = 3
-"""A List inside a List is odd, and one that holds itself by an alias would never end."""
+_MAX_LIST_DEPTH = 3
+"""Lists inside Lists are rare, and without a limit a List that contains itself by an alias would never end."""
 
 
-class UnreadableManifest(Exception):  # noqa: N818 - named for what it is
-    """A text that is no YAML; the message reads ``found; right``."""
+class ManifestError(Exception):
+    """The text is not valid YAML; the message has the form ``FOUND; WHAT TO DO``."""
 
-    def __init__(self, message: str, place: Place) -> None:
-        self.place = place
+    def __init__(self, message: str, position: Position) -> None:
+        self.position = position
         super().__init__(message)
 
 
 @attrs.frozen(order=True)
-class Place:
-    """A line and a column, both from 1."""
+class Position:
+    """A line and a column of a text, both counted from 1."""
 
     line: int = 1
     column: int = 1
 
     @classmethod
-    def of(cls, mark: Any) -> Place:
-        """Return the place of one of PyYAML's marks."""
+    def of(cls, mark: Any) -> Position:
+        """Return the position of a PyYAML mark, or the start of the text if there is no mark."""
         return cls(mark.line + 1, mark.column + 1) if mark else cls()
 
 
 @attrs.frozen
 class Entry:
-    """One annotation as written."""
+    """An annotation as it is written in the manifest."""
 
     key: str
     value: object
-    """Text when it is right; YAML makes booleans and numbers of what has no quotes."""
-    place: Place
+    """A string if the annotation is valid. YAML reads values without quotes as booleans or numbers."""
+    position: Position
     node: yaml.Node = attrs.field(repr=False, eq=False)
     repeated: bool = False
-    """Whether the key was written before in the same mapping."""
+    """Whether the same mapping has an earlier entry with this key."""
 
 
 @attrs.frozen
 class Workload:
-    """What makes pods, and the annotations that these will carry."""
+    """An object that creates pods, and the annotations of these pods."""
 
     manifest: Json = attrs.field(repr=False)
-    place: Place
+    position: Position
     entries: tuple[Entry, ...]
-    """The pod's own annotations."""
+    """The annotations of the pod template."""
     misplaced: tuple[Entry, ...] = ()
-    """Annotations and labels of ours where no pod inherits them."""
+    """Keeper Injector's annotations that pods do not inherit: on the workload itself, or written as labels."""
     source: str = ""
-    """The file that ``helm template`` says the manifest is from."""
+    """The template of the Helm chart that the manifest was rendered from, from ``helm template``'s comment."""
 
     @property
     def kind(self) -> str:
-        """The manifest's kind."""
+        """The kind of the object."""
         return str(self.manifest.get("kind") or "object")
 
     @property
     def name(self) -> str:
-        """Kind and name, as ``kubectl`` writes them."""
+        """Kind and name, for example ``Deployment/shop``."""
         metadata = as_object(self.manifest.get("metadata"))
         return f"{self.kind}/{metadata.get('name') or metadata.get('generateName') or '(no name)'}"
 
     @property
     def label(self) -> str:
-        """The name, with the chart's file when that is known."""
+        """The name, followed by the chart's template if it is known."""
         return f"{self.name} ({self.source})" if self.source else self.name
 
     @property
     def annotations(self) -> dict[str, str]:
-        """The pod's annotations that are text, as a cluster would take them."""
+        """The annotations of the pod template that are strings; the API server rejects all others."""
         return {entry.key: entry.value for entry in self.entries if isinstance(entry.value, str)}
 
     @property
     def template(self) -> Json:
-        """The pods' metadata and spec, as far as the manifest has them; the manifest itself when it is a Pod."""
+        """The pod template, or the manifest itself if it is a Pod; empty if it is missing."""
         return _pod(self.manifest)
 
     @property
     def template_path(self) -> str:
-        """Where in the manifest the pods' metadata and spec stand; empty when it is a Pod."""
+        """The path of the pod template, for example ``spec.template``; empty if the manifest is a Pod."""
         return ".".join(_path_of_pod(self.manifest) or ())
 
     @property
     def pod_spec(self) -> Json:
-        """The spec of the pods, as far as the manifest has one."""
+        """The spec of the pod template; empty if it is missing."""
         return as_object(self.template.get("spec"))
 
     def containers(self) -> tuple[Json, ...]:
-        """Return the pods' containers that have a name, init containers first, as they start."""
+        """Return the containers that have a name: init containers first, in the order in which they start."""
         lists = (self.pod_spec.get(key) for key in ("initContainers", "containers"))
         items = [item for found in lists if isinstance(found, list) for item in found]
         return tuple(item for item in items if isinstance(item, dict) and item.get("name"))
 
-    def ours(self) -> tuple[Entry, ...]:
-        """Return the pod's annotations that are for Keeper Injector."""
+    def injector_entries(self) -> tuple[Entry, ...]:
+        """Return the annotations of the pod template that are Keeper Injector's."""
         return tuple(entry for entry in self.entries if entry.key.startswith(PREFIX))
 
     def entry(self, key: str) -> Entry | None:
-        """Return the annotation *key*; of several, the one that counts."""
+        """Return the annotation *key*, or None. If it is written several times, the last one counts."""
         found = [entry for entry in self.entries if entry.key == key]
         return found[-1] if found else None
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads YAML as Kubernetes does, to which dates are text; takes tags of other tools, and the bare ``=`` of some definitions."""
+    """Reads YAML as Kubernetes does: dates are strings.
+
+    Tags of other tools are accepted, and so is the bare ``=`` in some CustomResourceDefinitions.
+    """
 
 
 def _tagged(_loader: _Loader, _suffix: str, _node: yaml.Node) -> None:
-    """Take the value of a tag that only another tool knows as none."""
+    """Read a value with the tag of another tool as None."""
 
 
 def _equals_sign(loader: _Loader, node: yaml.ScalarNode) -> object:
@@ -140,33 +143,33 @@ _Loader.add_constructor("tag:yaml.org,2002:value", _equals_sign)
 
 
 def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
-    """Iterate over the documents of *text*, as nodes and as values; raises :class:`UnreadableManifest`."""
+    """Iterate over the documents of *text*, as nodes and as values; raise :class:`ManifestError` for invalid YAML."""
     try:
         loader = _Loader(text)
         while (node := loader.get_node() if loader.check_node() else None) is not None:
             yield node, loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
-        place = Place.of(error.problem_mark or error.context_mark)
+        position = Position.of(error.problem_mark or error.context_mark)
         advice = "render the chart first: helm template" if "{{" in text else "correct it there"
-        raise UnreadableManifest(f"not valid YAML: {error.problem or error.context}; {advice}", place) from None
+        raise ManifestError(f"not valid YAML: {error.problem or error.context}; {advice}", position) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise UnreadableManifest(f"not valid YAML: {error.reason}; remove them", Place(line)) from None
+        raise ManifestError(f"not valid YAML: {error.reason}; remove them", Position(line)) from None
     except RecursionError:
-        raise UnreadableManifest("nested too deeply to be a manifest; flatten it", Place()) from None
+        raise ManifestError("nested too deeply to be a manifest; flatten it", Position()) from None
     except ValueError:
-        # What PyYAML's constructors raise for dates and numbers that do not exist.
-        raise UnreadableManifest("not valid YAML: a date or number that does not exist; quote it", Place()) from None
+        # PyYAML raises ValueError for dates and numbers that do not exist, such as 2024-13-45.
+        raise ManifestError("not valid YAML: a date or number that does not exist; quote it", Position()) from None
 
 
 def objects(text: str) -> Iterator[tuple[yaml.Node, Json]]:
-    """Iterate over all objects of *text*, those of Lists too; raises :class:`UnreadableManifest`."""
+    """Iterate over the objects of *text* and the items of Lists; raise :class:`ManifestError` for invalid YAML."""
     for node, value in documents(text):
-        yield from _objects(node, value, DEEPEST_LIST)
+        yield from _objects(node, value, _MAX_LIST_DEPTH)
 
 
 def workloads(text: str) -> Iterator[Workload]:
-    """Iterate over the workloads of *text*; raises :class:`UnreadableManifest`."""
+    """Iterate over the workloads of *text*; raise :class:`ManifestError` for invalid YAML."""
     lines = text.splitlines()
     for node, manifest in objects(text):
         path = _path_of_pod(manifest)
@@ -174,29 +177,29 @@ def workloads(text: str) -> Iterator[Workload]:
             continue
         misplaced: list[Entry] = []
         for outer in _outer_paths(path):
-            misplaced += _ours(entries(node, (*outer, "metadata", "annotations")))
+            misplaced += _injector_entries(_entries(node, (*outer, "metadata", "annotations")))
         for holder in (*_outer_paths(path), path):
-            misplaced += _ours(entries(node, (*holder, "metadata", "labels")))
+            misplaced += _injector_entries(_entries(node, (*holder, "metadata", "labels")))
         yield Workload(
             manifest,
-            Place.of(node.start_mark),
-            tuple(entries(node, (*path, "metadata", "annotations"))),
+            Position.of(node.start_mark),
+            tuple(_entries(node, (*path, "metadata", "annotations"))),
             tuple(misplaced),
             _source(lines, node.start_mark.line),
         )
 
 
-def entries(node: yaml.Node, path: tuple[str, ...]) -> Iterator[Entry]:
+def _entries(node: yaml.Node, path: tuple[str, ...]) -> Iterator[Entry]:
     """Iterate over the entries of the mapping at *path* below *node*."""
     for key in path:
-        found = [value for name, value in pairs(node) if name.value == key]
+        found = [value for name, value in mapping_items(node) if name.value == key]
         if not found:
             return
         node = found[-1]
     seen: set[str] = set()
-    for key_node, value_node in pairs(node):
+    for key_node, value_node in mapping_items(node):
         yield Entry(
-            key_node.value, _plain(value_node), Place.of(key_node.start_mark), value_node, key_node.value in seen
+            key_node.value, _plain(value_node), Position.of(key_node.start_mark), value_node, key_node.value in seen
         )
         seen.add(key_node.value)
 
@@ -208,22 +211,22 @@ def _objects(node: yaml.Node, value: object, depth: int) -> Iterator[tuple[yaml.
     if not kind.endswith("List") or not isinstance(value.get("items"), list):
         yield node, value
         return
-    # API servers leave out the kind of each Pod in a PodList.
-    same = {"kind": kind.removesuffix("List")} if kind != "List" else {}
-    nodes = next(item for name, item in pairs(node) if name.value == "items")
+    # The API server omits the kind of each item: the items of a PodList are Pods.
+    kind_of_items = {"kind": kind.removesuffix("List")} if kind != "List" else {}
+    nodes = next(item for name, item in mapping_items(node) if name.value == "items")
     for inner_node, inner in zip(nodes.value, value["items"], strict=True) if depth else ():
-        yield from _objects(inner_node, {**same, **inner} if isinstance(inner, dict) else inner, depth - 1)
+        yield from _objects(inner_node, {**kind_of_items, **inner} if isinstance(inner, dict) else inner, depth - 1)
 
 
-def pairs(node: yaml.Node) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
-    """Return the keys and values of a mapping; nothing for any other node."""
+def mapping_items(node: yaml.Node) -> list[tuple[yaml.ScalarNode, yaml.Node]]:
+    """Return the keys and values of a mapping node; empty for any other node."""
     if not isinstance(node, yaml.MappingNode):
         return []
     return [(key, value) for key, value in node.value if isinstance(key, yaml.ScalarNode)]
 
 
 def _plain(node: yaml.Node) -> object:
-    """Return the value of a node that should be text."""
+    """Return the value of a node: exact for strings, booleans and null, and an example of the type for all others."""
     if not isinstance(node, yaml.ScalarNode):
         return [] if isinstance(node, yaml.SequenceNode) else {}
     if node.tag == "tag:yaml.org,2002:str":
@@ -232,7 +235,7 @@ def _plain(node: yaml.Node) -> object:
 
 
 def _path_of_pod(manifest: Json) -> tuple[str, ...] | None:
-    """Return where below the manifest the pod's metadata and spec stand; None when it makes no pods."""
+    """Return the path of the pod template, or None if the object creates no pods."""
     match manifest.get("kind"):
         case "Pod":
             return ()
@@ -246,15 +249,15 @@ def _path_of_pod(manifest: Json) -> tuple[str, ...] | None:
 
 def _path_of_template(manifest: Json) -> tuple[str, ...] | None:
     template = as_object(manifest.get("spec")).get("template")
-    # Other kinds have templates too, of Secrets for instance: a pod's has a spec, or annotations of ours.
-    ours = [
-        key for key in as_object(as_object(as_object(template).get("metadata")).get("annotations")) if _is_ours(key)
-    ]
-    return ("spec", "template") if "spec" in as_object(template) or ours else None
+    # Some kinds have templates of other objects, for example of Secrets. The template of a pod has a spec, or at least
+    # annotations of Keeper Injector.
+    annotations = as_object(as_object(as_object(template).get("metadata")).get("annotations"))
+    is_pod_template = "spec" in as_object(template) or any(map(_is_injector_key, annotations))
+    return ("spec", "template") if is_pod_template else None
 
 
 def _outer_paths(path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """Iterate over the places above the pod's that have metadata of their own."""
+    """Iterate over the paths above the pod template that have their own metadata."""
     for length in range(len(path)):
         if path[:length] in {(), ("spec", "jobTemplate")}:
             yield path[:length]
@@ -267,12 +270,12 @@ def _pod(manifest: Json) -> Json:
     return as_object(found)
 
 
-def _is_ours(key: object) -> bool:
+def _is_injector_key(key: object) -> bool:
     return isinstance(key, str) and key.startswith(PREFIX)
 
 
-def _ours(found: Iterator[Entry]) -> list[Entry]:
-    return [entry for entry in found if _is_ours(entry.key)]
+def _injector_entries(found: Iterator[Entry]) -> list[Entry]:
+    return [entry for entry in found if _is_injector_key(entry.key)]
 
 
 _SOURCE = re.compile(r"# Source: (\S+)")

@@ -1,4 +1,4 @@
-"""Findings → text for people, JSON, GitHub's workflow commands, SARIF 2.1.0; pure but for colour."""
+"""Findings of ``lint`` → text, JSON, GitHub workflow commands or SARIF 2.1.0."""
 
 from __future__ import annotations
 
@@ -8,30 +8,36 @@ from urllib.parse import quote
 
 import keeper_injector_common
 from keeper_injector_common.cli.checks import RULES, WARNINGS, Finding
-from keeper_injector_common.cli.console import paint
+from keeper_injector_common.cli.console import colored
 from keeper_injector_common.json_values import Json
 
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+_SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def text(findings: Sequence[Finding]) -> str:
-    """One line each: ``file:line:column: error: Kind/name: annotation: message``, which editors can jump to."""
+def as_text(findings: Sequence[Finding]) -> str:
+    """Return one line for each finding, in a form that editors can jump to.
+
+    ``FILE:LINE:COLUMN: error: KIND/NAME: ANNOTATION: MESSAGE``
+    """
     return "".join(f"{_position(item)} {_level(item)} {item.text}\n" for item in findings)
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """All findings as one JSON document."""
+    """Return all findings as one JSON document."""
     content = {"version": 1, "findings": [_json(item) for item in findings]}
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
-def github(findings: Sequence[Finding]) -> str:
-    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+def as_github(findings: Sequence[Finding]) -> str:
+    """Return workflow commands, which GitHub shows at the lines of a pull request.
+
+    See https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands.
+    """
     return "".join(_command(item) for item in findings)
 
 
-def sarif(findings: Sequence[Finding]) -> str:
-    """SARIF 2.1.0 (OASIS), for code scanning."""
+def as_sarif(findings: Sequence[Finding]) -> str:
+    """Return a SARIF 2.1.0 log (OASIS standard) for code scanning."""
     driver = {
         "name": "keeper-injector",
         "version": keeper_injector_common.__version__,
@@ -49,25 +55,28 @@ def sarif(findings: Sequence[Finding]) -> str:
         "columnKind": "unicodeCodePoints",
         "results": [_result(item) for item in findings],
     }
-    return json.dumps({"$schema": SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2) + "\n"
+    return (
+        json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2) + "\n"
+    )
 
 
-FORMATS = {"text": text, "json": as_json, "github": github, "sarif": sarif}
+FORMATS = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
+"""The functions by the name of the output format."""
 
 
 def _position(item: Finding) -> str:
-    return paint(f"{item.file}:{item.place.line}:{item.place.column}:", "bold")
+    return colored(f"{item.file}:{item.position.line}:{item.position.column}:", "bold")
 
 
 def _level(item: Finding) -> str:
-    return paint("warning:", "yellow") if item.is_warning else paint("error:", "red")
+    return colored("warning:", "yellow") if item.is_warning else colored("error:", "red")
 
 
 def _json(item: Finding) -> Json:
     return {
         "file": item.file,
-        "line": item.place.line,
-        "column": item.place.column,
+        "line": item.position.line,
+        "column": item.position.column,
         "level": "warning" if item.is_warning else "error",
         "rule": item.rule,
         "workload": item.workload,
@@ -79,7 +88,7 @@ def _json(item: Finding) -> Json:
 
 def _command(item: Finding) -> str:
     kind = "warning" if item.is_warning else "error"
-    properties = f"file={_property(item.file)},line={item.place.line},col={item.place.column}"
+    properties = f"file={_property(item.file)},line={item.position.line},col={item.position.column}"
     return f"::{kind} {properties},title={_property('keeper-injector ' + item.rule)}::{_data(item.text)}\n"
 
 
@@ -94,7 +103,7 @@ def _property(text: str) -> str:
 def _result(item: Finding) -> Json:
     where = {
         "artifactLocation": {"uri": "stdin" if item.file == "-" else quote(item.file)},
-        "region": {"startLine": item.place.line, "startColumn": item.place.column},
+        "region": {"startLine": item.position.line, "startColumn": item.position.column},
     }
     return {
         "ruleId": item.rule,

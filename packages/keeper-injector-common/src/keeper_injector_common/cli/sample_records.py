@@ -1,4 +1,4 @@
-"""Records that a person writes down to see what files of them look like: YAML text → a library of records; pure."""
+"""Sample records that the user writes in YAML for ``keeper-injector render``; no I/O."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import Any
 import attrs
 
 from keeper_injector_common import parsers
-from keeper_injector_common.cli.console import Stop
+from keeper_injector_common.cli.console import CommandError
 from keeper_injector_common.records import Attachment, JsonValue, Library, Record, named_fields
 from keeper_injector_common.yaml_document import load
 
-KEYS = ("title", "uid", "type", "folder", "fields", "custom", "notes", "files")
+_KEYS = ("title", "uid", "type", "folder", "fields", "custom", "notes", "files")
 FORMAT = """\
 sample records:
   records:
-    - title: database-credentials        the only key that must be there
+    - title: database-credentials        the only required key
       fields: { login: app, password: made-up, host: { hostName: db, port: "5432" } }
       custom: { Environment: production }
       notes: any text
@@ -27,26 +27,26 @@ sample records:
 
 @attrs.frozen
 class Sample:
-    """Records and the contents of their attachments."""
+    """Sample records and the contents of their attachments."""
 
     library: Library
     contents: dict[str, bytes] = attrs.field(repr=False)
-    """By UID of the attachment."""
+    """By the UID of the attachment."""
 
     def download(self, _record: Record, attachment: Attachment) -> bytes:
-        """Return an attachment's content."""
+        """Return the content of an attachment."""
         return self.contents[attachment.uid]
 
 
-def parse(where: str, text: str) -> Sample:
-    """Read sample records; raises :class:`Stop` with the first thing that is wrong."""
+def parse_samples(where: str, text: str) -> Sample:
+    """Return the sample records in *text*; raise :class:`CommandError` with the first problem."""
     try:
         content = load(text)
     except parsers.InvalidValue as error:
-        raise Stop(f"{where}: {error}") from None
+        raise CommandError(f"{where}: {error}") from None
     entries = content.get("records") if isinstance(content, dict) else None
     if not isinstance(entries, list) or not entries:
-        raise Stop(f"{where}: no list of records; write records: with a title in each")
+        raise CommandError(f"{where}: not a list of records; write records: and a title for each")
     contents: dict[str, bytes] = {}
     records = tuple(
         _record(f"{where}: records[{number}]", number, entry, contents) for number, entry in enumerate(entries)
@@ -56,10 +56,10 @@ def parse(where: str, text: str) -> Sample:
 
 def _record(where: str, number: int, entry: Any, contents: dict[str, bytes]) -> Record:
     if not isinstance(entry, dict) or not isinstance(entry.get("title"), str):
-        raise Stop(f"{where}: a record without a title; write title: and a text")
-    unknown = sorted(str(key) for key in entry.keys() - set(KEYS))
+        raise CommandError(f"{where}: a record has no title; write title: and a text")
+    unknown = sorted(str(key) for key in entry.keys() - set(_KEYS))
     if unknown:
-        raise Stop(f"{where}.{unknown[0]}: unknown; a record has {', '.join(KEYS)}")
+        raise CommandError(f"{where}.{unknown[0]}: unknown key; the keys of a record are {', '.join(_KEYS)}")
     uid = str(entry.get("uid") or f"sample-record-{number:08}")
     folder = tuple(str(entry["folder"]).strip("/").split("/")) if entry.get("folder") else ()
     files = _mapping(where, entry, "files")
@@ -81,7 +81,7 @@ def _record(where: str, number: int, entry: Any, contents: dict[str, bytes]) -> 
 
 
 def _fields(where: str, entry: dict[str, Any], key: str, kind: str = "") -> Iterator[dict[str, JsonValue]]:
-    """Iterate over fields as Keeper has them: a standard one is named by its type, a custom one by its label."""
+    """Iterate over fields as Keeper returns them: a standard field has a type, and a custom field has a label."""
     for name, value in _mapping(where, entry, key).items():
         held = value if isinstance(value, list) else [value]
         yield {"type": kind or name, "label": name if kind else "", "value": held}
@@ -90,5 +90,5 @@ def _fields(where: str, entry: dict[str, Any], key: str, kind: str = "") -> Iter
 def _mapping(where: str, entry: dict[str, Any], key: str) -> dict[str, Any]:
     found = entry.get(key) or {}
     if not isinstance(found, dict):
-        raise Stop(f"{where}.{key}: no mapping; write names and values")
+        raise CommandError(f"{where}.{key}: not a mapping; write names and values")
     return {str(name): value for name, value in found.items()}

@@ -18,7 +18,6 @@ from keeper_injector_common.plan.credentials import METHODS
 from keeper_injector_common.plan.delivery import FORMATS
 from keeper_injector_common.plan.model import VERSION
 
-HELP = "print the JSON Schema of the YAML annotation or of the plan"
 DESCRIPTION = f"Print the JSON Schema (draft 2020-12) of the value of {PREFIX}config, or of the agent's plan."
 EXAMPLES = """\
 examples:
@@ -28,15 +27,15 @@ examples:
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments to its parser."""
     parser.add_argument("of", nargs="?", choices=sorted(SCHEMAS), default="config", help="which one (default: config)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the schema."""
     sys.stdout.write(json.dumps(SCHEMAS[options.of], ensure_ascii=False, indent=2) + "\n")
-    return console.FINE
+    return console.EXIT_OK
 
 
 def _text(description: str, **more: Any) -> Json:

@@ -1,4 +1,4 @@
-"""Places inside the value of an annotation that is a YAML document itself; pure."""
+"""Positions inside the annotation ``config``, whose value is a YAML document; no I/O."""
 
 from __future__ import annotations
 
@@ -6,38 +6,39 @@ import re
 
 import yaml
 
-from keeper_injector_common.cli.manifests import Entry, Place, pairs
+from keeper_injector_common.cli.manifests import Entry, Position, mapping_items
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _LINE = re.compile(r"\bline (\d+)(?:, column (\d+))?")
 
 
-def place_inside(entry: Entry, path: str, message: str, lines: list[str]) -> Place:
-    """Return the place of ``secrets[0].path`` inside the document in *entry*, or of the line that *message* names.
+def position_in_document(entry: Entry, path: str, message: str, lines: list[str]) -> Position:
+    """Return the position of *path*, such as ``secrets[0].path``, inside the document that is the value of *entry*.
 
-    *lines* are those of the whole text. Only a literal block (``|``) keeps its lines; for all else it is the annotation's.
+    If *path* is empty, return the position of the line that *message* mentions. *lines* are those of the whole file.
+    Only a literal block (``|``) keeps its lines; for any other style, return the position of the annotation itself.
     """
     node = entry.node
     if not isinstance(node, yaml.ScalarNode) or node.style != "|" or not isinstance(entry.value, str):
-        return entry.place
+        return entry.position
     first = node.start_mark.line + 1
     indent = next(
         (len(lines[number]) - len(lines[number].lstrip(" ")) for number in range(first, len(lines)) if lines[number]),
         0,
     )
-    inner = _place_of_path(entry.value, path) if path else _place_in_message(message)
+    inner = _position_of_path(entry.value, path) if path else _position_in_message(message)
     if inner is None:
-        return entry.place
-    # What is missing at the end is missed behind the last line.
-    return Place(first + min(inner.line, len(entry.value.splitlines())), indent + inner.column)
+        return entry.position
+    # A key missing at the end is reported on the line after the last, which may be outside of the block.
+    return Position(first + min(inner.line, len(entry.value.splitlines())), indent + inner.column)
 
 
-def _place_in_message(message: str) -> Place | None:
+def _position_in_message(message: str) -> Position | None:
     match = _LINE.search(message)
-    return Place(int(match[1]), int(match[2] or 1)) if match else None
+    return Position(int(match[1]), int(match[2] or 1)) if match else None
 
 
-def _place_of_path(text: str, path: str) -> Place | None:
+def _position_of_path(text: str, path: str) -> Position | None:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:
@@ -47,9 +48,9 @@ def _place_of_path(text: str, path: str) -> Place | None:
         if number and isinstance(node, yaml.SequenceNode) and int(number) < len(node.value):
             node = node.value[int(number)]
             mark = node.start_mark
-        elif found := [(key, value) for key, value in pairs(node) if key.value == name] if node else []:
+        elif found := [(key, value) for key, value in mapping_items(node) if key.value == name] if node else []:
             key, node = found[-1]
             mark = key.start_mark
         else:
             break
-    return Place.of(mark) if mark else None
+    return Position.of(mark) if mark else None

@@ -1,1 +1,6 @@
-"""``keeper-injector explain``: show what the annotations of a workload will do."""
+"""``keeper-injector explain``: describes what the annotations of a workload will do.
+
+``explanation`` makes a tree of sentences from a workload, and ``explain_command`` prints it.
+"""
+
+__all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A workload → what its annotations will do, as a tree of sentences; pure."""
+"""A workload → what its annotations will do, as a tree of sentences; no I/O."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from keeper_injector_common.references import FileContent
 
 @attrs.frozen
 class Node:
-    """A line with lines below it."""
+    """A line of the explanation, and the lines below it."""
 
     text: str
-    below: tuple[Node, ...] = ()
+    children: tuple[Node, ...] = ()
 
 
 @attrs.frozen
 class _Container:
-    """A container of the pods, by name and as written; one without a name stands for those that nobody knows yet."""
+    """A container of the pod template. If the manifest has no containers, one without a name represents all of them."""
 
     name: str
-    raw: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
+    manifest: Mapping[str, Any] = attrs.field(factory=dict, repr=False)
 
     def receives(self, item: Item | Variable | RecordVariables, request: InjectionRequest) -> bool:
         return not self.name or receives(self.name, item.containers, request.containers)
 
 
-def explained(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> Node:
-    """Return what becomes of a workload; raises AnnotationsError."""
-    if no_text := unquoted(workload):
-        raise AnnotationsError(no_text)
+def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> Node:
+    """Return what the annotations of *workload* will do; raise AnnotationsError if they are invalid."""
+    if problems := unquoted(workload):
+        raise AnnotationsError(problems)
     if not wants_injection(workload.annotations):
-        return Node(workload.label, (Node(f'left alone: {PREFIX}inject: "true" is not on its pods'),))
+        return Node(workload.label, (Node(f'not injected: its pods do not have {PREFIX}inject: "true"'),))
     request = parse_request(workload.annotations, defaults)
     containers = _containers(workload)
     asked = (*request.files, *request.folders, *request.variables)
@@ -62,8 +62,8 @@ def explained(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> 
         workload.label,
         (
             *(Node(f"warning: {warning}") for warning in request.warnings),
-            *_where_from(request),
-            *_added(request, identity),
+            *_sources(request),
+            _added_containers(request, identity),
             *(_container(item, request, identity, owner) for item in receivers),
             *_kubernetes_secrets(request),
             *_changes(request),
@@ -72,15 +72,15 @@ def explained(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> 
 
 
 def _containers(workload: Workload) -> Sequence[_Container]:
-    """Return the pods' containers, init containers first, as they start."""
+    """Return the containers of the pod template: init containers first, in the order in which they start."""
     return [_Container(str(item["name"]), item) for item in workload.containers()] or [_Container("")]
 
 
 def _identity(
     request: InjectionRequest, pod: Mapping[str, Any], receivers: Sequence[_Container]
 ) -> tuple[Identity, str]:
-    """Return the agent's identity as the webhook derives it, and the owner of its files as ``ls -n`` shows it."""
-    contexts = [{**pod, **_object(item.raw, "securityContext")} for item in receivers]
+    """Return the agent's identity, as the webhook derives it, and the owner of its files in the form of ``ls -n``."""
+    contexts = [{**pod, **_object(item.manifest, "securityContext")} for item in receivers]
     users, groups = ([context.get(key) for context in contexts] for key in ("runAsUser", "runAsGroup"))
     fs_group = pod.get("fsGroup")
     found = derive(request, users, groups, fs_group=fs_group)
@@ -92,42 +92,41 @@ def _object(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     return {name: item for name, item in value.items() if item is not None} if isinstance(value, dict) else {}
 
 
-def _place(credentials: Credentials) -> str:
+def _describe_credentials(credentials: Credentials) -> str:
     match credentials:
         case SecretCredentials(name):
-            return f"Secret {name}, key config, mounted for the agent alone"
+            return f"key config of Secret {name}, which only the agent can read"
         case AwsCredentials(secret):
-            return f"AWS secret {secret}, by the pod's own identity"
+            return f"AWS secret {secret}, read with the pod's cloud identity"
         case GcpCredentials(secret):
-            return f"Google Cloud secret {secret}, by the pod's own identity"
+            return f"Google Cloud secret {secret}, read with the pod's cloud identity"
         case AzureCredentials(secret=secret, vault=vault):
-            return f"secret {secret} of Azure vault {vault}, by the pod's own identity"
+            return f"secret {secret} in Azure vault {vault}, read with the pod's cloud identity"
 
 
-def _where_from(request: InjectionRequest) -> Iterator[Node]:
-    yield Node(f"KSM configuration: {_place(request.credentials)}")
-    often = (
-        "once, at the start"
+def _sources(request: InjectionRequest) -> Iterator[Node]:
+    yield Node(f"KSM configuration: {_describe_credentials(request.credentials)}")
+    schedule = (
+        "once, when the pod starts"
         if request.init_only
-        else f"at the start and every {_duration(request.refresh_interval)}, ±10 %"
+        else f"when the pod starts and every {_duration(request.refresh_interval)} (±10 %)"
     )
-    asked = ["one request for all records"]
+    requests = ["one request for all records"]
     if request.folders or any(len(source.record.parts) > 1 for file in request.files for source in file.sources):
-        asked.append("one for the folders")
+        requests.append("one for the folders")
     if any(isinstance(source, FileContent) for file in request.files for source in file.sources):
-        asked.append("one download for each attachment that has changed")
-    yield Node(f"Keeper is asked {often}: {', '.join(asked)}")
+        requests.append("one download for each changed attachment")
+    yield Node(f"secrets are fetched from Keeper {schedule}: {', '.join(requests)}")
 
 
-def _added(request: InjectionRequest, identity: Identity) -> Iterator[Node]:
-    first = "an init container" + ("" if request.init_first else " (after the pod's own)")
-    kind = {"native": "a native sidecar", "classic": "an ordinary container that stays"}.get(
-        request.sidecar, "a sidecar"
+def _added_containers(request: InjectionRequest, identity: Identity) -> Node:
+    init = "an init container" + ("" if request.init_first else " (after the pod's own)")
+    sidecars = {"native": "a native sidecar", "classic": "an ordinary container as a sidecar"}
+    added = init if request.init_only else f"{init} and {sidecars.get(request.sidecar, 'a sidecar')}"
+    unknown = "; the manifest does not set the application's user, or sets root"
+    return Node(
+        f"added: {added}, running as user {identity.uid} and group {identity.gid}" + ("" if identity.known else unknown)
     )
-    who = f"user {identity.uid} and group {identity.gid}"
-    why = "" if identity.known else "; the manifest does not say as whom the application runs, or it runs as root"
-    what = f"{first} is added, which runs" if request.init_only else f"{first} and {kind} are added, which run"
-    yield Node(f"{what} as {who}{why}")
 
 
 def _container(container: _Container, request: InjectionRequest, identity: Identity, owner: str) -> Node:
@@ -152,49 +151,49 @@ def _container(container: _Container, request: InjectionRequest, identity: Ident
 
 def _file(item: Item, request: InjectionRequest, identity: Identity, owner: str) -> Node:
     if isinstance(item, FolderFiles):
-        deep = " and the folders below it" if item.recursive else ""
-        what = f"one {item.format} file for each record of folder {item.folder.title}{deep}"
+        deep = " and its subfolders" if item.recursive else ""
+        what = f"one {item.format} file for each record in folder {item.folder.title}{deep}"
         return Node(f"{item.directory}/  {what}, {identity.mode:04o}, owner {owner}")
-    form = item.content.format if isinstance(item.content, Formatted) else "a template"
+    kind = item.content.format if isinstance(item.content, Formatted) else "template"
     mode = identity.mode if item.mode is None else item.mode
-    return Node(f"{item.path}  {form} of {' and '.join(map(str, item.sources))}, {mode:04o}, owner {owner}")
+    return Node(f"{item.path}  {kind} of {' and '.join(map(str, item.sources))}, {mode:04o}, owner {owner}")
 
 
 def _variable(item: Variable | RecordVariables) -> Node:
     if isinstance(item, Variable):
         return Node(f"${item.name}  {item.source}")
-    which = ", ".join(item.fields) or "every field"
-    return Node(f"${item.prefix}…  {which} of {item.source}")
+    fields = ", ".join(item.fields) or "every field"
+    return Node(f"${item.prefix}…  {fields} of {item.source}")
 
 
 def _kubernetes_secrets(request: InjectionRequest) -> Iterator[Node]:
     for secret in request.kubernetes_secrets:
         yield Node(
-            f"Kubernetes Secret {secret.name} ({secret.type}, {secret.mode}), written by the pod's own service account"
+            f"Kubernetes Secret {secret.name} ({secret.type}, {secret.mode}), written with the pod's service account"
         )
 
 
 def _changes(request: InjectionRequest) -> Iterator[Node]:
     if request.init_only:
-        yield Node("a change in Keeper is seen by new pods only (init-only)")
+        yield Node("when a secret changes in Keeper, only new pods receive it (init-only)")
         return
-    below = []
+    effects = []
     if request.files or request.folders:
-        below.append(Node("files change together, without a restart; the application must read them again"))
+        effects.append("all files are replaced together, without a restart; the application must read them again")
     if request.notify and request.notify.signal:
-        whom = (
-            f"processes called {request.notify.process}"
+        receiver = (
+            f"processes named {request.notify.process}"
             if request.notify.process
             else "the main process of each container"
         )
-        below.append(Node(f"{request.notify.signal} goes to {whom}, which must run as the agent's user"))
+        effects.append(f"{request.notify.signal} is sent to {receiver}, which must run as the agent's user")
     if request.notify and request.notify.url:
-        below.append(Node(f"POST {request.notify.url}"))
+        effects.append(f"POST {request.notify.url}")
     if request.variables:
-        below.append(Node("variables are those of the container's start: restart it to see new ones"))
+        effects.append("environment variables do not change until the container restarts")
     if request.on_removal == "remove":
-        below.append(Node("the file of a record that is gone is removed"))
-    yield Node("after a change in Keeper", tuple(below))
+        effects.append("the file of a record that is gone is removed")
+    yield Node("when a secret changes in Keeper", tuple(map(Node, effects)))
 
 
 def _duration(seconds: float) -> str:

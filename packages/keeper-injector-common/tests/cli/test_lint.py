@@ -1,4 +1,4 @@
-"""``keeper-injector lint``: every problem with its place."""
+"""``keeper-injector lint``: reports every problem with its position."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ import pytest
 from command_line import MANIFESTS, run
 from hypothesis import given
 from hypothesis import strategies as st
+from sample_inputs import POD as SAMPLE_POD
 
 from keeper_injector_common.cli.checks import RULES, Finding
-from keeper_injector_common.cli.lint import findings_of
-from keeper_injector_common.cli.reports import sarif
+from keeper_injector_common.cli.lint import lint_text
+from keeper_injector_common.cli.manifests import Position
+from keeper_injector_common.cli.reports import as_sarif
 
 
 def lint(name: str, *arguments: str) -> list[str]:
-    """Return the lines about one of the manifests, without its path."""
+    """Return the findings in one of the manifests, without its path."""
     found = run("lint", *arguments, str(MANIFESTS / name))
     return [line.removeprefix(f"{MANIFESTS / name}:") for line in found.output.splitlines()]
 
 
 def test_every_problem_of_every_workload() -> None:
-    """Problems are named with file, line, column, workload and annotation, in the order of the file."""
+    """A problem is reported with file, line, column, workload and annotation, in the order of the file."""
     assert lint("deployment.yaml") == [
         "26:13: error: CronJob/bad: keeper.security/secret-a: 'db[' at character 4: ']' is missing",
         "27:13: error: CronJob/bad: keeper.security/refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m",
     ]
 
 
-def test_places_inside_the_yaml_annotation() -> None:
-    """A problem of the document points to its line in it, also when the document is no YAML."""
+def test_positions_inside_the_config_annotation() -> None:
+    """A problem inside the YAML document has the position of its line, even if the document is not valid YAML."""
     assert [line.split(": error: ")[0] for line in lint("config.yaml")] == ["17:19", "20:19", "23:19", "35:15"]
     text = (MANIFESTS / "config.yaml").read_text(encoding="utf-8")
     mended = text.replace("fromat: env", "format: env").replace("- {}", "- path: a")
-    assert [(item.place.line, item.place.column, item.rule) for item in findings_of("-", mended)[:1]] == [
-        (20, 19, "value")
-    ]
+    first = lint_text("-", mended).findings[0]
+    assert (first.position.line, first.position.column, first.rule) == (20, 19, "value")
 
 
-def test_what_people_write_by_habit() -> None:
-    """Annotations on the workload, as labels, without quotes, twice, without the switch, misspelt."""
+def test_common_mistakes() -> None:
+    """Common mistakes are reported: annotations on the workload, as labels, without quotes, twice, misspelt."""
     twice = "written before in the same mapping, and only the last counts; keep one"
     switch = 'nothing is injected by this alone; add keeper.security/inject: "true"'
     path = "stands where pods do not inherit it; move it to spec.template.metadata.annotations"
@@ -59,8 +60,8 @@ def test_what_people_write_by_habit() -> None:
     ]
 
 
-def test_what_helm_prints_names_the_charts_file() -> None:
-    """Lines of a rendered chart help nobody; its files do."""
+def test_the_output_of_helm_has_the_names_of_templates() -> None:
+    """A problem in a rendered chart is reported with the template that it is from."""
     text = (MANIFESTS / "rendered.yaml").read_text(encoding="utf-8")
     found = run("lint", "-", text=text)
     assert found.output.startswith("-:10:81: error: Deployment/shop (shop/templates/deployment.yaml): ")
@@ -68,7 +69,7 @@ def test_what_helm_prints_names_the_charts_file() -> None:
 
 
 def test_exit_codes(tmp_path: Path) -> None:
-    """0 for nothing wrong, 1 for problems; a warning fails with --strict only; directories are searched."""
+    """The exit code is 1 for problems, and with --strict for warnings; directories are searched."""
     documents = (MANIFESTS / "habits.yaml").read_text(encoding="utf-8").split("---\n")
     (tmp_path / "below").mkdir()
     (tmp_path / "below/typo.yaml").write_text(documents[-1], encoding="utf-8")
@@ -78,8 +79,8 @@ def test_exit_codes(tmp_path: Path) -> None:
     assert run("lint", str(tmp_path)).code == 1
 
 
-def test_templates_of_charts_are_left_out(tmp_path: Path) -> None:
-    """What only Helm can read is named, not judged."""
+def test_chart_templates_are_skipped(tmp_path: Path) -> None:
+    """Templates that only Helm can read are skipped, and a message says how to check them."""
     (tmp_path / "chart/templates").mkdir(parents=True)
     (tmp_path / "chart/Chart.yaml").write_text("name: shop\n", encoding="utf-8")
     (tmp_path / "chart/templates/pod.yaml").write_text("{{- if .Values.on }}\n", encoding="utf-8")
@@ -102,8 +103,8 @@ def test_templates_of_charts_are_left_out(tmp_path: Path) -> None:
     ],
     ids=["syntax", "helm", "characters", "date", "depth"],
 )
-def test_what_is_no_yaml_has_its_place(text: str, message: str) -> None:
-    """A file that cannot be parsed is a problem like others, and not the end of the run."""
+def test_invalid_yaml_is_reported_with_its_position(text: str, message: str) -> None:
+    """A file that cannot be parsed is a problem, and the other files are still checked."""
     found = run("lint", "-", str(MANIFESTS / "deployment.yaml"), text=text)
     assert found.code == 1
     assert message in found.output
@@ -111,7 +112,7 @@ def test_what_is_no_yaml_has_its_place(text: str, message: str) -> None:
 
 
 def test_json_for_programs() -> None:
-    """Everything that the text says, in fields, the fix apart."""
+    """The JSON report has all parts of a finding in fields, and the fix on its own."""
     found = json.loads(run("lint", "-o", "json", str(MANIFESTS / "deployment.yaml")).output)
     assert found["findings"][1] == {
         "file": str(MANIFESTS / "deployment.yaml"),
@@ -128,7 +129,7 @@ def test_json_for_programs() -> None:
 
 @pytest.mark.parametrize("form", ["json", "github", "sarif"])
 def test_an_unreadable_file_is_a_finding_for_programs(form: str, tmp_path: Path) -> None:
-    """They see no standard error, and an empty list of findings would say that all is well."""
+    """A report has a finding for an unreadable file, because an empty report would mean that there are no problems."""
     found = run("lint", "-o", form, str(tmp_path / "none.yaml"), str(MANIFESTS / "rendered.yaml"))
     assert (found.code, "no such file or directory; name a file that can be read" in found.output) == (2, True)
     assert "Deployment/shop" in found.output
@@ -138,28 +139,28 @@ POD = 'metadata: {name: a, annotations: {keeper.security/inject: "true", keeper.
 
 
 @pytest.mark.parametrize(("kind", "count"), [("PodList", 2), ("List", 0), ("DeploymentList", 0)])
-def test_items_without_a_kind_are_of_their_lists(kind: str, count: int) -> None:
-    """As `kubectl get --raw` prints them."""
+def test_items_without_a_kind_have_that_of_their_list(kind: str, count: int) -> None:
+    """An item of a PodList is a Pod even without ``kind``, as ``kubectl get --raw`` prints it."""
     text = f"kind: {kind}\nitems:\n- {{{POD}}}\n- {{{POD}, spec: {{}}}}\n"
     assert run("lint", "-", text=text).output.count("error: Pod/a: keeper.security/secret: ") == count
 
 
 @pytest.mark.parametrize(
-    ("text", "place"),
+    ("text", "path"),
     [
         ("kind: PodTemplate\n%s\ntemplate: {spec: {}}\n", "template"),
         ("kind: Deployment\n%s\nspec: {template: {spec: {}}}\n", "spec.template"),
         ("kind: CronJob\n%s\nspec: {jobTemplate: {spec: {template: {spec: {}}}}}\n", "spec.jobTemplate.spec.template"),
     ],
 )
-def test_where_annotations_belong(text: str, place: str) -> None:
-    """The place that is named is the one that is read."""
+def test_misplaced_annotations_are_reported(text: str, path: str) -> None:
+    """The path that the finding suggests is the path that the webhook reads."""
     found = run("lint", "-", text=text % POD).output
-    assert found.count(f"move it to {place}.metadata.annotations\n") == 2
+    assert found.count(f"move it to {path}.metadata.annotations\n") == 2
 
 
 def test_github_commands_are_escaped() -> None:
-    """Neither a percent sign nor a line break nor a comma ends a workflow command early."""
+    """Percent signs, line breaks and commas are escaped in workflow commands."""
     text = 'kind: Pod\nmetadata: {annotations: {keeper.security/inject: "%\\n::x"}}\nspec: {}\n'
     (line,) = run("lint", "-o", "github", "-", text=text).output.splitlines()
     assert line.startswith("::error file=-,line=2,col=")
@@ -248,11 +249,11 @@ SARIF: dict[str, Any] = {
         },
     },
 }
-"""What SARIF 2.1.0 (OASIS standard, sections 3.13 to 3.30) asks of the parts that are written here."""
+"""The requirements of SARIF 2.1.0 (OASIS standard, sections 3.13 to 3.30) for the parts that are written here."""
 
 
 def test_sarif_is_valid() -> None:
-    """Code scanning gets what the standard asks for, each result with a rule that is described."""
+    """The SARIF report follows the standard, and each result has a rule with a description."""
     log = json.loads(run("lint", "-o", "sarif", str(MANIFESTS)).output)
     jsonschema.validate(log, SARIF)
     (found,) = log["runs"]
@@ -263,19 +264,20 @@ def test_sarif_is_valid() -> None:
 
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(sorted(RULES)))
 def test_any_finding_is_valid_sarif(file: str, message: str, rule: str) -> None:
-    """Whatever a file is called and a message says."""
-    jsonschema.validate(json.loads(sarif([Finding(file, _place(), rule, message)])), SARIF)
-
-
-def _place() -> Any:
-    from keeper_injector_common.cli.manifests import Place
-
-    return Place(3, 4)
+    """Any file name and message make a valid SARIF report."""
+    jsonschema.validate(json.loads(as_sarif([Finding(file, Position(3, 4), rule, message)])), SARIF)
 
 
 @given(st.text(alphabet='abc:-{}[]"\n &*!|>#.,?%@0', max_size=60))
-def test_any_text_is_judged(text: str) -> None:
-    """Nothing that stands in a file raises anything."""
-    assert isinstance(
-        findings_of("-", "kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: " + text), list
-    )
+def test_any_text_is_checked(text: str) -> None:
+    """No text raises an exception."""
+    head = "kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: "
+    assert isinstance(lint_text("-", head + text).findings, tuple)
+
+
+def test_annotation_defaults_are_applied(tmp_path: Path) -> None:
+    """A default may need another annotation, which the pod must set."""
+    values = tmp_path / "values.yaml"
+    values.write_text("defaults: {auth-method: gcp-secret-manager}\n", encoding="utf-8")
+    found = run("lint", "--defaults", str(values), "-", text=SAMPLE_POD)
+    assert "gcp-secret-manager needs keeper.security/gcp-secret-id; add it" in found.output

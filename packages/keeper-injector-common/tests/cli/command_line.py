@@ -1,4 +1,4 @@
-"""How tests run ``keeper-injector``."""
+"""Helpers that run ``keeper-injector`` as a process."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 import attrs
 
 COMMAND = (sys.executable, "-m", "keeper_injector_common.cli")
-MANIFESTS = Path(__file__).parent / "data/manifests"
+MANIFESTS = Path(__file__).parents[1] / "data/manifests"
 
 
 @attrs.frozen
 class Result:
-    """How a command ended."""
+    """The exit code and the output of a command."""
 
     code: int
     output: str
@@ -22,6 +22,6 @@ class Result:
 
 
 def run(*arguments: str, text: str = "") -> Result:
-    """Run a command to its end, as a process of its own."""
+    """Run ``keeper-injector`` with *arguments*, and with *text* as standard input."""
     done = subprocess.run([*COMMAND, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False)
     return Result(done.returncode, done.stdout, done.stderr)

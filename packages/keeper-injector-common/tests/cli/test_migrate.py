@@ -1,4 +1,4 @@
-"""``keeper-injector migrate``: what has a counterpart is rewritten in its place, what has none is named."""
+"""``keeper-injector migrate``: rewrites annotations in place, and reports what has no counterpart."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ spec:
 """
 
 
-def test_vault() -> None:
-    """Lines of other annotations and comments stay where they are; the result is accepted by lint."""
+def test_vault_annotations_are_rewritten() -> None:
+    """Comments and other annotations stay as they are, and lint accepts the result."""
     found = run("migrate", "-", text=VAULT)
     assert found.output.splitlines()[8:14] == [
         "        # the switch",
@@ -47,15 +47,15 @@ def test_vault() -> None:
     assert run("lint", "--strict", "-", text=found.output).code == 0
 
 
-def test_old_names_of_our_own() -> None:
-    """Only the name changes."""
+def test_renamed_annotations_are_rewritten() -> None:
+    """An annotation with an old name gets the new name, and keeps its value."""
     text = 'kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: "true"\n    keeper.security/auth-secret: mine\n'
     found = run("migrate", "-", text=text)
     assert (found.code, found.output) == (0, text.replace("auth-secret: mine", 'ksm-config: "mine"'))
 
 
-def test_an_external_secret() -> None:
-    """The annotations that its pods need, with the Secret kept for as long as it is read; lint accepts them."""
+def test_an_external_secret_is_migrated() -> None:
+    """The output has the annotations for the pods, which still write the Secret; lint accepts them."""
     text = """\
 kind: ExternalSecret
 metadata: {name: shop}
@@ -81,7 +81,7 @@ ONE = "data: [{secretKey: PW, remoteRef: {key: db, property: password}}]"
 
 
 def external(spec: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
-    """Return the one secret of the YAML annotation, the other annotations, and what is said to have no counterpart."""
+    """Return the one secret in ``config``, the other annotations, and the messages about what has no counterpart."""
     found = run("migrate", "-", text=EXTERNAL % spec)
     annotations = list(yaml.safe_load_all(found.output))[1]["annotations"]
     (secret,) = yaml.safe_load(annotations.pop("keeper.security/config"))["secrets"]
@@ -95,8 +95,8 @@ def external(spec: str) -> tuple[dict[str, Any], dict[str, str], list[str]]:
     [("", None, True), ("refreshInterval: 1h0m0s", "1h0m0s", True), ('refreshInterval: "0"', None, None)],
     ids=["as often as ever", "every hour", "once"],
 )
-def test_an_external_secret_follows_its_store(interval: str, annotation: str | None, rotation: bool | None) -> None:
-    """So does ours, which by itself would not; only where the interval is 0 it does neither."""
+def test_the_refresh_interval_is_migrated(interval: str, annotation: str | None, rotation: bool | None) -> None:
+    """The Secret is updated at each refresh, as before; with an interval of 0 it is written once."""
     secret, annotations, left = external(f"{{{ONE}, {interval}}}")
     assert annotations.get("keeper.security/refresh-interval") == annotation
     assert (secret.get("k8sSecretRotation"), left) == (rotation, [])
@@ -114,8 +114,8 @@ def test_an_external_secret_follows_its_store(interval: str, annotation: str | N
         ),
     ],
 )
-def test_how_an_external_secret_makes_its_secret(target: str, written: dict[str, Any]) -> None:
-    """What our grammar can say is said."""
+def test_the_target_is_migrated(target: str, written: dict[str, Any]) -> None:
+    """The policy and the type of the Secret become keys of ``config``."""
     secret, _, left = external(f"{{{ONE}, target: {{{target}}}}}")
     usual = {"record", "path", "injectAsK8sSecret", "k8sSecretName", "k8sSecretRotation", "k8sSecretKeys"}
     assert ({key: value for key, value in secret.items() if key not in usual}, left) == (written, [])
@@ -126,19 +126,19 @@ def test_how_an_external_secret_makes_its_secret(target: str, written: dict[str,
     [
         (
             "data: [{secretKey: A, remoteRef: {key: db, property: p}}, {secretKey: B, remoteRef: {key: db, property: p}}]",
-            "B: p of db is written as A already; read that, or use a file",
+            "B: field p of db is already written as A; use that key, or a file",
         ),
         (
             f"{ONE}, dataFrom: [{{extract: {{key: db}}}}]",
-            "dataFrom.extract of db, beside data of the same record; name each field in k8sSecretKeys",
+            "dataFrom.extract: record db is also in data; list each of its fields in k8sSecretKeys",
         ),
         (
             f"{ONE}, target: {{template: {{data: {{a: b}}}}}}",
-            "spec.target.template.data: no counterpart in a Secret; write it as template: of a file",
+            "spec.target.template.data: a Secret has no templates here; use template: of a file",
         ),
         (
             f"{ONE}, target: {{template: {{type: kubernetes.io/tls}}}}",
-            "spec.target.template.type: a Secret of type kubernetes.io/tls needs tls.crt, tls.key",
+            "spec.target.template.type: a Secret of type kubernetes.io/tls needs the keys tls.crt, tls.key",
         ),
         (
             f"{ONE}, target: {{template: {{metadata: {{labels: {{a: b}}}}}}}}",
@@ -146,7 +146,7 @@ def test_how_an_external_secret_makes_its_secret(target: str, written: dict[str,
         ),
         (
             f"{ONE}, target: {{creationPolicy: None}}",
-            "spec.target.creationPolicy: None makes no Secret; remove all that begins with k8sSecret",
+            "spec.target.creationPolicy: None creates no Secret; remove all keys that begin with k8sSecret",
         ),
         (f"{ONE}, target: {{deletionPolicy: Delete}}", "spec.target.deletionPolicy: no counterpart"),
         (
@@ -155,50 +155,50 @@ def test_how_an_external_secret_makes_its_secret(target: str, written: dict[str,
         ),
         (
             f"{ONE}, refreshPolicy: CreatedOnce",
-            "spec.refreshPolicy: CreatedOnce; here every new pod writes the Secret, refreshes do not",
+            "spec.refreshPolicy: CreatedOnce has no counterpart; every new pod writes the Secret, but refreshes do not",
         ),
         (
             "data: [{secretKey: A, remoteRef: {key: db, property: p, version: v2, decodingStrategy: Base64}}]",
-            "spec.data.remoteRef.version: no counterpart; Keeper gives a record as it is now",
+            "spec.data.remoteRef.version: no counterpart; Keeper returns the current version of a record",
         ),
         ("dataFrom: [{extract: {key: db}, rewrite: [{regexp: {}}]}]", "spec.dataFrom.rewrite: no counterpart"),
         (
             "data: [{secretKey: A, remoteRef: {key: 'db[', property: p}}]",
             (
-                "the webhook would deny what is written instead: keeper.security/config: secrets[0].record: "
+                "the webhook would reject the migrated annotations: keeper.security/config: secrets[0].record: "
                 "'db[' at character 4: ']' is missing"
             ),
         ),
     ],
     ids=lambda text: text[:24],
 )
-def test_what_an_external_secret_loses(spec: str, lost: str) -> None:
-    """Nothing goes without a word, and the exit code says that something did."""
+def test_keys_without_a_counterpart_are_reported(spec: str, lost: str) -> None:
+    """Every key that has no counterpart is reported, and the exit code is 1."""
     assert lost in external(f"{{{spec}}}")[2]
 
 
 @pytest.mark.parametrize("spec", ["", "5", "[1]", "{data: 5, dataFrom: [1], target: []}", "{data: [{remoteRef: 5}]}"])
-def test_an_external_secret_that_is_none(spec: str) -> None:
-    """What an API server would refuse is no reason for a traceback."""
+def test_an_invalid_external_secret_is_reported(spec: str) -> None:
+    """An ExternalSecret that an API server would reject is reported without a traceback."""
     found = run("migrate", "-", text=EXTERNAL % spec)
     assert (found.code, "Traceback" in found.errors) == (1, False)
 
 
-def test_the_order_of_steps_on_a_live_cluster() -> None:
-    """Its Secret is there and not ours, so that the agent would refuse it; the right to write one comes before the pods."""
+def test_the_steps_on_a_live_cluster_are_in_order() -> None:
+    """The old Secret is deleted first, because the agent does not overwrite it, and permissions come before the restart."""
     output = run("migrate", "-", text=EXTERNAL % f"{{{ONE}}}").output
     steps = [
         "kubectl delete externalsecret shop -n shops",
         "kubernetesSecrets.namespaces: [shops]",
         "restart the workload",
     ]
-    places = [output.index(step) for step in steps]
-    assert places == sorted(places)
+    positions = [output.index(step) for step in steps]
+    assert positions == sorted(positions)
 
 
-def test_annotations_in_one_line() -> None:
-    """They cannot be rewritten in place, and that is said."""
+def test_several_annotations_in_one_line_are_reported() -> None:
+    """Annotations that share a line cannot be rewritten in place, and are reported."""
     text = 'kind: Pod\nmetadata: {annotations: {vault.hashicorp.com/agent-inject: "true"}}\n'
     found = run("migrate", "-", text=text)
     assert (found.code, found.output) == (1, text)
-    assert "write annotations in lines of their own" in found.errors
+    assert "several annotations are in one line; write each in its own line" in found.errors

@@ -1,0 +1,110 @@
+"""The list of commands: where each one is defined, and how it is loaded.
+
+A command is a module that has the attributes of :class:`Command`. It is imported when it is used, and not before.
+
+Another package adds a command by an entry point in the group ``keeper_injector.commands``, whose value is such a module::
+
+    [project.entry-points."keeper_injector.commands"]
+    preview = "keeper_injector_webhook.preview"
+
+It is also listed here, so that ``keeper-injector --help`` shows it whether or not that package is installed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
+
+from keeper_injector_common.cli.console import CommandError
+
+if TYPE_CHECKING:
+    import argparse
+
+ENTRY_POINTS = "keeper_injector.commands"
+
+
+@runtime_checkable
+class Command(Protocol):
+    """A module that defines a command."""
+
+    DESCRIPTION: str
+    """What the command does; the first paragraph of its ``--help``."""
+    EXAMPLES: str
+    """The last paragraph of its ``--help``."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the command's arguments to its parser."""
+
+    def run(self, options: argparse.Namespace) -> int:
+        """Run the command and return its exit code."""
+
+
+class Listed(NamedTuple):
+    """A command as ``keeper-injector --help`` lists it. Either its module or its package is set."""
+
+    help: str
+    module: str = ""
+    package: str = ""
+    """The distribution that registers the command by an entry point."""
+
+
+COMMANDS = MappingProxyType(
+    {
+        "lint": Listed("report every problem in the annotations of manifests", "keeper_injector_common.cli.lint"),
+        "explain": Listed("describe what annotations will do", "keeper_injector_common.cli.explain.explain_command"),
+        "preview": Listed("show how the webhook would change the pods of manifests", package="keeper-injector-webhook"),
+        "render": Listed("show the files of a plan, made from sample records", "keeper_injector_common.cli.render"),
+        "migrate": Listed(
+            "rewrite manifests that were written for other injectors",
+            "keeper_injector_common.cli.migrate.migrate_command",
+        ),
+        "schema": Listed(
+            "print the JSON Schema of the config annotation or the plan", "keeper_injector_common.cli.schema"
+        ),
+        "annotations": Listed(
+            "print the reference of all annotations", "keeper_injector_common.cli.annotation_reference"
+        ),
+        "completion": Listed("print a completion script for a shell", "keeper_injector_common.cli.completion"),
+    }
+)
+"""All commands by name, in the order in which ``--help`` lists them."""
+
+
+def load(name: str) -> Command:
+    """Import the command *name*.
+
+    Raises :class:`~keeper_injector_common.cli.console.CommandError` if its package is not installed or cannot be imported.
+    """
+    listed = COMMANDS[name]
+    if listed.package:
+        return _load_from_package(name, listed.package)
+    return cast("Command", importlib.import_module(listed.module))
+
+
+def installed() -> list[str]:
+    """Return the names of the commands that can be loaded."""
+    return [name for name in COMMANDS if _can_load(name)]
+
+
+def _can_load(name: str) -> bool:
+    try:
+        load(name)
+    except CommandError:
+        return False
+    return True
+
+
+def _load_from_package(name: str, package: str) -> Command:
+    from importlib.metadata import entry_points  # takes 20 ms, which the other commands need not pay
+
+    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+        try:
+            command = entry_point.load()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise CommandError(f"{name}: cannot import {entry_point.value}: {reason}; reinstall {package}") from error
+        if not isinstance(command, Command):
+            raise CommandError(f"{name}: {entry_point.value} is not a command; upgrade {package}")
+        return command
+    raise CommandError(f"{name}: this command is in a package that is not installed; run: pip install {package}")

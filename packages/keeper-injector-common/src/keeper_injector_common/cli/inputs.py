@@ -1,0 +1,121 @@
+"""What commands read: manifests from files or standard input, and the annotation defaults of a chart."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from keeper_injector_common.annotations import defaults
+from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_common.cli.console import CommandError, print_error
+from keeper_injector_common.cli.manifests import ManifestError, Workload, workloads
+from keeper_injector_common.errors import Problem
+from keeper_injector_common.parsers import InvalidValue
+
+_SUFFIXES = (".yaml", ".yml", ".json")
+_STDIN = Path("-")
+
+
+class UnreadableFileError(CommandError):
+    """A file cannot be read; *reason* is the message without the file's name."""
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{path}: {reason}")
+
+
+def add_files(parser: argparse.ArgumentParser) -> None:
+    """Add the argument ``FILE...`` to a parser; :func:`manifest_files` reads it."""
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="manifest, directory, or - for standard input"
+    )
+
+
+def add_defaults(parser: argparse.ArgumentParser) -> None:
+    """Add the options ``--defaults`` and ``--namespace`` to a parser; :func:`read_defaults` reads them."""
+    parser.add_argument(
+        "--defaults",
+        type=Path,
+        metavar="FILE",
+        help="read annotation defaults from this chart values or webhook settings file",
+    )
+    parser.add_argument(
+        "--namespace", default="default", help="namespace of workloads that do not set one (default: default)"
+    )
+
+
+def read_defaults(options: argparse.Namespace) -> Defaults:
+    """Return the annotation defaults of the file in ``--defaults``; without the option there are none.
+
+    Raises :class:`~keeper_injector_common.cli.console.CommandError` with every problem of the file.
+    """
+    if options.defaults is None:
+        return Defaults()
+    problems: list[Problem] = []
+    try:
+        found = defaults.parse(str(options.defaults), read_text(options.defaults), problems)
+    except InvalidValue as error:
+        raise CommandError(f"{options.defaults}: {error}") from None
+    if problems:
+        raise CommandError("\n".join(map(str, problems)))
+    return found
+
+
+def defaults_for(workload: Workload, found: Defaults, options: argparse.Namespace) -> Mapping[str, str]:
+    """Return the annotation defaults in the namespace of *workload*."""
+    metadata = workload.manifest.get("metadata")
+    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
+    return found.within(str(namespace or options.namespace))
+
+
+def manifest_files(paths: Iterable[Path]) -> Iterator[Path]:
+    """Iterate over *paths*, with each directory replaced by the YAML and JSON files below it.
+
+    The templates of a Helm chart are not YAML until Helm has rendered them. They are skipped, with a message.
+    """
+    for path in paths:
+        if path == _STDIN or not path.is_dir():
+            yield path
+            continue
+        found = sorted(item for item in path.rglob("*") if item.suffix in _SUFFIXES and item.is_file())
+        templates = {item.parent / "templates" for item in found if item.name == "Chart.yaml"}
+        for folder in sorted(templates):
+            if folder.is_dir():
+                print_error(f"{folder}: skipped; check it with: helm template {folder.parent} | keeper-injector lint -")
+        yield from (item for item in found if not templates.intersection(item.parents))
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file, or of standard input if *path* is ``-``.
+
+    Raises :class:`UnreadableFileError` if the file cannot be read or is not UTF-8.
+    """
+    try:
+        content = sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnreadableFileError(path, f"{reason}; name a file that can be read") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(path, f"byte {error.start + 1} is not UTF-8; write the file as UTF-8") from None
+
+
+def read_workloads(paths: Iterable[Path]) -> Iterator[tuple[Path, Workload]]:
+    """Iterate over the workloads of all files, each with the file that it is in.
+
+    Raises :class:`~keeper_injector_common.cli.console.CommandError` for the first file that cannot be read.
+    """
+    for path in manifest_files(paths):
+        try:
+            for workload in workloads(read_text(path)):
+                yield path, workload
+        except ManifestError as error:
+            raise located(path, error) from None
+
+
+def located(path: Path, error: ManifestError) -> CommandError:
+    """Return an error whose message begins with the file, line and column of a YAML error."""
+    return CommandError(f"{path}:{error.position.line}:{error.position.column}: {error}")

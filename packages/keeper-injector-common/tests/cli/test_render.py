@@ -1,0 +1,61 @@
+"""``keeper-injector render``: makes the files of a plan from sample records."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import run
+from sample_inputs import PLAN
+
+RECORDS = """\
+records:
+  - title: db
+    fields: { login: app, password: made-up, host: { hostName: h } }
+  - title: TLS
+    files: { server.pem: "made-up certificate" }
+  - title: inner
+    folder: Prod/DB
+    custom: { Environment: production }
+"""
+
+
+def test_a_plan_is_rendered(tmp_path: Path) -> None:
+    """Files, templates, attachments, folders and variables are made as the agent makes them."""
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
+    (tmp_path / "sample.yaml").write_text(RECORDS, encoding="utf-8")
+    arguments = ("render", "--plan", str(tmp_path / "plan.json"), "--records", str(tmp_path / "sample.yaml"))
+    found = run(*arguments)
+    assert (found.code, found.errors) == (0, "")
+    assert found.output == (
+        "==> /app/db.env (0400)\nLOGIN=app\nPASSWORD=made-up\nHOST_HOSTNAME=h\n"
+        "==> /app/dsn (0400)\napp@h\n"
+        "==> /app/cert (0444)\nmade-up certificate\n"
+        '==> /app/all/inner.json (0400)\n{\n  "Environment": "production"\n}\n'
+        "==> /keeper/volumes/keeper-env-0: variables (0400)\nDB_LOGIN=app\nPW=made-up\n"
+    )
+    assert run(*arguments, "--output", str(tmp_path / "out")).code == 0
+    assert (tmp_path / "out/app/dsn").read_text(encoding="utf-8") == "app@h"
+
+
+@pytest.mark.parametrize(
+    ("sample", "code", "message"),
+    [
+        ("records: []", 2, "not a list of records; write records: and a title for each"),
+        ("records: [{}]", 2, "records[0]: a record has no title"),
+        ("records: [{title: a, filds: {}}]", 2, "records[0].filds: unknown key; the keys of a record are title, uid"),
+        ("records: [{title: a, fields: x}]", 2, "records[0].fields: not a mapping"),
+        (
+            "records: [{title: dbb}]",
+            1,
+            "/app/db.env: record 'db': not shared with this application; did you mean 'dbb'?",
+        ),
+    ],
+    ids=["nothing", "no title", "unknown key", "wrong type", "another record"],
+)
+def test_invalid_records_are_reported(sample: str, code: int, message: str, tmp_path: Path) -> None:
+    """A problem is reported with its position in the file, and the other files are still made."""
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
+    found = run("render", "--plan", str(tmp_path / "plan.json"), "--records", "-", text=sample)
+    assert (found.code, message in found.errors, "Traceback" in found.errors) == (code, True, False)
