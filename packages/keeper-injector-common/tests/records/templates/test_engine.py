@@ -76,7 +76,7 @@ ca: |
 
 def test_the_functions_that_the_page_names() -> None:
     """What it promises is there, and what it says is left out is not."""
-    page = (Path(__file__).parents[1] / "docs/configuration.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/configuration.md").read_text(encoding="utf-8")
     there, _, without = page.partition("own functions and")[2].partition("without those of")
     promised, missing = re.findall(r"`(\w+)`", there), re.findall(r"`(\w+)`", without.partition(")")[0])
     assert (len(promised), len(missing)) == (5, 5)

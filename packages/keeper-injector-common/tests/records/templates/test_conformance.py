@@ -12,7 +12,7 @@ import pytest
 from keeper_injector_common.errors import TemplateError
 from keeper_injector_common.records import templates
 
-GOLDEN: dict[str, Any] = json.loads(Path(__file__).with_name("data").joinpath("templates", "cases.json").read_text())
+GOLDEN: dict[str, Any] = json.loads(Path(__file__).parents[2].joinpath("data", "templates", "cases.json").read_text())
 CASES: dict[str, dict[str, Any]] = {case["id"]: case for case in GOLDEN["cases"]}
 PHASES = {"parsing": "parse_error", "rendering": "exec_error"}
 
