@@ -56,7 +56,7 @@ def test_nothing_that_exists_is_written_over(keeper: LocalKeeper, tmp_path: Path
     output.write_text("precious", encoding="utf-8")
     result = bind(keeper, output, given(keeper, keeper.token()))
     assert (result.returncode, keeper.requests) == (os.EX_CONFIG, {})
-    assert "exists; name another file" in result.stderr
+    assert "exists; choose another file" in result.stderr
     assert output.read_text(encoding="utf-8") == "precious"
 
 
@@ -81,7 +81,7 @@ def test_a_run_that_failed_is_taken_up(keeper: LocalKeeper, tmp_path: Path) -> N
     keeper.clear_faults()
     other = bind(keeper, output, given(keeper, keeper.token()))
     assert other.returncode == os.EX_CONFIG
-    assert "another token's binding was begun" in other.stderr
+    assert "left by an interrupted binding of another token" in other.stderr
     assert bind(keeper, output, given(keeper, token)).returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["ksm-config.json"]
 

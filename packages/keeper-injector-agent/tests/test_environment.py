@@ -12,7 +12,7 @@ import pytest
 from agent_pods import AgentPod
 
 from keeper_injector_agent import exec as exec_package
-from keeper_injector_agent.exec import binary
+from keeper_injector_agent.exec import keeper_exec_path
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.references import RecordName, WholeRecord, parse_reference
 from local_keeper import LocalKeeper
@@ -25,7 +25,7 @@ PASSWORD = VariableItem("PASSWORD", parse_reference("database-credentials[passwo
 def _built() -> None:
     """keeper-exec, as build.sh makes it."""
     try:
-        binary()
+        keeper_exec_path()
     except FileNotFoundError:
         if not shutil.which("cc"):
             pytest.skip("no C compiler")

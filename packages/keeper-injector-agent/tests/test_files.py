@@ -21,7 +21,7 @@ NEW = {"user": File(b"new", 0o440), "sub/password": File(b"new", 0o400), "coming
 
 def write(directory: Path, content: dict[str, File]) -> bool:
     """Write a set."""
-    return files.write(directory, content, volume_size=SIZE)
+    return files.write_files(directory, content, volume_size=SIZE)
 
 
 def seen(directory: Path) -> dict[str, bytes]:
@@ -33,7 +33,7 @@ def seen(directory: Path) -> dict[str, bytes]:
 def test_a_set_is_written_and_read_back(tmp_path: Path) -> None:
     """Content and modes are as asked for, below one link for each name."""
     assert write(tmp_path, OLD)
-    assert files.read(tmp_path) == OLD
+    assert files.read_files(tmp_path) == OLD
     assert (tmp_path / "sub/password").read_bytes() == b"old"
     assert sorted(path.name for path in (tmp_path / "..data").iterdir()) == ["going", "sub", "user"]
 
@@ -50,7 +50,7 @@ def test_a_change_replaces_the_whole_set(tmp_path: Path) -> None:
     """What is not in the new set is gone, and the old generation with it."""
     write(tmp_path, OLD)
     assert write(tmp_path, NEW)
-    assert files.read(tmp_path) == NEW
+    assert files.read_files(tmp_path) == NEW
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("..")) == [
         "coming",
         "sub",
@@ -65,9 +65,9 @@ def test_foreign_files_are_not_touched(tmp_path: Path) -> None:
     write(tmp_path, OLD)
     write(tmp_path, NEW)
     assert (tmp_path / "theirs").read_text(encoding="utf-8") == "keep"
-    with pytest.raises(WriteError, match="theirs: exists and is not ours"):
+    with pytest.raises(WriteError, match="theirs: exists and was not written by Keeper Injector"):
         write(tmp_path, {"theirs": File(b"x", 0o400)})
-    assert files.read(tmp_path) == NEW
+    assert files.read_files(tmp_path) == NEW
 
 
 STEPS = ["open", "mkdir", "chmod", "fchmod", "fsync", "symlink", "rename", "unlink", "rmdir", "replace"]
@@ -108,7 +108,7 @@ def test_a_kill_at_any_step_leaves_one_whole_set(tmp_path: Path) -> None:
         assert seen(directory) in content
         outcomes.add(content.index(seen(directory)))
         write(directory, NEW)
-        assert files.read(directory) == NEW
+        assert files.read_files(directory) == NEW
         names = sorted(path.name for path in directory.iterdir())
         assert [name for name in names if not name.startswith("..")] == ["coming", "sub", "user"]
         assert len([name for name in names if name.startswith("..")]) == 2
@@ -128,7 +128,7 @@ def test_a_full_volume_keeps_the_old_set(tmp_path: Path) -> None:
         write(tmp_path, OLD)
         with pytest.raises(WriteError, match=r"no space left for 1 files; set keeper\.security/volume-size to 2Mi"):
             write(tmp_path, {"big": File(b"x" * 100_000, 0o400)})
-        assert files.read(tmp_path) == OLD
+        assert files.read_files(tmp_path) == OLD
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
 
@@ -145,5 +145,5 @@ def test_any_sequence_of_sets(tmp_path_factory: pytest.TempPathFactory, sets: li
     directory = tmp_path_factory.mktemp("sets")
     for content in sets:
         write(directory, content)
-        assert files.read(directory) == content
+        assert files.read_files(directory) == content
         assert not write(directory, content)

@@ -193,8 +193,8 @@ def test_a_defect_is_said(pod: AgentPod, monkeypatch: pytest.MonkeyPatch, caplog
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of a value")
 
-    monkeypatch.setattr(refresh, "deliver", broken)
-    code = worker.run(pod.at(PLAN_PATH), root=pod.root, deadline=10.0, initial=True)
+    monkeypatch.setattr(refresh, "deliver_records", broken)
+    code = worker.run_refresh(pod.at(PLAN_PATH), root=pod.root, deadline=10.0, initial=True)
     assert code == os.EX_IOERR
     assert "internal error: ZeroDivisionError in test_init.py, line" in pod.termination_message()
     assert "of a value" not in pod.termination_message() + caplog.text
@@ -229,10 +229,10 @@ def test_every_form_of_the_configuration(pod: AgentPod, keeper: LocalKeeper, for
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "empty; put the KSM configuration there"),
+        ("", "empty; store the KSM configuration there"),
         ("garbage", "neither JSON nor base64 of JSON"),
         ("US:" + "a" * 43, "a one-time token"),
-        ('{"clientId": "x"}', "no privateKey, appKey in the KSM configuration"),
+        ('{"clientId": "x"}', "privateKey, appKey missing in the KSM configuration"),
     ],
 )
 def test_a_configuration_that_is_none(pod: AgentPod, content: str, message: str) -> None:

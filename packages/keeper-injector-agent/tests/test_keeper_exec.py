@@ -674,11 +674,11 @@ def test_valgrind_is_silent(shell: Shell, contents: list[bytes], options: list[s
 
 
 def test_packaged_binary_is_found_or_its_lack_explained(built: Path, tmp_path: Path) -> None:
-    """binary() is the program beside its source; where none was built, the error says how to build it."""
+    """keeper_exec_path() is the program beside its source; where none was built, the error says how to build it."""
     package = tmp_path / "package"
     package.mkdir()
     shutil.copy(SOURCES / "__init__.py", package)
-    ask = [sys.executable, "-c", "import package; print(package.binary())"]
+    ask = [sys.executable, "-c", "import package; print(package.keeper_exec_path())"]
     lacking = subprocess.run(ask, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (lacking.returncode, "not built; run" in lacking.stderr) == (1, True)
     assert "FileNotFoundError: " in lacking.stderr

@@ -17,7 +17,7 @@ import trustme
 from agent_pods import AgentPod
 from servers import Answer, serving
 
-from keeper_injector_agent.delivery.kubernetes_secret import ACCOUNT_PATH
+from keeper_injector_agent.delivery.api_server import ACCOUNT_PATH
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.delivery import KubernetesSecret
 from keeper_injector_common.references import parse_reference
@@ -168,7 +168,7 @@ def test_rotation(pod: AgentPod, cluster: Cluster, keeper: LocalKeeper, value: s
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        ("overwrite", "is not Keeper Injector's; remove it, or add to it by k8s-secret-mode: merge"),
+        ("overwrite", "is not managed by Keeper Injector; remove it, or add to it with k8s-secret-mode: merge"),
         ("fail", "exists already; remove it, or choose another k8s-secret-mode"),
     ],
 )
@@ -287,4 +287,4 @@ def test_outside_of_a_cluster(pod: AgentPod) -> None:
     """It says what is missing."""
     pod.plan(kubernetes_secrets=(wanted("api-keys[login]"),))
     assert pod.run("init").returncode == os.EX_IOERR
-    assert "no way to the API server from here" in pod.termination_message()
+    assert "the API server cannot be reached from here" in pod.termination_message()

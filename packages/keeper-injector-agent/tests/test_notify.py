@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from agent_pods import VOLUME, AgentPod, events, wait_for
 
-from keeper_injector_agent.delivery.notify import application_processes, notify
+from keeper_injector_agent.delivery.notify import application_processes, notify_application
 from keeper_injector_agent.state import State
 from keeper_injector_common.plan.delivery import Notify
 from local_keeper import LocalKeeper
@@ -158,7 +158,7 @@ def test_a_process_of_another_user() -> None:
         if child == 0:
             os.setuid(65534)
             with contextlib.suppress(BaseException):
-                notify(Notify(signal="SIGHUP", process="sleep"), memory)
+                notify_application(Notify(signal="SIGHUP", process="sleep"), memory)
             os._exit(memory.counts.get("notifications_failed", 0))
         failed = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         assert process.poll() is None

@@ -64,13 +64,13 @@ def test_a_template_without_bounds_ends(source: str, monkeypatch: pytest.MonkeyP
     """It costs its own process, never the agent's."""
     monkeypatch.setattr(templating, "DEADLINE", 5.0)
     with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
-        templating.render(source, {})
+        templating.render_in_child(source, {})
 
 
 TRY = """
 import os, socket, sys
 from keeper_injector_agent import templating
-templating.close_doors()
+templating.restrict_process()
 for attempt in (lambda: open("/etc/hostname"), socket.socket, os.fork, lambda: os.open("/tmp/x", os.O_CREAT)):
     try:
         attempt()
@@ -95,5 +95,5 @@ def test_files_and_sockets_are_closed_to_root_too() -> None:
 def test_nobody_looks_into_the_child() -> None:
     """It has no core, whatever the machine does with cores, and its memory is root's alone."""
     ask = "import ctypes, resource; from keeper_injector_agent.delivery import templating; prctl = ctypes.CDLL(None).prctl\n"
-    ask += "templating.close_doors(); print(prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
+    ask += "templating.restrict_process(); print(prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
     assert subprocess.check_output([sys.executable, "-c", ask], text=True).strip() == "0 (0, 0)"

@@ -1,33 +1,43 @@
-"""What can go wrong while fetching and delivering: the agent's branch of the tree in :mod:`keeper_injector_common.errors`.
+"""The errors of fetching and delivering secrets: the agent's branch of the tree in :mod:`keeper_injector_common.errors`.
 
 ::
 
     KeeperInjectorError
-    ├─ VaultError                    Keeper could not serve us
-    │  ├─ TransientVaultError        trying again may help: network, server errors, damaged answers
-    │  │  └─ ThrottledError          … but not before ``until``: each earlier request makes it later
-    │  └─ PermanentVaultError        trying again cannot help: denied, revoked, wrong configuration
-    └─ DeliveryError
-       ├─ WriteError                 a set of files could not be written; the old one stays
-       ├─ NotifyError                the application could not be told of a change
-       └─ SecretSyncError            a Kubernetes Secret could not be written
+    ├─ VaultError                    Keeper, or the store of its configuration, did not serve the agent
+    │  ├─ TransientVaultError        a retry may help: network errors, server errors, damaged responses
+    │  │  └─ ThrottledError          … but not before ``until``: each earlier request extends the wait
+    │  └─ PermanentVaultError        a retry cannot help: access denied, device revoked, invalid configuration
+    ├─ DeliveryError                 a fetched secret could not be delivered
+    │  ├─ WriteError                 a set of files could not be written; the previous set stays
+    │  └─ SecretSyncError            a Kubernetes Secret could not be written
+    │     └─ TransientSyncError      … but a retry may help
+    └─ UnexpectedError               a bug in the agent or in a library
+
+``exit_code`` is the exit code (sysexits.h) of a command that ends with this error.
 """
 
 from __future__ import annotations
+
+import os
+from typing import ClassVar
 
 from keeper_injector_common.errors import KeeperInjectorError
 
 
 class VaultError(KeeperInjectorError):
-    """Keeper could not serve us."""
+    """Keeper, or the store that holds its configuration, did not serve the agent."""
+
+    exit_code: ClassVar[int] = os.EX_IOERR
 
 
 class TransientVaultError(VaultError):
-    """A failure that may pass by itself."""
+    """A failure that may pass without anyone changing anything; retry."""
+
+    exit_code: ClassVar[int] = os.EX_TEMPFAIL
 
 
 class ThrottledError(TransientVaultError):
-    """Keeper asks for fewer requests; until *until* (seconds since the epoch) none may be made."""
+    """Keeper asks for fewer requests: send none before *until* (seconds since the epoch)."""
 
     def __init__(self, message: str, until: float) -> None:
         super().__init__(message)
@@ -35,19 +45,19 @@ class ThrottledError(TransientVaultError):
 
 
 class PermanentVaultError(VaultError):
-    """A failure that stays until someone changes something in Keeper or in the configuration."""
+    """A failure that stays until someone changes something in Keeper or in the configuration; do not retry."""
+
+    exit_code: ClassVar[int] = os.EX_NOPERM
 
 
 class DeliveryError(KeeperInjectorError):
-    """What was fetched could not be delivered."""
+    """A fetched secret could not be delivered."""
+
+    exit_code: ClassVar[int] = os.EX_IOERR
 
 
 class WriteError(DeliveryError):
-    """A directory's new set of files could not be written; the old set is still in place."""
-
-
-class NotifyError(DeliveryError):
-    """The application could not be told that its files have changed."""
+    """A directory's new set of files could not be written; the previous set is still in place."""
 
 
 class SecretSyncError(DeliveryError):
@@ -55,4 +65,10 @@ class SecretSyncError(DeliveryError):
 
 
 class TransientSyncError(SecretSyncError):
-    """The API server could not take a Secret now; that may pass by itself."""
+    """The API server could not accept a Secret at the moment; retry."""
+
+
+class UnexpectedError(KeeperInjectorError):
+    """A bug in the agent or in a library. The message names the exception's type and line, but never its text."""
+
+    exit_code: ClassVar[int] = os.EX_IOERR

@@ -1,4 +1,4 @@
-"""What a process gives up before it holds a secret."""
+"""Restrictions that a process puts on itself before it handles a secret."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import ctypes
 import resource
 
 _PR_SET_DUMPABLE = 4
+"""From <linux/prctl.h>."""
 
 
-def harden() -> None:
-    """Leave no core dump, not even through a pipe, and let no other process of the user look into this one.
+def harden_process() -> None:
+    """Disable core dumps, and keep other processes of the same user from reading this one's memory and environment.
 
-    The limit alone does not stop a core pattern that is a program (core(5)); a process that is not dumpable has no core, and
-    its memory, environment and root belong to root (proc(5)).
+    The core size limit alone is not enough: it does not apply to a core pattern that pipes to a program (core(5)). A
+    process that is not dumpable writes no core at all, and its files in /proc belong to root (proc(5)).
     """
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

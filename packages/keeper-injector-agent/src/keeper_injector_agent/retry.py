@@ -1,4 +1,7 @@
-"""How failures of Keeper are tried again: transient ones only, with growing random waits, bounded by attempts and time."""
+"""Retries calls that failed with a transient error, after growing random waits, within limits of attempts and time.
+
+This is the only module that decides what is retried and how often.
+"""
 
 from __future__ import annotations
 
@@ -16,43 +19,52 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-SHORTEST_WAIT = 0.5
-LONGEST_WAIT = 20.0
-MOST_ATTEMPTS = 12
+INITIAL_ATTEMPTS = 12
+"""Attempts per call of the init container: the pod waits for it, and has no files yet."""
+REFRESH_ATTEMPTS = 3
+"""Attempts per call of the sidecar: its files stay in place, and the next refresh comes anyway."""
+DOWNLOAD_ATTEMPTS = 3
+"""Attempts per attachment."""
+CREDENTIAL_ATTEMPTS = 5
+CREDENTIAL_SECONDS = 60.0
+"""A cloud's metadata server may start after the pod, but within a minute; after that a longer wait hides a mistake."""
+
+_SHORTEST_WAIT = 0.5
+_LONGEST_WAIT = 20.0
 
 
-def retried(
+def call_with_retries(
     call: Callable[[], T],
     *,
     deadline: float,
-    attempts: int = MOST_ATTEMPTS,
+    attempts: int = INITIAL_ATTEMPTS,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
-    """Return what *call* returns, trying again after a transient error until *deadline* seconds have passed.
+    """Return the result of *call*, which is retried after a transient error, for at most *deadline* seconds from now.
 
-    Waits are exponential with full jitter (each uniformly random up to a doubling bound), so that many pods that failed
-    together do not come back together. A throttled call is not tried again here: Keeper's window grows with each request.
-    The last error is raised as it was.
+    Waits are exponential with full jitter (each is uniformly random up to a doubling bound), so that pods that failed
+    together do not retry together. A throttled call is not retried here: Keeper extends its window with each request.
+    When the limits are reached, raises the error of the last attempt.
     """
     started = time.monotonic()
     try:
         return call()
     except KeeperInjectorError as error:
-        if not _may_pass(error):
+        if not _is_transient(error):
             raise
         failures = [error]
-    return _again(call, failures, deadline - (time.monotonic() - started), attempts, sleep)
+    return _retry(call, failures, deadline - (time.monotonic() - started), attempts, sleep)
 
 
-def _again(
+def _retry(
     call: Callable[[], T],
     failures: list[KeeperInjectorError],
     deadline: float,
     attempts: int,
     sleep: Callable[[float], None],
 ) -> T:
-    """Go on after the first failure."""
-    import tenacity  # here, because most refreshes succeed at once and this takes 8 ms
+    """Continue after the first attempt, whose error is in *failures*."""
+    import tenacity  # imported only after a failure: most calls succeed at once, and the import takes 8 ms
 
     def attempt() -> T:
         if failures:
@@ -60,8 +72,8 @@ def _again(
         return call()
 
     retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(_may_pass),
-        wait=tenacity.wait_random_exponential(multiplier=SHORTEST_WAIT, max=LONGEST_WAIT),
+        retry=tenacity.retry_if_exception(_is_transient),
+        wait=tenacity.wait_random_exponential(multiplier=_SHORTEST_WAIT, max=_LONGEST_WAIT),
         stop=tenacity.stop_after_attempt(attempts) | tenacity.stop_before_delay(deadline),
         before_sleep=_log_retry,
         sleep=sleep,
@@ -70,7 +82,7 @@ def _again(
     return retrying(attempt)
 
 
-def _may_pass(error: BaseException) -> bool:
+def _is_transient(error: BaseException) -> bool:
     return isinstance(error, TransientVaultError | TransientSyncError) and not isinstance(error, ThrottledError)
 
 

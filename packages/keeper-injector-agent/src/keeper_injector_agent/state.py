@@ -1,4 +1,7 @@
-"""What survives a restart of the agent's containers, in a private memory volume: no secret, and nothing to guess one from."""
+"""The agent's state: what survives a restart of its containers, in a private memory volume.
+
+It contains no secret, and nothing from which one could be guessed: file contents appear only as keyed digests.
+"""
 
 from __future__ import annotations
 
@@ -14,67 +17,72 @@ from typing import Any
 
 import attrs
 
+from keeper_injector_agent.private_files import replace_private_file
+from keeper_injector_common.plan.paths import STATE_NAME
+
 log = logging.getLogger(__name__)
-VERSION = 1
-NAME = "state.json"
+_VERSION = 1
+"""Of the JSON form; a state of another version is discarded."""
 
 
 @attrs.define
 class State:
-    """The agent's memory from one refresh to the next."""
+    """What a refresh needs to know of the ones before. Times are in seconds since the epoch; 0 means never."""
 
     key: bytes = attrs.field(factory=lambda: os.urandom(32), repr=False)
-    """Of the keyed digests: equal secrets of two pods have different digests, and guesses cannot be tried."""
+    """Key of the digests: equal secrets of two pods have different digests, and guesses cannot be tested offline."""
     last_success: float = 0.0
-    """When everything was last up to date, in seconds since the epoch; 0: never."""
+    """When all files were last up to date."""
     last_attempt: float = 0.0
+    """When the last refresh ended."""
     last_error: str = ""
     throttled_since: float = 0.0
     throttled_until: float = 0.0
-    """From when until when Keeper wants no request."""
+    """The window in which Keeper wants no request."""
     server_key_id: str = ""
-    """Key of Keeper's servers that they last asked for."""
+    """The public key of Keeper's servers that they last asked for."""
     failures: int = 0
-    """Refreshes without success in a row."""
+    """Failed refreshes in a row."""
     files: int = 0
-    """Files that the last refresh looked after, and their bytes."""
+    """Number of files that the last refresh delivered."""
     size: int = 0
+    """Bytes of these files together."""
     inputs: dict[str, str] = attrs.field(factory=dict)
-    """Keyed digest of what each delivered file was made from."""
+    """Keyed digest of what each delivered file was rendered from."""
     origins: dict[str, str] = attrs.field(factory=dict)
-    """UID of the record of each file of a folder."""
+    """UID of the record that each file of a folder came from."""
     counts: dict[str, int] = attrs.field(factory=dict)
-    """Counters since the pod began, by metric and label."""
+    """Counters since the pod started, as ``METRIC_RESULT``."""
 
     def digest(self, *parts: bytes) -> str:
-        """Return a keyed digest of *parts*."""
+        """Return a keyed digest (HMAC-SHA-256, hexadecimal) of *parts*, each preceded by its length."""
         mac = hmac.new(self.key, digestmod=hashlib.sha256)
         for part in parts:
             mac.update(len(part).to_bytes(8, "big") + part)
         return mac.hexdigest()
 
     def count(self, name: str, amount: int = 1) -> None:
-        """Add to a counter."""
+        """Add *amount* to the counter *name*."""
         self.counts[name] = self.counts.get(name, 0) + amount
 
     def throttle(self, until: float) -> None:
-        """Remember that Keeper wants no request from now on *until* then (seconds since the epoch)."""
+        """Remember that Keeper wants no request from now until *until* (seconds since the epoch)."""
         self.throttled_since = time.time()
         self.throttled_until = max(self.throttled_until, until)
 
     def throttled_for(self, now: float | None = None) -> float:
-        """Return for how many seconds Keeper must not be asked.
+        """Return for how many more seconds no request may be sent to Keeper.
 
-        A time before the window began means that the clock was set back: the window says nothing any more, and to ask
-        once is better than to be quiet until the clock has caught up.
+        If *now* is before the window began, the clock was set back and the window is meaningless. One request too many is
+        better than none until the clock has caught up.
         """
         now = time.time() if now is None else now
         return max(0.0, self.throttled_until - now) if now >= self.throttled_since else 0.0
 
 
-def load(directory: Path) -> State:
-    """Read the state; a missing or damaged one begins afresh (a damaged one is said once, in the log)."""
-    path = directory / NAME
+def load_state(directory: Path) -> State:
+    """Return the state in *directory*, or a new one if it is missing or invalid; an invalid one is logged."""
+    path = directory / STATE_NAME
     try:
         content = json.loads(path.read_bytes())
         return _from_json(content)
@@ -85,20 +93,14 @@ def load(directory: Path) -> State:
         return State()
 
 
-def save(directory: Path, state: State) -> None:
-    """Replace the state as a whole; raises OSError."""
-    content = {**attrs.asdict(state), "key": state.key.hex(), "version": VERSION}
-    temporary = directory / f".{NAME}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - an open descriptor
-        json.dump(content, stream)
-        stream.flush()
-        os.fsync(descriptor)
-    temporary.replace(directory / NAME)
+def save_state(directory: Path, state: State) -> None:
+    """Replace the state in *directory*; raises OSError."""
+    content = {**attrs.asdict(state), "key": state.key.hex(), "version": _VERSION}
+    replace_private_file(directory / STATE_NAME, json.dumps(content))
 
 
 def _from_json(content: Mapping[str, Any]) -> State:
-    if content.get("version") != VERSION:
+    if content.get("version") != _VERSION:
         raise ValueError("version")
     return State(
         key=bytes.fromhex(content["key"]),

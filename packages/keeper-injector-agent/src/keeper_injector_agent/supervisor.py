@@ -1,173 +1,193 @@
-"""The process that stays: sleeps, spawns one worker per refresh, reaps it, and stops at once when told to.
+"""The supervisor: the process that stays. It starts a worker for every refresh, and never sees a secret."""
 
-It is run as a file by a bare interpreter (``python -I -S supervisor.py``) and imports little of the standard library on
-purpose: an idle Python that has imported Keeper's SDK holds 45 MB for ever in every pod, this one holds under 10. It
-never sees a secret.
-"""
+# Theory of operation
+#
+# An idle Python that has imported Keeper's SDK holds 45 MB in every pod; this process holds less than 10. It runs as a file
+# in a bare interpreter (`python -I -S supervisor.py`) and imports only a few C modules of the standard library. (This theory
+# is a comment, because docstrings stay in memory: 2 KB that every pod would pay.) Every secret exists only in a worker,
+# which is a process of its own, and so is everything that could leak, hang or crash.
+#
+# state       event                                   next state   what it does
+# ----------  --------------------------------------  -----------  ---------------------------------------------------
+# STARTING    ready                                   WAITING      opens the metrics port, creates the file "ready"
+# WAITING     the wait is over, or SIGHUP             REFRESHING   spawns a worker
+# WAITING     SIGTERM or SIGINT                       STOPPED      exits with code 0
+# REFRESHING  the worker has ended                    WAITING      its exit code and its hint decide the next wait
+# REFRESHING  no worker can be spawned                WAITING      as after a failure
+# REFRESHING  deadline passed, or SIGTERM or SIGINT   ENDING       sends the worker SIGTERM, and SIGKILL after _KILL_GRACE
+# ENDING      the worker has ended                    WAITING      or STOPPED after SIGTERM or SIGINT
+#
+# Waits       The first wait depends on the last success (first_wait), all others on the result of the worker (next_wait):
+#             the interval ±10 % after a success, growing from 5 s to 10 min after failures, and never less than the hint,
+#             the seconds for which Keeper wants no request. A worker writes its hint to a pipe.
+# Signals     Handlers only set a flag. Python also writes every signal to the wake-up pipe, which ends select(), so that no
+#             signal is missed between a check of the flags and the next wait.
+#             SIGTERM, SIGINT   stop: end the worker, exit 0. A pod ends in less than a second even during a refresh.
+#             SIGHUP            refresh now; during a refresh, refresh again when it has ended.
+#             SIGCHLD           a child has ended: reap it. We may be PID 1, so orphans are reaped, too.
+# Deadlines   A worker ends itself at its own deadline and reports what is missing. The supervisor's deadline is 30 s later
+#             and only for a worker that hangs.
+# Exit        Always 0, and only after SIGTERM or SIGINT. No result of a worker ends the supervisor; the next refresh may
+#             succeed, and the files of the last one stay in place.
+# Metrics     One connection at a time between the steps, with a timeout of a second: refreshes take precedence.
 
 from __future__ import annotations
 
-# The C modules below `os` and `signal`: what those add in Python is 1.1 MB in every pod.
+# The C modules below `os` and `signal`: the Python modules around them would add 1.1 MB in every pod.
 import _signal as signal  # type: ignore[import-not-found]
 import posix
 import select
 import sys
 import time
 
-EX_TEMPFAIL = posix.EX_TEMPFAIL
-SHORTEST_WAIT = 5.0
-LONGEST_WAIT = 600.0
-"""Seconds between attempts while Keeper is down: waits grow to ten minutes."""
-KILL_GRACE = 0.5
-JITTER = 0.1
-READY = "ready"
-REFRESHED = "refreshed"
-METRICS = "metrics.prom"
-"""What the workers leave for Prometheus."""
-SCRAPE_TIMEOUT = 1.0
-PR_SET_DUMPABLE = 4
-"""Of <linux/prctl.h>."""
+READY_NAME = "ready"
+REFRESHED_NAME = "refreshed"
+METRICS_NAME = "metrics.prom"
+# As in keeper_injector_common.plan.paths, which may not be imported here; a test compares them.
+
+_SHORTEST_WAIT = 5.0
+_LONGEST_WAIT = 600.0
+_JITTER = 0.1
+_KILL_GRACE = 0.5
+_SCRAPE_TIMEOUT = 1.0
+PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 
 
 def main(arguments: list[str]) -> int:
-    """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT WORKER_COMMAND…`` (port 0: none)."""
-    undumpable()
+    """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT WORKER_COMMAND…`` (seconds; port 0 for no metrics)."""
+    _make_undumpable()
     directory, interval, deadline, port, *command = arguments
     supervisor = Supervisor(directory, float(interval), float(deadline), command)
     if int(port):
-        supervisor.open(int(port))
+        supervisor.open_metrics(int(port))
     return supervisor.run()
 
 
-def undumpable() -> None:
-    """Keep processes of the same user out of this one; the KSM configuration could be read through its /proc/PID/root.
+def _make_undumpable() -> None:
+    """Keep processes of the same user from reading the KSM configuration through this one's /proc/PID/root."""
+    # With a shared process namespace, which signals need, the application is such a process (proc(5), ptrace(2)).
+    import _ctypes  # the Python module around it would add half a megabyte
 
-    In a pod with one process namespace for all, as signals want it, the application is such a process (proc(5), ptrace(2)).
-    """
-    import _ctypes  # what ctypes adds in Python is half a megabyte
-
-    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type] # None: what is loaded already
+    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl")  # type: ignore[arg-type] # None: this program itself
     _ctypes.call_cdeclfunction(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
 class Supervisor:
-    """One worker at a time, at jittered intervals."""
+    """Runs one worker at a time, at intervals with jitter."""
 
     def __init__(self, directory: str, interval: float, deadline: float, command: list[str]) -> None:
-        self.directory = directory
-        self.interval = interval
-        self.deadline = deadline
-        self.command = command
-        self.failures = 0
-        self.worker = 0
-        self.stopping = False
-        self.refresh_now = False
-        self.ports: list[MetricsPort] = []
-        self.wake_in, self.wake_out = posix.pipe()
-        for end in (self.wake_in, self.wake_out):
+        self._directory = directory
+        self._interval = interval
+        self._deadline = deadline
+        self._command = command
+        self._failures = 0
+        self._worker = 0
+        self._stopping = False
+        self._refresh_now = False
+        self._ports: list[_MetricsPort] = []
+        self._wake_in, self._wake_out = posix.pipe()
+        for end in (self._wake_in, self._wake_out):
             posix.set_blocking(end, False)
 
-    def open(self, port: int) -> None:
-        """Open the metrics port; one that is taken is said and harms nothing else."""
+    def open_metrics(self, port: int) -> None:
+        """Open the metrics port. If it is in use, log an error and carry on without metrics."""
         try:
-            self.ports.append(MetricsPort(port, f"{self.directory}/{METRICS}"))
+            self._ports.append(_MetricsPort(port, f"{self._directory}/{METRICS_NAME}"))
         except OSError as error:
-            say("error", "metrics.unavailable", port=port, errno=error.errno)
+            _log_event("error", "metrics.unavailable", port=port, errno=error.errno)
 
     def run(self) -> int:
-        """Supervise until told to stop; returns the exit code."""
-        signal.set_wakeup_fd(self.wake_out, warn_on_full_buffer=False)
+        """Supervise until SIGTERM or SIGINT; return the exit code."""
+        signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-            signal.signal(number, self.note)
-        wait = first_wait(self.age(), self.interval, fraction())
-        say("info", "sidecar.started", wait_seconds=round(wait, 1), interval_seconds=self.interval)
-        self.touch(READY)
-        while not self.stopping:
-            self.sleep(wait)
-            if self.stopping:
+            signal.signal(number, self._handle_signal)
+        wait = first_wait(self._age(), self._interval, _random_fraction())
+        _log_event("info", "sidecar.started", wait_seconds=round(wait, 1), interval_seconds=self._interval)
+        self._touch(READY_NAME)
+        while not self._stopping:
+            self._sleep(wait)
+            if self._stopping:
                 break
-            self.refresh_now = False
-            code, hint = self.refresh()
-            self.failures = 0 if code in (posix.EX_OK, posix.EX_DATAERR) else self.failures + 1
-            wait = next_wait(self.interval, self.failures, hint, fraction())
-        say("info", "sidecar.stopped")
+            self._refresh_now = False
+            code, hint = self._refresh()
+            self._failures = 0 if code in (posix.EX_OK, posix.EX_DATAERR) else self._failures + 1
+            wait = next_wait(self._interval, self._failures, hint, _random_fraction())
+        _log_event("info", "sidecar.stopped")
         return posix.EX_OK
 
-    def note(self, number: int, _frame: object) -> None:
-        """Remember a signal; the wake-up pipe ends the sleep."""
+    def _handle_signal(self, number: int, _frame: object) -> None:
+        """Remember a signal for the main loop, which the wake-up pipe interrupts."""
         if number in (signal.SIGTERM, signal.SIGINT):
-            self.stopping = True
+            self._stopping = True
         elif number == signal.SIGHUP:
-            self.refresh_now = True
+            self._refresh_now = True
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep, reaping whatever ends, until time is up or a signal asks for something."""
+    def _sleep(self, seconds: float) -> None:
+        """Reap children and serve metrics for *seconds*, or until a signal asks for something."""
         until = time.monotonic() + seconds
-        while not (self.stopping or self.refresh_now):
+        while not (self._stopping or self._refresh_now):
             remaining = until - time.monotonic()
             if remaining <= 0:
                 return
-            self.wait(remaining)
-            self.reap()
+            self._wait_for_event(remaining)
+            self._reap()
 
-    def wait(self, seconds: float) -> None:
-        """Wait for a signal, at most *seconds*, and answer who asks for metrics meanwhile."""
-        ports = {port.fileno(): port for port in self.ports}
-        ready = select.select([self.wake_in, *ports], [], [], seconds)[0]
+    def _wait_for_event(self, seconds: float) -> None:
+        """Wait for a signal or a connection to the metrics port, for at most *seconds*, and serve the connection."""
+        ports = {port.fileno(): port for port in self._ports}
+        ready = select.select([self._wake_in, *ports], [], [], seconds)[0]
         for number in set(ready) & set(ports):
-            ports[number].answer()
+            ports[number].serve()
         try:
-            posix.read(self.wake_in, 512)
+            posix.read(self._wake_in, 512)
         except BlockingIOError:
             return  # no signal came
 
-    def refresh(self) -> tuple[int, float]:
-        """Run one worker to its end or its deadline; returns its exit code and for how long it wants quiet."""
+    def _refresh(self) -> tuple[int, float]:
+        """Run one worker until it ends or its deadline passes; return its exit code and its hint in seconds."""
         hints, out = posix.pipe()
         try:
             try:
-                self.spawn(hints, out)
-            except (
-                OSError
-            ) as error:  # no process or memory is to be had now; files stay, and the next refresh may find some
-                say("error", "worker.spawn_failed", errno=error.errno)
-                return EX_TEMPFAIL, 0.0
+                self._spawn(hints, out)
+            except OSError as error:  # no processes or memory left; files stay, and the next refresh may succeed
+                _log_event("error", "worker.spawn_failed", errno=error.errno)
+                return posix.EX_TEMPFAIL, 0.0
             finally:
                 posix.close(out)
-            code = self.attend(time.monotonic() + self.deadline)
-            return code, hint_from(posix.read(hints, 64))
+            code = self._wait_for_worker(time.monotonic() + self._deadline)
+            return code, _hint_from(posix.read(hints, 64))
         finally:
             posix.close(hints)
 
-    def spawn(self, hints: int, out: int) -> None:
-        """Start a worker that tells its hint by *out*; raises OSError."""
-        self.worker = posix.posix_spawn(
-            self.command[0],
-            [*self.command, "--hint-fd", "3"],
+    def _spawn(self, hints: int, out: int) -> None:
+        """Start a worker that writes its hint to the pipe *out*; raises OSError."""
+        self._worker = posix.posix_spawn(
+            self._command[0],
+            [*self._command, "--hint-fd", "3"],
             posix.environ,
             file_actions=[(posix.POSIX_SPAWN_DUP2, out, 3), (posix.POSIX_SPAWN_CLOSE, hints)],
             setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
         )
 
-    def attend(self, until: float) -> int:
-        """Wait for the worker, and end it when it passes its deadline or when we have to stop."""
+    def _wait_for_worker(self, until: float) -> int:
+        """Wait for the worker and return its exit code. End it at *until*, or when the supervisor has to stop."""
         terminated = 0.0
         while True:
-            code = self.reap()
+            code = self._reap()
             if code is not None:
                 return code
             now = time.monotonic()
-            if terminated and now > terminated + KILL_GRACE:
-                posix.kill(self.worker, signal.SIGKILL)
-            elif not terminated and (self.stopping or now > until):
-                if not self.stopping:
-                    say("error", "worker.deadline_exceeded", deadline_seconds=self.deadline)
-                posix.kill(self.worker, signal.SIGTERM)
+            if terminated and now > terminated + _KILL_GRACE:
+                posix.kill(self._worker, signal.SIGKILL)
+            elif not terminated and (self._stopping or now > until):
+                if not self._stopping:
+                    _log_event("error", "worker.deadline_exceeded", deadline_seconds=self._deadline)
+                posix.kill(self._worker, signal.SIGTERM)
                 terminated = now
-            self.wait(KILL_GRACE if terminated else max(0.0, until - now) + 0.01)
+            self._wait_for_event(_KILL_GRACE if terminated else max(0.0, until - now) + 0.01)
 
-    def reap(self) -> int | None:
-        """Collect every ended child, adopted ones too (we may be PID 1); returns the worker's exit code when it ended."""
+    def _reap(self) -> int | None:
+        """Reap every child that has ended; return the exit code of the worker if it is among them, otherwise None."""
         ended = None
         while True:
             try:
@@ -176,105 +196,104 @@ class Supervisor:
                 return ended
             if process == 0:
                 return ended
-            if process == self.worker:
+            if process == self._worker:
                 ended = posix.waitstatus_to_exitcode(status)
-                self.worker = 0
+                self._worker = 0
                 if ended < 0:
-                    say("error", "worker.killed", signal=-ended)
+                    _log_event("error", "worker.killed", signal=-ended)
 
-    def age(self) -> float | None:
-        """Return how long ago the last success was, in seconds; None when there was none."""
+    def _age(self) -> float | None:
+        """Return the seconds since the last success, or None if there was none."""
         try:
-            return max(0.0, time.time() - posix.stat(f"{self.directory}/{REFRESHED}").st_mtime)
+            return max(0.0, time.time() - posix.stat(f"{self._directory}/{REFRESHED_NAME}").st_mtime)
         except OSError:
             return None
 
-    def touch(self, name: str) -> None:
-        """Leave an empty file for the probe."""
+    def _touch(self, name: str) -> None:
+        """Create an empty file in the state directory."""
         try:
-            posix.close(posix.open(f"{self.directory}/{name}", posix.O_CREAT | posix.O_WRONLY, 0o600))
+            posix.close(posix.open(f"{self._directory}/{name}", posix.O_CREAT | posix.O_WRONLY, 0o600))
         except OSError as error:
-            say("warning", "state.write_failed", errno=error.errno)
+            _log_event("warning", "state.write_failed", errno=error.errno)
 
 
-class MetricsPort:
-    """Answers ``GET /metrics`` with what the last worker wrote, one request at a time."""
+class _MetricsPort:
+    """Serves ``GET /metrics`` with the metrics that the last worker wrote, one request at a time."""
 
     def __init__(self, port: int, path: str) -> None:
-        """Listen on *port* of every address; raises OSError."""
-        import socket  # here, because without a port no pod should hold it in memory
+        """Listen on *port* of all addresses; raises OSError."""
+        import socket  # imported only if needed: it stays in memory
 
         both = socket.has_dualstack_ipv6()
         family = socket.AF_INET6 if both else socket.AF_INET
-        self.listener = socket.create_server(("", port), family=family, backlog=8, dualstack_ipv6=both)
-        self.listener.setblocking(False)
-        self.path = path
+        self._listener = socket.create_server(("", port), family=family, backlog=8, dualstack_ipv6=both)
+        self._listener.setblocking(False)
+        self._path = path
 
     def fileno(self) -> int:
-        """Return what select waits for."""
-        return self.listener.fileno()
+        """Return the descriptor that select waits for."""
+        return self._listener.fileno()
 
-    def answer(self) -> None:
-        """Serve one connection, within a second for each direction: who is slower is cut, refreshes go first."""
+    def serve(self) -> None:
+        """Serve one connection with a one-second timeout per direction, so that slow clients cannot delay a refresh."""
         try:
-            connection, _ = self.listener.accept()
+            connection, _ = self._listener.accept()
         except OSError:
-            return  # whoever asked has gone
+            return  # the client has disconnected
         with connection:
-            connection.settimeout(SCRAPE_TIMEOUT)
+            connection.settimeout(_SCRAPE_TIMEOUT)
             try:
-                status, body = self.content(connection.recv(8192))
+                status, body = self._respond(connection.recv(8192))
                 head = f"HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"
                 head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 connection.sendall(head.encode() + body)
             except OSError as error:
-                say("warning", "metrics.request_failed", errno=error.errno)
+                _log_event("warning", "metrics.request_failed", errno=error.errno)
 
-    def content(self, request: bytes) -> tuple[str, bytes]:
-        """Return status and body for a request's first bytes."""
+    def _respond(self, request: bytes) -> tuple[str, bytes]:
+        """Return status line and body for the first bytes of a request."""
         if request.split(b" ")[:2] != [b"GET", b"/metrics"]:
             return "404 Not Found", b"GET /metrics\n"
         try:
-            with open(self.path, "rb") as stream:  # noqa: PTH123 - pathlib is not imported
+            with open(self._path, "rb") as stream:  # noqa: PTH123 - pathlib is not imported
                 return "200 OK", stream.read()
         except OSError:
-            return "503 Service Unavailable", b"no refresh has ended yet\n"
+            return "503 Service Unavailable", b"no refresh has finished yet\n"
 
 
 def first_wait(age: float | None, interval: float, random: float) -> float:
-    """Return the wait before the first refresh: none without a success, else spread over what is left of the interval.
-
-    The init container has just fetched: a thousand pods that start together come back spread out.
-    """
+    """Return the seconds before the first refresh: 0 without a success, otherwise a random part of the rest of the interval."""
+    # The init container has just fetched. A thousand pods that started together spread out here.
     if age is None:
         return 0.0
     return max(0.0, interval - age) * random
 
 
 def next_wait(interval: float, failures: int, hint: float, random: float) -> float:
-    """Return the wait before the next refresh: the interval ±10 %, or after failures a growing one, at least the *hint*."""
+    """Return the seconds before the next refresh: the interval ±10 %, or after *failures* a growing wait of at least *hint*."""
     if failures:
-        longest = max(LONGEST_WAIT, interval)
-        growing = min(longest, SHORTEST_WAIT * float(1 << min(failures, 20)))
+        longest = max(_LONGEST_WAIT, interval)
+        growing = min(longest, _SHORTEST_WAIT * float(1 << min(failures, 20)))
         return max(growing * (0.5 + random / 2), hint * (1 + random / 4))
-    return interval * (1 - JITTER + 2 * JITTER * random)
+    return interval * (1 - _JITTER + 2 * _JITTER * random)
 
 
-def hint_from(data: bytes) -> float:
-    """Read the seconds of quiet that a worker asks for; nothing when it said nothing."""
+def _hint_from(data: bytes) -> float:
+    """Return the seconds that a worker wrote as its hint, or 0 if it wrote nothing."""
     try:
         return min(3600.0, max(0.0, float(data or b"0")))
     except ValueError:
         return 0.0
 
 
-def fraction() -> float:
-    """Return a random number from 0 to 1 without importing random, which costs half a megabyte."""
+def _random_fraction() -> float:
+    """Return a random number from 0 to 1."""
+    # The module random would add half a megabyte.
     return int.from_bytes(posix.urandom(4), "big") / 0xFFFFFFFF
 
 
-def say(level: str, event: str, **data: float | None) -> None:
-    """Write one log line like those of the workers; values are numbers only, so that no escaping is needed."""
+def _log_event(level: str, event: str, **data: float | None) -> None:
+    """Write a log line in the format of the workers. All values are numbers, so that nothing needs escaping."""
     now = time.time()
     clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
     more = "".join(f', "{key}": {"null" if value is None else value}' for key, value in data.items())

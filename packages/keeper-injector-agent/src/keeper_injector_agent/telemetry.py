@@ -1,56 +1,59 @@
-"""How fresh the files are and what Keeper answered: as Prometheus text, as JSON, and in words. No record is a label."""
+"""Shows how fresh the files are and how Keeper responded: as Prometheus metrics, as JSON, and as text for people.
+
+No record, title or UID appears in any of them.
+"""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 from typing import TYPE_CHECKING
+
+from keeper_injector_agent.private_files import replace_private_file
+from keeper_injector_common.plan.paths import METRICS_NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from keeper_injector_agent.state import State
 
-NAME = "metrics.prom"
-"""In the state volume, where the supervisor finds it for the metrics port."""
-PREFIX = "keeper_injector_agent"
-COUNTERS = {
+_PREFIX = "keeper_injector_agent"
+_COUNTERS = {
     "refreshes": "Refreshes by result: ok, partial, failed.",
     "requests": "Requests to Keeper by result.",
-    "changes": "Directories of files that changed.",
+    "changes": "Directories, environments and Secrets that changed.",
     "notifications": "Notifications of the application by result.",
 }
 
 
 def as_prometheus(state: State) -> str:
-    """Return *state* in Prometheus' text format, version 0.0.4."""
+    """Return *state* in the Prometheus text format, version 0.0.4."""
     lines: list[str] = []
-    for family, meaning in COUNTERS.items():
-        name = f"{PREFIX}_{family}_total"
+    for family, meaning in _COUNTERS.items():
+        name = f"{_PREFIX}_{family}_total"
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} counter"]
         for result, count in _results(state, family).items():
             label = f'{{result="{result}"}}' if result else ""
             lines.append(f"{name}{label} {count}")
     gauges = {
-        "last_success_timestamp_seconds": ("When all files were last up to date; 0: never.", state.last_success),
+        "last_success_timestamp_seconds": ("When all files were last up to date; 0 if never.", state.last_success),
         "last_attempt_timestamp_seconds": ("When the last refresh ended.", state.last_attempt),
         "throttled_until_timestamp_seconds": (
-            "Until when Keeper wants no request; 0: never asked.",
+            "Until when Keeper throttles this pod; 0 if it never did.",
             state.throttled_until,
         ),
-        "consecutive_failures": ("Refreshes without success in a row.", state.failures),
-        "files": ("Files that the last refresh looked after.", state.files),
-        "bytes": ("Their bytes.", state.size),
+        "consecutive_failures": ("Failed refreshes in a row.", state.failures),
+        "files": ("Files that the last refresh delivered.", state.files),
+        "bytes": ("Size of these files.", state.size),
     }
     for key, (meaning, value) in gauges.items():
-        name = f"{PREFIX}_{key}"
+        name = f"{_PREFIX}_{key}"
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
     return "\n".join(lines) + "\n"
 
 
 def as_json(state: State, now: float | None = None) -> str:
-    """Return *state* for machines."""
+    """Return *state* as a JSON object; *now* (seconds since the epoch) is the time that ages refer to."""
     return json.dumps(
         {
             "lastSuccess": _moment(state.last_success),
@@ -61,7 +64,7 @@ def as_json(state: State, now: float | None = None) -> str:
             "throttledForSeconds": round(state.throttled_for(now)),
             "files": state.files,
             "bytes": state.size,
-            **{family: _results(state, family) for family in COUNTERS if family != "changes"},
+            **{family: _results(state, family) for family in _COUNTERS if family != "changes"},
             "changes": state.counts.get("changes", 0),
         },
         indent=2,
@@ -69,13 +72,13 @@ def as_json(state: State, now: float | None = None) -> str:
 
 
 def as_text(state: State, now: float | None = None) -> str:
-    """Return *state* for people."""
+    """Return *state* as text for people."""
     age = _age(state.last_success, now)
     rows = {
         "last success": "never" if age is None else f"{_moment(state.last_success)} ({age} s ago)",
         "last attempt": _moment(state.last_attempt) or "never",
         "files": f"{state.files} ({state.size} bytes)",
-        **{family: _listed(_results(state, family)) for family in COUNTERS},
+        **{family: _listed(_results(state, family)) for family in _COUNTERS},
     }
     if state.failures:
         rows["failures"] = f"{state.failures} in a row"
@@ -86,17 +89,13 @@ def as_text(state: State, now: float | None = None) -> str:
     return "\n".join(f"{name:<14}{value}" for name, value in rows.items())
 
 
-def save(directory: Path, state: State) -> None:
-    """Replace the text for Prometheus as a whole; raises OSError."""
-    temporary = directory / f".{NAME}.tmp"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - an open descriptor
-        stream.write(as_prometheus(state))
-    temporary.replace(directory / NAME)
+def save_metrics(directory: Path, state: State) -> None:
+    """Replace the metrics that the supervisor serves; raises OSError."""
+    replace_private_file(directory / METRICS_NAME, as_prometheus(state))
 
 
 def _results(state: State, family: str) -> dict[str, int]:
-    """Return a counter by result; a counter without results has the empty one."""
+    """Return the counters of *family* by result; a counter without results has the key ``""``."""
     found = {name.partition("_"): count for name, count in sorted(state.counts.items())}
     return {result: count for (head, _, result), count in found.items() if head == family}
 

@@ -21,7 +21,8 @@ Every message reads ``where: what was found; what would be right`` and never hol
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
@@ -32,9 +33,14 @@ if TYPE_CHECKING:
 class KeeperInjectorError(Exception):
     """Anything that Keeper Injector raises on purpose."""
 
+    exit_code: ClassVar[int] = os.EX_SOFTWARE
+    """Exit code (sysexits.h) of a command that ends with this error."""
+
 
 class ContractError(KeeperInjectorError):
     """The user's input is wrong: trying again cannot help, changing the input does."""
+
+    exit_code: ClassVar[int] = os.EX_CONFIG
 
 
 @attrs.frozen

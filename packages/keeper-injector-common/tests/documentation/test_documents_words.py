@@ -129,10 +129,11 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
     [
         ("credentials/clouds.py", r"(?:kind|\w+VaultError)\("),
         ("delivery/kubernetes_secret.py", r"SecretSyncError\("),
+        ("delivery/api_server.py", r"SecretSyncError\("),
         ("keeper/transport.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
-        ("keeper/sdk.py", r"TransientVaultError\((?=\s*\"Keeper: the answer)"),
+        ("keeper/sdk.py", r"TransientVaultError\((?=\s*\"Keeper: the response)"),
     ],
-    ids=["clouds", "kubernetes-secret", "ca", "configuration"],
+    ids=["clouds", "kubernetes-secret", "api-server", "ca", "configuration"],
 )
 def test_what_people_have_to_mend_has_a_heading(module: str, raised: str) -> None:
     """All failures of clouds and of the Kubernetes Secret; of Keeper's, those that say neither network nor rights."""
@@ -148,7 +149,7 @@ def test_what_people_have_to_mend_has_a_heading(module: str, raised: str) -> Non
 def test_the_agents_warnings_are_explained() -> None:
     """Each event above information has a line in the table of what the agent logs."""
     code = "\n".join(path.read_text(encoding="utf-8") for path in AGENT.glob("**/*.py"))
-    written = re.findall(r'(?:log\.(?:warning|error)\(\s*|say\("(?:warning|error)", )"([\w.]+)"', code)
+    written = re.findall(r'(?:log\.(?:warning|error)\(\s*|log_event\("(?:warning|error)", )"([\w.]+)"', code)
     text = (DOCS / "troubleshooting.md").read_text(encoding="utf-8")
     rows = " ".join(re.findall(r"^\| (`[^|]+)\|", text, re.MULTILINE))
     assert len(set(written)) > 10

@@ -37,7 +37,7 @@ def program(language: str, **replaced: str) -> str:
 def write(directory: Path, content: dict[str, bytes]) -> None:
     """Swap the files of a directory, as the agent does."""
     directory.mkdir(exist_ok=True)
-    files.write(directory, {name: File(data, 0o400) for name, data in content.items()}, volume_size=2**20)
+    files.write_files(directory, {name: File(data, 0o400) for name, data in content.items()}, volume_size=2**20)
 
 
 def eventually(found: Callable[[], Any], expected: Any) -> None:

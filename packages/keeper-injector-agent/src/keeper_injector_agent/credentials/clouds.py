@@ -1,7 +1,7 @@
-"""The KSM configuration in a cloud's secret store, reached with the pod's own identity by the vendor's own library.
+"""The KSM configuration in a cloud's secret store, fetched with the pod's own identity by the cloud vendor's library.
 
-Each library is an extra of this package and imported only when its store is chosen. Who the pod is they find out
-themselves: IRSA and EKS Pod Identity, GKE's and Azure's Workload Identity come before anything else in their chains.
+Each library is an extra of this package and is imported only if its store is used. The libraries find the pod's identity
+themselves: IRSA and EKS Pod Identity, and the Workload Identity of GKE and Azure, are first in their chains.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.plan.credentials import CloudCredentials
 
-TIMEOUT = 10.0
+_TIMEOUT = 10.0
 """Seconds for one request."""
 
 
-def load(credentials: CloudCredentials) -> Mapping[str, str]:
-    """Fetch and parse the configuration; raises VaultError."""
+def load_from_cloud(credentials: CloudCredentials) -> Mapping[str, str]:
+    """Return the configuration in the store of *credentials*; raises VaultError."""
     fetch, extra = _store(credentials)
     try:
         content = fetch()
@@ -36,7 +36,7 @@ def load(credentials: CloudCredentials) -> Mapping[str, str]:
 
 
 def _store(credentials: CloudCredentials) -> tuple[Callable[[], bytes], str]:
-    """Return what fetches the configuration, and the extra of this package that installs the vendor's library."""
+    """Return a function that fetches the configuration, and the extra of this package that installs its library."""
     match credentials:
         case AwsCredentials():
             return partial(_from_aws, credentials), "aws"
@@ -52,11 +52,11 @@ def _from_aws(credentials: AwsCredentials) -> bytes:
     from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
     config = Config(
-        connect_timeout=TIMEOUT, read_timeout=TIMEOUT, retries={"mode": "standard", "total_max_attempts": 3}
+        connect_timeout=_TIMEOUT, read_timeout=_TIMEOUT, retries={"mode": "standard", "total_max_attempts": 3}
     )
     try:
         client = boto3.client("secretsmanager", region_name=credentials.region or None, config=config)
-        answer = client.get_secret_value(SecretId=credentials.secret)
+        response = client.get_secret_value(SecretId=credentials.secret)
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code"))
         kind = TransientVaultError if code in {"ThrottlingException", "InternalServiceError"} else PermanentVaultError
@@ -66,7 +66,7 @@ def _from_aws(credentials: AwsCredentials) -> bytes:
     except BotoCoreError as error:
         kind = PermanentVaultError if isinstance(error, NoRegionError) else TransientVaultError
         raise kind(f"AWS Secrets Manager: {type(error).__name__}; check region, network and role") from None
-    return bytes(answer.get("SecretBinary") or str(answer["SecretString"]).encode())
+    return bytes(response.get("SecretBinary") or str(response["SecretString"]).encode())
 
 
 def _from_google(credentials: GcpCredentials) -> bytes:
@@ -76,14 +76,14 @@ def _from_google(credentials: GcpCredentials) -> bytes:
 
     try:
         client = secretmanager.SecretManagerServiceClient()
-        answer = client.access_secret_version(name=credentials.secret, timeout=TIMEOUT)
+        response = client.access_secret_version(name=credentials.secret, timeout=_TIMEOUT)
     except (exceptions.ServerError, exceptions.RetryError, exceptions.TooManyRequests, TransportError) as error:
         raise TransientVaultError(f"Google Secret Manager: {type(error).__name__}") from None
     except (exceptions.GoogleAPICallError, GoogleAuthError) as error:
         raise PermanentVaultError(
             f"Google Secret Manager: {credentials.secret}: {type(error).__name__}; check its name and the pod's identity"
         ) from None
-    return bytes(answer.payload.data)
+    return bytes(response.payload.data)
 
 
 def _from_azure(credentials: AzureCredentials) -> bytes:
@@ -93,12 +93,12 @@ def _from_azure(credentials: AzureCredentials) -> bytes:
 
     vault = credentials.vault if "." in credentials.vault else f"{credentials.vault}.vault.azure.net"
     try:
-        # What is tried again is our business: the library alone would be silent for minutes where no name is resolved.
-        bounds = {"connection_timeout": TIMEOUT, "read_timeout": TIMEOUT, "retry_total": 0}
+        # We retry ourselves: if a name cannot be resolved, the library alone would block silently for minutes.
+        bounds = {"connection_timeout": _TIMEOUT, "read_timeout": _TIMEOUT, "retry_total": 0}
         client = SecretClient(f"https://{vault}", DefaultAzureCredential(), **bounds)
         value = client.get_secret(credentials.secret).value
     except (ResourceNotFoundError, ClientAuthenticationError) as error:
-        # Without an answer nobody has denied anything: the server that gives out identities may not be there yet.
+        # No response is not a denial; the identity endpoint may not be up yet.
         kind = PermanentVaultError if error.response is not None else TransientVaultError
         raise kind(
             f"Azure Key Vault: {credentials.secret}: {type(error).__name__}; check its name and the pod's identity"

@@ -1,4 +1,4 @@
-"""The KSM configuration in a file: a Secret that the webhook mounts, readable by the agent alone."""
+"""The KSM configuration in a file: a Secret that the webhook mounts and that only the agent can read."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LARGEST = 1024 * 1024
+_LARGEST = 1024 * 1024
+"""Bytes; the limit of a Secret."""
 
 
-def load(path: Path) -> Mapping[str, str]:
-    """Read and parse the configuration at *path*; raises PermanentVaultError."""
+def load_from_file(path: Path) -> Mapping[str, str]:
+    """Return the configuration in the file at *path*; raises PermanentVaultError."""
     try:
         with path.open("rb") as stream:
-            content = stream.read(LARGEST)
+            content = stream.read(_LARGEST)
     except OSError as error:
         raise PermanentVaultError(
             f"{path}: {error.strerror}; the Secret of keeper.security/ksm-config needs the key 'config'"

@@ -1,4 +1,7 @@
-"""The KSM configuration as people store it: JSON, or base64 of JSON in any alphabet, padded or not, with stray white space."""
+"""Parses the KSM configuration as people store it: JSON or base64 of JSON.
+
+The base64 may use either alphabet, with or without padding, and may contain white space.
+"""
 
 from __future__ import annotations
 
@@ -25,28 +28,34 @@ _KEYS = frozenset(
         "hostname",
     ]
 )
-"""What the SDK knows; it fails on anything else."""
-NEEDED = ("clientId", "privateKey", "appKey")
+"""The keys that the SDK knows; it fails on any other."""
+_REQUIRED_KEYS = ("clientId", "privateKey", "appKey")
+"""The keys of a bound configuration; before binding it has a ``clientKey`` instead."""
 
 
 def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
-    """Return the configuration in *content*; raises PermanentVaultError that names *where* and never the content."""
+    """Return the configuration in *content*; raises PermanentVaultError, whose message begins with *where* and hides the content."""
     text = content.decode("utf-8", errors="replace").strip().lstrip("\ufeff")
     if not text:
-        raise PermanentVaultError(f"{where}: empty; put the KSM configuration there (base64 or JSON)")
-    values = _json(text) or _json(_base64(text)) or {}
+        raise PermanentVaultError(f"{where}: empty; store the KSM configuration there (base64 or JSON)")
+    values = _from_json(text) or _from_json(_from_base64(text)) or {}
     if not values:
         kind = "a one-time token" if _looks_like_token(text) else "neither JSON nor base64 of JSON"
-        raise PermanentVaultError(f"{where}: {kind}; put a bound KSM configuration there (base64 or JSON)")
-    missing = [key for key in NEEDED if not values.get(key)]
-    if missing:
-        raise PermanentVaultError(
-            f"{where}: no {', '.join(missing)} in the KSM configuration; create a new one in Keeper"
-        )
+        raise PermanentVaultError(f"{where}: {kind}; store a bound KSM configuration there (base64 or JSON)")
+    check_required_keys(values, where)
     return {key: str(value) for key, value in values.items() if key in _KEYS and value is not None}
 
 
-def _json(text: str) -> Mapping[str, object]:
+def check_required_keys(configuration: Mapping[str, object], where: str) -> None:
+    """Raise PermanentVaultError, with *where*, if a key that a bound configuration needs is missing or empty."""
+    missing = [key for key in _REQUIRED_KEYS if not configuration.get(key)]
+    if missing:
+        raise PermanentVaultError(
+            f"{where}: {', '.join(missing)} missing in the KSM configuration; create a new one in Keeper"
+        )
+
+
+def _from_json(text: str) -> Mapping[str, object]:
     try:
         values = json.loads(text)
     except (ValueError, RecursionError):
@@ -54,7 +63,7 @@ def _json(text: str) -> Mapping[str, object]:
     return values if isinstance(values, dict) else {}
 
 
-def _base64(text: str) -> str:
+def _from_base64(text: str) -> str:
     compact = re.sub(r"\s", "", text).rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
         return base64.b64decode(compact + "=" * (-len(compact) % 4), validate=True).decode()

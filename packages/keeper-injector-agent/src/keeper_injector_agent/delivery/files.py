@@ -1,14 +1,14 @@
-"""Sets of files that change together: each directory's whole content is swapped by one rename of a symbolic link.
+"""Sets of files that change together: the whole content of a directory is swapped by one rename of a symbolic link.
 
 The layout is that of Kubernetes' own volumes (AtomicWriter in pkg/volume/util)::
 
     DIRECTORY/
       ..2026_11_24_09_30_00.k3j9x1/   one generation: the files themselves
-      ..data -> ..2026_11_24_…        what is current; replaced by rename(2)
-      db.json -> ..data/db.json       one link for each first part of a name, made once
+      ..data -> ..2026_11_24_…        the current generation; replaced by rename(2)
+      db.json -> ..data/db.json       one link for each first component of a name, created once
 
-A reader that opens ``DIRECTORY/..data`` once sees one generation; whoever is killed between any two system calls leaves
-either the old or the new set current, and the next write takes away what was left over.
+A reader that opens ``DIRECTORY/..data`` once sees a single generation. A writer that is killed between any two system calls
+leaves either the old or the new set current, and the next write removes what it left behind.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from keeper_injector_agent.errors import WriteError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DATA = "..data"
+_DATA = "..data"
 _NEW_DATA = "..data_tmp"
 _DIRECTORY_MODE = 0o755
 
 
 @attrs.frozen
 class File:
-    """The content of one file, unprintable, and its mode."""
+    """The content of a file, which ``repr`` does not show, and its mode."""
 
     content: bytes = attrs.field(repr=False)
     mode: int
@@ -46,9 +46,9 @@ FileSet = Mapping[str, File]
 """Files by their path below the directory."""
 
 
-def read(directory: Path) -> dict[str, File]:
-    """Return the current set of *directory*; empty when nothing was ever written there."""
-    current = directory / DATA
+def read_files(directory: Path) -> dict[str, File]:
+    """Return the current set of *directory*, or an empty one if nothing was written there yet."""
+    current = directory / _DATA
     if not current.is_dir():
         return {}
     return {
@@ -58,25 +58,25 @@ def read(directory: Path) -> dict[str, File]:
     }
 
 
-def write(directory: Path, files: FileSet, *, volume_size: int) -> bool:
-    """Make *files* the whole set of *directory*; say whether that changed anything.
+def write_files(directory: Path, files: FileSet, *, volume_size: int) -> bool:
+    """Make *files* the whole set of *directory* and return whether that changed anything.
 
-    What is equal already is not written. Raises :class:`WriteError`; then the old set is still current.
-    *volume_size* (bytes) is that of the memory volume, for the advice when it is full.
+    A set that is already current is not written again. Raises :class:`WriteError`; then the old set is still current.
+    *volume_size* is the size of the memory volume in bytes, for the message when it is full.
     """
     try:
-        if read(directory) == dict(files):
+        if read_files(directory) == dict(files):
             _link_names(directory, files)
             _remove_leftovers(directory)
             return False
-        _refuse_foreign(directory, files)
+        _reject_foreign_files(directory, files)
         _remove_leftovers(directory)
         generation = _write_generation(directory, files)
         _make_current(directory, generation)
         _link_names(directory, files)
         _remove_leftovers(directory)
     except OSError as error:
-        raise WriteError(_explain(directory, files, error, volume_size)) from None
+        raise WriteError(_describe(directory, files, error, volume_size)) from None
     return True
 
 
@@ -94,12 +94,12 @@ def _write_generation(directory: Path, files: FileSet) -> str:
 
 def _make_directory(path: Path) -> None:
     path.mkdir(_DIRECTORY_MODE, exist_ok=True)
-    # Against the umask. The set-group-ID bit stays: in a volume with fsGroup it gives the files their group.
+    # mkdir applies the umask, chmod does not. Keep the set-group-ID bit: with fsGroup it gives the files their group.
     path.chmod(_DIRECTORY_MODE | (path.stat().st_mode & stat.S_ISGID))
 
 
 def _write_file(path: Path, file: File) -> None:
-    # Nobody can open it before it has its mode: it is born without any right for others.
+    # Created without any permission for others, so that nobody can open it before it has its mode.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o200)
     with open(descriptor, "wb") as stream:  # noqa: PTH123 - an open descriptor
         stream.write(file.content)
@@ -111,17 +111,17 @@ def _write_file(path: Path, file: File) -> None:
 def _make_current(directory: Path, generation: str) -> None:
     new = directory / _NEW_DATA
     new.symlink_to(generation)
-    new.rename(directory / DATA)
+    new.rename(directory / _DATA)
     _sync(directory)
 
 
 def _link_names(directory: Path, files: FileSet) -> None:
-    """Add missing links to the current set, then take away those whose file is gone."""
+    """Add missing links to the current set, then remove those whose file is gone."""
     wanted = {name.split("/", 1)[0] for name in files}
     for name in wanted:
         link = directory / name
         if not link.is_symlink():
-            link.symlink_to(f"{DATA}/{name}")
+            link.symlink_to(f"{_DATA}/{name}")
     for link in _own_links(directory):
         if link.name not in wanted:
             link.unlink()
@@ -129,25 +129,27 @@ def _link_names(directory: Path, files: FileSet) -> None:
 
 def _own_links(directory: Path) -> Iterator[Path]:
     for path in directory.iterdir():
-        if path.is_symlink() and str(path.readlink()) == f"{DATA}/{path.name}":
+        if path.is_symlink() and str(path.readlink()) == f"{_DATA}/{path.name}":
             yield path
 
 
-def _refuse_foreign(directory: Path, files: FileSet) -> None:
+def _reject_foreign_files(directory: Path, files: FileSet) -> None:
     own = {link.name for link in _own_links(directory)}
     for name in {name.split("/", 1)[0] for name in files} - own:
         if os.path.lexists(directory / name):
-            raise WriteError(f"{directory / name}: exists and is not ours; remove it or choose another path")
+            raise WriteError(
+                f"{directory / name}: exists and was not written by Keeper Injector; remove it or choose another path"
+            )
 
 
 def _remove_leftovers(directory: Path) -> None:
-    """Remove generations that are not current and a link that never became ``..data``."""
-    current = directory / DATA
+    """Remove generations that are not current, and a link that was not renamed to ``..data``."""
+    current = directory / _DATA
     keep = str(current.readlink()) if current.is_symlink() else ""
     for path in directory.glob("..*"):
         if path.name == _NEW_DATA:
             path.unlink()
-        elif path.name not in {DATA, keep} and path.is_dir() and not path.is_symlink():
+        elif path.name not in {_DATA, keep} and path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
 
 
@@ -159,9 +161,9 @@ def _sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _explain(directory: Path, files: FileSet, error: OSError, volume_size: int) -> str:
+def _describe(directory: Path, files: FileSet, error: OSError, volume_size: int) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        # Old and new set stand side by side until the swap; tmpfs counts whole pages.
+        # The old and the new set exist side by side until the swap, and tmpfs counts whole pages.
         needed = 2 * sum(-(-len(file.content) // 4096) * 4096 + 4096 for file in files.values())
         fitting = max(volume_size * 2, needed)
         megabytes = -(-fitting // 2**20)

@@ -1,4 +1,4 @@
-"""Telling the application that its files have changed: a signal, or an HTTP request inside the pod."""
+"""Notifies the application that its files have changed: by a signal, or by an HTTP request inside the pod."""
 
 from __future__ import annotations
 
@@ -21,45 +21,46 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HTTP_TIMEOUT = 5.0
-HTTP_ATTEMPTS = 3
-FIELD_STARTED = 22
-"""Which field of /proc/PID/stat says when a process was started (proc(5); the first is 1)."""
+_HTTP_TIMEOUT = 5.0
+"""Seconds for one request."""
+_HTTP_ATTEMPTS = 3
+_FIELD_START_TIME = 22
+"""Number of the field ``starttime`` in /proc/PID/stat (proc(5); the first field is 1)."""
 _SUCCESS = range(200, 400)
 
 
-def notify(target: Notify | None, memory: State) -> None:
-    """Tell the application, if *target* says how; a failure is a warning and a count, never an error."""
+def notify_application(target: Notify | None, state: State) -> None:
+    """Notify the application as *target* says, if at all. A failure is logged and counted, but is never an error."""
     if target is None:
         return
     if target.signal:
-        _signal(target, memory)
+        _send_signal(target, state)
     if target.url:
-        _post(target.url, memory)
+        _send_request(target.url, state)
 
 
-def _signal(target: Notify, memory: State) -> None:
+def _send_signal(target: Notify, state: State) -> None:
     number = signal.Signals[str(target.signal)]
-    told = []
+    signalled = []
     processes = list(application_processes(target.process))
     for process in processes:
         try:
             os.kill(process, number)
-            told.append(process)
+            signalled.append(process)
         except ProcessLookupError:
-            continue  # it ended by itself between the look and the signal
+            continue  # it ended after the list of processes was read
         except PermissionError:
-            memory.count("notifications_failed")
+            state.count("notifications_failed")
             log.warning(
                 "notify.failed",
                 extra={
                     "pid": process,
-                    "cause": "not permitted; keeper.security/run-as-user must be the application's",
+                    "cause": "not permitted; set keeper.security/run-as-user to the application's user",
                 },
             )
-    if told:
-        memory.count("notifications_ok")
-        log.info("notify.signalled", extra={"signal": target.signal, "processes": told})
+    if signalled:
+        state.count("notifications_ok")
+        log.info("notify.signalled", extra={"signal": target.signal, "processes": signalled})
     elif not processes:
         log.warning(
             "notify.failed", extra={"cause": f"no process named {target.process!r}" if target.process else "no process"}
@@ -67,23 +68,24 @@ def _signal(target: Notify, memory: State) -> None:
 
 
 def application_processes(name: str | None, proc: Path = Path("/proc")) -> Iterator[int]:
-    """Iterate over the processes to signal: those called *name*, else the first process of each container but our own.
+    """Yield the processes to signal: those called *name*, or without one the first process of every other container.
 
-    In a shared process namespace PID 1 is the pause container's, and what the container runtime starts has no parent that
-    is seen from here: a container's first process, and later those of probes and of ``kubectl exec``, in the same cgroup.
+    In a shared process namespace, PID 1 belongs to the pause container. Processes that the container runtime starts have no
+    parent inside the namespace (parent 0): the first process of each container, and later those of probes and ``kubectl
+    exec``, which run in the same cgroup.
     """
-    own = os.getpgid(0)
+    own_group = os.getpgid(0)
     processes = sorted(_processes(proc), key=lambda found: (found.started, found.number))
-    ours = {process.container for process in processes if process.number == os.getpid()}
+    own_containers = {process.container for process in processes if process.number == os.getpid()}
     first: set[str] = set()
     for process in processes:
-        if process.number == 1 or process.group == own or process.number in {os.getpid(), os.getppid()}:
+        if process.number == 1 or process.group == own_group or process.number in {os.getpid(), os.getppid()}:
             continue
         if name:
             if process.name == name[:15]:
                 yield process.number
-        # A runtime whose cgroups do not tell containers apart shows all of them in ours.
-        elif process.parent == 0 and (process.container not in first or process.container in ours):
+        # Some runtimes do not show separate cgroups: then every container appears in the agent's own.
+        elif process.parent == 0 and (process.container not in first or process.container in own_containers):
             first.add(process.container)
             yield process.number
 
@@ -95,9 +97,9 @@ class _Process:
     parent: int
     group: int
     started: int
-    """In ticks since the machine's start."""
+    """Start time in clock ticks since boot."""
     container: str
-    """What tells its container from others: its cgroup."""
+    """Its cgroup, which identifies the container."""
 
 
 def _processes(proc: Path) -> Iterator[_Process]:
@@ -107,22 +109,22 @@ def _processes(proc: Path) -> Iterator[_Process]:
         try:
             text = (entry / "stat").read_text(encoding="utf-8", errors="replace")
             cgroup = (entry / "cgroup").read_text(encoding="utf-8", errors="replace")
-            # proc(5): the name stands in parentheses and may hold any character.
+            # proc(5): the name is in parentheses and may contain any character.
             _, parent, group, *rest = text[text.rindex(")") + 2 :].split()
             name = text[text.index("(") + 1 : text.rindex(")")]
-            yield _Process(int(entry.name), name, int(parent), int(group), int(rest[FIELD_STARTED - 6]), cgroup)
+            yield _Process(int(entry.name), name, int(parent), int(group), int(rest[_FIELD_START_TIME - 6]), cgroup)
         except (OSError, ValueError, IndexError):
-            continue  # it ended while we looked
+            continue  # it ended while its files were read
 
 
-def _post(url: str, memory: State) -> None:
+def _send_request(url: str, state: State) -> None:
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     cause = ""
-    for attempt in range(HTTP_ATTEMPTS):
+    for attempt in range(_HTTP_ATTEMPTS):
         if attempt:
             time.sleep(attempt)
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port or 80, timeout=HTTP_TIMEOUT)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port or 80, timeout=_HTTP_TIMEOUT)
         try:
             connection.request(
                 "POST", path or "/", headers={"User-Agent": "keeper-injector-agent", "Content-Length": "0"}
@@ -134,9 +136,9 @@ def _post(url: str, memory: State) -> None:
         finally:
             connection.close()
         if status in _SUCCESS:
-            memory.count("notifications_ok")
+            state.count("notifications_ok")
             log.info("notify.posted", extra={"status": status, "attempt": attempt + 1})
             return
         cause = f"HTTP {status}"
-    memory.count("notifications_failed")
-    log.warning("notify.failed", extra={"cause": cause, "attempts": HTTP_ATTEMPTS})
+    state.count("notifications_failed")
+    log.warning("notify.failed", extra={"cause": cause, "attempts": _HTTP_ATTEMPTS})

@@ -1,15 +1,15 @@
-"""The static program that gives a container its environment variables, packaged beside its C source."""
+"""``keeper-exec``, the static program that gives a container its environment variables, packaged beside its C source."""
 
 from importlib.resources import files
 from pathlib import Path
 
-__all__ = ["binary"]
+__all__ = ["keeper_exec_path"]
 
 
-def binary() -> Path:
-    """Return where the packaged ``keeper-exec`` is, for the init container to copy into the memory volume.
+def keeper_exec_path() -> Path:
+    """Return the path of the packaged ``keeper-exec``, which the init container copies into the memory volume.
 
-    Raises FileNotFoundError when this installation has none: a wheel for any platform, or a source tree not yet built.
+    Raises FileNotFoundError if this installation has none: a wheel for any platform, or a source tree before the build.
     """
     folder = Path(str(files(__name__)))
     program = folder / "keeper-exec"

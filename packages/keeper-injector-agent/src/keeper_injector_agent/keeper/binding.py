@@ -1,7 +1,8 @@
-"""A one-time token → a KSM configuration in a file: bound once, never twice, and nothing that exists is written over.
+"""Turns a one-time token into a KSM configuration file: the token is used once, and no existing file is overwritten.
 
-Keeper gives the application to the first private key that shows the token, and to no other. So the key is kept on disk,
-beside the configuration to be, before the token is shown: whatever fails then, the next run goes on with the same key.
+Keeper gives the application to the first private key that presents the token, and to no other. Therefore the key is saved
+beside the future configuration (``OUTPUT.pending``) before the token is presented. If anything fails after that, the next
+run continues with the same key.
 """
 
 from __future__ import annotations
@@ -18,45 +19,55 @@ from functools import partial
 from pathlib import Path
 
 from keeper_injector_agent.errors import WriteError
-from keeper_injector_agent.keeper.sdk import REGIONS, new_device
-from keeper_injector_agent.keeper.sdk import bind as bind_device
+from keeper_injector_agent.keeper.sdk import REGIONS, bind_device, new_device
 from keeper_injector_agent.keeper.transport import Transport
-from keeper_injector_agent.retry import retried
+from keeper_injector_agent.private_files import create_private_file
+from keeper_injector_agent.retry import call_with_retries
 from keeper_injector_common.errors import ContractError
 
-PENDING = ".pending"
-TOKEN_BYTES = 32
+_PENDING = ".pending"
+_TOKEN_BYTES = 32
+_LARGEST_DEVICE = 65536
+"""Bytes; a device takes about one thousand."""
 
 
-def bind(token: str, output: Path, hostname: str | None, ca_file: Path | None, *, deadline: float) -> None:
-    """Write the configuration that *token* gives to *output*, within *deadline* seconds.
+def bind_token(token: str, output: Path, hostname: str | None, ca_file: Path | None, *, deadline: float) -> None:
+    """Bind *token* within *deadline* seconds, and write the resulting configuration to *output*.
 
-    Raises ContractError for a token that is none and for files in the way, VaultError when Keeper refuses.
+    Raises ContractError if the token is malformed or the output file already exists, VaultError if Keeper rejects the
+    token or is unavailable, and WriteError if another process creates the output file first.
     """
-    given = parse_token(token, hostname)
+    parsed = parse_token(token, hostname)
     if output.exists():
         raise ContractError(
-            f"{output}: exists; name another file, or remove this one if nothing uses it (the token is unspent)"
+            f"{output}: exists; choose another file, or remove this one if it is not needed (the token is still unused)"
         )
     until = time.monotonic() + deadline
     transport = Transport(ca_file=ca_file, deadline=until)
-    pending = output.with_name(f"{output.name}{PENDING}")
-    with _locked(pending) as stream:
-        device = _begun(pending, stream, given) or new_device(given, transport)
-        _keep(stream, device)
-        bound = retried(partial(bind_device, device, transport), deadline=until - time.monotonic())
-        _publish(output, bound)
+    pending = output.with_name(f"{output.name}{_PENDING}")
+    with _locked(pending) as descriptor:
+        device = _saved_device(pending, descriptor, parsed) or new_device(parsed, transport)
+        _save_device(descriptor, device)
+        configuration = call_with_retries(partial(bind_device, device, transport), deadline=until - time.monotonic())
+        try:
+            create_private_file(output, json.dumps(configuration, indent=2))
+        except FileExistsError:
+            raise WriteError(f"{output}: was created by another process; run again with another --output") from None
         pending.unlink()
 
 
 def parse_token(text: str, hostname: str | None = None) -> dict[str, str]:
-    """Read ``TOKEN``, ``REGION:TOKEN``, ``HOST:TOKEN``, ``HOST:PORT:TOKEN`` or ``IL5:TOKEN:KEY_ID:KEY``.
+    """Parse ``TOKEN``, ``REGION:TOKEN``, ``HOST:TOKEN``, ``HOST:PORT:TOKEN`` or ``REGION:TOKEN:KEY_ID:KEY``.
 
-    *hostname* goes before what the token says. Returns parts of a KSM configuration; raises ContractError, never with
-    the token.
+    ``REGION`` is one of :data:`~keeper_injector_agent.keeper.sdk.REGIONS`, in any case. *hostname* overrides the host in
+    the token. Returns the first entries of a KSM configuration: ``clientKey``, ``hostname`` and, from the last form, the
+    server's key. Raises ContractError, whose message never contains the token.
+
+    >>> parse_token("US:" + "A" * 43)["hostname"]
+    'keepersecurity.com'
     """
     head, *rest = text.split(":")
-    more: dict[str, str] = {}
+    server_key: dict[str, str] = {}
     match rest:
         case []:
             host, token = "", head
@@ -66,69 +77,55 @@ def parse_token(text: str, hostname: str | None = None) -> dict[str, str]:
             host = f"{head}:{port}"
         case [token, key_id, key] if head.upper() in REGIONS and key_id and key:
             host = REGIONS[head.upper()]
-            more = {"serverPublicKeyId": key_id, "serverPublicKey": key}
+            server_key = {"serverPublicKeyId": key_id, "serverPublicKey": key}
         case _:
             raise ContractError("one-time token: not of the form REGION:TOKEN; copy it as Keeper shows it")
     if not _is_token(token):
         raise ContractError("one-time token: not 43 letters and digits after the region; copy it as Keeper shows it")
     if not (hostname or host):
         raise ContractError(
-            "one-time token: no region in it; say which Keeper by --hostname, such as keepersecurity.com"
+            "one-time token: it does not begin with a region; set --hostname, such as keepersecurity.com"
         )
-    return {"clientKey": token, "hostname": hostname or host, **more}
+    return {"clientKey": token, "hostname": hostname or host, **server_key}
 
 
 def _is_token(text: str) -> bool:
     try:
-        return len(base64.b64decode(f"{text}=", altchars="-_", validate=True)) == TOKEN_BYTES
+        return len(base64.b64decode(f"{text}=", altchars="-_", validate=True)) == _TOKEN_BYTES
     except (binascii.Error, ValueError):
         return False
 
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """Open *path*, to be read by its owner alone, for one process at a time."""
+    """Open *path*, readable by its owner alone, and lock it: one process at a time may bind a token."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield descriptor
     except BlockingIOError:
-        raise ContractError(f"{path}: another process is binding this token; wait for it") from None
+        raise ContractError(f"{path}: another process is binding this token; wait until it ends") from None
     finally:
         os.close(descriptor)
 
 
-def _begun(path: Path, descriptor: int, given: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the device of an earlier run that did not come to its end; None when there was none."""
-    content = os.pread(descriptor, 65536, 0)
+def _saved_device(path: Path, descriptor: int, parsed: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the device that an interrupted run saved, or None if there is none; raises ContractError for another token's."""
+    content = os.pread(descriptor, _LARGEST_DEVICE, 0)
     if not content:
         return None
     try:
         device = {str(key): str(value) for key, value in json.loads(content).items()}
     except (ValueError, AttributeError):
-        return None  # killed while it was written: the token was not shown yet
-    if device.get("clientKey") != given["clientKey"]:
-        raise ContractError(f"{path}: another token's binding was begun; finish it with that token, or remove the file")
-    return {**device, **given}
+        return None  # the run was killed while it saved the device, so it had not presented the token yet
+    if device.get("clientKey") != parsed["clientKey"]:
+        raise ContractError(
+            f"{path}: left by an interrupted binding of another token; finish it with that token, or remove the file"
+        )
+    return {**device, **parsed}
 
 
-def _keep(descriptor: int, device: Mapping[str, str]) -> None:
+def _save_device(descriptor: int, device: Mapping[str, str]) -> None:
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(device).encode(), 0)
     os.fsync(descriptor)
-
-
-def _publish(output: Path, configuration: Mapping[str, str]) -> None:
-    """Give *output* its content and its name at once, unless the name has been taken meanwhile."""
-    temporary = output.with_name(f".{output.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as stream:  # noqa: PTH123 - an open descriptor
-        json.dump(configuration, stream, indent=2)
-        stream.flush()
-        os.fsync(descriptor)
-    try:
-        os.link(temporary, output)
-    except FileExistsError:
-        raise WriteError(f"{output}: appeared meanwhile; run again with another --output") from None
-    finally:
-        temporary.unlink()

@@ -1,7 +1,8 @@
-"""Keeper behind the Vault port: the official SDK does protocol and cryptography, this module makes it safe to depend on.
+"""The vault port on Keeper's SDK: the SDK does protocol and cryptography, this module makes it safe to depend on.
 
-What the SDK (17.3.0) does by itself and must not do here: wait for ever (no timeouts), sleep minutes when throttled, loop
-when a pinned server key is stale, drop a whole folder for one damaged record, return zero records for an empty answer.
+What the SDK (17.3.0) does on its own and must not do here: wait indefinitely (it has no timeouts), sleep for minutes when
+throttled, loop when a pinned server key is out of date, drop a whole folder because one of its records is damaged, and
+return no records for an empty response.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from keeper_secrets_manager_core.keeper_globals import keeper_servers
 from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
 
+from keeper_injector_agent.credentials.ksm_config import check_required_keys
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
 from keeper_injector_common.records import Attachment, Field, Library, Record, named_fields
 
@@ -32,19 +34,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TOTP_TYPE = "oneTimeCode"
+_TOTP_TYPE = "oneTimeCode"
 REGIONS: Mapping[str, str] = keeper_servers
-"""Keeper's hosts by the code that begins a one-time token: ``US``, ``EU`` …"""
+"""Keeper's hosts by the region code that a one-time token begins with: ``US``, ``EU`` …"""
 _UNEXPECTED = (ValueError, TypeError, AttributeError, LookupError)
-"""What is raised for answers, configurations and records that are not what the SDK and we expect."""
-_TOKEN = "clientKey"  # noqa: S105 - its name in configurations
+"""Exceptions for responses, configurations and records that are not as the SDK and this module expect them."""
+_TOKEN = "clientKey"  # noqa: S105 - the name of its entry in a configuration
 
 
 class KeeperVault:
-    """The records that one KSM application shares with one device."""
+    """The records that a KSM application shares with a device. Implements the vault port; without retries."""
 
     def __init__(self, configuration: Mapping[str, str], transport: Transport) -> None:
-        """Use a bound KSM *configuration* (its JSON as a mapping); nothing is requested yet."""
+        """Use a bound KSM *configuration* (its JSON as a mapping); sends no request. Raises PermanentVaultError if invalid."""
         self._transport = transport
         self._client = _client(configuration, transport)
         self._app_key = base64_to_bytes(configuration["appKey"])
@@ -52,28 +54,28 @@ class KeeperVault:
 
     @property
     def server_key_id(self) -> str:
-        """Which of Keeper's server keys is in use; it changes when Keeper asks for another."""
+        """The server key in use; it changes when Keeper asks for another."""
         return str(self._client.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY_ID) or "")
 
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
-        """Fetch all records, or those with *uids*; see :class:`~keeper_injector_agent.keeper.vault.Vault`."""
+        """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
-        answer = _translated(lambda: self._client.get_secrets_with_options(options, full_response=True))
-        paths = _folder_paths(_translated(self._client.get_folders)) if folders else {}
+        answer = _translate_errors(lambda: self._client.get_secrets_with_options(options, full_response=True))
+        paths = _folder_paths(_translate_errors(self._client.get_folders)) if folders else {}
         for warning in answer.warnings or ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
-        readable, unreadable = _decrypted(answer, self._app_key)
+        readable, unreadable = _decrypted_records(answer, self._app_key)
         records = []
         for item in readable:
             try:
                 records.append(self._record(item, paths))
-            except _UNEXPECTED as error:  # one record must not keep the others away
+            except _UNEXPECTED as error:  # one malformed record must not block the others
                 log.warning("record.malformed", extra={"uid": item.uid, "cause": type(error).__name__})
                 unreadable.append(item.uid)
         return Library(tuple(records), tuple(unreadable))
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
-        """Fetch and decrypt the content of an attachment of a record of the last :meth:`fetch`."""
+        """Download and decrypt an attachment of a record from the last :meth:`fetch`."""
         file, record_key = self._files[record.uid, attachment.uid]
         encrypted = self._transport.get(file["url"])
         try:
@@ -81,7 +83,7 @@ class KeeperVault:
             content: bytes = CryptoUtils.decrypt_aes(encrypted, key)
         except (InvalidTag, ValueError):
             raise TransientVaultError(
-                f"record {record.title!r}: file {attachment.name!r} cannot be decrypted; its address may have expired"
+                f"record {record.title!r}: file {attachment.name!r} cannot be decrypted; its download URL may have expired"
             ) from None
         return content
 
@@ -90,12 +92,12 @@ class KeeperVault:
             self._files[item.uid, file.f["fileUid"]] = (file.f, item.record_key_bytes)
         names, uids = paths.get(item.inner_folder_uid or item.folder_uid or "", ((), ()))
         fields = named_fields(item.dict.get("fields") or [], item.dict.get("custom") or [])
-        json.dumps(item.dict, ensure_ascii=False).encode()  # half a surrogate pair can be in no file
+        json.dumps(item.dict, ensure_ascii=False).encode()  # raises for a lone surrogate, which no file can contain
         return Record(
             uid=item.uid,
             title=item.title or "",
             type=item.type or "",
-            fields=tuple(_with_code(field, item.title) for field in fields),
+            fields=tuple(_with_current_code(field, item.title) for field in fields),
             notes=item.dict.get("notes") or "",
             attachments=tuple(_attachment(file) for file in item.files),
             folder=names,
@@ -104,12 +106,12 @@ class KeeperVault:
 
 
 class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
-    """The SDK with its only network call replaced: the hook is called for every operation."""
+    """The SDK with its only network call replaced; it calls ``post_function`` for every operation."""
 
     def __init__(self, transport: Transport, storage: InMemoryKeyValueStorage, **more: str) -> None:
         self._transport = transport
         super().__init__(config=storage, **more)
-        self.logger.setLevel(logging.CRITICAL)  # it would log whole answers of failed requests
+        self.logger.setLevel(logging.CRITICAL)  # it logs whole responses of failed requests
 
     def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:
         response = self._transport.post(
@@ -126,34 +128,33 @@ class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
 
 
 def _client(configuration: Mapping[str, str], transport: Transport) -> _Client:
-    missing = [key for key in ("clientId", "privateKey", "appKey") if not configuration.get(key)]
-    if missing:
-        raise PermanentVaultError(f"KSM configuration: {', '.join(missing)} missing; create a new one in Keeper")
-    client: _Client = _translated(lambda: _Client(transport, _stored(configuration)))
+    check_required_keys(configuration, "KSM configuration")
+    client: _Client = _translate_errors(lambda: _Client(transport, _storage(configuration)))
     return client
 
 
-def _stored(configuration: Mapping[str, str]) -> InMemoryKeyValueStorage:
+def _storage(configuration: Mapping[str, str]) -> InMemoryKeyValueStorage:
     return InMemoryKeyValueStorage(dict(configuration))
 
 
-def new_device(given: Mapping[str, str], transport: Transport) -> dict[str, str]:
-    """Return *given* (``clientKey``: the one-time token, ``hostname``) with a private key of its own; asks nothing.
+def new_device(token: Mapping[str, str], transport: Transport) -> dict[str, str]:
+    """Return *token* (``clientKey``: the one-time token, ``hostname``) with a new private key; sends no request.
 
-    Whoever keeps it can try to bind as often as it takes: Keeper gives a token's application to one private key only.
+    Save the result before you call :func:`bind_device`, and retry with it: Keeper gives the application of a token to one
+    private key only.
     """
-    storage = _stored({key: value for key, value in given.items() if key != _TOKEN})
-    _translated(lambda: _Client(transport, storage, token=given[_TOKEN], hostname=given["hostname"]))
+    storage = _storage({key: value for key, value in token.items() if key != _TOKEN})
+    _translate_errors(lambda: _Client(transport, storage, token=token[_TOKEN], hostname=token["hostname"]))
     return _contents(storage)
 
 
-def bind(device: Mapping[str, str], transport: Transport) -> dict[str, str]:
-    """Spend the one-time token of a :func:`new_device`; returns the bound configuration. Raises VaultError."""
-    storage = _stored({key: value for key, value in device.items() if key != _TOKEN})
-    client = _translated(lambda: _Client(transport, storage))
-    # Only now: a constructor that finds both takes the device for bound, and deletes the token (SDK 17.3.0).
+def bind_device(device: Mapping[str, str], transport: Transport) -> dict[str, str]:
+    """Present the one-time token of a :func:`new_device`, and return the bound configuration; raises VaultError."""
+    storage = _storage({key: value for key, value in device.items() if key != _TOKEN})
+    client = _translate_errors(lambda: _Client(transport, storage))
+    # Set afterwards: a constructor that finds token and key takes the device for bound, and deletes the token (SDK 17.3.0).
     client.config.set(ConfigKeys.KEY_CLIENT_KEY, device[_TOKEN])
-    _translated(client.get_secrets)
+    _translate_errors(client.get_secrets)
     return _contents(storage)
 
 
@@ -161,27 +162,27 @@ def _contents(storage: InMemoryKeyValueStorage) -> dict[str, str]:
     return {str(getattr(key, "value", key)): str(value) for key, value in storage.read_storage().items() if value}
 
 
-def _translated(call: Callable[[], Any]) -> Any:
-    """Call the SDK; every exception it is known to let out becomes a VaultError."""
+def _translate_errors(call: Callable[[], Any]) -> Any:
+    """Call the SDK, and turn every exception that it is known to raise into a VaultError."""
     try:
         return call()
     except KeeperError as error:
         raise PermanentVaultError(f"Keeper: {error}") from None
     except InvalidTag:
         raise TransientVaultError(
-            "Keeper: the answer cannot be decrypted; if it stays so, the KSM configuration is not this application's"
+            "Keeper: the response cannot be decrypted; if this persists, the KSM configuration belongs to another application"
         ) from None
     except _UNEXPECTED as error:
         raise TransientVaultError(
-            f"Keeper: an answer or configuration that the SDK cannot read ({type(error).__name__})"
+            f"Keeper: the SDK cannot read the response or the configuration ({type(error).__name__})"
         ) from None
 
 
-def _decrypted(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:
-    """Return each record once, and the UIDs of those that no key opens.
+def _decrypted_records(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:
+    """Return every record once, and the UIDs of the records that no key decrypts.
 
-    The SDK drops a folder with all its records when one is damaged, and tries only the application's key on records that
-    came outside their folder (fixed in the unreleased 17.4.0): both are tried again here, record by record.
+    The SDK drops a folder with all its records if one is damaged, and tries only the application's key on records that
+    came outside their folder (fixed in the unreleased 17.4.0). Both are decrypted again here, record by record.
     """
     found = {item.uid: item for item in answer.records}
     unreadable: list[str] = []
@@ -191,13 +192,13 @@ def _decrypted(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]
         own = [(str(folder.get("folderUid")), key) for key in _folder_key(folder, app_key)]
         keys += own
         for raw in folder.get("records") or ():
-            _sort_out(raw, _opened(raw, own), found, unreadable)
+            _add_record(raw, _decrypted_record(raw, own), found, unreadable)
     for bad in answer.bad_records:
-        _sort_out(bad["r"], _opened(bad["r"], keys), found, unreadable)
+        _add_record(bad["r"], _decrypted_record(bad["r"], keys), found, unreadable)
     return list(found.values()), [uid for uid in unreadable if uid not in found]
 
 
-def _sort_out(
+def _add_record(
     raw: Mapping[str, Any], item: SdkRecord | None, found: dict[str, SdkRecord], unreadable: list[str]
 ) -> None:
     uid = str(raw.get("recordUid"))
@@ -214,18 +215,18 @@ def _folder_key(folder: Mapping[str, Any], app_key: bytes) -> Iterator[bytes]:
         log.warning("keeper.folder_unreadable", extra={"folder": folder.get("folderUid")})
 
 
-def _opened(raw: Mapping[str, Any], keys: Iterable[tuple[str, bytes]]) -> SdkRecord | None:
+def _decrypted_record(raw: Mapping[str, Any], keys: Iterable[tuple[str, bytes]]) -> SdkRecord | None:
     for uid, key in keys:
         try:
             return SdkRecord(dict(raw), key, uid)
-        except Exception:  # noqa: BLE001, S112 - the SDK raises bare Exception for a damaged attachment, and much else
+        except Exception:  # noqa: BLE001, S112 - the SDK raises Exception itself for a damaged attachment, among others
             continue
     return None
 
 
-def _with_code(field: Field, title: str) -> Field:
-    """Replace the seed of a one-time code by the code of now: the seed itself never reaches a pod."""
-    if field.type != TOTP_TYPE:
+def _with_current_code(field: Field, title: str) -> Field:
+    """Replace the seed of a one-time code with the current code: the seed never reaches a pod."""
+    if field.type != _TOTP_TYPE:
         return field
     codes = []
     for url in field.values:
@@ -247,7 +248,7 @@ def _attachment(file: Any) -> Attachment:
 
 
 def _folder_paths(folders: Iterable[Any]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return for every folder the names and UIDs from the outermost down to it."""
+    """Return the path of every folder, as names and as UIDs, from the outermost folder to the folder itself."""
     by_uid = {folder.folder_uid: folder for folder in folders}
     paths = {}
     for uid in by_uid:

@@ -1,4 +1,4 @@
-"""HTTPS to Keeper: a pooled session with deadlines, additional CA and proxies, and every failure as a VaultError."""
+"""HTTPS requests to Keeper: a connection pool with deadlines, an additional CA and proxies; every failure is a VaultError."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from requests.utils import get_environ_proxies
 
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
 
-CONNECT_TIMEOUT = 10.0
-READ_TIMEOUT = 30.0
-LARGEST_ANSWER = 256 * 1024 * 1024
-QUIET_SECONDS = 30.0
-"""How long no request is made after ``throttled`` without a hint. Keeper's window is 10 s and grows with each request
+_CONNECT_TIMEOUT = 10.0
+_READ_TIMEOUT = 30.0
+_LARGEST_RESPONSE = 256 * 1024 * 1024
+"""Bytes."""
+_THROTTLE_SECONDS = 30.0
+"""How long no request is sent after ``throttled`` without a Retry-After. Keeper's window is 10 s and grows with each request
 inside it (external-secrets issue 4107); three windows leave room for the other pods of the same device."""
-LONGEST_QUIET = 600.0
-_PASSING = (requests.codes.request_timeout, requests.codes.too_many_requests)
-_WRONG_TIME = {"certificate has expired", "certificate is not yet valid"}
+_LONGEST_THROTTLE = 600.0
+_TRANSIENT_STATUSES = (requests.codes.request_timeout, requests.codes.too_many_requests)
+_WRONG_CLOCK = {"certificate has expired", "certificate is not yet valid"}
 
 
 class Response:
-    """What Keeper's SDK reads of an HTTP response: ``status_code``, ``reason``, ``text`` and the content."""
+    """The parts of an HTTP response that Keeper's SDK reads, with the whole content."""
 
     def __init__(self, response: requests.Response, content: bytes) -> None:
         self.status_code = response.status_code
@@ -39,85 +40,91 @@ class Response:
 
 
 class Transport:
-    """Requests to Keeper within a deadline; counts them by result."""
+    """Sends requests to Keeper until a deadline, and counts them by result."""
 
     def __init__(self, *, ca_file: Path | None, deadline: float) -> None:
-        """Prepare for requests until *deadline* (:func:`time.monotonic`); *ca_file* is trusted besides the usual CAs."""
+        """Allow requests until *deadline* (:func:`time.monotonic`), and trust *ca_file* in addition to the usual CAs.
+
+        Raises PermanentVaultError if *ca_file* contains no certificate.
+        """
         self.deadline = deadline
         self.counts: dict[str, int] = {}
         self._session = requests.Session()
-        # Else requests takes credentials from ~/.netrc over the signature in Authorization.
+        # Otherwise requests prefers credentials from ~/.netrc to the signature in the Authorization header.
         self._session.trust_env = False
         self._session.mount("https://", _Adapter(_context(ca_file)))
-        # An additional CA means a proxy that inspects: what it alone verifies is spared 14 ms of reading all the others.
+        # An additional CA usually belongs to an inspecting proxy. Try it alone first: loading all the others takes 14 ms.
         self._verify: str | bool = str(ca_file) if ca_file else True
         self._key_errors = 0
-        self._failed = ""
+        self._last_failure = ""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> Response:
-        """Send one API request; returns answers that the SDK understands and raises VaultError for the rest."""
+        """Send one API request. Return a response that the SDK understands; raise VaultError for any other."""
         response = self._request("POST", url, headers=headers, data=body)
         if response.status_code == requests.codes.ok:
             if not response.content and url.rsplit("/", 1)[-1] in {"get_secret", "get_folders"}:
                 self._count("empty")
-                raise TransientVaultError("Keeper: an empty answer; trying again may help")
+                raise TransientVaultError("Keeper: the response is empty; retrying may help")
             self._count("ok")
             return response
         self._raise_for(response)
         return response
 
     def get(self, url: str) -> bytes:
-        """Fetch the content of an attachment from its pre-signed address."""
+        """Download an attachment from its pre-signed URL; raises VaultError."""
         response = self._request("GET", url)
         if response.status_code != requests.codes.ok:
             self._count(f"http_{response.status_code}")
-            detail = f"Keeper: download of a file answered HTTP {response.status_code}"
-            if response.status_code in _PASSING or response.status_code >= requests.codes.internal_server_error:
+            detail = f"Keeper: the download of a file failed with HTTP {response.status_code}"
+            if (
+                response.status_code in _TRANSIENT_STATUSES
+                or response.status_code >= requests.codes.internal_server_error
+            ):
                 raise TransientVaultError(detail)
-            raise PermanentVaultError(f"{detail}; its address may have expired, the next refresh asks for a new one")
+            raise PermanentVaultError(f"{detail}; its URL may have expired, and the next refresh gets a new one")
         self._count("ok")
         return response.content
 
     def _request(self, method: str, url: str, **more: Any) -> Response:
         try:
-            return self._once(method, url, **more)
+            return self._send_once(method, url, **more)
         except requests.exceptions.SSLError as error:
             if self._verify is True:
-                raise self._untrusted(url, error) from None
+                raise self._untrusted_certificate(url, error) from None
         self._verify = True
         try:
-            return self._once(method, url, **more)
+            return self._send_once(method, url, **more)
         except requests.exceptions.SSLError as error:
-            raise self._untrusted(url, error) from None
+            raise self._untrusted_certificate(url, error) from None
 
-    def _untrusted(self, url: str, error: requests.exceptions.SSLError) -> TransientVaultError:
+    def _untrusted_certificate(self, url: str, error: requests.exceptions.SSLError) -> TransientVaultError:
         self._count("tls")
         cause = _cause(error)
         advice = "behind an inspecting proxy set keeper.security/ca-cert-configmap"
-        if cause in _WRONG_TIME:
-            advice = f"this machine's clock says {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
+        if cause in _WRONG_CLOCK:
+            advice = f"the clock of this machine shows {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
         return TransientVaultError(f"Keeper: no trusted TLS connection to {_host(url)} ({cause}); {advice}")
 
-    def _once(self, method: str, url: str, **more: Any) -> Response:
-        """Send a request as :meth:`_sent` does, and remember what failed: it says more than that time is over."""
+    def _send_once(self, method: str, url: str, **more: Any) -> Response:
+        """Send a request, and remember a failure: at the deadline it is more useful than that the deadline has passed."""
         try:
-            return self._sent(method, url, **more)
+            return self._send(method, url, **more)
         except TransientVaultError as error:
-            self._failed = str(error)
+            self._last_failure = str(error)
             raise
 
-    def _sent(self, method: str, url: str, **more: Any) -> Response:
-        """Send a request; raises VaultError, and requests' own error for a certificate that is not trusted."""
+    def _send(self, method: str, url: str, **more: Any) -> Response:
+        """Send a request; raises VaultError, or SSLError if the certificate is not trusted."""
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
-            raise TransientVaultError(self._failed or "Keeper: the deadline has passed")
+            raise TransientVaultError(self._last_failure or "Keeper: the deadline has passed")
         try:
             with self._session.request(
                 method,
                 url,
                 proxies=get_environ_proxies(url, no_proxy=None),
                 verify=self._verify,
-                timeout=(min(CONNECT_TIMEOUT, remaining), min(READ_TIMEOUT, remaining)),
+                timeout=(min(_CONNECT_TIMEOUT, remaining), min(_READ_TIMEOUT, remaining)),
                 stream=True,
                 allow_redirects=False,
                 **more,
@@ -138,43 +145,43 @@ class Transport:
             raise TransientVaultError(f"Keeper: no connection to {_host(url)} ({_cause(error)})") from None
 
     def _read(self, response: requests.Response) -> bytes:
-        """Read the body, however slowly it comes, until the deadline: a read timeout alone never ends a drip."""
+        """Read the body until the deadline: a read timeout alone never ends a response that arrives byte by byte."""
         content = bytearray()
         for chunk in response.iter_content(64 * 1024):
             content += chunk
             if time.monotonic() > self.deadline:
-                raise TransientVaultError("Keeper: the answer came too slowly for the deadline")
-            if len(content) > LARGEST_ANSWER:
+                raise TransientVaultError("Keeper: the response did not arrive before the deadline")
+            if len(content) > _LARGEST_RESPONSE:
                 raise PermanentVaultError(
-                    f"Keeper: an answer of more than {LARGEST_ANSWER >> 20} MiB; share fewer records"
+                    f"Keeper: the response is larger than {_LARGEST_RESPONSE >> 20} MiB; share fewer records"
                 )
         return bytes(content)
 
     def _raise_for(self, response: Response) -> None:
-        """Raise for every error but the first request to use another server key, which the SDK follows."""
+        """Raise VaultError for an error response, except for the first one that asks for another server key: the SDK obeys it."""
         status, problem = response.status_code, _problem(response)
         code = str(problem.get("result_code") or problem.get("error") or "")
         if status == requests.codes.too_many_requests or code == "throttled":
             self._count("throttled")
-            wait = min(LONGEST_QUIET, _retry_after(response, problem) or QUIET_SECONDS)
+            wait = min(_LONGEST_THROTTLE, _retry_after(response, problem) or _THROTTLE_SECONDS)
             raise ThrottledError(f"Keeper: throttled; no request for {wait:.0f} s", until=time.time() + wait)
         if code == "key":
             self._key_errors += 1
             if self._key_errors > 1:
                 self._count("key")
                 raise PermanentVaultError(
-                    f"Keeper: asks for server key {problem.get('key_id')!r} again and again; renew the KSM configuration"
+                    f"Keeper: asks repeatedly for server key {problem.get('key_id')!r}; create a new KSM configuration"
                 )
             self._count("key_rotated")
             return
         self._count(f"http_{status}")
-        said = [f"HTTP {status}", code, problem.get("message") or problem.get("additional_info")]
-        detail = ", ".join(_shown(part) for part in said if part)
+        parts = [f"HTTP {status}", code, problem.get("message") or problem.get("additional_info")]
+        detail = ", ".join(_printable(part) for part in parts if part)
         if status >= requests.codes.internal_server_error or not problem:
             raise TransientVaultError(f"Keeper: {detail}")
         if code == "access_denied":
             raise PermanentVaultError(
-                f"Keeper: access denied ({_shown(problem.get('message'))}); the device may be revoked, expired or locked to "
+                f"Keeper: access denied ({_printable(problem.get('message'))}); the device may be revoked, expired or locked to "
                 "another IP address: create a new KSM configuration"
             )
         raise PermanentVaultError(f"Keeper: {detail}")
@@ -184,7 +191,7 @@ class Transport:
 
 
 class _Adapter(HTTPAdapter):
-    """Connections that verify with a given context, through proxies too."""
+    """Connections that verify certificates with a given context, also through proxies."""
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
@@ -198,7 +205,7 @@ class _Adapter(HTTPAdapter):
 
 
 def _context(ca_file: Path | None) -> ssl.SSLContext:
-    # Verifies by itself; requests adds the usual CAs (certifi's). A default context would load the system's too: 18 ms.
+    # Verifies certificates as well. Requests adds the CAs of certifi; a default context would also load the system's (18 ms).
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
@@ -206,7 +213,7 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(cafile=ca_file)
         except (OSError, ssl.SSLError):
             raise PermanentVaultError(
-                f"{ca_file}: no readable certificate in PEM form; check keeper.security/ca-cert-key"
+                f"{ca_file}: not a certificate in PEM format; check keeper.security/ca-cert-key"
             ) from None
     return context
 
@@ -220,7 +227,7 @@ def _problem(response: Response) -> dict[str, Any]:
 
 
 def _retry_after(response: Response, problem: dict[str, Any]) -> float:
-    """Return the wait that Keeper asks for, in seconds: from the body, or from the header as number or date (RFC 9110)."""
+    """Return the wait that Keeper asks for, in seconds: in the body, or in the header as a number or a date (RFC 9110, 10.2.3)."""
     text = str(problem.get("retry_after") or response.headers.get("Retry-After") or "0")
     if re.fullmatch(r"\d{1,6}(\.\d+)?", text):
         return float(text)
@@ -231,12 +238,12 @@ def _retry_after(response: Response, problem: dict[str, Any]) -> float:
 
 
 def _host(url: str) -> str:
-    """Return the host alone: the path and query of a file's address are a capability."""
+    """Return only the host: anyone who knows path and query of a file's URL can download the file."""
     return re.sub(r"^https?://([^/?#]*).*$", r"\1", url)
 
 
 def _cause(error: BaseException) -> str:
-    """Return the innermost reason's class and system error, never its text, which may hold an address."""
+    """Return the innermost cause, as system error or class; never its text, which may contain a URL."""
     inner: BaseException = error
     while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) is not None:
         if not isinstance(deeper, BaseException):
@@ -247,6 +254,6 @@ def _cause(error: BaseException) -> str:
     return inner.strerror if isinstance(inner, OSError) and inner.strerror else type(inner).__name__
 
 
-def _shown(text: object) -> str:
-    """Return a short, printable form of what Keeper said of itself."""
+def _printable(text: object) -> str:
+    """Return a text from Keeper shortened, and without unprintable characters."""
     return re.sub(r"[^\x20-\x7e]", "?", str(text or ""))[:200]

@@ -1,4 +1,4 @@
-"""Where records come from, as the agent needs it: a port that :mod:`keeper_injector_agent.keeper.sdk` implements."""
+"""The port through which the agent reads records; :mod:`keeper_injector_agent.keeper.sdk` implements it on Keeper's SDK."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 class Vault(Protocol):
-    """A vault of records. Raises only :class:`~keeper_injector_agent.errors.VaultError`."""
+    """A source of records. Its methods raise only :class:`~keeper_injector_agent.errors.VaultError`."""
 
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
-        """Return all records shared with this application, or only those with *uids*.
+        """Return all records that are shared with this application, or only those with *uids*.
 
-        With *folders* the records know the names of their folders; that costs one more request.
+        With *folders*, each record knows the names of its folders; that costs one more request.
         """
         ...
 

@@ -1,0 +1,108 @@
+"""What a refresh has found out so far: problems, and for the next refresh the input of each file and its record.
+
+The state remembers a keyed digest of the input that each file was rendered from (records, format, template). While the
+digest stays the same, the previous file is reused without a download or a template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
+
+from keeper_injector_agent.delivery.files import File
+from keeper_injector_agent.errors import DeliveryError, VaultError
+from keeper_injector_common.errors import ContractError, KeeperInjectorError, RecordGoneError
+from keeper_injector_common.records.record import Record
+
+if TYPE_CHECKING:
+    from keeper_injector_agent.state import State
+    from keeper_injector_common.plan.delivery import KubernetesSecret
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class PendingFile:
+    """A file that is to be delivered, and how to render it."""
+
+    path: str
+    """Path in the agent's container; identifies the file in the state."""
+    mode: int
+    variant: str
+    """Differs between files that are rendered differently from the same records."""
+    records: Sequence[Record]
+    render: Callable[[], bytes]
+
+
+@attrs.define
+class Progress:
+    """The problems of one refresh, and what the next one needs to know of it."""
+
+    _state: State
+    remove_gone: bool
+    """Whether a file whose record is gone is removed (``on_removal: remove``) or kept."""
+    problems: list[str] = attrs.field(factory=list)
+    write_failed: bool = False
+    inputs: dict[str, str] = attrs.field(factory=dict)
+    """Digest of the input of each delivered file and Secret."""
+    origins: dict[str, str] = attrs.field(factory=dict)
+    """UID of the record of each file of a folder."""
+
+    def report(self, where: str, problem: KeeperInjectorError | str) -> None:
+        """Record that something could not be delivered; the message begins with *where*."""
+        self.problems.append(f"{where}: {problem}")
+        self.write_failed |= isinstance(problem, DeliveryError)
+
+    def deliver_or_keep(self, where: str, render: Callable[[], T], *, kept: T, gone: T) -> T:
+        """Return the result of *render*. If it fails, report that and return *kept*, or *gone* if the file is to go."""
+        try:
+            return render()
+        except RecordGoneError as error:
+            self.report(where, error)
+            return gone if self.remove_gone else kept
+        except (ContractError, VaultError) as error:
+            self.report(where, error)
+            return kept
+
+    def reuse_or_render(self, pending: PendingFile, previous: File | None) -> File:
+        """Return *previous* if it was rendered from the same input, otherwise a new file; raises what rendering raises."""
+        digest = self.digest(pending.variant.encode(), *map(record_digest, pending.records))
+        if previous is None or self.previous_input(pending.path) != digest:
+            previous = File(pending.render(), pending.mode)
+        self.inputs[pending.path] = digest
+        return previous
+
+    def digest(self, *parts: bytes) -> str:
+        """Return the keyed digest of *parts*, see :meth:`State.digest`."""
+        return self._state.digest(*parts)
+
+    def previous_input(self, key: str) -> str | None:
+        """Return the digest of a file or Secret from the previous refresh, or None."""
+        return self._state.inputs.get(key)
+
+    def previous_origin(self, path: str) -> str | None:
+        """Return the UID of the record that a folder's file came from in the previous refresh, or None."""
+        return self._state.origins.get(path)
+
+    def commit(self) -> None:
+        """Leave inputs and origins in the state, for the next refresh."""
+        self._state.inputs, self._state.origins = self.inputs, self.origins
+
+
+def previous_file(files: Mapping[str, File], name: str, mode: int) -> File | None:
+    """Return the file called *name* of the previous refresh, with the plan's *mode*, or None if it does not exist."""
+    return File(files[name].content, mode) if name in files else None
+
+
+def secret_key(secret: KubernetesSecret) -> str:
+    """Return the name under which the state keeps a Secret's digest. Several entries may write one Secret."""
+    return f"secret {secret.name} of {', '.join(map(str, secret.sources))}"
+
+
+def record_digest(record: Record) -> bytes:
+    """Return a record's content in one canonical form, as input of a digest."""
+    attachments = [attrs.astuple(item) for item in record.attachments]
+    return json.dumps([record.uid, record.title, record.named_values(), attachments]).encode()

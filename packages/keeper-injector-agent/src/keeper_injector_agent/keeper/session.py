@@ -1,0 +1,98 @@
+"""The access to Keeper that one refresh has: credentials, retries, and no request while Keeper throttles.
+
+A session loads the KSM configuration, connects the SDK, and wraps it so that every call is retried within the refresh's
+deadline. When it ends, it leaves in the state what the next refresh must know: server key, throttle window, and counters.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from keeper_injector_agent import retry
+from keeper_injector_agent.credentials import load_configuration
+from keeper_injector_agent.errors import ThrottledError
+from keeper_injector_agent.retry import call_with_retries
+from keeper_injector_common.plan.paths import below_root
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from keeper_injector_agent.keeper.vault import Vault
+    from keeper_injector_agent.state import State
+    from keeper_injector_common.plan.model import Plan
+    from keeper_injector_common.records.record import Attachment, Record
+    from keeper_injector_common.records.selection import Library
+
+
+@contextmanager
+def open_session(plan: Plan, state: State, root: Path, *, deadline: float, attempts: int) -> Iterator[Vault]:
+    """Yield a vault for one refresh, which ends at *deadline* (:func:`time.monotonic`); each call has *attempts*.
+
+    Raises :class:`ThrottledError` without a request while Keeper's throttle window is open, and :class:`VaultError` if
+    the KSM configuration cannot be loaded.
+    """
+    seconds = state.throttled_for()
+    if seconds > 0:
+        raise ThrottledError(f"Keeper: throttled earlier; no request for {seconds:.0f} s", until=state.throttled_until)
+    configuration = dict(
+        call_with_retries(
+            partial(load_configuration, plan.credentials, root),
+            deadline=min(retry.CREDENTIAL_SECONDS, deadline - time.monotonic()),
+            attempts=retry.CREDENTIAL_ATTEMPTS,
+        )
+    )
+    if state.server_key_id:
+        configuration["serverPublicKeyId"] = state.server_key_id
+    # Imported here: an invalid plan or configuration is reported without the 0.2 s that these imports take.
+    from keeper_injector_agent.keeper.sdk import KeeperVault
+    from keeper_injector_agent.keeper.transport import Transport
+
+    transport = Transport(ca_file=below_root(root, plan.ca_file) if plan.ca_file else None, deadline=deadline)
+    vault = KeeperVault(configuration, transport)
+    try:
+        yield _RetryingVault(vault, state, deadline, attempts)
+    finally:
+        state.server_key_id = vault.server_key_id
+        for result, count in transport.counts.items():
+            state.count(f"requests_{result}", count)
+
+
+class _RetryingVault:
+    """A vault whose calls are retried. It downloads each attachment once, and none after Keeper has throttled one."""
+
+    def __init__(self, vault: Vault, state: State, deadline: float, attempts: int) -> None:
+        self._vault = vault
+        self._state = state
+        self._deadline = deadline
+        self._attempts = attempts
+        self._downloads: dict[str, bytes] = {}
+        self._throttled: ThrottledError | None = None
+
+    def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
+        return call_with_retries(
+            partial(self._vault.fetch, uids, folders=folders), deadline=self._remaining(), attempts=self._attempts
+        )
+
+    def download(self, record: Record, attachment: Attachment) -> bytes:
+        if self._throttled:
+            raise self._throttled
+        key = f"{record.uid}/{attachment.uid}"
+        if key not in self._downloads:
+            try:
+                self._downloads[key] = call_with_retries(
+                    partial(self._vault.download, record, attachment),
+                    deadline=self._remaining(),
+                    attempts=retry.DOWNLOAD_ATTEMPTS,
+                )
+            except ThrottledError as error:
+                self._throttled = error
+                self._state.throttle(error.until)
+                raise
+        return self._downloads[key]
+
+    def _remaining(self) -> float:
+        return self._deadline - time.monotonic()

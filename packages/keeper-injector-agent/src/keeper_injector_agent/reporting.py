@@ -1,0 +1,94 @@
+"""Reports how a refresh ended: the log event, the counters, the exit code, and the message that ``kubectl describe`` shows."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keeper_injector_agent.delivery.refresh import is_complete
+from keeper_injector_agent.errors import ThrottledError, UnexpectedError
+from keeper_injector_common.plan.paths import below_root
+
+if TYPE_CHECKING:
+    from keeper_injector_agent.delivery.refresh import Outcome
+    from keeper_injector_agent.state import State
+    from keeper_injector_common.errors import KeeperInjectorError
+    from keeper_injector_common.plan.model import Plan
+
+log = logging.getLogger("keeper_injector_agent")
+
+TERMINATION_LOG = "/dev/termination-log"
+_LARGEST_MESSAGE = 4096
+"""The kubelet shows no more characters of a termination message (Kubernetes, "Customizing the termination message")."""
+
+
+def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, initial: bool, milliseconds: int) -> int:
+    """Log the *outcome* of a refresh that fetched its records, count it in *state*, and return the exit code."""
+    state.files, state.size = outcome.files, outcome.size
+    data = {
+        "files": outcome.files,
+        "bytes": outcome.size,
+        "changed": list(outcome.changed),
+        "milliseconds": milliseconds,
+    }
+    for problem in outcome.problems:
+        log.warning("secret.failed", extra={"problem": problem})
+    if not outcome.problems:
+        state.last_success, state.last_error, state.failures = time.time(), "", 0
+        state.count("refreshes_ok")
+        log.info("secrets.refreshed" if outcome.changed else "secrets.unchanged", extra=data)
+        return os.EX_OK
+    code = os.EX_IOERR if outcome.write_failed else os.EX_DATAERR
+    state.count("refreshes_partial")
+    state.last_error = outcome.problems[0]
+    if initial and plan.fail_on_error:
+        return report_fatal(root, "\n".join(outcome.problems), code)
+    log.warning("secrets.partially_refreshed", extra={**data, "problems": len(outcome.problems)})
+    return os.EX_OK if initial else code
+
+
+def report_failure(plan: Plan, state: State, error: KeeperInjectorError, root: Path, *, initial: bool) -> int:
+    """Log the *error* that ended a whole refresh, count it in *state*, and return the exit code.
+
+    The init container succeeds nevertheless if all files exist from an earlier run, or if ``fail-on-error`` is false.
+    """
+    state.failures += 1
+    state.last_error = str(error)
+    if isinstance(error, ThrottledError):
+        state.throttle(error.until)
+    state.count("refreshes_failed")
+    if not initial:
+        age = round(time.time() - state.last_success) if state.last_success else None
+        data = {"cause": str(error), "exit_code": error.exit_code, "seconds_since_success": age}
+        log.error("refresh.failed", extra=data)
+        return error.exit_code
+    if is_complete(plan, root, state):
+        log.warning("init.kept_files", extra={"cause": str(error), "reason": "all files exist from an earlier run"})
+        return os.EX_OK
+    if not plan.fail_on_error:
+        log.warning("init.started_without_secrets", extra={"cause": str(error)})
+        return os.EX_OK
+    return report_fatal(root, str(error), error.exit_code)
+
+
+def report_fatal(root: Path, message: str, code: int) -> int:
+    """Log why this container ends, write it where ``kubectl describe pod`` shows it, and return *code*."""
+    log.error("agent.failed", extra={"cause": message, "exit_code": code})
+    path = below_root(root, TERMINATION_LOG)
+    try:
+        if path.exists():
+            path.write_text(f"{message}\n"[:_LARGEST_MESSAGE], encoding="utf-8")
+    except OSError as problem:
+        log.warning("termination_log.write_failed", extra={"cause": problem.strerror})
+    return code
+
+
+def unexpected_error(error: Exception) -> UnexpectedError:
+    """Return an error for a bug, with the exception's type and line, but without its text, which may contain a value."""
+    *_, last = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(last.filename).name}, line {last.lineno}"
+    return UnexpectedError(f"internal error: {type(error).__name__} in {where}; please report it")
