@@ -16,4 +16,5 @@ def test_every_row_is_shown_by_tests() -> None:
         named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
         assert named, row
         for file, function in named:
-            assert f"def {function}(" in (HERE / file).read_text(encoding="utf-8"), f"{file}::{function}"
+            (path,) = HERE.rglob(file)
+            assert f"def {function}(" in path.read_text(encoding="utf-8"), f"{file}::{function}"

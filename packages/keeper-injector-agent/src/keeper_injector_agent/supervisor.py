@@ -4,7 +4,7 @@
 #
 # An idle Python that has imported Keeper's SDK holds 45 MB in every pod; this process holds less than 10. It runs as a file
 # in a bare interpreter (`python -I -S supervisor.py`) and imports only a few C modules of the standard library. (This theory
-# is a comment, because docstrings stay in memory: 2 KB that every pod would pay.) Every secret exists only in a worker,
+# is a comment because docstrings stay in memory.) Secrets exist only in a worker,
 # which is a process of its own, and so is everything that could leak, hang or crash.
 #
 # state       event                                   next state   what it does

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 
 from keeper_injector_agent.errors import PermanentVaultError
+from keeper_injector_common.json_values import as_object
 
 _KEYS = frozenset(
     [
@@ -57,10 +58,9 @@ def check_required_keys(configuration: Mapping[str, object], where: str) -> None
 
 def _from_json(text: str) -> Mapping[str, object]:
     try:
-        values = json.loads(text)
+        return as_object(json.loads(text))
     except (ValueError, RecursionError):
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def _from_base64(text: str) -> str:

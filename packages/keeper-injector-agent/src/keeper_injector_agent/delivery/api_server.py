@@ -10,17 +10,17 @@ import http.client
 import json
 import os
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
 from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
+from keeper_injector_common.json_values import Json, as_object
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-Json = dict[str, Any]
 
 ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
 """Where the webhook mounts token, CA, namespace, and the pod's name and UID."""
@@ -72,7 +72,7 @@ class ApiServer:
             raise TransientSyncError(f"the API server did not answer ({type(error).__name__})") from None
         finally:
             connection.close()
-        return response.status, content if isinstance(content, dict) else {}
+        return response.status, as_object(content)
 
     def check(self, status: int, response: Json) -> None:
         """Raise SecretSyncError for a *status* that is not a success, with the reason in *response*."""

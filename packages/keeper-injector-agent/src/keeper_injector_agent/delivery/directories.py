@@ -13,7 +13,7 @@ from keeper_injector_common.plan.writer import item_key
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan.model import Directory, FileItem
-    from keeper_injector_common.records.rendering import Renderer
+    from keeper_injector_common.records import Renderer
 
 
 def render_directory(

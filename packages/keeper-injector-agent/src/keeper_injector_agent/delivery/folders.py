@@ -24,7 +24,7 @@ from keeper_injector_agent.delivery.progress import PendingFile, Progress, previ
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan.model import Directory, FolderItem
-    from keeper_injector_common.records.rendering import Renderer
+    from keeper_injector_common.records import Renderer
 
 
 def render_folder(

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
 
 if TYPE_CHECKING:
-    from keeper_injector_agent.delivery.api_server import ApiServer, Json
+    from keeper_injector_agent.delivery.api_server import ApiServer
+    from keeper_injector_common.json_values import Json
     from keeper_injector_common.plan.delivery import KubernetesSecret
 
 log = logging.getLogger(__name__)

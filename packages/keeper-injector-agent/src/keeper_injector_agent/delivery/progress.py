@@ -15,7 +15,7 @@ import attrs
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_agent.errors import DeliveryError, VaultError
 from keeper_injector_common.errors import ContractError, KeeperInjectorError, RecordGoneError
-from keeper_injector_common.records.record import Record
+from keeper_injector_common.records import Record
 
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State

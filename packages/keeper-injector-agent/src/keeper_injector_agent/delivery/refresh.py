@@ -44,7 +44,7 @@ from keeper_injector_agent.delivery.progress import Progress, record_digest, sec
 from keeper_injector_agent.errors import SecretSyncError, VaultError, WriteError
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.plan.paths import below_root
-from keeper_injector_common.records.rendering import Renderer, RenderTemplate
+from keeper_injector_common.records import Renderer, RenderTemplate
 from keeper_injector_common.references import is_uid
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Plan
-    from keeper_injector_common.records.selection import Library
+    from keeper_injector_common.records import Library
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from keeper_injector_agent.keeper.vault import Vault
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.model import Plan
-    from keeper_injector_common.records.record import Attachment, Record
-    from keeper_injector_common.records.selection import Library
+    from keeper_injector_common.records import Attachment, Library, Record
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
+from keeper_injector_common.json_values import Json, as_object
 
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 30.0
@@ -218,15 +219,14 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _problem(response: Response) -> dict[str, Any]:
+def _problem(response: Response) -> Json:
     try:
-        problem = json.loads(response.content)
+        return as_object(json.loads(response.content))
     except ValueError:
         return {}
-    return problem if isinstance(problem, dict) else {}
 
 
-def _retry_after(response: Response, problem: dict[str, Any]) -> float:
+def _retry_after(response: Response, problem: Json) -> float:
     """Return the wait that Keeper asks for, in seconds: in the body, or in the header as a number or a date (RFC 9110, 10.2.3)."""
     text = str(problem.get("retry_after") or response.headers.get("Retry-After") or "0")
     if re.fullmatch(r"\d{1,6}(\.\d+)?", text):

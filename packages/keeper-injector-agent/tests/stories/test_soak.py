@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-SOAK = Path(__file__).parents[1] / "bench/soak_agent.py"
+SOAK = Path(__file__).parents[2] / "bench/soak_agent.py"
 
 
 def test_a_dozen_refreshes_under_faults() -> None:

@@ -69,7 +69,7 @@ def test_a_template_without_bounds_ends(source: str, monkeypatch: pytest.MonkeyP
 
 TRY = """
 import os, socket, sys
-from keeper_injector_agent import templating
+from keeper_injector_agent.delivery import templating
 templating.restrict_process()
 for attempt in (lambda: open("/etc/hostname"), socket.socket, os.fork, lambda: os.open("/tmp/x", os.O_CREAT)):
     try:

@@ -1,6 +1,6 @@
 """What goes wrong, and what then happens to the application's files: the table ``faults.md``, proven row by row.
 
-``python packages/keeper-injector-agent/tests/test_faults.py`` writes the table anew; read the difference before you commit it.
+``python packages/keeper-injector-agent/tests/stories/test_faults.py`` writes the table anew; read the difference before you commit it.
 """
 
 from __future__ import annotations
