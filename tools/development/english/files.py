@@ -28,7 +28,7 @@ def written_files(paths: Iterable[Path] = ()) -> list[Path]:
 
 
 def _is_checked(name: str) -> bool:
-    """Return whether a file contains prose of ours: data of tests does not, except for the comments of golden files."""
+    """Return whether a file contains our prose: data of tests does not, except for the comments of golden files."""
     if name in EXCLUDED or name.endswith("/LICENSE"):
         return False
     if "/tests/data/" in name and "/tests/data/golden/" not in name:
