@@ -28,6 +28,8 @@ COMPILE = (
 )
 EXTRAS = {"keeper-injector-agent": "[aws,azure,gcp]", "keeper-injector-webhook": "[certificates]"}
 
+PREFIX = "keeper-injector-"
+
 Command = tuple[str, ...]
 
 DEMO = ("demo",)
@@ -74,11 +76,30 @@ def test(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", *(folders.get(argument, argument) for argument in session.posargs))
 
 
+@nox.session(name="test-python")
+def test_python(session: nox.Session) -> None:
+    """Run the unit tests of common and webhook with another Python, or those named: `test-python 3.13 common`."""
+    version, *arguments = session.posargs or ["3.14"]
+    install(session, DEVELOPMENT)
+    folders = {short(package): str(package) for package in PACKAGES}
+    environment = ROOT / f".cache/python-{version}"
+    python = environment / "bin/python"
+    made = ("--quiet", "--allow-existing", "--no-python-downloads", "--python", version, str(environment))
+    session.run("uv", "venv", *made)
+    editables = [f"--editable={package}{EXTRAS.get(package.name, '')}" for package in PACKAGES]
+    wanted = (*editables, *groups_of_tools(*DEVELOPMENT))
+    uv(session, "install", "--python", python, "--constraints", CONSTRAINTS, *PINNED_BUILD, *wanted)
+    chosen = [folders.get(argument, argument) for argument in arguments or ["common", "webhook"]]
+    logging.getLogger("nox").setLevel(logging.CRITICAL)
+    path = f"{environment / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    session.run(str(python), "-m", "pytest", *chosen, env={"VIRTUAL_ENV": str(environment), "PATH": path})
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run every check that is not a test: ruff, shellcheck, hadolint, types, imports."""
+    """Run every check that is not a test: ruff, shellcheck, hadolint, types, imports, plain English."""
     install(session, DEVELOPMENT)
-    each(session, [*ruff(), *shell(), *dockerfiles(), *type_checks(), *import_contracts()])
+    each(session, [*ruff(), *shell(), *dockerfiles(), *type_checks(), *import_contracts(), *english()])
 
 
 @nox.session
@@ -97,8 +118,11 @@ def imports(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Check that generated documentation is what its generators make; `docs --write` makes it."""
+    """Check generated pages; `--write` makes them, `--build` makes the site in build/site, `--serve` shows it."""
     install(session, DEVELOPMENT)
+    if {"--serve", "--build"} & set(session.posargs):
+        site(session)
+        return
     arguments = [] if "--write" in session.posargs else ["--check"]
     generators = sorted(
         path.stem for path in ROOT.glob("tools/development/generators/[a-z]*.py") if path.stem != "output"
@@ -156,6 +180,14 @@ def lock(session: nox.Session) -> None:
     uv(session, *COMPILE, *session.posargs, *sources, "--all-extras", *groups, *to)
     to = ("--constraints", CONSTRAINTS, "--output-file", "tools/bootstrap.txt")
     uv(session, *COMPILE, *groups_of_tools("bootstrap"), *to)
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Make a release: version, changelog, commit, tag, sdist and wheel: `release agent 1.2.0 --dry-run`."""
+    install(session, DEVELOPMENT)
+    build_keeper_exec(session)
+    session.run("python", "-m", "release", *session.posargs)
 
 
 @nox.session
@@ -222,6 +254,19 @@ def succeeds(session: nox.Session, command: Command) -> bool:
     return True
 
 
+def site(session: nox.Session) -> None:
+    """Build the documentation's site, or serve it on loopback until Ctrl-C and build it again when a file changes."""
+    serving = "--serve" in session.posargs
+    arguments = [argument for argument in session.posargs if argument not in {"--serve", "--build"}]
+    command = ("serve", "--dev-addr", "127.0.0.1:8000") if serving else ("build", "--quiet")
+    configuration = "tools/development/docs_site/mkdocs.yml"
+    # The theme's maintainers announce their next program with each build.
+    silent = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("python", "-m", "mkdocs", *command, "-f", configuration, *arguments, env=silent, interrupt_timeout=10)
+    if not serving:
+        print("built build/site")
+
+
 def ruff() -> list[Command]:
     """Rules and formatting."""
     return [("ruff", "check", "--output-format=concise"), ("ruff", "format", "--check")]
@@ -251,6 +296,11 @@ def import_contracts() -> list[Command]:
     return [("lint-imports", "--no-logo", "--cache-dir", ".cache/import-linter")]
 
 
+def english() -> list[Command]:
+    """The phrases that .github/STYLE.md forbids; counted only, until the texts are rewritten."""
+    return [("python", "-m", "english", "--count")]
+
+
 def sources_named(pattern: str) -> list[str]:
     """Find files by name in the folders that we write."""
     return sorted(str(path.relative_to(ROOT)) for folder in SOURCES for path in ROOT.glob(f"{folder}/**/{pattern}"))
@@ -264,4 +314,4 @@ def scripts(kind: str, names: Sequence[str]) -> list[str]:
 
 def short(package: Path) -> str:
     """Name *package* as people do: `agent`."""
-    return package.name.removeprefix("keeper-injector-")
+    return package.name.removeprefix(PREFIX)

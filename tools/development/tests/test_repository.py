@@ -96,10 +96,10 @@ def test_sessions_describe_themselves() -> None:
     """`tools/run` alone shows each session with one line that says what it does, and examples."""
     done = subprocess.run([ROOT / "tools/run"], capture_output=True, text=True, check=True)
     shown, _, examples = done.stdout.partition("\nExamples:\n")
-    described = dict(re.findall(r"^  (\w+) +(\S.*\.)$", shown, flags=re.MULTILINE))
+    described = dict(re.findall(r"^  ([\w-]+) +(\S.*\.)$", shown, flags=re.MULTILINE))
 
     assert list(described) == [
-        *("demo", "test", "lint", "types", "imports", "docs", "bench", "soak"),
-        *("integration", "cluster", "images", "lock", "build"),
+        *("demo", "test", "test-python", "lint", "types", "imports", "docs", "bench", "soak"),
+        *("integration", "cluster", "images", "lock", "release", "build"),
     ]
     assert "./tools/run demo " in examples
