@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.client
 import json
 import random
@@ -50,7 +51,7 @@ def reach(server: ApiServer) -> Cluster:
 
 def verify(leaf: bytes, bundle: bytes, now: datetime) -> None:
     """Verify a certificate as an API server does that knows *bundle* at *now*."""
-    authorities = [x509.load_pem_x509_certificate(block) for block in authority.blocks(bundle)]
+    authorities = [x509.load_pem_x509_certificate(block) for block in authority.split_pem(bundle)]
     verifier = (
         PolicyBuilder().store(Store(authorities)).time(now).build_server_verifier(x509.DNSName("webhook.injector.svc"))
     )
@@ -133,30 +134,30 @@ def test_a_certificate_is_shown_after_its_ca_is_known(server: ApiServer, tmp_pat
 
 def material(now: datetime = NOW) -> Material:
     """Return what is made at first."""
-    return authority.renewed(None, now, OBJECTS.names)
+    return authority.renew_if_due(None, now, OBJECTS.names)
 
 
 def test_the_steps_of_a_rotation() -> None:
     """Leaf at two thirds; CA at two thirds, trusted before it signs; the old one until it expires."""
     first = material()
-    assert authority.renewed(first, NOW + 59 * DAY, OBJECTS.names) is first
-    second = authority.renewed(first, NOW + 61 * DAY, OBJECTS.names)
+    assert authority.renew_if_due(first, NOW + 59 * DAY, OBJECTS.names) is first
+    second = authority.renew_if_due(first, NOW + 61 * DAY, OBJECTS.names)
     assert second.authorities == first.authorities
     assert second.leaf != first.leaf
     due = NOW + authority.CA_LIFE * 2 / 3
-    third = authority.renewed(second, due, OBJECTS.names)
+    third = authority.renew_if_due(second, due, OBJECTS.names)
     assert len(third.authorities) == 2
     verify(third.leaf.certificate, first.bundle, due)
-    fourth = authority.renewed(third, due + 61 * DAY, OBJECTS.names)
+    fourth = authority.renew_if_due(third, due + 61 * DAY, OBJECTS.names)
     verify(fourth.leaf.certificate, fourth.authorities[1].certificate, due + 61 * DAY)
-    fifth = authority.renewed(fourth, NOW + authority.CA_LIFE + DAY, OBJECTS.names)
+    fifth = authority.renew_if_due(fourth, NOW + authority.CA_LIFE + DAY, OBJECTS.names)
     assert fifth.authorities == third.authorities[1:]
 
 
 def test_another_name_is_another_certificate() -> None:
     """A release that is installed under another name does not serve with the old one."""
     first = material()
-    other = authority.renewed(first, NOW, ("other.injector.svc",))
+    other = authority.renew_if_due(first, NOW, ("other.injector.svc",))
     assert other.authorities == first.authorities
     assert other.leaf != first.leaf
 
@@ -164,12 +165,12 @@ def test_another_name_is_another_certificate() -> None:
 def test_a_secret_is_read_back() -> None:
     """And a damaged or mixed one is not."""
     first, second = material(), material()
-    data = authority.to_data(first)
-    assert authority.from_data(data) == first
+    data = authority.to_secret_data(first)
+    assert authority.from_secret_data(data) == first
     for name in data:
-        assert authority.from_data({**data, name: "AA=="}) is None
-        assert authority.from_data({key: value for key, value in data.items() if key != name}) is None
-    assert authority.from_data({**data, "tls.key": authority.to_data(second)["tls.key"]}) is None
+        assert authority.from_secret_data({**data, name: "AA=="}) is None
+        assert authority.from_secret_data({key: value for key, value in data.items() if key != name}) is None
+    assert authority.from_secret_data({**data, "tls.key": authority.to_secret_data(second)["tls.key"]}) is None
     assert "PRIVATE" not in repr(first)
 
 
@@ -183,28 +184,26 @@ def test_what_others_trust_stays(server: ApiServer, tmp_path: Path) -> None:
             "webhooks": [webhook("a"), webhook("b", url="https://elsewhere.example.com")],
         },
     )
-    server.objects[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"] = authority.base64.b64encode(
-        theirs
-    ).decode()
+    server.objects[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"] = base64.b64encode(theirs).decode()
     reconcile.run(reach(server), tmp_path, NOW, sleep=lambda _: None)
     assert server.bundle().startswith(theirs)
-    assert len(authority.blocks(server.bundle())) == 2
+    assert len(authority.split_pem(server.bundle())) == 2
     assert server.bundle(1) == b""
 
 
 def test_cert_manager_is_not_fought_with(server: ApiServer, tmp_path: Path) -> None:
     """Who keeps the bundle already is named."""
-    metadata = {"name": "webhook", "annotations": {reconcile.INJECTOR: "injector/webhook"}}
+    metadata = {"name": "webhook", "annotations": {reconcile.CERT_MANAGER: "injector/webhook"}}
     server.store(CONFIGURATION, {"metadata": metadata, "webhooks": [webhook("a")]})
-    with pytest.raises(ClusterError, match=r"cert-manager keeps its caBundle .*take the annotation away"):
+    with pytest.raises(ClusterError, match=r"cert-manager manages its caBundle .*remove the annotation"):
         reconcile.run(reach(server), tmp_path, NOW, sleep=lambda _: None)
 
 
 @pytest.mark.parametrize(
     ("status", "message"),
     [
-        (403, "Secret webhook-tls: may not be read or patched by the webhook's service account; the chart grants it"),
-        (404, "Secret webhook-tls: is not there; the chart makes it: run helm upgrade"),
+        (403, "Secret webhook-tls: the webhook's service account may not read or patch it; the chart grants this"),
+        (404, "Secret webhook-tls: does not exist; the chart creates it: run helm upgrade"),
         (500, "Secret webhook-tls: the API server answered 500"),
     ],
 )
@@ -292,7 +291,7 @@ def test_it_waits_for_the_api_server(running: Running, server: ApiServer) -> Non
     """It says what is missing, serves when it can, and stops when told to while it waits."""
     server.status = 403
     until = time.monotonic() + 20
-    while "may not be read or patched" not in running.log.read_text(encoding="utf-8"):
+    while "may not read or patch it" not in running.log.read_text(encoding="utf-8"):
         assert time.monotonic() < until
         time.sleep(0.1)
     running.process.send_signal(signal.SIGTERM)

@@ -2,7 +2,7 @@
 
 
 def __getattr__(name: str) -> str:
-    """Serve ``__version__`` from the installed metadata, read only when somebody asks: it costs 20 ms."""
+    """Return ``__version__`` from the installed metadata, read on demand because that takes 20 ms."""
     if name != "__version__":
         raise AttributeError(name)
     from importlib.metadata import version

@@ -1,4 +1,4 @@
-"""The webhook's branch of the tree in :mod:`keeper_injector_common.errors`."""
+"""The webhook's errors: its branch of the tree in :mod:`keeper_injector_common.errors`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from keeper_injector_common.errors import KeeperInjectorError
 
 
 class ReviewError(KeeperInjectorError):
-    """What came is not a usable AdmissionReview; the answer is HTTP 400, because there is no UID to answer to."""
+    """The request is not a valid AdmissionReview. The server answers HTTP 400, because there is no usable UID to respond to."""
 
 
 class SettingsError(KeeperInjectorError):
-    """The webhook's own settings cannot be followed."""
+    """The webhook's settings or serving certificate are invalid, so that it cannot start."""
 
 
 class ClusterError(KeeperInjectorError):
-    """The certificate could not be kept right in the cluster now; the one in use stays."""
+    """The certificate could not be reconciled with the cluster; the server continues with the one it has."""

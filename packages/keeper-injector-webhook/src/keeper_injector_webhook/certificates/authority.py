@@ -1,7 +1,36 @@
-"""A CA of our own and the webhook's certificate: what to renew when, so that no handshake ever fails; pure.
+"""The webhook's CA and serving certificate: what they are, when each is renewed, and how they are signed; pure.
 
-A certificate is renewed at two thirds of its life, and so is the CA. A new CA is trusted a day before it signs anything, and
-the old one until it expires, which is long after the last certificate that it signed.
+Theory of operation
+-------------------
+
+All replicas share one *material*: the CAs that API servers trust, oldest first, and one serving certificate (the *leaf*) with its
+key. It is stored in one Secret; the CAs are also in the ``caBundle`` of the webhook configuration, which is what API servers
+verify the leaf against. The goal is that no handshake fails, whatever order replicas and API servers learn of a change in.
+
+A CA passes through four states, and time alone moves it from one to the next. With a life of three years::
+
+    day 0          day 1                      day 730                        day 1095
+    |  settling    |  signing                 |  retiring                    |  expired
+    |  trusted,    |  the newest settled CA   |  a new CA exists; this one   |  removed from the Secret
+    |  signs       |  signs every new leaf    |  signs until that one has    |  and from the caBundle
+    |  nothing     |                          |  settled, then is trusted    |
+
+- *Settling* exists because a CA must be in every API server's ``caBundle`` before a leaf that it signed is presented. Only a CA
+  without a predecessor signs at once, because the webhook cannot serve without a leaf; step 3 below covers that case.
+- *Retiring* overlaps with the next CA for a year, while a leaf lives 90 days at most. So every leaf that the old CA signed is
+  replaced long before the old CA expires, and the bundle holds two CAs for that year.
+- A leaf is renewed at two thirds of its life (60 days), when the Service's names change, or when the CA that signed it is missing.
+
+Each replica runs :mod:`.reconcile` at start, at least once an hour and when :func:`next_change` says so:
+
+1. It reads the Secret and calls :func:`renew_if_due`. If that returns something else, it writes the Secret with the
+   ``resourceVersion`` that it read. If another replica was first, it reads again and uses what it finds.
+2. It merges the CAs into the ``caBundle`` (:func:`merge_bundle`). CAs are only added, and removed once expired, so that a
+   replica that still serves an older leaf stays trusted.
+3. It waits until API servers have seen a changed ``caBundle``, and only then writes the leaf to the server's directory.
+
+If the Secret is lost or damaged, the first replica to notice starts over with a new CA; the old one stays in the ``caBundle`` until
+it expires. If the API server is unavailable, the renewal is retried, and a third of the certificate's life is left for that.
 """
 
 from __future__ import annotations
@@ -19,43 +48,46 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-CA_NAME = "keeper-injector-ca"
+_CA_NAME = "keeper-injector-ca"
 CA_LIFE = timedelta(days=3 * 365)
-LEAF_LIFE = timedelta(days=90)
-SETTLING = timedelta(days=1)
-"""How long a new CA is trusted before it signs: every API server has seen it by then."""
-BACKDATED = timedelta(hours=1)
-"""For clocks that are a little behind ours."""
+_LEAF_LIFE = timedelta(days=90)
+_SETTLING = timedelta(days=1)
+"""How long a new CA is trusted before it signs. Every API server has read the new ``caBundle`` by then."""
+_BACKDATED = timedelta(hours=1)
+"""How far ``notBefore`` lies in the past, for API servers whose clock is behind."""
 
 
 @attrs.frozen
 class KeyPair:
-    """A certificate and its private key, both PEM."""
+    """A certificate and its private key, both as PEM."""
 
     certificate: bytes
     key: bytes = attrs.field(repr=False)
 
     @property
     def parsed(self) -> x509.Certificate:
-        """The certificate."""
+        """The certificate, parsed from PEM."""
         return x509.load_pem_x509_certificate(self.certificate)
 
 
 @attrs.frozen
 class Material:
-    """Everything that replicas share: the CAs that are trusted, oldest first, and the certificate in use."""
+    """What all replicas share: the trusted CAs, oldest first, and the serving certificate."""
 
     authorities: tuple[KeyPair, ...]
     leaf: KeyPair
 
     @property
     def bundle(self) -> bytes:
-        """Every trusted CA, as ``caBundle`` has them."""
+        """The certificates of all trusted CAs, as PEM for ``caBundle``."""
         return b"".join(authority.certificate for authority in self.authorities)
 
 
-def renewed(material: Material | None, now: datetime, names: Sequence[str]) -> Material:
-    """Return what should be in use at *now* for a server called *names*: *material* itself while it needs no change."""
+def renew_if_due(material: Material | None, now: datetime, names: Sequence[str]) -> Material:
+    """Return the material to use at *now* for a server with the DNS *names*: *material* itself if nothing is due.
+
+    Without *material*, return a new CA and a leaf that it signed.
+    """
     authorities = tuple(pair for pair in material.authorities if _is_valid(pair, now)) if material else ()
     if not authorities or _is_due(authorities[-1], now):
         authorities = (*authorities, _authority(now))
@@ -67,7 +99,7 @@ def renewed(material: Material | None, now: datetime, names: Sequence[str]) -> M
 
 
 def next_change(material: Material) -> datetime:
-    """Return when :func:`renewed` will first give something else."""
+    """Return the time from which :func:`renew_if_due` returns something other than *material*."""
     return min(_due(material.leaf), _due(material.authorities[-1]), _expiry(material.authorities[0]))
 
 
@@ -91,13 +123,13 @@ def _is_due(pair: KeyPair, now: datetime) -> bool:
 
 
 def _signer(authorities: Sequence[KeyPair], now: datetime) -> KeyPair:
-    """Return the newest CA that is known everywhere; where there is no such, the oldest."""
-    known = [pair for pair in authorities if pair.parsed.not_valid_before_utc + BACKDATED + SETTLING <= now]
-    return known[-1] if known else authorities[0]
+    """Return the newest CA that has settled. If none has, return the oldest, which API servers have trusted for longest."""
+    settled = [pair for pair in authorities if pair.parsed.not_valid_before_utc + _BACKDATED + _SETTLING <= now]
+    return settled[-1] if settled else authorities[0]
 
 
 def _serves(leaf: KeyPair, authorities: Sequence[KeyPair], now: datetime, names: Sequence[str]) -> bool:
-    """Say whether a certificate is still good: young enough, for these names, and signed by a CA that is trusted."""
+    """Return whether the leaf can still be used: not due, for exactly these names, and signed by a trusted CA."""
     certificate = leaf.parsed
     if _is_due(leaf, now) or certificate.not_valid_before_utc > now:
         return False
@@ -118,9 +150,9 @@ def _is_signed_by(certificate: x509.Certificate, authority: KeyPair) -> bool:
 
 def _authority(now: datetime) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
-    # A name of its own, so that two of them in one bundle are told apart.
+    # A unique name, so that verifiers can tell two CAs in one bundle apart.
     name = x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, f"{CA_NAME} {now:%Y-%m-%d} {x509.random_serial_number():x}"[:64])]
+        [x509.NameAttribute(NameOID.COMMON_NAME, f"{_CA_NAME} {now:%Y-%m-%d} {x509.random_serial_number():x}"[:64])]
     )
     public = key.public_key()
     certificate = (
@@ -138,10 +170,10 @@ def _leaf(authority: KeyPair, now: datetime, names: Sequence[str]) -> KeyPair:
     issuer = authority.parsed
     signing = load_pem_private_key(authority.key, password=None)
     if not isinstance(signing, ec.EllipticCurvePrivateKey):
-        raise TypeError("a CA of ours has an EC key")
+        raise TypeError("the CA key is not an EC key")
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     certificate = (
-        _builder(subject, issuer.subject, key.public_key(), now, min(LEAF_LIFE, issuer.not_valid_after_utc - now))
+        _builder(subject, issuer.subject, key.public_key(), now, min(_LEAF_LIFE, issuer.not_valid_after_utc - now))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -161,7 +193,7 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - BACKDATED)
+        .not_valid_before(now - _BACKDATED)
         .not_valid_after(now + life)
     )
 
@@ -196,13 +228,16 @@ def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Key
     return KeyPair(certificate.public_bytes(Encoding.PEM), private)
 
 
-# As data of a Secret
+# Material as the data of a Secret, and as a caBundle
 
 _END = b"-----END "
 
 
-def to_data(material: Material) -> dict[str, str]:
-    """Return *material* as the ``data`` of a Secret."""
+def to_secret_data(material: Material) -> dict[str, str]:
+    """Return *material* as the ``data`` of a Secret: ``tls.crt``, ``tls.key``, ``ca.crt`` and ``ca.key``, each base64.
+
+    ``ca.crt`` and ``ca.key`` hold all CAs and their keys in the same order.
+    """
     parts = {
         "tls.crt": material.leaf.certificate,
         "tls.key": material.leaf.key,
@@ -212,25 +247,25 @@ def to_data(material: Material) -> dict[str, str]:
     return {name: base64.b64encode(content).decode() for name, content in parts.items()}
 
 
-def from_data(data: Mapping[str, str]) -> Material | None:
-    """Read what :func:`to_data` wrote; None for anything else, as an empty Secret is."""
+def from_secret_data(data: Mapping[str, str]) -> Material | None:
+    """Read what :func:`to_secret_data` wrote. Return None for an empty Secret, and for any part that is missing or invalid."""
     try:
         parts = {
             name: base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key", "ca.crt", "ca.key")
         }
-        pairs = zip(blocks(parts["ca.crt"]), blocks(parts["ca.key"]), strict=True)
+        pairs = zip(split_pem(parts["ca.crt"]), split_pem(parts["ca.key"]), strict=True)
         material = Material(tuple(KeyPair(*pair) for pair in pairs), KeyPair(parts["tls.crt"], parts["tls.key"]))
-        return material if material.authorities and all(map(_fits, (*material.authorities, material.leaf))) else None
+        return material if material.authorities and all(map(_matches, (*material.authorities, material.leaf))) else None
     except (KeyError, ValueError, TypeError, binascii.Error):
         return None
 
 
-def _fits(pair: KeyPair) -> bool:
-    """Say whether key and certificate belong together."""
+def _matches(pair: KeyPair) -> bool:
+    """Return whether the private key belongs to the certificate."""
     return load_pem_private_key(pair.key, password=None).public_key() == pair.parsed.public_key()
 
 
-def blocks(pem: bytes) -> list[bytes]:
+def split_pem(pem: bytes) -> list[bytes]:
     """Split PEM text into its blocks."""
     found, current = [], b""
     for line in pem.splitlines(keepends=True):
@@ -241,13 +276,14 @@ def blocks(pem: bytes) -> list[bytes]:
     return found
 
 
-def merged_bundle(present: bytes, material: Material, now: datetime) -> bytes:
-    """Return *present*, a ``caBundle``, with the CAs of *material*, and without what has expired.
+def merge_bundle(present: bytes, material: Material, now: datetime) -> bytes:
+    """Return *present*, a ``caBundle``, plus the CAs of *material* and minus expired certificates.
 
-    What others put there stays, and so does a CA of ours whose Secret is lost: a replica may still serve by it.
+    Other certificates stay: other software may have added them, or they are earlier CAs of this webhook whose Secret was lost and
+    with which a replica may still serve.
     """
     kept = []
-    for block in blocks(present):
+    for block in split_pem(present):
         try:
             certificate = x509.load_pem_x509_certificate(block)
         except ValueError:

@@ -1,4 +1,7 @@
-"""The serving pair as files in a directory that changes as a whole, laid out as the kubelet lays out a Secret's volume."""
+"""Writes the serving key pair into a directory, in the layout in which the kubelet writes a Secret volume.
+
+The server reads both files through the symbolic link ``..data``. Replacing that link replaces both files at once.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,16 @@ if TYPE_CHECKING:
 
     from keeper_injector_webhook.certificates.authority import KeyPair
 
-NAMES = ("tls.crt", "tls.key")
+_NAMES = ("tls.crt", "tls.key")
 
 
 def publish(directory: Path, pair: KeyPair) -> bool:
-    """Put *pair* into *directory* for the server to find; says whether it was another one. Raises OSError."""
+    """Write *pair* into *directory* and return whether it replaced another one.
+
+    Raises OSError if the directory cannot be written.
+    """
     data = directory / "..data"
-    contents = dict(zip(NAMES, (pair.certificate, pair.key), strict=True))
+    contents = dict(zip(_NAMES, (pair.certificate, pair.key), strict=True))
     if data.exists() and all((data / name).read_bytes() == content for name, content in contents.items()):
         return False
     generation = directory / f"..{os.urandom(6).hex()}"
@@ -31,7 +37,7 @@ def publish(directory: Path, pair: KeyPair) -> bool:
     link.unlink(missing_ok=True)
     link.symlink_to(generation.name)
     link.replace(data)
-    for name in NAMES:
+    for name in _NAMES:
         if not (directory / name).is_symlink():
             (directory / name).symlink_to(f"..data/{name}")
     if old is not None and old != generation:

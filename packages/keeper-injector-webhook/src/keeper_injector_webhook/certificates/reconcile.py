@@ -1,7 +1,8 @@
-"""Keeps the certificate in the cluster right: a program that runs for a second now and then, beside the serving process.
+"""Reconciles the certificate with the cluster: a program that the server runs as a short-lived subprocess.
 
-It reads the one Secret, renews what is due, and sees to it that the one webhook configuration trusts the CA. Replicas do so at
-the same time: who writes first wins, by ``resourceVersion``, and the other takes what it finds. There is no leader.
+It reads one Secret, renews what is due, adds the CA to one webhook configuration and writes the key pair for the server. All
+replicas run it. The first writer wins by ``resourceVersion``, and the others use what it wrote; there is no leader.
+:mod:`.authority` explains the rotation.
 """
 
 from __future__ import annotations
@@ -30,20 +31,23 @@ from keeper_injector_webhook.errors import ClusterError
 
 log = logging.getLogger("keeper_injector_webhook")
 
-TIMEOUT = 10.0
-"""Seconds for one request."""
-CONFLICTS = 8
-LAG = 3.0
-"""Seconds until API servers have seen a new caBundle; only then is a certificate shown that it is needed for."""
-LONGEST = 3600.0
-"""Seconds until the next look at the latest: somebody may have taken something away."""
-INJECTOR = "cert-manager.io/inject-ca-from"
-NOT_FOUND, FORBIDDEN, CONFLICT = 404, 403, 409
+_TIMEOUT = 10.0
+"""Seconds for one request to the API server."""
+_MOST_CONFLICTS = 8
+"""How often one run retries a write that another client overtook."""
+_PROPAGATION = 3.0
+"""Seconds until every API server has seen a new ``caBundle``; the certificate that needs it is written after that."""
+_LONGEST_WAIT = 3600.0
+"""Seconds until the next run at the latest, because someone may have changed the Secret or the configuration."""
+_SHORTEST_WAIT = 60.0
+CERT_MANAGER = "cert-manager.io/inject-ca-from"
+"""The annotation that makes cert-manager's CA injector overwrite ``caBundle``."""
+_NOT_FOUND, _FORBIDDEN, _CONFLICT, _INVALID = 404, 403, 409, 422
 
 
 @attrs.frozen
 class ClusterObjects:
-    """Where in the cluster the certificate belongs."""
+    """The names of the cluster objects that hold or trust the certificate."""
 
     namespace: str
     secret: str
@@ -52,90 +56,92 @@ class ClusterObjects:
 
     @property
     def names(self) -> Sequence[str]:
-        """The names by which API servers reach the Service."""
+        """The DNS names under which API servers may reach the Service; the first one is used for the subject."""
         host = f"{self.service}.{self.namespace}.svc"
         return (host, f"{host}.cluster.local", f"{self.service}.{self.namespace}")
 
 
 @attrs.frozen
 class Cluster:
-    """The API server, as far as this program may use it: one Secret, one webhook configuration."""
+    """The API server, limited to what this program may access: one Secret and one webhook configuration."""
 
     api: client.ApiClient
     objects: ClusterObjects
 
     def ensure(self, now: datetime) -> tuple[Material, bool]:
-        """Return the material to use at *now*, and whether the caBundle had to change; raises ClusterError."""
+        """Return the material to use at *now* and whether the ``caBundle`` had to change; raises :class:`ClusterError`."""
         material = self._secret(now)
         return material, self._bundle(material, now)
 
     def _secret(self, now: datetime) -> Material:
         core = client.CoreV1Api(self.api)
         where = (self.objects.secret, self.objects.namespace)
-        for _ in range(CONFLICTS):
-            found = self._asked(f"Secret {self.objects.secret}", core.read_namespaced_secret, *where)
-            present = authority.from_data(found.data or {})
+        for _ in range(_MOST_CONFLICTS):
+            found = self._request(f"Secret {self.objects.secret}", core.read_namespaced_secret, *where)
+            present = authority.from_secret_data(found.data or {})
             if present is None and found.data:
                 log.warning("certificate.damaged", extra={"secret": self.objects.secret})
-            material = authority.renewed(present, now, self.objects.names)
+            material = authority.renew_if_due(present, now, self.objects.names)
             if material is present:
                 return material
             version = {"resourceVersion": found.metadata.resource_version}
-            body = {"metadata": version, "data": authority.to_data(material)}
-            if self._written(f"Secret {self.objects.secret}", core.patch_namespaced_secret, *where, body):
+            body = {"metadata": version, "data": authority.to_secret_data(material)}
+            if self._write(f"Secret {self.objects.secret}", core.patch_namespaced_secret, *where, body):
                 log.info(
                     "certificate.renewed",
                     extra={"secret": self.objects.secret, "authorities": len(material.authorities)},
                 )
                 return material
         raise ClusterError(
-            f"Secret {self.objects.secret}: others changed it {CONFLICTS} times meanwhile; it is tried again"
+            f"Secret {self.objects.secret}: other clients changed it {_MOST_CONFLICTS} times during this run; the webhook retries"
         )
 
     def _bundle(self, material: Material, now: datetime) -> bool:
-        """Let every webhook of the configuration trust the CA; says whether that was new."""
+        """Add the CA to every webhook of the configuration; return whether that changed anything."""
         api = client.AdmissionregistrationV1Api(self.api)
         name = self.objects.webhook_configuration
         what = f"MutatingWebhookConfiguration {name}"
-        for _ in range(CONFLICTS):
-            found = self._asked(what, api.read_mutating_webhook_configuration, name)
-            if INJECTOR in (found.metadata.annotations or {}):
+        for _ in range(_MOST_CONFLICTS):
+            found = self._request(what, api.read_mutating_webhook_configuration, name)
+            if CERT_MANAGER in (found.metadata.annotations or {}):
                 raise ClusterError(
-                    f"{what}: cert-manager keeps its caBundle ({INJECTOR}); take the annotation away, or set tls.mode"
+                    f"{what}: cert-manager manages its caBundle ({CERT_MANAGER}); remove the annotation, or set tls.mode"
                 )
             changes = []
             for index, webhook in enumerate(found.webhooks or ()):
                 present = base64.b64decode(webhook.client_config.ca_bundle or "")
-                wanted = authority.merged_bundle(present, material, now)
+                wanted = authority.merge_bundle(present, material, now)
                 if webhook.client_config.service is not None and wanted != present:
                     path = f"/webhooks/{index}/clientConfig/caBundle"
                     changes.append({"op": "add", "path": path, "value": base64.b64encode(wanted).decode()})
             if not changes:
                 return False
             test = {"op": "test", "path": "/metadata/resourceVersion", "value": found.metadata.resource_version}
-            if self._written(what, api.patch_mutating_webhook_configuration, name, [test, *changes]):
+            if self._write(what, api.patch_mutating_webhook_configuration, name, [test, *changes]):
                 log.info("certificate.trusted", extra={"configuration": name})
                 return True
-        raise ClusterError(f"{what}: others changed it {CONFLICTS} times meanwhile; it is tried again")
+        raise ClusterError(
+            f"{what}: other clients changed it {_MOST_CONFLICTS} times during this run; the webhook retries"
+        )
 
-    def _written(self, what: str, call: Callable[..., object], *arguments: object) -> bool:
-        """Write; False when somebody else was first."""
+    def _write(self, what: str, call: Callable[..., object], *arguments: object) -> bool:
+        """Write an object; return False if another client changed it first."""
         try:
-            self._asked(what, call, *arguments)
+            self._request(what, call, *arguments)
         except _ConflictError:
             return False
         return True
 
-    def _asked(self, what: str, call: Callable[..., Any], *arguments: object) -> Any:
-        """Call the API server; every failure becomes a ClusterError that says what is needed."""
+    def _request(self, what: str, call: Callable[..., Any], *arguments: object) -> Any:
+        """Call the API server and turn every failure into a :class:`ClusterError` that says what to do."""
         try:
-            return call(*arguments, _request_timeout=TIMEOUT)
+            return call(*arguments, _request_timeout=_TIMEOUT)
         except client.ApiException as error:
-            if error.status == CONFLICT or (error.status == 422 and "resourceVersion" in str(error.body)):
+            if error.status == _CONFLICT or (error.status == _INVALID and "resourceVersion" in str(error.body)):
                 raise _ConflictError from None
             hint = {
-                NOT_FOUND: "is not there; the chart makes it: run helm upgrade",
-                FORBIDDEN: "may not be read or patched by the webhook's service account; the chart grants it: run helm upgrade",
+                _NOT_FOUND: "does not exist; the chart creates it: run helm upgrade",
+                _FORBIDDEN: "the webhook's service account may not read or patch it; the chart grants this: run helm upgrade",
             }.get(error.status, f"the API server answered {error.status} {error.reason}")
             raise ClusterError(f"{what}: {hint}") from None
         except (HTTPError, OSError) as error:
@@ -143,20 +149,20 @@ class Cluster:
 
 
 class _ConflictError(Exception):
-    """Somebody else has written meanwhile."""
+    """Another client changed the object after it was read."""
 
 
 def run(cluster: Cluster, directory: Path, now: datetime, sleep: Callable[[float], None] = time.sleep) -> float:
-    """Bring cluster and *directory* up to date; returns the seconds until the next look. Raises ClusterError."""
+    """Reconcile the cluster and *directory*; return the seconds until the next run is due. Raises :class:`ClusterError`."""
     material, is_new = cluster.ensure(now)
     if is_new:
-        sleep(LAG)
+        sleep(_PROPAGATION)
     publish(directory, material.leaf)
-    return min(LONGEST, max(60.0, (authority.next_change(material) - now).total_seconds()))
+    return min(_LONGEST_WAIT, max(_SHORTEST_WAIT, (authority.next_change(material) - now).total_seconds()))
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run once; prints the seconds until the next run."""
+    """Run once, print the seconds until the next run as JSON, and return the exit code."""
     options = _options(arguments)
     configure_logging(options.log_level)
     try:
@@ -167,10 +173,10 @@ def main(arguments: list[str] | None = None) -> int:
         objects = ClusterObjects(options.namespace, options.secret, options.service, options.webhook_configuration)
         seconds = run(Cluster(client.ApiClient(), objects), options.directory, datetime.now(UTC))
     except config.ConfigException as error:
-        return _failed(f"no way to the API server: {error}", os.EX_CONFIG)
+        return _failed(f"cannot connect to the API server: {error}", os.EX_CONFIG)
     except (ClusterError, OSError) as error:
         return _failed(str(error), os.EX_TEMPFAIL)
-    sys.stdout.write(f"{json.dumps({'again_in_seconds': round(seconds)})}\n")
+    sys.stdout.write(f"{json.dumps({'next_run_in_seconds': round(seconds)})}\n")
     return os.EX_OK
 
 
@@ -186,7 +192,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     for name in ("namespace", "secret", "service", "webhook-configuration"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--directory", type=Path, required=True)
-    parser.add_argument("--kubeconfig", help="for use outside of a cluster")
+    parser.add_argument("--kubeconfig", help="connect with this kubeconfig; needed outside a cluster")
     parser.add_argument("--log-level", default="info")
     return parser.parse_args(arguments)
 

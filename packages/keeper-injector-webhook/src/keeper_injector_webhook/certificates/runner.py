@@ -1,4 +1,8 @@
-"""Runs the program that keeps the certificate right, now and then, and never lets it hurt the serving process."""
+"""Runs the certificate program as a subprocess of the server, once at start and then whenever it is due.
+
+A subprocess, because the Kubernetes client takes 3 seconds to import and 140 MB. A failed run is logged, counted and retried;
+it never stops the server, which continues with the certificate that it has.
+"""
 
 from __future__ import annotations
 
@@ -18,56 +22,56 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-DEADLINE = 60.0
-"""Seconds for one run."""
-SHORTEST_WAIT, LONGEST_WAIT = 2.0, 600.0
-"""Seconds between runs that fail; they double."""
+_DEADLINE = 60.0
+"""Seconds that one run may take."""
+_SHORTEST_WAIT, _LONGEST_WAIT = 2.0, 600.0
+"""Seconds before a failed run is retried: the first wait, and the longest. The wait doubles after each failure."""
 
 
 @attrs.frozen
 class CertificateJob:
-    """How to run the program, and whom to tell."""
+    """The certificate program, its arguments, and what to notify of a successful run."""
 
     arguments: Sequence[str]
     metrics: Metrics
     renewed: Callable[[], object]
-    """Called after each good run."""
+    """Called after each successful run."""
 
     async def run_once(self) -> float | None:
-        """Run it to its end or its deadline; returns the seconds until the next run, None after a failure."""
+        """Run the program, for at most 60 seconds; return the seconds until the next run is due, or None if it failed."""
         command = (sys.executable, "-m", "keeper_injector_webhook.certificates.reconcile", *self.arguments)
         try:
             process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
-        except OSError as error:  # no process or no memory is to be had now
-            log.warning("certificate.unstarted", extra={"cause": error.strerror})
+        except OSError as error:  # the process limit or the memory limit is reached
+            log.warning("certificate.spawn_failed", extra={"cause": error.strerror})
             self.metrics.certificate_run("failed")
             return None
         try:
-            output, _ = await asyncio.wait_for(process.communicate(), DEADLINE)
+            output, _ = await asyncio.wait_for(process.communicate(), _DEADLINE)
         except TimeoutError:
-            log.warning("certificate.overdue", extra={"deadline_seconds": DEADLINE})
+            log.warning("certificate.timed_out", extra={"deadline_seconds": _DEADLINE})
             output = b""
         finally:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
-        good = process.returncode == 0
-        self.metrics.certificate_run("ok" if good else "failed")
-        if not good:
+        succeeded = process.returncode == 0
+        self.metrics.certificate_run("ok" if succeeded else "failed")
+        if not succeeded:
             return None
         self.renewed()
-        return float(json.loads(output)["again_in_seconds"])
+        return float(json.loads(output)["next_run_in_seconds"])
 
-    async def until_first(self) -> float:
-        """Run it until it succeeds for the first time; returns the seconds until the next run."""
-        wait = SHORTEST_WAIT
-        while (again := await self.run_once()) is None:
-            await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - no secret
-            wait = min(wait * 2, LONGEST_WAIT)
-        return again
+    async def run_until_success(self) -> float:
+        """Run the program, retrying until it succeeds; return the seconds until the next run is due."""
+        wait = _SHORTEST_WAIT
+        while (due := await self.run_once()) is None:
+            await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - jitter, not a secret
+            wait = min(wait * 2, _LONGEST_WAIT)
+        return due
 
-    async def keep(self, again: float) -> None:
-        """Go on for ever; replicas that started together come apart."""
+    async def run_forever(self, due: float) -> None:
+        """Run the program *due* seconds from now and then indefinitely, with jitter so that replicas do not run in lockstep."""
         while True:
-            await asyncio.sleep(again * random.uniform(0.8, 1))  # noqa: S311 - no secret
-            again = await self.until_first()
+            await asyncio.sleep(due * random.uniform(0.8, 1))  # noqa: S311 - jitter, not a secret
+            due = await self.run_until_success()

@@ -1,7 +1,7 @@
-"""The serving certificate, live: a new pair becomes a fresh context that is swapped in at the next handshake.
+"""The serving certificate, reloaded while the server runs: each new key pair gets its own TLS context.
 
-Loading a new pair into the context in use would leave it broken by a mismatched pair and keep a certificate of another
-key type alive; a context of its own, chosen by the SNI callback, has neither fault (measured with OpenSSL 3).
+The SNI callback selects the context at each handshake. Loading a new key pair into the context in use would leave that context broken
+after a mismatched pair, and would keep a certificate of another key type alive (measured with OpenSSL 3).
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ log = logging.getLogger(__name__)
 
 
 class LiveCertificate:
-    """The pair ``tls.crt`` and ``tls.key`` in a directory, as a Secret volume has them."""
+    """The key pair ``tls.crt`` and ``tls.key`` in a directory, laid out like a Secret volume."""
 
     def __init__(self, directory: Path, metrics: Metrics, client_ca: Path | None = None) -> None:
-        """Load the pair; raises :class:`SettingsError` when there is none that works.
+        """Load the key pair; raises :class:`SettingsError` if it is missing or invalid.
 
-        With *client_ca*, a file, clients must show a certificate that it has signed.
+        With *client_ca*, a PEM file, clients must present a certificate that one of its CAs signed.
         """
         self._client_ca = client_ca
         self._directory = directory
@@ -42,14 +42,14 @@ class LiveCertificate:
         self._load_into(self.context, self._seen)
 
     def refresh(self) -> bool:
-        """Look at the files again; a new working pair is used from now on, a broken one is said and not used."""
+        """Reload the key pair if its files changed, and return whether it was replaced. An invalid pair is logged and ignored."""
         try:
             pair = self._pair()
             if pair == self._seen:
                 return False
             self._active = self._load(pair)
         except (OSError, ValueError, SettingsError) as error:
-            log.warning("tls.refused", extra={"directory": str(self._directory), "cause": str(error)})
+            log.warning("tls.reload_failed", extra={"directory": str(self._directory), "cause": str(error)})
             return False
         self._seen = pair
         log.info("tls.reloaded", extra={"directory": str(self._directory)})
@@ -59,14 +59,12 @@ class LiveCertificate:
         connection.context = self._active
 
     def _pair(self) -> tuple[bytes, bytes]:
-        # Both through one resolved directory: a Secret volume swaps it as a whole.
+        # Read both through one resolved directory, because the kubelet replaces the directory as a whole.
         directory = (self._directory / "..data").resolve() if (self._directory / "..data").exists() else self._directory
         try:
             return (directory / "tls.crt").read_bytes(), (directory / "tls.key").read_bytes()
         except OSError as error:
-            raise SettingsError(
-                f"{error.filename}: {error.strerror}; the certificate and its key belong there"
-            ) from None
+            raise SettingsError(f"{error.filename}: {error.strerror}; put the certificate and its key there") from None
 
     def _load(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
         context = self._new_context()
@@ -76,24 +74,24 @@ class LiveCertificate:
         return context
 
     def _load_into(self, context: ssl.SSLContext, pair: tuple[bytes, bytes]) -> None:
-        # Python's ssl reads pairs from files only. Those of the directory may have changed since: check after loading.
+        # Python's ssl loads key pairs from files only, and they may have changed since they were read: compare afterwards.
         context.load_cert_chain(self._directory / "tls.crt", self._directory / "tls.key")
         if self._pair() != pair:
-            raise ValueError("the files changed while they were read")
+            raise ValueError("the files changed while they were loaded")
 
     def _new_context(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
-        # API servers speak HTTP/1.1 to webhooks (client-go, issue 75791): HTTP/2 would only be a surface to attack.
+        # API servers speak HTTP/1.1 to webhooks (client-go, issue 75791): HTTP/2 would only add attack surface.
         context.set_alpn_protocols(["http/1.1"])
         if self._client_ca is not None:
-            # In both contexts: a connection that changes its context keeps whether it asks, and takes the new one's CAs.
+            # Set in both contexts: a connection that switches contexts keeps its verify mode and takes the new context's CAs.
             context.verify_mode = ssl.CERT_REQUIRED
             try:
                 context.load_verify_locations(self._client_ca)
             except (OSError, ValueError) as error:
                 raise SettingsError(
-                    f"{self._client_ca}: {error}; certificates of the clients' CA belong there"
+                    f"{self._client_ca}: {error}; put the CA certificates of the clients there"
                 ) from None
         return context
