@@ -11,7 +11,6 @@ import jsonpatch
 
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.mutate import answer_review
-from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
 PREFIX = "keeper.security/"
@@ -38,8 +37,8 @@ def body(pod: Json, operation: str = "CREATE", namespace: str = "shop") -> bytes
 
 def respond(pod: Json, settings: Settings | None = None, operation: str = "CREATE", namespace: str = "shop") -> Json:
     """Return the response to a review of *pod*."""
-    answer = answer_review(body(pod, operation, namespace), settings or Settings(), Metrics())
-    response: Json = answer["response"]
+    result = answer_review(body(pod, operation, namespace), settings or Settings())
+    response: Json = result.review["response"]
     return response
 
 

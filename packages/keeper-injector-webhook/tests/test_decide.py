@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_webhook.admission.cache import KEPT, LARGEST, AnswerCache
 from keeper_injector_webhook.admission.mutate import answer_review
-from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
@@ -347,34 +346,32 @@ def test_a_kubernetes_secret_needs_a_way_to_the_api_server() -> None:
 
 def test_pods_that_are_alike_get_one_answer() -> None:
     """The pods of a workload differ in the name of their token's volume; whatever else differs is worked out anew."""
-    memory = AnswerCache()
+    cache = AnswerCache()
 
     def answer(name: str, namespace: str = "shop", **spec: Any) -> dict[str, Any]:
         token = {"name": name, "projected": {"sources": []}}
         mount = {"name": name, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}
         containers = [{"name": "app", "volumeMounts": [mount]}]
         review = body(pod(annotations=ASKED, containers=containers, volumes=[token], **spec), namespace=namespace)
-        given = answer_review(review, cluster, metrics, memory)
-        assert given == answer_review(review, cluster, metrics), "what is remembered is what would be worked out"
-        response: dict[str, Any] = given["response"]
+        given = answer_review(review, cluster, cache)
+        assert given == answer_review(review, cluster), "what is remembered is what would be worked out"
+        response: dict[str, Any] = given.review["response"]
         return response
 
-    cluster, metrics = Settings(defaults=Defaults({}, {"other": {"refresh-interval": "1m"}})), Metrics()
+    cluster = Settings(defaults=Defaults({}, {"other": {"refresh-interval": "1m"}}))
     first = answer("kube-api-access-abcde")
     assert answer("kube-api-access-fghij") == first
-    assert len(memory) == 1
+    assert len(cache) == 1
     assert answer("kube-api-access-fghij", "other") != first
     assert answer("kube-api-access-fghij", securityContext={"runAsUser": 5}) != first
-    assert len(memory) == 3
+    assert len(cache) == 3
 
 
 def test_only_so_many_answers_are_kept() -> None:
     """The oldest goes first, and a pod of enormous size is not kept at all."""
-    memory, metrics, cluster = AnswerCache(), Metrics(), Settings()
+    cache, cluster = AnswerCache(), Settings()
     for number in range(KEPT + 3):
-        answer_review(
-            body(pod(annotations={**ASKED, "log-level": "debug"}, hostname=f"h{number}")), cluster, metrics, memory
-        )
-    assert len(memory) == KEPT
-    answer_review(body(pod(annotations=ASKED, hostname="h" * LARGEST)), cluster, metrics, memory)
-    assert len(memory) == KEPT
+        answer_review(body(pod(annotations={**ASKED, "log-level": "debug"}, hostname=f"h{number}")), cluster, cache)
+    assert len(cache) == KEPT
+    answer_review(body(pod(annotations=ASKED, hostname="h" * LARGEST)), cluster, cache)
+    assert len(cache) == KEPT

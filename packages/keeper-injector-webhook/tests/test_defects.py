@@ -11,19 +11,18 @@ HERE = Path(__file__).parent
 WATCHED = """
 import json, sys
 from admission_reviews import body, pod
-from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.settings import Settings
 asked = {"inject": "true", "secret": "db", "env-X": "db[a]", "inject-as-k8s-secret": "true", "k8s-secret-name": "s",
          "secret-t": "db:/app/t", "template-t": "{{ .password }}"}
 review = body(pod(annotations=asked, containers=[{"name": "app", "command": ["/app"]}]))
-settings, metrics = Settings(), Metrics()
-answer_review(review, settings, metrics)  # what is imported late is imported now
+settings = Settings()
+answer_review(review, settings)  # what is imported late is imported now
 reached = []
 sys.addaudithook(lambda event, arguments: reached.append(event) if event.split(".")[0] in WATCHED else None)
 WATCHED = {"open", "socket", "subprocess", "os", "urllib", "ctypes", "tempfile", "shutil"}
-answer = answer_review(review.replace(b'"db"', b'"other"'), settings, metrics)
-assert answer["response"]["allowed"] and "patch" in answer["response"], answer
+answer = answer_review(review.replace(b'"db"', b'"other"'), settings)
+assert answer.review["response"]["allowed"] and "patch" in answer.review["response"], answer
 print(json.dumps(sorted(set(reached))))
 """
 

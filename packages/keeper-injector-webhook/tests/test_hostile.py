@@ -17,7 +17,6 @@ from kubernetes.client import V1Pod
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.errors import ReviewError
-from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
 MEBIBYTE = 1024 * 1024
@@ -180,7 +179,7 @@ BODIES = {
 def test_what_is_no_review_is_said(name: str) -> None:
     """One sentence, which the server answers with status 400."""
     with pytest.raises(ReviewError, match=r"^body: "):
-        answer_review(BODIES[name], Settings(), Metrics())
+        answer_review(BODIES[name], Settings())
 
 
 ANYTHING = st.recursive(
@@ -224,10 +223,10 @@ def test_a_pod_of_wrong_types(part: tuple[str | int, ...], value: Any) -> None:
         place = place[key]
     place[part[-1]] = value
     try:
-        answer = answer_review(orjson.dumps(review), Settings(), Metrics())
+        answer = answer_review(orjson.dumps(review), Settings())
     except ReviewError:
         return
-    assert answer["response"]["uid"] == "u-1"
+    assert answer.review["response"]["uid"] == "u-1"
 
 
 @settings(max_examples=300)
@@ -235,7 +234,7 @@ def test_a_pod_of_wrong_types(part: tuple[str | int, ...], value: Any) -> None:
 def test_any_bytes(content: bytes) -> None:
     """Bytes that are no review are a ReviewError, whatever they are."""
     with pytest.raises(ReviewError):
-        answer_review(content, Settings(), Metrics())
+        answer_review(content, Settings())
 
 
 @settings(max_examples=300)

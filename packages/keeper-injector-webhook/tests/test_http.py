@@ -176,7 +176,7 @@ def test_a_new_certificate_is_used_without_a_restart(server: Server) -> None:
     assert connection.getresponse().read() == b"ok\n"
     before = server.certificate()
     (server.directory / "tls.crt").write_text("broken", encoding="utf-8")
-    wait_for(lambda: "tls.refused" in server.log())
+    wait_for(lambda: "tls.reload_failed" in server.log())
     assert server.certificate() == before
     issue(server.authority, server.directory)
     wait_for(lambda: server.certificate() != before)
@@ -243,5 +243,5 @@ def test_clients_show_a_certificate(tmp_path: Path) -> None:
             assert (answer.status, bool(answer.read())) == (status, True)
         plain.request("POST", "/mutate", body(pod(annotations=ASKED)))
         answer = plain.getresponse()
-        assert (answer.status, answer.read()) == (403, b'{"error":"reviews come over TLS, with a certificate"}')
+        assert (answer.status, answer.read()) == (403, b'{"error":"send reviews over TLS, with a client certificate"}')
         plain.close()

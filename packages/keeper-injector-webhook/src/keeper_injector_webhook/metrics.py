@@ -1,4 +1,4 @@
-"""What the webhook counts, for Prometheus."""
+"""The Prometheus metrics of one webhook process."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
-MILLISECONDS = 0.001
-BUCKETS = tuple(count * MILLISECONDS for count in (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 500))
+_MILLISECOND = 0.001
+_BUCKETS = tuple(count * _MILLISECOND for count in (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 500))
 
 
 class Metrics:
-    """One registry with the series of one webhook process."""
+    """A registry with the webhook's metrics, and one method for each thing that is counted."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -19,25 +19,28 @@ class Metrics:
             "keeper_injector_reviews", "Admission reviews answered.", ["decision", "reason"], registry=self.registry
         )
         self._seconds = Histogram(
-            "keeper_injector_review_seconds", "Time to decide and patch.", buckets=BUCKETS, registry=self.registry
+            "keeper_injector_review_seconds",
+            "Seconds to decide and build the patch.",
+            buckets=_BUCKETS,
+            registry=self.registry,
         )
         self.in_flight = Gauge(
-            "keeper_injector_reviews_in_flight", "Reviews being read or answered.", registry=self.registry
+            "keeper_injector_reviews_in_flight", "Reviews that are being read or answered.", registry=self.registry
         )
         self._rejected = Counter(
             "keeper_injector_requests_rejected",
-            "HTTP requests that were no review.",
+            "HTTP requests rejected because they are not a valid review.",
             ["status"],
             registry=self.registry,
         )
         self.certificate_expiry = Gauge(
             "keeper_injector_certificate_expiry_timestamp_seconds",
-            "When the serving certificate expires.",
+            "Expiry of the serving certificate, as a Unix timestamp.",
             registry=self.registry,
         )
         self._runs = Counter(
             "keeper_injector_certificate_runs",
-            "Runs of the program that keeps the certificate right, by result.",
+            "Runs of the certificate program, by result (ok or failed).",
             ["result"],
             registry=self.registry,
         )
@@ -46,18 +49,18 @@ class Metrics:
         )
 
     def reviewed(self, decision: str, reason: str, seconds: float) -> None:
-        """Count one review and how long it took, in seconds."""
+        """Count one review and record how many seconds it took."""
         self._reviews.labels(decision, reason).inc()
         self._seconds.observe(seconds)
 
     def certificate_run(self, result: str) -> None:
-        """Count one run of the program that keeps the certificate right: ``ok`` or ``failed``."""
+        """Count one run of the certificate program; *result* is ``ok`` or ``failed``."""
         self._runs.labels(result).inc()
 
     def rejected(self, status: int) -> None:
-        """Count a request that was answered with an HTTP error."""
+        """Count a request that was answered with this HTTP error status."""
         self._rejected.labels(str(status)).inc()
 
     def text(self) -> bytes:
-        """Return all series in Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         return generate_latest(self.registry)

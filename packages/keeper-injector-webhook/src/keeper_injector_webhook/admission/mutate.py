@@ -1,14 +1,17 @@
-"""A review from body to answer: review → decide → patch → review, with one log line and one count for each."""
+"""Answers one AdmissionReview, from the bytes of its body to the review to send back: parse, decide, patch; pure.
+
+The answer is a :class:`ReviewResult`. The server logs and counts it, so that nothing here does any I/O.
+"""
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable
+from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
 from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import review
 from keeper_injector_webhook.admission.cache import AnswerCache, CachedPatch, digest
@@ -16,87 +19,83 @@ from keeper_injector_webhook.admission.decide import Deny, Inject, Skip, SkipRea
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.review import AdmissionRequest
-from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.settings import Settings
 
-log = logging.getLogger(__name__)
-INJECT = f"{PREFIX}inject"
+_INJECT = f"{PREFIX}inject"
 
 
 @attrs.frozen
 class ReviewResult:
-    """What goes back, and what is said of it."""
+    """The answer to one AdmissionReview, and the facts about it that the server logs and counts."""
 
+    request: AdmissionRequest
+    pod: Pod
     decision: str
+    """``skip``, ``deny`` or ``inject``."""
     reason: str
-    body: Json = attrs.field(repr=False)
+    """Why, as a metric label: ``not_asked``, ``annotations``, ``asked``."""
+    review: Json = attrs.field(repr=False)
+    """The AdmissionReview to send back."""
     operations: int = 0
+    """The number of JSON Patch operations in it."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields of the log event ``admission.reviewed``, except the time that the review took."""
+        return {
+            "uid": self.request.uid,
+            "namespace": self.request.namespace,
+            "pod": self.pod.name,
+            "owner": self.pod.owner,
+            "decision": self.decision,
+            "reason": self.reason,
+            "operations": self.operations,
+            "dry_run": self.request.dry_run,
+        }
 
 
-def answer_review(body: bytes, settings: Settings, metrics: Metrics, memory: AnswerCache | None = None) -> Json:
-    """ReviewResult one AdmissionReview; raises :class:`~keeper_injector_webhook.errors.ReviewError`.
+def answer_review(body: bytes, settings: Settings, cache: AnswerCache | None = None) -> ReviewResult:
+    """Answer the AdmissionReview in *body*; raises :class:`~keeper_injector_webhook.errors.ReviewError` if it is not one.
 
-    *memory* holds answers for the same settings; without one everything is worked out.
+    *cache* holds answers for the same *settings*. Without one, every answer is computed.
     """
-    started = time.perf_counter()
     request = review.parse_review(body)
     pod = Pod(request.object)
-    answer = _answer(request, pod, settings, memory)
-    seconds = time.perf_counter() - started
-    metrics.reviewed(answer.decision, answer.reason, seconds)
-    log.info(
-        "admission.reviewed",
-        extra={
-            "uid": request.uid,
-            "namespace": request.namespace,
-            "pod": pod.name,
-            "owner": pod.owner,
-            "decision": answer.decision,
-            "reason": answer.reason,
-            "operations": answer.operations,
-            "dry_run": request.dry_run,
-            "milliseconds": round(seconds * 1000, 3),
-        },
-    )
-    return answer.body
-
-
-def _answer(request: AdmissionRequest, pod: Pod, settings: Settings, memory: AnswerCache | None) -> ReviewResult:
     if request.operation != "CREATE":
-        return _skipped(request, SkipReason.NOT_A_CREATION)
-    if memory is None or INJECT not in pod.annotations:
-        return _decided(request, pod, settings, None)
+        return _skipped(request, pod, SkipReason.NOT_A_CREATION)
+    if cache is None or _INJECT not in pod.annotations:
+        return _computed(request, pod, settings, None, b"")
     key = digest(pod, request.namespace)
-    found = memory.find(key)
-    if found is not None:
-        return _injected(request, found)
-    return _decided(request, pod, settings, lambda injection: memory.keep(key, injection))
+    found = cache.find(key)
+    return _computed(request, pod, settings, cache, key) if found is None else _injected(request, pod, found)
 
 
-def _decided(
-    request: AdmissionRequest, pod: Pod, settings: Settings, keep: Callable[[CachedPatch], None] | None
+def _computed(
+    request: AdmissionRequest, pod: Pod, settings: Settings, cache: AnswerCache | None, key: bytes
 ) -> ReviewResult:
     decision = decide_pod(pod, settings, request.namespace)
     match decision:
         case Skip(reason):
-            return _skipped(request, reason)
+            return _skipped(request, pod, reason)
         case Deny(problems, warnings):
-            message = "keeper-injector: " + "; ".join(
-                f"({number}) {problem}" for number, problem in enumerate(problems, 1)
-            )
-            return ReviewResult("deny", "annotations", review.denied(request.uid, message, warnings=warnings))
+            answer = review.denied(request.uid, _message(problems), warnings=warnings)
+            return ReviewResult(request, pod, "deny", "annotations", answer)
         case Inject(warnings=warnings):
             operations = build_patch(pod, decision, settings)
-            injection = CachedPatch(review.encoded_patch(operations), warnings, len(operations))
-            if keep:
-                keep(injection)
-            return _injected(request, injection)
+            patch = CachedPatch(review.encoded_patch(operations), warnings, len(operations))
+            if cache is not None:
+                cache.keep(key, patch)
+            return _injected(request, pod, patch)
 
 
-def _skipped(request: AdmissionRequest, reason: SkipReason) -> ReviewResult:
-    return ReviewResult("skip", reason.code, review.allowed(request.uid))
+def _message(problems: Sequence[Problem]) -> str:
+    return "keeper-injector: " + "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems, 1))
 
 
-def _injected(request: AdmissionRequest, injection: CachedPatch) -> ReviewResult:
-    body = review.patched(request.uid, injection.patch, warnings=injection.warnings)
-    return ReviewResult("inject", "asked", body, injection.operations)
+def _skipped(request: AdmissionRequest, pod: Pod, reason: SkipReason) -> ReviewResult:
+    return ReviewResult(request, pod, "skip", reason.code, review.allowed(request.uid))
+
+
+def _injected(request: AdmissionRequest, pod: Pod, patch: CachedPatch) -> ReviewResult:
+    answer = review.patched(request.uid, patch.patch, warnings=patch.warnings)
+    return ReviewResult(request, pod, "inject", "asked", answer, patch.operations)

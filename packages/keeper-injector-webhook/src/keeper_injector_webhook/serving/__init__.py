@@ -1,1 +1,3 @@
-"""The ASGI application, its HTTPS server and the certificate that the server presents."""
+"""The HTTP side of the webhook: the ASGI application, its HTTPS server and the certificate that it presents."""
+
+__all__: list[str] = []

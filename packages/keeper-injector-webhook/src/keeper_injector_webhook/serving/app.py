@@ -1,9 +1,13 @@
-"""The HTTP side: ``/mutate`` for API servers, ``/healthz`` and ``/readyz`` for kubelets, ``/metrics`` for Prometheus."""
+"""The ASGI application: ``/mutate`` for API servers, ``/healthz`` and ``/readyz`` for kubelets, ``/metrics`` for Prometheus.
+
+This is where a review is timed, logged and counted; :mod:`keeper_injector_webhook.admission` only computes its answer.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from starlette.applications import Starlette
@@ -26,58 +30,59 @@ if TYPE_CHECKING:
     from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)
-LARGEST_BODY = 4 * 1024 * 1024
+_LARGEST_BODY = 4 * 1024 * 1024
 """Bytes. API servers refuse objects of more than 3 MiB (apiserver, MaxRequestBodyBytes)."""
-LONGEST_READ = 16 * LARGEST_BODY
-"""Bytes of a body too large that are taken and thrown away, so that the client can read the answer."""
+_LONGEST_READ = 16 * _LARGEST_BODY
+"""Bytes of an oversized body that are read and discarded, so that the client can read the answer."""
 
 
 def create_app(
     settings: Settings, metrics: Metrics, is_ready: Callable[[], bool], *, client_ca: bool = False
 ) -> ASGIApp:
-    """Build the application; it keeps answers for pods that are alike. With a *client_ca* no review is taken without TLS.
+    """Build the application, with its own :class:`AnswerCache`.
 
-    Reviews go past the framework's routing, which takes a fifth of the time that one takes (bench_serving).
+    *is_ready* returns False from SIGTERM on. With *client_ca*, reviews that arrive without TLS are rejected.
     """
+    # Reviews bypass the framework's routing, which would take a fifth of the time of a review (bench_serving).
     others = _framework(metrics, is_ready)
-    memory = AnswerCache()
+    cache = AnswerCache()
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
-        send = send if is_ready() else _last(send)
+        send = send if is_ready() else _closing(send)
         if scope["type"] == "http" and scope["path"] == "/mutate" and scope["method"] == "POST":
             if client_ca and scope["scheme"] != "https":
-                await _rejected(metrics, 403, "reviews come over TLS, with a certificate")(scope, receive, send)
+                await _rejected(metrics, 403, "send reviews over TLS, with a client certificate")(scope, receive, send)
                 return
             with metrics.in_flight.track_inprogress():
                 body = await _read(receive)
                 if body is not None:
-                    await _reviewed(body, settings, metrics, memory)(scope, receive, send)
+                    await _reviewed(body, settings, metrics, cache)(scope, receive, send)
         else:
             await others(scope, receive, send)
 
     return application
 
 
-def _last(send: Send) -> Send:
-    """Return a *send* that makes each answer its connection's last (RFC 9112, 9.6).
+def _closing(send: Send) -> Send:
+    """Wrap *send* so that each response closes its connection (RFC 9112, section 9.6).
 
-    API servers keep connections to a pod that is about to end (kubernetes issue 127335): a request that crosses the end of
-    one is lost, and so is the pod's creation.
+    API servers keep connections to a pod that is terminating (kubernetes issue 127335). A request that they send while the
+    connection is being closed is lost, and the creation of the pod under review fails.
     """
 
-    async def closing(message: Message) -> None:
+    async def send_and_close(message: Message) -> None:
         if message["type"] == "http.response.start":
             message = {**message, "headers": [*message["headers"], (b"connection", b"close")]}
         await send(message)
 
-    return closing
+    return send_and_close
 
 
 def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
-    """Build what answers everything but reviews."""
+    """Build the Starlette application that answers everything except reviews."""
 
-    async def no_review(_request: Request) -> Response:
-        raise HTTPException(405, "POST an AdmissionReview")
+    async def wrong_method(_request: Request) -> Response:
+        raise HTTPException(405, "send an AdmissionReview with POST")
 
     async def health(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -95,7 +100,7 @@ def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/mutate", no_review),
+            Route("/mutate", wrong_method),
             Route("/healthz", health),
             Route("/readyz", ready),
             Route("/metrics", series),
@@ -104,18 +109,27 @@ def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
     )
 
 
-def _reviewed(body: bytes, settings: Settings, metrics: Metrics, memory: AnswerCache) -> Response:
-    if len(body) > LARGEST_BODY:
-        return _rejected(metrics, 413, f"a body of more than {LARGEST_BODY >> 20} MiB; no pod is that large")
+def _reviewed(body: bytes, settings: Settings, metrics: Metrics, cache: AnswerCache) -> Response:
+    """Answer one review, log it and count it."""
+    if len(body) > _LARGEST_BODY:
+        return _rejected(
+            metrics, 413, f"the body is larger than {_LARGEST_BODY >> 20} MiB; API servers send no such review"
+        )
+    started = time.perf_counter()
     try:
-        return Response(review.encoded(answer_review(body, settings, metrics, memory)), media_type="application/json")
+        result = answer_review(body, settings, cache)
+        encoded = review.encoded(result.review)
     except ReviewError as error:
         return _rejected(metrics, 400, str(error))
     except Exception:
-        # Our own bug. The API server must get an answer with its UID, people a traceback in the log, never in the answer.
+        # A bug in the webhook. The API server gets an answer with its UID; the traceback goes to the log, never into the answer.
         log.exception("admission.failed")
         metrics.reviewed("error", "bug", 0.0)
         return JSONResponse(review.errored(_uid(body), "keeper-injector: internal error, see the webhook's log"))
+    seconds = time.perf_counter() - started
+    metrics.reviewed(result.decision, result.reason, seconds)
+    log.info("admission.reviewed", extra={**result.facts, "milliseconds": round(seconds * 1000, 3)})
+    return Response(encoded, media_type="application/json")
 
 
 def _rejected(metrics: Metrics, status: int, detail: str) -> Response:
@@ -124,25 +138,26 @@ def _rejected(metrics: Metrics, status: int, detail: str) -> Response:
 
 
 async def _read(receive: Receive) -> bytes | None:
-    """Return the body, or the beginning of one that is too large, after taking it off the wire; None when the client left.
+    """Read the body. Return only the beginning of one that is too large, and None if the client disconnected.
 
-    An answer while the client still sends ends in a reset connection, and the client never learns why.
+    An oversized body is read nevertheless: a response while the client still sends would reset the connection, and the client
+    would not see the response.
     """
     body = bytearray()
     size = 0
     more = True
-    while more and size <= LONGEST_READ:
+    while more and size <= _LONGEST_READ:
         message = await receive()
         if message["type"] == "http.disconnect":
             return None
         chunk = message.get("body", b"")
         size += len(chunk)
-        if len(body) <= LARGEST_BODY:
+        if len(body) <= _LARGEST_BODY:
             body += chunk
         more = message.get("more_body", False)
     return bytes(body)
 
 
 def _uid(body: bytes) -> str:
-    """Return the UID of a review whose handling failed; it was readable, or the failure would be a ReviewError."""
+    """Return the UID of a review whose handling failed. It is readable, or else :class:`ReviewError` had been raised."""
     return str(json.loads(body)["request"]["uid"])

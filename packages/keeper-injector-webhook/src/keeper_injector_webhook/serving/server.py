@@ -1,4 +1,8 @@
-"""Hypercorn tuned for API servers: HTTP/1.1, long keep-alive, readiness off before the door closes, a hard deadline."""
+"""Runs the application under Hypercorn, configured for API servers as clients.
+
+HTTP/1.1 with long keep-alive. On SIGTERM, readiness turns off first, the server continues for a drain period, and then stops
+within a deadline, so that no API server loses a request.
+"""
 
 from __future__ import annotations
 
@@ -29,36 +33,35 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SECONDS = 1.0
-KEEP_ALIVE = 150 * SECONDS
-"""Go clients close idle connections after 90 s; a server that closes earlier loses requests (kyverno issue 5062)."""
-HANDSHAKE_TIMEOUT = 10 * SECONDS
-READ_TIMEOUT = 30 * SECONDS
-GRACE = 5 * SECONDS
-"""For requests in flight after the listener closed; the API server gives up on one after 5 s itself."""
+_SECONDS = 1.0
+_KEEP_ALIVE = 150 * _SECONDS
+"""Go clients close idle connections after 90 s. A server that closes them earlier loses requests (kyverno issue 5062)."""
+_HANDSHAKE_TIMEOUT = 10 * _SECONDS
+_GRACE = 5 * _SECONDS
+"""Time for requests in flight after the listener has closed. API servers time out after 5 s themselves."""
 
 
 @attrs.frozen
 class ServerOptions:
-    """Where to serve."""
+    """Where the server listens, which certificate it presents and how it stops."""
 
     host: str
     port: int
     certificates: Path
-    poll: float = 10 * SECONDS
-    """How often the certificate's files are looked at; the kubelet updates them once a minute."""
-    drain: float = 12 * SECONDS
-    """How long it serves on after SIGTERM with readiness off, until every API server has learned of it."""
+    poll: float = 10 * _SECONDS
+    """Seconds between checks of the certificate's files; the kubelet updates them once a minute."""
+    drain: float = 12 * _SECONDS
+    """Seconds that it continues to serve after SIGTERM with readiness off, until every API server has stopped using it."""
     own: Sequence[str] = ()
-    """Arguments of the program that keeps a certificate of our own right; empty: the certificate is given."""
+    """Arguments of the certificate program, if the webhook manages its own certificate; otherwise empty."""
     client_ca: Path | None = None
-    """CA whose certificates clients must show."""
+    """File with the CAs that must have signed the clients' certificates; None accepts any client."""
     probe_port: int | None = None
-    """Port for probes and metrics without TLS, for kubelets and Prometheus, which have no such certificate."""
+    """Port for probes and metrics without TLS, because kubelets and Prometheus have no client certificate."""
 
 
 class _Config(Config):
-    """Hypercorn's settings with our TLS context."""
+    """Hypercorn's settings with a TLS context that can be replaced while the server runs."""
 
     tls: ssl.SSLContext
 
@@ -71,8 +74,8 @@ class _Config(Config):
 
 
 def run(options: ServerOptions, settings: Settings) -> int:
-    """Serve until SIGTERM; returns the exit code. Raises SettingsError when there is no certificate."""
-    # What is there at the start stays: no collection looks at it again, and a review is not held up by one of everything.
+    """Serve until SIGTERM and return the exit code. Raises :class:`SettingsError` if the certificate is missing or invalid."""
+    # Objects that exist now live as long as the process. Without freeze, each full collection would scan them and delay a review.
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)
@@ -85,24 +88,24 @@ async def _run(options: ServerOptions, settings: Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    keeping = await _first_certificate(options, metrics, stop)
+    managed = await _first_certificate(options, metrics, stop)
     if stop.is_set():
         return os.EX_OK
     certificate = LiveCertificate(options.certificates, metrics, options.client_ca)
     loop.set_exception_handler(_quiet_disconnects)
     app = create_app(settings, metrics, lambda: not stop.is_set(), client_ca=options.client_ca is not None)
     tasks = [asyncio.create_task(_poll(certificate, options.poll))]
-    if keeping is not None:
-        keeper, again = keeping
-        tasks.append(asyncio.create_task(attrs.evolve(keeper, renewed=certificate.refresh).keep(again)))
+    if managed is not None:
+        job, due = managed
+        tasks.append(asyncio.create_task(attrs.evolve(job, renewed=certificate.refresh).run_forever(due)))
     log.info("webhook.started", extra={"host": options.host, "port": options.port, "agent_image": settings.agent_image})
 
     async def drained() -> None:
         await stop.wait()
         log.info("webhook.draining", extra={"seconds": options.drain})
         await asyncio.sleep(options.drain)
-        # Hypercorn waits for peers that never answer a closed TLS connection (issue 308), on 3.12 without a limit.
-        loop.call_later(GRACE + 1, _leave)
+        # Hypercorn waits for peers that never answer a TLS close (issue 308), on Python 3.12 without a limit.
+        loop.call_later(_GRACE + 1, _exit_now)
 
     await hypercorn_serve(app, _config(options, certificate), shutdown_trigger=drained)  # type: ignore[arg-type] # Starlette is ASGI
     for task in tasks:
@@ -115,11 +118,14 @@ async def _run(options: ServerOptions, settings: Settings) -> int:
 async def _first_certificate(
     options: ServerOptions, metrics: Metrics, stop: asyncio.Event
 ) -> tuple[CertificateJob, float] | None:
-    """Wait for a certificate of our own, or for *stop*; without one there is nothing to serve with."""
+    """Wait until the certificate program has succeeded once, or until *stop*.
+
+    Return the job and the seconds until its next run; None if the certificate is managed elsewhere or *stop* was set first.
+    """
     if not options.own:
         return None
-    keeper = CertificateJob(options.own, metrics, lambda: None)
-    first = asyncio.create_task(keeper.until_first())
+    job = CertificateJob(options.own, metrics, lambda: None)
+    first = asyncio.create_task(job.run_until_success())
     stopped = asyncio.create_task(stop.wait())
     await asyncio.wait([first, stopped], return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
@@ -127,7 +133,7 @@ async def _first_certificate(
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
         return None
-    return keeper, first.result()
+    return job, first.result()
 
 
 def _config(options: ServerOptions, certificate: LiveCertificate) -> _Config:
@@ -137,11 +143,11 @@ def _config(options: ServerOptions, certificate: LiveCertificate) -> _Config:
     if options.probe_port:
         config.insecure_bind = [f"{options.host}:{options.probe_port}"]
     config.alpn_protocols = ["http/1.1"]
-    config.keep_alive_timeout = KEEP_ALIVE
+    config.keep_alive_timeout = _KEEP_ALIVE
     config.keep_alive_max_requests = 10**9
-    config.ssl_handshake_timeout = HANDSHAKE_TIMEOUT
+    config.ssl_handshake_timeout = _HANDSHAKE_TIMEOUT
     config.read_timeout = None
-    config.graceful_timeout = GRACE
+    config.graceful_timeout = _GRACE
     config.backlog = 1024
     config.include_server_header = False
     config.accesslog = None
@@ -150,14 +156,14 @@ def _config(options: ServerOptions, certificate: LiveCertificate) -> _Config:
 
 
 def _hypercorn_log() -> logging.Logger:
-    """Return Hypercorn's log without its greeting and without peers that hung up in the middle of something."""
+    """Return Hypercorn's logger without its start message and without errors of peers that closed a connection early."""
     logger = logging.getLogger("hypercorn.error")
     logger.setLevel(logging.WARNING)
-    logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _HUNG_UP)))
+    logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _DISCONNECTS)))
     return logger
 
 
-_HUNG_UP = (ssl.SSLError, ConnectionError, TimeoutError, ClientDisconnect)
+_DISCONNECTS = (ssl.SSLError, ConnectionError, TimeoutError, ClientDisconnect)
 
 
 async def _poll(certificate: LiveCertificate, seconds: float) -> None:
@@ -167,13 +173,13 @@ async def _poll(certificate: LiveCertificate, seconds: float) -> None:
 
 
 def _quiet_disconnects(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Peers that hang up are no news; everything else is."""
-    if isinstance(context.get("exception"), _HUNG_UP):
+    """Log a peer that closed its connection at debug level, and everything else as usual."""
+    if isinstance(context.get("exception"), _DISCONNECTS):
         log.debug("connection.lost", extra={"cause": type(context["exception"]).__name__})
         return
     loop.default_exception_handler(context)
 
 
-def _leave() -> None:
+def _exit_now() -> None:
     log.warning("webhook.forced_shutdown", extra={"reason": "connections did not close in time"})
     os._exit(os.EX_OK)
