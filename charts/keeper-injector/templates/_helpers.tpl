@@ -63,28 +63,16 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
 {{- end }}
 
-{{/* What the webhook reads at its start; webhook-configmap.yaml has it. */}}
+{{/*
+The webhook's settings, see settings.py in keeper_injector_webhook. Values go there as they are, but for what only Helm knows:
+the appVersion, and the cluster's version.
+*/}}
 {{- define "keeper-injector.settings" -}}
-{{- $image := .Values.agent.image -}}
-{{- $tag := $image.tag | default .Chart.AppVersion -}}
-{{- $cloud := dict "repository" $image.repository "digest" $image.cloudDigest "tag" (print $tag "-cloud") -}}
-agentImage: {{ include "keeper-injector.image" (dict "repository" $image.repository "digest" $image.digest "tag" $tag) }}
-agentCloudImage: {{ include "keeper-injector.image" $cloud }}
-agentPullPolicy: {{ $image.pullPolicy }}
-nativeSidecars: true
+{{- $tag := .Values.agent.image.tag | default .Chart.AppVersion -}}
+agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $tag)) | toYaml | nindent 2 }}
 # Whether every kubelet knows EnvFiles (from 1.35 on): kubelets may be three minor versions older than their API server.
 {{- $sure := semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
 envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
-requestsCpu: {{ .Values.agent.resources.requests.cpu | default "none" | quote }}
-requestsMemory: {{ .Values.agent.resources.requests.memory | default "none" | quote }}
-limitsCpu: {{ .Values.agent.resources.limits.cpu | default "none" | quote }}
-limitsMemory: {{ .Values.agent.resources.limits.memory | default "none" | quote }}
-{{- with .Values.agent.httpsProxy }}
-httpsProxy: {{ . | quote }}
-{{- end }}
-{{- with .Values.agent.noProxy }}
-noProxy: {{ . | quote }}
-{{- end }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
 {{- end }}

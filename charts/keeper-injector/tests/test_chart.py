@@ -13,7 +13,7 @@ from lookup_server import lookup_server
 from rendered_chart import CHART, CI, NAME, NAMESPACE, for_each_ci, helm, needs_helm, one, pod_of, render, rights
 
 from keeper_injector_webhook import cli
-from keeper_injector_webhook.settings import read_settings
+from keeper_injector_webhook.settings import Agent, Amounts, read_settings
 
 pytestmark = needs_helm
 
@@ -250,20 +250,20 @@ def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
     content = next(item["data"]["settings.yaml"] for item in render(ci) if "settings.yaml" in item.get("data", {}))
     (tmp_path / "settings.yaml").write_text(content)
     settings = read_settings(tmp_path / "settings.yaml")
+    agent = settings.agent
 
     if ci == "hardened":
-        assert settings.agent_image == f"registry.example/keeper-injector-agent@sha256:{'2' * 64}"
-        assert settings.agent_cloud_image == f"registry.example/keeper-injector-agent@sha256:{'3' * 64}"
+        assert agent.image.reference() == f"registry.example/keeper-injector-agent@sha256:{'2' * 64}"
+        assert agent.image.reference(cloud=True) == f"registry.example/keeper-injector-agent@sha256:{'3' * 64}"
         assert settings.defaults.within("shop") == {
             "refresh-interval": "10m",
             "strict-lookup": "true",
             "ksm-config": "shop-keeper",
         }
-        assert (settings.limits_cpu, settings.limits_memory) == ("500m", "128Mi")
-        assert (settings.https_proxy, settings.no_proxy) == ("http://proxy.example:3128", ".example.com,10.0.0.0/8")
+        assert agent.resources.limits == Amounts(cpu="500m", memory="128Mi")
+        assert (agent.https_proxy, agent.no_proxy) == ("http://proxy.example:3128", ".example.com,10.0.0.0/8")
     else:
-        assert settings.agent_cloud_image == f"{settings.agent_image}-cloud"
-        assert (settings.limits_cpu, settings.requests_cpu) == ("none", "10m")
+        assert agent == Agent()
 
 
 @pytest.mark.parametrize(

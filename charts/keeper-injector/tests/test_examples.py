@@ -44,5 +44,5 @@ def test_argo_cd_names_both_images() -> None:
     objects = render("default", **application["spec"]["source"].get("helm", {}).get("valuesObject", {}))
     (container,) = pod_of(objects)["spec"]["containers"]
     (settings,) = one(objects, "ConfigMap")["data"].values()
-    for image in (container["image"], yaml.safe_load(settings)["agentImage"]):
+    for image in (container["image"], yaml.safe_load(settings)["agent"]["image"]["repository"]):
         assert image.startswith("registry.example/keeper-injector-"), image

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_webhook.admission.cache import KEPT, LARGEST, AnswerCache
 from keeper_injector_webhook.admission.mutate import answer_review
-from keeper_injector_webhook.settings import Settings
+from keeper_injector_webhook.settings import Agent, Image, Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
 
@@ -151,8 +151,8 @@ def test_the_configuration_is_a_file_of_the_agent_alone() -> None:
 def test_a_cloud_needs_no_secret() -> None:
     """The image with the cloud's library is used, and no Secret is mounted."""
     annotations = {**ASKED, "auth-method": "aws-secrets-manager", "aws-secret-id": "keeper"}
-    new = injected(pod(annotations=annotations), Settings(agent_cloud_image="agent:cloud"))
-    assert new["spec"]["initContainers"][0]["image"] == "agent:cloud"
+    new = injected(pod(annotations=annotations), Settings(agent=Agent(image=Image(repository="agent", tag="1"))))
+    assert new["spec"]["initContainers"][0]["image"] == "agent:1-cloud"
     assert "keeper-credentials" not in str(new["spec"]["volumes"])
     assert plan(new)["credentials"] == {"method": "aws-secrets-manager", "secret": "keeper"}
 

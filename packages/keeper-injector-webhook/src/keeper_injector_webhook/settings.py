@@ -1,9 +1,15 @@
-"""What the chart decides for all pods: the agent's image and resources, defaults of annotations, what the cluster can do."""
+"""The webhook's settings: what the chart's values decide for all pods, parsed from the file that the chart mounts.
+
+The file has the chart's own names, so one line in a class below reads a new value of the chart's ``agent:`` block: a field in snake
+case is the key in camel case, and its parser validates it. Unknown keys are refused.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from functools import cache, partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 
@@ -11,6 +17,7 @@ from keeper_injector_common import parsers
 from keeper_injector_common.annotations import defaults
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.request import Credentials, SecretCredentials
+from keeper_injector_common.parsers import InvalidValue, Parse
 from keeper_injector_common.yaml_document import Section, load
 from keeper_injector_webhook.errors import SettingsError
 
@@ -19,79 +26,165 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.errors import Problem
 
-DEFAULT_IMAGE = "ghcr.io/keeper-security/keeper-injector-agent:0.1.0"
+__all__ = ["Agent", "Amounts", "Image", "Resources", "Settings", "read_settings"]
+
+_Block = TypeVar("_Block")
+
+
+def _value(default: Any, parse: Parse[str]) -> Any:
+    """Declare a text with its parser. An empty text leaves the default, as an empty value of a chart does."""
+    return attrs.field(default=default, metadata={"parse": parse})
+
+
+def _block(kind: type, **values: str) -> Any:
+    """Declare a mapping of its own class; *values* are the defaults of a mapping that is missing altogether."""
+    return attrs.field(factory=partial(kind, **values), metadata={"kind": kind})
+
+
+def _matching(pattern: str, advice: str) -> Parse[str]:
+    """Make a parser of texts that *pattern* matches as a whole."""
+    compiled = re.compile(pattern, re.ASCII)
+
+    def parse(text: str) -> str:
+        if not compiled.fullmatch(text.strip()):
+            raise InvalidValue(f"{text!r} is not {advice}")
+        return text.strip()
+
+    return parse
+
+
+_repository = _matching(
+    r"(?:[^\s/@]+/)?[a-z0-9]+(?:[/._-]+[a-z0-9]+)*",
+    "the repository of an image; write it without tag and digest, such as registry.example/keeper-injector-agent",
+)
+_tag = _matching(r"\w[\w.-]{0,127}", "the tag of an image; write one such as 1.4.2")
+_digest = _matching("sha256:[0-9a-f]{64}", "the digest of an image; write sha256: and 64 hexadecimal digits")
+_pull_policy = _matching("Always|IfNotPresent|Never", "a pull policy; write Always, IfNotPresent or Never")
+
+
+def _proxy(text: str) -> str:
+    url = text.strip()
+    if not re.fullmatch(r"https?://[^@/\s]+/?", url):
+        # The value is not part of the message: it may contain a password.
+        raise InvalidValue("not a proxy URL (credentials are not allowed); write http://proxy.example:3128")
+    return url
+
+
+def _hosts(text: str) -> str:
+    for host in text.split(","):
+        if "://" in host or re.search(r"[\s\0]", host.strip()):
+            raise InvalidValue(
+                f"{host.strip()!r} is not a host; write names, addresses and networks separated by commas, such as "
+                ".example.com,10.0.0.0/8"
+            )
+    return text.strip()
+
+
+@cache
+def _own_version() -> str:
+    return version("keeper-injector-webhook")
+
+
+@attrs.frozen(kw_only=True)
+class Image:
+    """The image of the injected containers."""
+
+    repository: str = _value("ghcr.io/keeper-security/keeper-injector-agent", _repository)
+    tag: str = _value(attrs.Factory(_own_version), _tag)
+    """The chart sets its own appVersion. Without a chart, as in a preview, it is the version of this package."""
+    digest: str = _value("", _digest)
+    """``sha256:…``; overrides the tag."""
+    cloud_digest: str = _value("", _digest)
+    """The same for the image with the cloud libraries."""
+    pull_policy: str = _value("IfNotPresent", _pull_policy)
+
+    def reference(self, *, cloud: bool = False) -> str:
+        """Return the full name: ``repository:tag`` or ``repository@digest``; *cloud*: of the image with the cloud libraries."""
+        digest = self.cloud_digest if cloud else self.digest
+        return f"{self.repository}@{digest}" if digest else f"{self.repository}:{self.tag}{'-cloud' if cloud else ''}"
+
+
+@attrs.frozen(kw_only=True)
+class Amounts:
+    """Requests or limits of a container, as Kubernetes writes them; ``none`` leaves one out."""
+
+    cpu: str = _value("none", parsers.quantity)
+    memory: str = _value("none", parsers.quantity)
+
+
+@attrs.frozen(kw_only=True)
+class Resources:
+    """Resources of each injected container."""
+
+    requests: Amounts = _block(Amounts, cpu="10m", memory="32Mi")
+    limits: Amounts = _block(Amounts, memory="128Mi")
+
+
+@attrs.frozen(kw_only=True)
+class Agent:
+    """What all injected containers have in common: the chart's ``agent:`` block."""
+
+    image: Image = _block(Image)
+    resources: Resources = _block(Resources)
+    https_proxy: str = _value("", _proxy)
+    """URL of the proxy for Keeper and for clouds; without a password, because it is visible in the specs of pods."""
+    no_proxy: str = _value("", _hosts)
+    """Hosts that agents reach without the proxy, as in the variable ``NO_PROXY``."""
 
 
 @attrs.frozen(kw_only=True, eq=False)
 class Settings:
-    """The webhook's settings; every one has a default that works. One object is equal to itself alone: a process has one."""
+    """The webhook's settings; each has a default that works. A process has one object, which is equal to itself only."""
 
-    agent_image: str = DEFAULT_IMAGE
-    agent_cloud_image: str = f"{DEFAULT_IMAGE}-cloud"
-    """For pods whose ``auth-method`` is a cloud's."""
-    agent_pull_policy: str = "IfNotPresent"
+    agent: Agent = attrs.field(factory=Agent)
     native_sidecars: bool = True
     """Whether the cluster starts init containers with ``restartPolicy: Always`` as sidecars (KEP-753, from 1.29)."""
     env_files: bool = False
-    """Whether all nodes know ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
-    requests_cpu: str = "10m"
-    requests_memory: str = "32Mi"
-    limits_cpu: str = "none"
-    limits_memory: str = "128Mi"
-    https_proxy: str = ""
-    """URL of the proxy on the agents' way to Keeper; without a password, as it stands in pods' specs."""
-    no_proxy: str = ""
-    """Hosts that agents reach without it, as in the variable ``NO_PROXY``."""
+    """Whether all nodes support ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
     defaults: Defaults = attrs.field(factory=Defaults)
     """Defaults of annotations."""
 
     def image_for(self, credentials: Credentials) -> str:
-        """Return the agent's image for where the KSM configuration lies: the small one unless that is a cloud."""
-        return self.agent_image if isinstance(credentials, SecretCredentials) else self.agent_cloud_image
+        """Return the agent's image for the place where the KSM configuration is stored: a cloud needs the larger image."""
+        return self.agent.image.reference(cloud=not isinstance(credentials, SecretCredentials))
 
 
 def read_settings(path: Path) -> Settings:
     """Read the YAML file that the chart mounts; raises :class:`SettingsError` with every problem."""
     try:
         content = load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, parsers.InvalidValue) as error:
+    except (OSError, UnicodeDecodeError, InvalidValue) as error:
         raise SettingsError(f"{path}: {error}") from None
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: no mapping; write names and values")
+        raise SettingsError(f"{path}: not a mapping; write names and values")
     problems: list[Problem] = []
-    settings = _settings(Section(content, f"{path}: ", problems))
+    top = Section(content, f"{path}: ", problems)
+    settings = Settings(
+        agent=top.mapping("agent", partial(_read, Agent)) or Agent(),
+        native_sidecars=top.switch("nativeSidecars", default=True),
+        env_files=top.switch("envFiles", default=False),
+        defaults=defaults.read(top),
+    )
+    top.finish()
     if problems:
         raise SettingsError("\n".join(map(str, problems)))
     return settings
 
 
-def _settings(top: Section) -> Settings:
-    given = {
-        "agent_image": top.text("agentImage", parsers.text),
-        "agent_cloud_image": top.text("agentCloudImage", parsers.text),
-        "agent_pull_policy": top.text("agentPullPolicy", parsers.text),
-        "requests_cpu": top.text("requestsCpu", parsers.quantity),
-        "requests_memory": top.text("requestsMemory", parsers.quantity),
-        "limits_cpu": top.text("limitsCpu", parsers.quantity),
-        "limits_memory": top.text("limitsMemory", parsers.quantity),
-        "https_proxy": top.text("httpsProxy", _proxy),
-        "no_proxy": top.text("noProxy", parsers.text),
-    }
-    settings = Settings(
-        native_sidecars=top.switch("nativeSidecars", default=True),
-        env_files=top.switch("envFiles", default=False),
-        defaults=defaults.read(top),
-        **{name: value for name, value in given.items() if value is not None},
-    )
-    top.finish()
-    return settings
+def _read(kind: type[_Block], section: Section) -> _Block:
+    """Read the fields of *kind* from the keys of *section*; a missing, empty or invalid key leaves the field's default."""
+    found: dict[str, Any] = {}
+    for field in attrs.fields(kind):  # type: ignore[arg-type] # every kind above is an attrs class
+        first, *others = field.name.split("_")
+        key = first + "".join(map(str.capitalize, others))
+        if inner := field.metadata.get("kind"):
+            found[field.name] = section.mapping(key, partial(_read, inner))
+        else:
+            found[field.name] = section.text(key, partial(_unless_empty, field.metadata["parse"]))
+    return kind(**{name: value for name, value in found.items() if value is not None})
 
 
-def _proxy(text: str) -> str:
-    url = text.strip()
-    if not re.fullmatch(r"https?://[^@/\s]+/?", url):
-        # Not shown: what is wrong with it may be a password.
-        raise parsers.InvalidValue("no URL of a proxy without user and password; write http://proxy.example:3128")
-    return url
+def _unless_empty(parse: Parse[str], text: str) -> str | None:
+    return parse(text) if text.strip() else None

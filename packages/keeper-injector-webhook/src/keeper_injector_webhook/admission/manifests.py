@@ -100,7 +100,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
     request = decision.request
     return {
         "image": request.agent_image or settings.image_for(request.credentials),
-        "imagePullPolicy": settings.agent_pull_policy,
+        "imagePullPolicy": settings.agent.image.pull_policy,
         "command": [AGENT, command, "--log-level", request.log_level],
         **_environment(settings),
         "resources": decision.resources,
@@ -118,7 +118,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
 
 def _environment(settings: Settings) -> Json:
     """Return the agent's environment: the way to Keeper and nothing else; none at all where there is no proxy."""
-    given = {"HTTPS_PROXY": settings.https_proxy, "NO_PROXY": settings.no_proxy}
+    given = {"HTTPS_PROXY": settings.agent.https_proxy, "NO_PROXY": settings.agent.no_proxy}
     entries = [{"name": name, "value": value} for name, value in given.items() if value]
     return {"env": entries} if entries else {}
 

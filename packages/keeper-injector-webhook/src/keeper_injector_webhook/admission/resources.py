@@ -42,9 +42,10 @@ def agent_resources(request: InjectionRequest, settings: Settings, pod: Pod, pro
     }
     lines = {kind: {name: amount or NONE for name, amount in line.items()} for kind, line in asked.items()}
     if not pod.spec.get("resources"):
+        of_chart = settings.agent.resources
         chart = {
-            "requests": {"cpu": settings.requests_cpu, "memory": settings.requests_memory},
-            "limits": {"cpu": settings.limits_cpu, "memory": settings.limits_memory},
+            "requests": {"cpu": of_chart.requests.cpu, "memory": of_chart.requests.memory},
+            "limits": {"cpu": of_chart.limits.cpu, "memory": of_chart.limits.memory},
         }
         lines = {kind: {name: asked[kind][name] or chart[kind][name] for name in NAMES} for kind in chart}
         if is_guaranteed(pod) and not any(asked[kind][name] for kind in asked for name in NAMES):

@@ -98,7 +98,8 @@ async def _run(options: ServerOptions, settings: Settings) -> int:
     if managed is not None:
         job, due = managed
         tasks.append(asyncio.create_task(attrs.evolve(job, renewed=certificate.refresh).run_forever(due)))
-    log.info("webhook.started", extra={"host": options.host, "port": options.port, "agent_image": settings.agent_image})
+    image = settings.agent.image.reference()
+    log.info("webhook.started", extra={"host": options.host, "port": options.port, "agent_image": image})
 
     async def drained() -> None:
         await stop.wait()
