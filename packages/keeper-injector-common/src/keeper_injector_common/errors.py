@@ -21,6 +21,7 @@ Every message reads ``where: what was found; what would be right`` and never hol
 
 from __future__ import annotations
 
+import enum
 import os
 from typing import TYPE_CHECKING, ClassVar
 
@@ -43,43 +44,69 @@ class ContractError(KeeperInjectorError):
     exit_code: ClassVar[int] = os.EX_CONFIG
 
 
+def explain(found: str, right: str) -> str:
+    """Return the sentence of a message: ``found; right``, or *found* alone when *right* is empty."""
+    return f"{found}; {right}" if right else found
+
+
+class Severity(enum.Enum):
+    """Whether a problem prevents the injection (``ERROR``) or is only reported (``WARNING``)."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
 @attrs.frozen
 class Problem:
-    """One thing wrong in one place, and what would be right there."""
+    """One thing that is wrong or surprising in one location, and what to write instead.
+
+    A problem stays a value until it is shown: only admission responses, logs and the command line turn it into text.
+    """
 
     where: str
     """The annotation, or the path inside a document: ``keeper.security/config: secrets[0].path``."""
-    message: str
-    """What was found and what would be right, as ``found; right``."""
+    found: str
+    """What was found: ``'5x' is not a duration``."""
+    right: str = ""
+    """What to do about it: ``write 30s, 5m or 1h30m``. May be empty."""
+    severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
         return f"{self.where}: {self.message}"
+
+    @property
+    def message(self) -> str:
+        """The problem without its location, as ``found; right``."""
+        return explain(self.found, self.right)
 
 
 class AnnotationsError(ContractError):
     """The annotations of a pod (or its namespace's or chart's defaults) cannot be followed."""
 
-    def __init__(self, problems: Iterable[Problem], warnings: Iterable[str] = ()) -> None:
+    def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
         self.problems = tuple(problems)
         self.warnings = tuple(warnings)
-        """What is odd beside: an unknown annotation is often the reason of a problem."""
+        """Problems of severity ``WARNING``; an unknown annotation is often the cause of an error."""
         super().__init__("\n".join(map(str, self.problems)))
 
 
 class InvalidReferenceError(ContractError):
     """The text that should name a secret is not a reference; :attr:`span` is the faulty part of :attr:`source`."""
 
-    def __init__(self, source: str, span: tuple[int, int], expected: str) -> None:
+    def __init__(self, source: str, span: tuple[int, int], fault: str, right: str = "") -> None:
         self.source = source
         self.span = span
         """Start and end (exclusive) in characters; equal where something is missing."""
-        self.expected = expected
-        super().__init__(f"{source!r} at character {span[0] + 1}: {expected}")
+        self.fault = fault
+        """What is wrong there, without the source."""
+        self.found = f"{source!r} at character {span[0] + 1}: {fault}"
+        self.right = right
+        super().__init__(explain(self.found, right))
 
     def pointed(self) -> str:
         """Return the source with carets under the faulty part, for terminals."""
         start, end = self.span
-        return f"{self.source}\n{' ' * start}{'^' * max(1, end - start)} {self.expected}"
+        return f"{self.source}\n{' ' * start}{'^' * max(1, end - start)} {explain(self.fault, self.right)}"
 
 
 class SelectionError(ContractError):
@@ -104,3 +131,8 @@ class FormatError(ContractError):
 
 class TemplateError(ContractError):
     """A template that does not parse, or fails on the records at hand."""
+
+    def __init__(self, found: str, right: str = "") -> None:
+        self.found = found
+        self.right = right
+        super().__init__(explain(found, right))

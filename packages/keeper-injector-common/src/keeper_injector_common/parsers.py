@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from keeper_injector_common.errors import explain
+
 T = TypeVar("T")
 Parse = Callable[[str], T]
 
@@ -23,7 +25,12 @@ LONGEST_INTERVAL = 7 * 24 * HOURS
 
 
 class InvalidValue(ValueError):  # noqa: N818 - named for what it is, like packaging.version.InvalidVersion
-    """A text that its grammar does not allow; the message reads ``found; right``."""
+    """A text that its grammar does not allow: what was *found* and what would be *right*, in the message ``found; right``."""
+
+    def __init__(self, found: str, right: str = "") -> None:
+        self.found = found
+        self.right = right
+        super().__init__(explain(found, right))
 
 
 def switch(text: str) -> bool:
@@ -34,7 +41,7 @@ def switch(text: str) -> bool:
         case "false" | "no" | "off" | "0":
             return False
         case _:
-            raise InvalidValue(f"{text!r} is neither true nor false; write true or false")
+            raise InvalidValue(f"{text!r} is neither true nor false", "write true or false")
 
 
 _DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
@@ -44,11 +51,11 @@ def duration(text: str) -> float:
     """Read a duration like ``30s``, ``5m`` or ``1h30m`` as seconds, from ten seconds to seven days."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
-        raise InvalidValue(f"{text!r} is not a duration; write 30s, 5m or 1h30m")
+        raise InvalidValue(f"{text!r} is not a duration", "write 30s, 5m or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
     total = hours * HOURS + minutes * MINUTES + seconds * SECONDS
     if not SHORTEST_INTERVAL <= total <= LONGEST_INTERVAL:
-        raise InvalidValue(f"{text!r} is out of range; write a duration from 10s to 168h")
+        raise InvalidValue(f"{text!r} is out of range", "write a duration from 10s to 168h")
     return total
 
 
@@ -59,13 +66,13 @@ _WRITABLE_BY_OTHERS = 0o002
 def file_mode(text: str) -> int:
     """Read a file mode in octal, ``0440`` or ``440``; nobody but owner and group may write."""
     if not _MODE.fullmatch(text.strip()):
-        raise InvalidValue(f"{text!r} is not a file mode; write three octal digits such as 0440")
+        raise InvalidValue(f"{text!r} is not a file mode", "write three octal digits such as 0440")
     mode = int(text.strip(), 8)
     if mode & _WRITABLE_BY_OTHERS:
-        raise InvalidValue(f"{text!r} lets every user write the file; write 0440 or 0444")
+        raise InvalidValue(f"{text!r} lets every user write the file", "write 0440 or 0444")
     if not mode & 0o400:
         # Its owner is the agent's user too, which compares what is there with what shall be.
-        raise InvalidValue(f"{text!r} does not let the file's owner read it; write 0400, 0440 or 0444")
+        raise InvalidValue(f"{text!r} does not let the file's owner read it", "write 0400, 0440 or 0444")
     return mode
 
 
@@ -73,26 +80,28 @@ def absolute_path(text: str) -> str:
     """Read an absolute path below the root; ``.`` and doubled slashes are taken out, ``..`` is refused."""
     path = text.strip()
     if "\0" in path or any(ord(character) < ord(" ") for character in path):
-        raise InvalidValue("the path has control characters; write printable ones only")
+        raise InvalidValue("the path has control characters", "write printable ones only")
     if not path.startswith("/"):
-        raise InvalidValue(f"{path!r} is not an absolute path; begin it with '/'")
+        raise InvalidValue(f"{path!r} is not an absolute path", "begin it with '/'")
     if ".." in path.split("/"):
-        raise InvalidValue(f"{path!r} has '..' in it; write the path without")
+        raise InvalidValue(f"{path!r} has '..' in it", "write the path without")
     clean = "/" + posixpath.normpath(path).lstrip("/")
     if clean == "/":
-        raise InvalidValue(f"{path!r} is the root directory; write a path below it")
+        raise InvalidValue(f"{path!r} is the root directory", "write a path below it")
     return clean
 
 
 def file_path(text: str) -> str:
     """Read the absolute path of a file: like :func:`absolute_path`, not ending in a slash, not directly in ``/``."""
     if text.strip().endswith("/"):
-        raise InvalidValue(f"{text.strip()!r} is a directory; add the name of the file")
+        raise InvalidValue(f"{text.strip()!r} is a directory", "add the name of the file")
     path = absolute_path(text)
     if posixpath.dirname(path) == "/":
-        raise InvalidValue(f"{path!r} lies in the root directory, which cannot be a volume; use /keeper/secrets{path}")
+        raise InvalidValue(
+            f"{path!r} lies in the root directory, which cannot be a volume", f"use /keeper/secrets{path}"
+        )
     if any(part.startswith("..") for part in path.split("/")):
-        raise InvalidValue(f"{path!r} has a name that begins with '..', which is kept for atomic updates; rename it")
+        raise InvalidValue(f"{path!r} has a name that begins with '..', which is kept for atomic updates", "rename it")
     return path
 
 
@@ -106,7 +115,7 @@ def quantity(text: str) -> str:
     if amount.lower() == "none":
         return "none"
     if not _QUANTITY.fullmatch(amount) or amount in {"0", "0m"} or amount.endswith("K"):
-        raise InvalidValue(f"{text!r} is not a quantity; write 50m, 64Mi or none")
+        raise InvalidValue(f"{text!r} is not a quantity", "write 50m, 64Mi or none")
     return amount
 
 
@@ -118,10 +127,10 @@ def volume_size(text: str) -> int:
     """Read the size of a memory volume, such as ``16Mi``, as bytes: from 64Ki to 1Gi."""
     match = re.fullmatch(r"(\d{1,10})(k|M|G|Ki|Mi|Gi)?", text.strip(), re.ASCII)
     if match is None:
-        raise InvalidValue(f"{text!r} is not a size; write 16Mi")
+        raise InvalidValue(f"{text!r} is not a size", "write 16Mi")
     size = int(match[1]) * _MULTIPLES[match[2] or ""]
     if not SMALLEST_VOLUME <= size <= LARGEST_VOLUME:
-        raise InvalidValue(f"{text!r} is out of range; write a size from 64Ki to 1Gi")
+        raise InvalidValue(f"{text!r} is out of range", "write a size from 64Ki to 1Gi")
     return size
 
 
@@ -143,7 +152,7 @@ class Choice:
         """Read one of the words."""
         word = text.strip().lower()
         if word not in self.words:
-            raise InvalidValue(f"{text!r} is unknown; write {', '.join(self.words[:-1])} or {self.words[-1]}")
+            raise InvalidValue(f"{text!r} is unknown", f"write {', '.join(self.words[:-1])} or {self.words[-1]}")
         return word
 
 
@@ -158,7 +167,7 @@ def whole(lowest: int, highest: int) -> Parse[int]:
     def parse(text: str) -> int:
         number = int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip(), re.ASCII) else -1
         if not lowest <= number <= highest:
-            raise InvalidValue(f"{text!r} is not a number from {lowest} to {highest}; write one")
+            raise InvalidValue(f"{text!r} is not a number from {lowest} to {highest}", "write one")
         return number
 
     return parse
@@ -167,9 +176,9 @@ def whole(lowest: int, highest: int) -> Parse[int]:
 def text(value: str) -> str:
     """Read any text but an empty one."""
     if not value.strip():
-        raise InvalidValue("the value is empty; write one or remove the annotation")
+        raise InvalidValue("the value is empty", "write one or remove the annotation")
     if "\0" in value:
-        raise InvalidValue("the value has a NUL character; remove it")
+        raise InvalidValue("the value has a NUL character", "remove it")
     return value.strip()
 
 
@@ -183,9 +192,9 @@ def items(value: str) -> tuple[str, ...]:
     r"""Read a comma list; a comma inside a title is written ``\,``."""
     parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", value)]
     if not all(parts):
-        raise InvalidValue(f"{value!r} has an empty item; write names with one comma between them")
+        raise InvalidValue(f"{value!r} has an empty item", "write names with one comma between them")
     if len(set(parts)) != len(parts):
-        raise InvalidValue(f"{value!r} names something twice; name each once")
+        raise InvalidValue(f"{value!r} names something twice", "name each once")
     return tuple(parts)
 
 
@@ -197,7 +206,7 @@ def object_name(value: str) -> str:
     name = value.strip()
     if not _DNS_SUBDOMAIN.fullmatch(name) or ".." in name:
         raise InvalidValue(
-            f"{value!r} is no name of a Kubernetes object; write lower-case letters, digits, '-' and '.'"
+            f"{value!r} is no name of a Kubernetes object", "write lower-case letters, digits, '-' and '.'"
         )
     return name
 
@@ -209,7 +218,7 @@ def data_key(value: str) -> str:
     """Read a key of a Secret's or ConfigMap's data."""
     key = value.strip()
     if not _DATA_KEY.fullmatch(key) or key in {".", ".."}:
-        raise InvalidValue(f"{value!r} is no key of a Secret; write letters, digits, '-', '_' and '.'")
+        raise InvalidValue(f"{value!r} is no key of a Secret", "write letters, digits, '-', '_' and '.'")
     return key
 
 
@@ -219,7 +228,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 def variable_name(value: str) -> str:
     """Read the name of an environment variable."""
     if not _VARIABLE.fullmatch(value):
-        raise InvalidValue(f"{value!r} is no name of a variable; write letters, digits and '_', no digit first")
+        raise InvalidValue(f"{value!r} is no name of a variable", "write letters, digits and '_', no digit first")
     return value
 
 
@@ -247,7 +256,7 @@ def signal_name(value: str) -> str:
     for name, number in SIGNALS.items():
         if word in {name, name.removeprefix("SIG"), str(number)}:
             return name
-    raise InvalidValue(f"{value!r} is no signal to reload on; write one of {', '.join(SIGNALS)}")
+    raise InvalidValue(f"{value!r} is no signal to reload on", f"write one of {', '.join(SIGNALS)}")
 
 
 def loopback_url(value: str) -> str:
@@ -258,9 +267,9 @@ def loopback_url(value: str) -> str:
     except ValueError:
         host, port, url = None, None, urlsplit("")
     if url.scheme != "http" or not host or url.username or url.password or port == 0 or re.search(r"\s", value.strip()):
-        raise InvalidValue(f"{value!r} is not a URL to notify; write http://127.0.0.1:8080/reload")
+        raise InvalidValue(f"{value!r} is not a URL to notify", "write http://127.0.0.1:8080/reload")
     if not _is_loopback(host):
-        raise InvalidValue(f"{value!r} leaves the pod; write http://127.0.0.1:{port or 80}{url.path or '/'}")
+        raise InvalidValue(f"{value!r} leaves the pod", f"write http://127.0.0.1:{port or 80}{url.path or '/'}")
     return value.strip()
 
 

@@ -120,7 +120,7 @@ def parse_reference(text: str) -> Reference:
     for segment in above:
         if segment.brackets:
             raise InvalidReferenceError(
-                text, (segment.end, segment.end), "only the last name may be followed by '['; write '\\['"
+                text, (segment.end, segment.end), "only the last name may be followed by '['", "write '\\['"
             )
     keyword = above[-1].name.lower() if len(above) > 1 else ""
     if keyword in {"field", "custom_field"}:
@@ -144,7 +144,7 @@ def parse_file(text: str) -> FileContent:
     reference = parse_reference(text)
     if not isinstance(reference, FileContent):
         raise InvalidReferenceError(
-            text, (len(text), len(text)), "name the file: write record:file or keeper://record/file/name"
+            text, (len(text), len(text)), "names no file", "write record:file or keeper://record/file/name"
         )
     return reference
 
@@ -205,11 +205,13 @@ def _segments(text: str, start: int) -> list[_Segment]:
             case _, str():
                 inside += _literal(text, part, position)
             case _ if brackets:
-                raise InvalidReferenceError(text, (position, position + len(part)), "nothing but '[' may follow ']'")
+                raise InvalidReferenceError(
+                    text, (position, position + len(part)), "nothing but '[' may follow ']'", "remove what follows"
+                )
             case _:
                 name += _literal(text, part, position)
     if inside is not None:
-        raise InvalidReferenceError(text, (len(text), len(text)), "']' is missing")
+        raise InvalidReferenceError(text, (len(text), len(text)), "']' is missing", "add it")
     segments.append(_segment(text, name, brackets, len(text)))
     return segments
 
@@ -218,20 +220,20 @@ def _literal(text: str, part: str, position: int) -> str:
     """Return the character that *part* stands for in a name."""
     if part in {"[", "]"}:
         raise InvalidReferenceError(
-            text, (position, position + len(part)), f"a bracket in a name is written '\\{part}'"
+            text, (position, position + len(part)), "a bracket stands in a name", f"write '\\{part}'"
         )
     if not part.startswith("\\"):
         return part
     if part[1:] not in _ESCAPABLE:
-        raise InvalidReferenceError(text, (position, position + len(part)), "write '\\\\' for a backslash")
+        raise InvalidReferenceError(text, (position, position + len(part)), "a backslash stands alone", "write '\\\\'")
     return part[1:]
 
 
 def _segment(text: str, name: str, brackets: list[str], end: int) -> _Segment:
     if not name.strip():
-        raise InvalidReferenceError(text, (end, end), "a name is missing here")
+        raise InvalidReferenceError(text, (end, end), "a name is missing here", "add it")
     if "\0" in name:
-        raise InvalidReferenceError(text, (end, end), "a name cannot have a NUL character")
+        raise InvalidReferenceError(text, (end, end), "a name cannot have a NUL character", "remove it")
     return _Segment(name, tuple(brackets), end)
 
 
@@ -250,7 +252,7 @@ def _bracketed(text: str, record: RecordName, last: _Segment) -> Reference:
     field, *rest = last.brackets
     if not field.strip():
         raise InvalidReferenceError(
-            text, (last.end, last.end), "the brackets are empty; write the name of a field in them"
+            text, (last.end, last.end), "the brackets are empty", "write the name of a field in them"
         )
     index, prop = _index_and_property(text, last, tuple(rest))
     return FieldValue(record, field, "any", index, prop)
@@ -267,7 +269,10 @@ def _index_and_property(text: str, last: _Segment, brackets: tuple[str, ...]) ->
         case (first, second) if _is_index(first) and second:
             return _index(first), second
     raise InvalidReferenceError(
-        text, (last.end, last.end), "after a field write [index], [property] or [index][property]"
+        text,
+        (last.end, last.end),
+        "the brackets after the field are wrong",
+        "write [index], [property] or [index][property]",
     )
 
 
@@ -285,7 +290,7 @@ def _index(text: str) -> Index:
 def _refuse_brackets(text: str, last: _Segment) -> None:
     if last.brackets:
         raise InvalidReferenceError(
-            text, (last.end, last.end), "a file has no index; write a bracket in its name as '\\['"
+            text, (last.end, last.end), "a file has no index", "write a bracket in its name as '\\['"
         )
 
 

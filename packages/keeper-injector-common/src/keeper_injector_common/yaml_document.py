@@ -24,19 +24,19 @@ def load(text: str) -> object:
     import yaml
 
     if len(text) > LARGEST:
-        raise InvalidValue(f"the document has {len(text)} characters; write at most {LARGEST}")
+        raise InvalidValue(f"the document has {len(text)} characters", f"write at most {LARGEST}")
     try:
         _refuse_bombs(yaml, text)
         return yaml.load(text, Loader=_loader(yaml))  # noqa: S506 - a SafeLoader that also refuses duplicate keys
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise InvalidValue(f"not valid YAML{place}: {error.problem or error.context}; correct it there") from None
+        raise InvalidValue(f"not valid YAML{place}: {error.problem or error.context}", "correct it there") from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # ValueError: what PyYAML's constructors raise for dates and numbers that do not exist.
         if isinstance(error, InvalidValue):
             raise
-        raise InvalidValue("not valid YAML; check it with a YAML linter") from None
+        raise InvalidValue("not valid YAML", "check it with a YAML linter") from None
 
 
 def _refuse_bombs(yaml: Any, text: str) -> None:
@@ -44,10 +44,10 @@ def _refuse_bombs(yaml: Any, text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             line = event.start_mark.line + 1
-            raise InvalidValue(f"line {line} uses a YAML anchor or alias; write the value out")
+            raise InvalidValue(f"line {line} uses a YAML anchor or alias", "write the value out")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
-            raise InvalidValue(f"the document is nested more than {DEEPEST} deep; flatten it")
+            raise InvalidValue(f"the document is nested more than {DEEPEST} deep", "flatten it")
 
 
 def _loader(yaml: Any) -> Any:
@@ -56,9 +56,11 @@ def _loader(yaml: Any) -> Any:
             seen: set[str] = set()
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
-                    raise InvalidValue(f"line {key.start_mark.line + 1} has a key that is no plain text; write a name")
+                    raise InvalidValue(
+                        f"line {key.start_mark.line + 1} has a key that is no plain text", "write a name"
+                    )
                 if key.value in seen:
-                    raise InvalidValue(f"line {key.start_mark.line + 1} repeats the key {key.value!r}; keep one")
+                    raise InvalidValue(f"line {key.start_mark.line + 1} repeats the key {key.value!r}", "keep one")
                 seen.add(key.value)
             return dict(super().construct_mapping(node, deep=deep))
 
@@ -74,9 +76,9 @@ class Section:
         self._known: list[str] = []
         self._problems = problems
 
-    def report(self, key: str, message: str) -> None:
+    def report(self, key: str, found: str, right: str) -> None:
         """Add a problem at *key*, or at the mapping itself when empty."""
-        self._problems.append(Problem(self.inside(key), message))
+        self._problems.append(Problem(self.inside(key), found, right))
 
     def inside(self, key: str) -> str:
         """Return the place of *key* in messages: ``keeper.security/config: secrets[0].path``."""
@@ -95,7 +97,7 @@ class Section:
             return "true" if value else "false"
         if isinstance(value, str | int | float):
             return str(value)
-        self.report(name, f"{_kind(value)} found; write text")
+        self.report(name, f"{_kind(value)} found", "write text")
         return None
 
     def has(self, *keys: str) -> bool:
@@ -108,12 +110,12 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, str | int | float) or isinstance(value, bool):
-            self.report(name, f"{_kind(value)} found; write text")
+            self.report(name, f"{_kind(value)} found", "write text")
             return None
         try:
             return parse(str(value))
         except InvalidValue as error:
-            self.report(name, str(error))
+            self.report(name, error.found, error.right)
             return None
 
     def switch(self, key: str, *, default: bool) -> bool:
@@ -126,7 +128,7 @@ class Section:
         try:
             return switch(str(value))
         except InvalidValue as error:
-            self.report(name, str(error))
+            self.report(name, error.found, error.right)
             return default
 
     def texts(self, key: str, parse: Parse[T]) -> tuple[T, ...] | None:
@@ -137,12 +139,12 @@ class Section:
         found: list[T] = []
         for number, item in enumerate(value if isinstance(value, list) else [value]):
             if not isinstance(item, str | int | float) or isinstance(item, bool):
-                self.report(f"{name}[{number}]", f"{_kind(item)} found; write text")
+                self.report(f"{name}[{number}]", f"{_kind(item)} found", "write text")
                 continue
             try:
                 found.append(parse(str(item)))
             except InvalidValue as error:
-                self.report(f"{name}[{number}]", str(error))
+                self.report(f"{name}[{number}]", error.found, error.right)
         return tuple(found)
 
     def pairs(self, key: str, parse: Parse[str]) -> dict[str, str]:
@@ -151,14 +153,14 @@ class Section:
         if value is None:
             return {}
         if not isinstance(value, dict) or not all(isinstance(item, str | int) for item in value.values()):
-            self.report(name, f"{_kind(value)} found; write a mapping of names to names")
+            self.report(name, f"{_kind(value)} found", "write a mapping of names to names")
             return {}
         result: dict[str, str] = {}
         for field, item in value.items():
             try:
                 result[str(field)] = parse(str(item))
             except InvalidValue as error:
-                self.report(f"{name}.{field}", str(error))
+                self.report(f"{name}.{field}", error.found, error.right)
         return result
 
     def mapping(self, key: str, read: Callable[[Section], T]) -> T | None:
@@ -167,7 +169,7 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, dict):
-            self.report(name, f"{_kind(value)} found; write a mapping")
+            self.report(name, f"{_kind(value)} found", "write a mapping")
             return None
         entry = Section(value, self.inside(name), self._problems)
         result = read(entry)
@@ -180,12 +182,12 @@ class Section:
         if value is None:
             return
         if not isinstance(value, list):
-            self.report(name, f"{_kind(value)} found; write a list")
+            self.report(name, f"{_kind(value)} found", "write a list")
             return
         for number, item in enumerate(value):
             place = f"{name}[{number}]"
             if not isinstance(item, dict):
-                self.report(place, f"{_kind(item)} found; write a mapping such as {{record: my-record}}")
+                self.report(place, f"{_kind(item)} found", "write a mapping such as {record: my-record}")
                 continue
             yield Section(item, self.inside(place), self._problems)
 
@@ -194,13 +196,13 @@ class Section:
         for key in self._content:
             close = nearest_words(str(key), self._known)
             advice = f"did you mean {close[0]!r}?" if close else f"write one of {', '.join(sorted(self._known))}"
-            self.report(str(key), f"unknown key; {advice}")
+            self.report(str(key), "unknown key", f"{advice}")
 
     def _take(self, key: str, *aliases: str) -> tuple[str, object]:
         self._known.append(key)
         found = [(name, self._content.pop(name)) for name in (key, *aliases) if name in self._content]
         if len(found) > 1:
-            self.report(found[1][0], f"the same as {found[0][0]!r}; write one of the two")
+            self.report(found[1][0], f"the same as {found[0][0]!r}", "write one of the two")
         return found[0] if found else (key, None)
 
 

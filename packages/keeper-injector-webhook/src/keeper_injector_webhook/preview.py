@@ -214,12 +214,12 @@ def _as_json(item: Preview, settings: Settings) -> Json:
             return {**found, "decision": "skip", "reason": reason.code}
         case Deny(problems, warnings):
             listed = [{"where": problem.where, "message": problem.message} for problem in problems]
-            return {**found, "decision": "deny", "problems": listed, "warnings": list(warnings)}
+            return {**found, "decision": "deny", "problems": listed, "warnings": [str(warning) for warning in warnings]}
         case Inject(plan=plan, warnings=warnings):
             return {
                 **found,
                 "decision": "inject",
-                "warnings": list(warnings),
+                "warnings": [str(warning) for warning in warnings],
                 "image": decision.request.agent_image or settings.image_for(decision.request.credentials),
                 "plan": json.loads(dumps(plan)),
                 "patch": list(item.operations),

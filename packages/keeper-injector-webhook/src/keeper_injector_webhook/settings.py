@@ -66,15 +66,14 @@ def _proxy(text: str) -> str:
     url = text.strip()
     if not re.fullmatch(r"https?://[^@/\s]+/?", url):
         # The value is not part of the message: it may contain a password.
-        raise InvalidValue("not a proxy URL (credentials are not allowed); write http://proxy.example:3128")
+        raise InvalidValue("not a proxy URL (credentials are not allowed)", "write http://proxy.example:3128")
     return url
 
 
 def _hosts(text: str) -> str:
     for host in text.split(","):
         if "://" in host or re.search(r"[\s\0]", host.strip()):
-            raise InvalidValue(
-                f"{host.strip()!r} is not a host; write names, addresses and networks separated by commas, such as "
+            raise InvalidValue(f"{host.strip()!r} is not a host", f"write names, addresses and networks separated by commas, such as "
                 ".example.com,10.0.0.0/8"
             )
     return text.strip()

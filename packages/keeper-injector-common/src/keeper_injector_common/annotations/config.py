@@ -9,7 +9,7 @@ import attrs
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations import request
 from keeper_injector_common.annotations.request import Containers, FolderFiles, RecordVariables, SecretFile
-from keeper_injector_common.errors import InvalidReferenceError, Problem
+from keeper_injector_common.errors import InvalidReferenceError, Problem, Severity
 from keeper_injector_common.plan.delivery import FORMATS, Content, Formatted, KubernetesSecret, Templated
 from keeper_injector_common.records import templates
 from keeper_injector_common.references import (
@@ -36,15 +36,15 @@ class Configured:
     kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
 
 
-def parse(where: str, text: str, problems: list[Problem], warnings: list[str]) -> Configured:
+def parse(where: str, text: str, problems: list[Problem], warnings: list[Problem]) -> Configured:
     """Read the document in *text*, adding what is wrong to *problems* and what is odd to *warnings*, with paths below *where*."""
     try:
         content = load(text)
     except parsers.InvalidValue as error:
-        problems.append(Problem(where, str(error)))
+        problems.append(Problem(where, error.found, error.right))
         return Configured()
     if not isinstance(content, dict):
-        problems.append(Problem(where, "the document is no mapping; write secrets: or folders: with a list"))
+        problems.append(Problem(where, "the document is no mapping", "write secrets: or folders: with a list"))
         return Configured()
     root = Section(content, f"{where}: ", problems)
     secrets = [_Secret(entry, warnings) for entry in root.mappings("secrets")]
@@ -65,7 +65,7 @@ BY_TEMPLATE = "template"
 class _Secret:
     """One entry of ``secrets:``."""
 
-    def __init__(self, entry: Section, warnings: list[str]) -> None:
+    def __init__(self, entry: Section, warnings: list[Problem]) -> None:
         self.files: list[SecretFile] = []
         self.variables: list[RecordVariables] = []
         self.kubernetes_secrets: list[KubernetesSecret] = []
@@ -104,7 +104,7 @@ class _Secret:
                     only = RecordVariables(entry.place, WholeRecord(record), prefix, (field,), containers)
                     self.variables.append(only)
                 case _:
-                    entry.report("injectAsEnvVars", "a file or note cannot be a variable; deliver it as a file")
+                    entry.report("injectAsEnvVars", "a file or note cannot be a variable", "deliver it as a file")
 
 
 def _sources(entry: Section) -> tuple[Reference, ...]:
@@ -114,10 +114,12 @@ def _sources(entry: Section) -> tuple[Reference, ...]:
     records = entry.texts("records", parsers.text)
     file = entry.text("file", parsers.text, "fileName")
     if len(given) != 1:
-        entry.report("", "name one source: record:, notation: or, for a template, records:")
+        entry.report(
+            "", "names no source, or several", "name one source: record:, notation: or, for a template, records:"
+        )
         return ()
     if file is not None and record is None:
-        entry.report("file", "belongs to a record; write record: beside it, or a notation with /file/")
+        entry.report("file", "belongs to a record", "write record: beside it, or a notation with /file/")
         return ()
     if records is not None:
         found = [_reference(entry, "records", text) for text in records]
@@ -128,7 +130,7 @@ def _sources(entry: Section) -> tuple[Reference, ...]:
     if file is None:
         return (source,)
     if not isinstance(source, WholeRecord):
-        entry.report("file", "the record already names a part of it; write its title or UID alone")
+        entry.report("file", "the record already names a part of it", "write its title or UID alone")
         return ()
     return (FileContent(source.record, file),)
 
@@ -137,7 +139,7 @@ def _reference(entry: Section, key: str, text: str) -> Reference | None:
     try:
         return parse_reference(text)
     except InvalidReferenceError as error:
-        entry.report(key, str(error))
+        entry.report(key, error.found, error.right)
         return None
 
 
@@ -150,19 +152,19 @@ def _content(entry: Section, path: str | None, sources: tuple[Reference, ...]) -
         # The Go injector's documents say so beside the template; alone it says nothing.
         form = None
         if not has_template:
-            entry.report("format", "a template is announced and missing; add template:, or remove the format")
+            entry.report("format", "a template is announced and missing", "add template:, or remove the format")
     if has_template:
         for key, given in (("format", form), ("fields", fields)):
             if given:
-                entry.report(key, "the template already says what the file holds; keep one of the two")
+                entry.report(key, "the template already says what the file holds", "keep one of the two")
         return None if template is None else Templated(template)
     if not sources:
         return None
     if len(sources) > 1:
-        entry.report("records", "several records need a template; add template:")
+        entry.report("records", "several records need a template", "add template:")
         return None
     if fields and not isinstance(sources[0], WholeRecord):
-        entry.report("fields", "the source is one value already; name the record alone")
+        entry.report("fields", "the source is one value already", "name the record alone")
     if form is None:
         form = request.format_for(path or request.default_path(sources[0]), sources[0])
     return Formatted(form, fields)
@@ -171,7 +173,7 @@ def _content(entry: Section, path: str | None, sources: tuple[Reference, ...]) -
 def _containers(entry: Section) -> Containers:
     names = entry.texts("containers", parsers.object_name)
     if names is not None and not names:
-        entry.report("containers", "the list is empty; name a container or leave the key out")
+        entry.report("containers", "the list is empty", "name a container or leave the key out")
     return names
 
 
@@ -190,13 +192,15 @@ NEEDED_KEYS = {
 """Keys without which API servers refuse a Secret of the type (Kubernetes, validation.ValidateSecret)."""
 
 
-def _kubernetes_secret(entry: Section, sources: tuple[Reference, ...], warnings: list[str]) -> KubernetesSecret | None:
+def _kubernetes_secret(
+    entry: Section, sources: tuple[Reference, ...], warnings: list[Problem]
+) -> KubernetesSecret | None:
     name, kind, mode = (entry.text(key, parse) for key, parse in _SECRET_KEYS.items())
     keys, sources = _keys(entry, kind or "", sources, warnings)
     rotation = entry.switch("k8sSecretRotation", default=False)
     owner = entry.switch("k8sSecretOwnerRef", default=True)
     if name is None:
-        entry.report("injectAsK8sSecret", "the Secret has no name; add k8sSecretName:")
+        entry.report("injectAsK8sSecret", "the Secret has no name", "add k8sSecretName:")
         return None
     return KubernetesSecret(
         entry.place,
@@ -211,7 +215,7 @@ def _kubernetes_secret(entry: Section, sources: tuple[Reference, ...], warnings:
 
 
 def _keys(
-    entry: Section, kind: str, sources: tuple[Reference, ...], warnings: list[str]
+    entry: Section, kind: str, sources: tuple[Reference, ...], warnings: list[Problem]
 ) -> tuple[dict[str, str], tuple[Reference, ...]]:
     """Return what becomes which key; the Go injector's example for TLS has it the other way round, and is understood."""
     keys = entry.pairs("k8sSecretKeys", parsers.data_key)
@@ -220,11 +224,12 @@ def _keys(
         return keys, sources
     if not needed <= keys.keys():
         missing = ", ".join(sorted(needed - set(keys.values())))
-        entry.report("k8sSecretKeys", f"a Secret of type {kind} needs {missing}; write the field or file: {missing}")
+        entry.report("k8sSecretKeys", f"a Secret of type {kind} needs {missing}", f"write the field or file: {missing}")
         return keys, sources
     turned = {name: key for key, name in keys.items()}
     shown = ", ".join(f"{name}: {key}" for name, key in turned.items())
-    warnings.append(f"{entry.inside('k8sSecretKeys')}: fields or files come first; write {{{shown}}}")
+    where, right = entry.inside("k8sSecretKeys"), f"write {{{shown}}}"
+    warnings.append(Problem(where, "fields or files come first", right, Severity.WARNING))
     # Keys name the files of the record; one that is named besides would leave out the others.
     whole = tuple(WholeRecord(source.record) if isinstance(source, FileContent) else source for source in sources)
     return turned, whole
@@ -233,7 +238,7 @@ def _keys(
 def _refuse_secret_keys(entry: Section) -> None:
     for key in (*_SECRET_KEYS, "k8sSecretKeys"):
         if entry.has(key):
-            entry.report(key, "has no effect by itself; add injectAsK8sSecret: true")
+            entry.report(key, "has no effect by itself", "add injectAsK8sSecret: true")
             _ = entry.pairs(key, parsers.text) if key == "k8sSecretKeys" else entry.text(key, parsers.text)
 
 
@@ -246,13 +251,13 @@ def _folder(entry: Section) -> FolderFiles | None:
     containers = _containers(entry)
     entry.finish()
     if (path is None) == (uid is None):
-        entry.report("", "name one folder: path: or uid:")
+        entry.report("", "names no folder, or two", "name one folder: path: or uid:")
         return None
     if uid is not None:
         return FolderFiles(entry.place, RecordName((uid,)), directory, recursive, form, containers)
     name = _reference(entry, "path", cast("str", path).strip("/"))
     if not isinstance(name, WholeRecord):
         if name is not None:
-            entry.report("path", f"{path!r} is no path of a folder; write names with '/' between them")
+            entry.report("path", f"{path!r} is no path of a folder", "write names with '/' between them")
         return None
     return FolderFiles(entry.place, name.record, directory, recursive, form, containers)

@@ -46,7 +46,7 @@ def parse(where: str, text: str, problems: list[Problem]) -> Defaults:
     if content is None:
         return Defaults()
     if not isinstance(content, dict):
-        raise parsers.InvalidValue("no mapping; write defaults: and below it names and values")
+        raise parsers.InvalidValue("no mapping", "write defaults: and below it names and values")
     ours = {key: content[key] for key in KEYS if key in content}
     return read(Section(ours, f"{where}: ", problems))
 
@@ -56,13 +56,13 @@ def _texts(entry: Section) -> dict[str, str]:
     for name in entry.unread():
         annotation = BY_NAME.get(name)
         if annotation is None or not annotation.default_allowed:
-            entry.report(name, "no annotation that can have a default; remove it")
+            entry.report(name, "no annotation that can have a default", "remove it")
         value = entry.scalar(name)
         if annotation is not None and value is not None:
             try:
                 annotation.parse(value)
             except parsers.InvalidValue as error:
-                entry.report(name, str(error))
+                entry.report(name, error.found, error.right)
             found[name] = value
     return found
 

@@ -36,7 +36,7 @@ def wants_injection(annotations: Mapping[str, str]) -> bool:
     try:
         return bool(inject.parse(annotations.get(inject.key, "false")))
     except InvalidValue as error:
-        raise AnnotationsError([Problem(inject.key, str(error))]) from None
+        raise AnnotationsError([Problem(inject.key, error.found, error.right)]) from None
 
 
 def parse_request(annotations: Mapping[str, str], defaults: Mapping[str, str] = NO_DEFAULTS) -> InjectionRequest:
@@ -60,7 +60,7 @@ def _request(reader: Reader) -> InjectionRequest:
     secrets = [*sources.kubernetes_secrets(reader, files), *configured.kubernetes_secrets]
     _refuse_rivals(reader, secrets)
     if not (files or folders or variables or secrets or reader.problems):
-        reader.report(f"{PREFIX}inject", f"nothing to inject; add {PREFIX}secret with the title of a record")
+        reader.report(f"{PREFIX}inject", "nothing to inject", f"add {PREFIX}secret with the title of a record")
     named: dict[str, Any] = {name.replace("-", "_"): reader.get(name) for name in AS_THEY_ARE if name in reader}
     lines = ("requests-cpu", "requests-memory", "limits-cpu", "limits-memory")
     return InjectionRequest(
@@ -92,7 +92,8 @@ def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:
         if other is not secret and {other.mode, secret.mode} != {"merge"}:
             reader.report(
                 secret.where,
-                f"Secret {secret.name!r} is written by {other.where} too; give it another name, or k8sSecretMode: merge to both",
+                f"Secret {secret.name!r} is written by {other.where} too",
+                "give it another name, or k8sSecretMode: merge to both",
             )
 
 
@@ -113,14 +114,14 @@ def _credentials(reader: Reader) -> Credentials:
 
 def _needed(reader: Reader, name: str, method: str) -> str:
     if name not in reader:
-        reader.report(f"{PREFIX}auth-method", f"{method} needs {PREFIX}{name}; add it")
+        reader.report(f"{PREFIX}auth-method", f"{method} needs {PREFIX}{name}", "add it")
     return str(reader.get(name, ""))
 
 
 def _ca(reader: Reader) -> AdditionalCa | None:
     secret, configmap = reader.get("ca-cert-secret"), reader.get("ca-cert-configmap")
     if secret and configmap:
-        reader.report(f"{PREFIX}ca-cert-configmap", f"{PREFIX}ca-cert-secret is set too; keep one of the two")
+        reader.report(f"{PREFIX}ca-cert-configmap", f"{PREFIX}ca-cert-secret is set too", "keep one of the two")
     key = reader.get("ca-cert-key", "ca.crt")
     if secret:
         return AdditionalCa("secret", secret, key)
@@ -130,5 +131,5 @@ def _ca(reader: Reader) -> AdditionalCa | None:
 def _notify(reader: Reader) -> Notify | None:
     signal, process, url = (reader.get(name) for name in ("signal", "signal-process", "notify-url"))
     if process and not signal:
-        reader.report(f"{PREFIX}signal-process", f"no signal is named; add {PREFIX}signal: SIGHUP")
+        reader.report(f"{PREFIX}signal-process", "no signal is named", f"add {PREFIX}signal: SIGHUP")
     return Notify(signal, process, url) if signal or url else None

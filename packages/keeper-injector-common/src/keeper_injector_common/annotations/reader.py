@@ -9,7 +9,7 @@ import attrs
 
 from keeper_injector_common.annotations import table as vocabulary
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.errors import InvalidReferenceError, Problem
+from keeper_injector_common.errors import InvalidReferenceError, Problem, Severity
 from keeper_injector_common.parsers import InvalidValue, file_path
 from keeper_injector_common.references import Reference, parse_reference, relative_path
 
@@ -28,14 +28,14 @@ class Reader:
 
     def __init__(self, annotations: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
-        self.warnings: list[str] = []
+        self.warnings: list[Problem] = []
         self._values: dict[str, Any] = {}
         self._defaulted: set[str] = set()
         self._families: dict[str, list[Member]] = {stem: [] for stem in vocabulary.FAMILIES}
         for name, text in defaults.items():
             known = vocabulary.BY_NAME.get(name)
             if known is None or not known.default_allowed:
-                self.report(f"default {name}", "no annotation that can have a default; remove it")
+                self.report(f"default {name}", "no annotation that can have a default", "remove it")
                 continue
             self._read(f"default {name}", known, "", text)
         self._defaulted = set(self._values)
@@ -54,26 +54,26 @@ class Reader:
         """Return the annotations that begin with *stem*, in the order of their keys."""
         return self._families[stem]
 
-    def report(self, where: str, message: str) -> None:
-        """Note what is wrong."""
-        self.problems.append(Problem(where, message))
+    def report(self, where: str, found: str, right: str) -> None:
+        """Add an error."""
+        self.problems.append(Problem(where, found, right))
 
-    def warn(self, warning: str) -> None:
-        """Note what is odd but harmless, as ``where: found; right``."""
-        self.warnings.append(warning)
+    def warn(self, where: str, found: str, right: str = "") -> None:
+        """Add a warning."""
+        self.warnings.append(Problem(where, found, right, Severity.WARNING))
 
     def reference(self, where: str, text: str) -> Reference | None:
         """Read the name of a secret; None when it cannot be (then reported)."""
         if relative := relative_path(text):
             title = text.replace(f":{relative}", f"\\:{relative}")
             self.report(
-                where, f"the path {relative!r} is relative; write /{relative.lstrip('./')}, or {title} for a title"
+                where, f"the path {relative!r} is relative", f"write /{relative.lstrip('./')}, or {title} for a title"
             )
             return None
         try:
             return parse_reference(text)
         except InvalidReferenceError as error:
-            self.report(where, str(error))
+            self.report(where, error.found, error.right)
             return None
 
     def path(self, where: str, text: str) -> str | None:
@@ -81,19 +81,19 @@ class Reader:
         try:
             return file_path(text)
         except InvalidValue as error:
-            self.report(where, str(error))
+            self.report(where, error.found, error.right)
             return None
 
     def _annotation(self, key: str, text: str) -> None:
         found = vocabulary.find(key.removeprefix(PREFIX))
         if found is None:
             near = vocabulary.nearest(key.removeprefix(PREFIX))
-            self.warn(f"{key}: unknown annotation, ignored" + (f"; did you mean {near}?" if near else ""))
+            self.warn(key, "unknown annotation, ignored", f"did you mean {near}?" if near else "")
             return
         annotation, member = found
         if annotation.replaced_by:
             new = PREFIX + annotation.replaced_by
-            self.warn(f"{key}: old name; write {new}")
+            self.warn(key, "old name", f"write {new}")
             annotation = vocabulary.BY_NAME[annotation.replaced_by]
         self._read(key, annotation, member, text)
 
@@ -101,7 +101,7 @@ class Reader:
         try:
             value = annotation.parse(text)
         except InvalidValue as error:
-            self.report(where, str(error))
+            self.report(where, error.found, error.right)
             return
         if annotation.stem:
             self._families[annotation.stem].append(Member(where, member, value))

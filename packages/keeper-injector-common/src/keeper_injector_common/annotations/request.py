@@ -7,6 +7,7 @@ from typing import Literal
 
 import attrs
 
+from keeper_injector_common.errors import Problem
 from keeper_injector_common.parsers import MINUTES
 from keeper_injector_common.plan.credentials import CloudCredentials
 from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Notify, file_name
@@ -136,7 +137,8 @@ class InjectionRequest:
     log_level: str = "info"
     metrics_port: int | None = None
     env_mode: str = "auto"
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
+    """Problems of severity ``WARNING``, found while reading."""
 
 
 def format_for(path: str, source: Reference) -> str:

@@ -31,11 +31,11 @@ def folders(reader: Reader) -> Iterator[FolderFiles]:
     """Iterate over the one folder that annotations can ask for."""
     given = [name for name in ("folder", "folder-uid") if name in reader]
     if len(given) > 1:
-        reader.report(f"{PREFIX}folder-uid", f"{PREFIX}folder names a folder too; keep one of the two")
+        reader.report(f"{PREFIX}folder-uid", f"{PREFIX}folder names a folder too", "keep one of the two")
     if not given:
         for name in ("folder-path", "folder-recursive"):
             if name in reader:
-                reader.warn(f"{PREFIX}{name}: has no effect without {PREFIX}folder")
+                reader.warn(f"{PREFIX}{name}", f"has no effect without {PREFIX}folder")
         return
     where = PREFIX + given[0]
     text = reader.get(given[0])
@@ -52,18 +52,18 @@ def variables(reader: Reader, files: Sequence[SecretFile]) -> Iterator[Variable 
         try:
             name = variable_name(item.name)
         except InvalidValue as error:
-            reader.report(item.key, str(error))
+            reader.report(item.key, error.found, error.right)
             continue
         if isinstance(source, WholeRecord):
-            reader.report(item.key, f"{item.value!r} is a whole record; write {item.value}[field]")
+            reader.report(item.key, f"{item.value!r} is a whole record", f"write {item.value}[field]")
         elif isinstance(source, FileContent):
-            reader.report(item.key, "a file cannot be a variable; deliver it as a file")
+            reader.report(item.key, "a file cannot be a variable", "deliver it as a file")
         elif source is not None:
             yield Variable(item.key, name, source)
     if reader.get("inject-env-vars", False):
         yield from _variables_of(reader, files)
     elif "env-prefix" in reader:
-        reader.warn(f'{PREFIX}env-prefix: has no effect without {PREFIX}inject-env-vars: "true"')
+        reader.warn(f"{PREFIX}env-prefix", f'has no effect without {PREFIX}inject-env-vars: "true"')
 
 
 def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[KubernetesSecret]:
@@ -73,10 +73,10 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
     where = f"{PREFIX}inject-as-k8s-secret"
     name = reader.get("k8s-secret-name")
     if name is None:
-        reader.report(where, f"the Secret has no name; add {PREFIX}k8s-secret-name")
+        reader.report(where, "the Secret has no name", f"add {PREFIX}k8s-secret-name")
         return
     if not files:
-        reader.report(where, f"no secret is asked for; add {PREFIX}secret with the title of a record")
+        reader.report(where, "no secret is asked for", f"add {PREFIX}secret with the title of a record")
         return
     yield KubernetesSecret(
         where,
@@ -109,19 +109,19 @@ def _named_secrets(reader: Reader) -> Iterator[SecretFile]:
         if source is not None:
             yield from _file(reader, secret.key, source, path, secret.name, form=form, template=template)
     for orphan in [*formats.values(), *templates.values()]:
-        reader.report(orphan.key, f"belongs to no secret; add {PREFIX}secret-{orphan.name} or remove it")
+        reader.report(orphan.key, "belongs to no secret", f"add {PREFIX}secret-{orphan.name} or remove it")
 
 
 def _attachments(reader: Reader) -> Iterator[SecretFile]:
     for item in reader.family("file-"):
         if item.value.startswith("/"):
-            reader.report(item.key, f"names no file; write record:file:{item.value}")
+            reader.report(item.key, "names no file", f"write record:file:{item.value}")
             continue
         target, path = split_target(item.value)
         try:
             source = parse_file(target)
         except InvalidReferenceError as error:
-            reader.report(item.key, str(error))
+            reader.report(item.key, error.found, error.right)
             continue
         yield from _file(reader, item.key, source, path, item.name)
 
@@ -138,7 +138,7 @@ def _file(
 ) -> Iterator[SecretFile]:
     clean = request.default_path(source, name) if path is None else reader.path(where, path)
     if form and template:
-        reader.report(form.key, f"{template.key} already says what the file holds; keep one of the two")
+        reader.report(form.key, f"{template.key} already says what the file holds", "keep one of the two")
     if clean is None:
         return
     content: Content = Formatted(request.format_for(clean, source))
@@ -157,7 +157,7 @@ def _folder_name(reader: Reader, where: str, text: str) -> RecordName | None:
             return None
         case _:
             pass
-    reader.report(where, f"{text!r} is no path of a folder; write names with '/' between them")
+    reader.report(where, f"{text!r} is no path of a folder", "write names with '/' between them")
     return None
 
 
@@ -170,4 +170,4 @@ def _variables_of(reader: Reader, files: Sequence[SecretFile]) -> Iterator[Recor
             case (FieldValue(record=record, field=field),):
                 yield RecordVariables(file.where, WholeRecord(record), prefix, (field,))
             case _:
-                reader.warn(f"{file.where}: a file or template is no environment variable")
+                reader.warn(file.where, "a file or template is no environment variable")

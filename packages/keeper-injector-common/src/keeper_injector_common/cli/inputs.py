@@ -11,7 +11,7 @@ from keeper_injector_common.annotations import defaults
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.cli.console import CommandError, print_error
 from keeper_injector_common.cli.manifests import ManifestError, Workload, workloads
-from keeper_injector_common.errors import Problem
+from keeper_injector_common.errors import Problem, explain
 from keeper_injector_common.parsers import InvalidValue
 
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -19,11 +19,12 @@ _STDIN = Path("-")
 
 
 class UnreadableFileError(CommandError):
-    """A file cannot be read; *reason* is the message without the file's name."""
+    """A file cannot be read; the message has the form ``FILE: FOUND; WHAT TO DO``."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.reason = reason
-        super().__init__(f"{path}: {reason}")
+    def __init__(self, path: Path, found: str, right: str) -> None:
+        self.found = found
+        self.right = right
+        super().__init__(f"{path}: {explain(found, right)}")
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -96,11 +97,11 @@ def read_text(path: Path) -> str:
         content = sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UnreadableFileError(path, f"{reason}; name a file that can be read") from None
+        raise UnreadableFileError(path, reason, "name a file that can be read") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFileError(path, f"byte {error.start + 1} is not UTF-8; write the file as UTF-8") from None
+        raise UnreadableFileError(path, f"byte {error.start + 1} is not UTF-8", "write the file as UTF-8") from None
 
 
 def read_workloads(paths: Iterable[Path]) -> Iterator[tuple[Path, Workload]]:

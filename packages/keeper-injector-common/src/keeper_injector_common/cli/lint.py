@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
             unreadable += 1
             # A program that reads the report does not see standard error.
             if options.output != "text":
-                results.append(LintResult((Finding(str(file), Position(), "unreadable", error.reason),)))
+                results.append(LintResult((Finding(str(file), Position(), "unreadable", error.found, error.right),)))
         else:
             results.append(lint_text(str(file), text, lambda item: inputs.defaults_for(item, defaults, options)))
     findings = [finding for result in results for finding in result.findings]
@@ -91,7 +91,7 @@ def lint_text(
             found.append(workload)
             findings += check(file, workload, lines, defaults_for(workload))
     except ManifestError as error:
-        findings.append(Finding(file, error.position, "yaml", str(error)))
+        findings.append(Finding(file, error.position, "yaml", error.found, error.right))
     return LintResult(tuple(sorted(findings, key=lambda finding: finding.position)), tuple(found))
 
 

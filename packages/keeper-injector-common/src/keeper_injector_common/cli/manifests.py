@@ -14,6 +14,7 @@ import attrs
 import yaml
 
 from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.errors import explain
 from keeper_injector_common.json_values import Json, as_object
 
 _MAX_LIST_DEPTH = 3
@@ -23,9 +24,11 @@ _MAX_LIST_DEPTH = 3
 class ManifestError(Exception):
     """The text is not valid YAML; the message has the form ``FOUND; WHAT TO DO``."""
 
-    def __init__(self, message: str, position: Position) -> None:
+    def __init__(self, found: str, right: str, position: Position) -> None:
+        self.found = found
+        self.right = right
         self.position = position
-        super().__init__(message)
+        super().__init__(explain(found, right))
 
 
 @attrs.frozen(order=True)
@@ -151,15 +154,15 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
     except yaml.MarkedYAMLError as error:
         position = Position.of(error.problem_mark or error.context_mark)
         advice = "render the chart first: helm template" if "{{" in text else "correct it there"
-        raise ManifestError(f"not valid YAML: {error.problem or error.context}; {advice}", position) from None
+        raise ManifestError(f"not valid YAML: {error.problem or error.context}", advice, position) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise ManifestError(f"not valid YAML: {error.reason}; remove them", Position(line)) from None
+        raise ManifestError(f"not valid YAML: {error.reason}", "remove them", Position(line)) from None
     except RecursionError:
-        raise ManifestError("nested too deeply to be a manifest; flatten it", Position()) from None
+        raise ManifestError("nested too deeply to be a manifest", "flatten it", Position()) from None
     except ValueError:
         # PyYAML raises ValueError for dates and numbers that do not exist, such as 2024-13-45.
-        raise ManifestError("not valid YAML: a date or number that does not exist; quote it", Position()) from None
+        raise ManifestError("not valid YAML: a date or number that does not exist", "quote it", Position()) from None
 
 
 def objects(text: str) -> Iterator[tuple[yaml.Node, Json]]:

@@ -82,7 +82,7 @@ def _json(item: Finding) -> Json:
         "workload": item.workload,
         "annotation": item.annotation,
         "message": item.message,
-        "fix": item.fix,
+        "fix": item.right,
     }
 
 

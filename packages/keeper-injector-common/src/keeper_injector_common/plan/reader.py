@@ -66,7 +66,7 @@ def from_json(content: object) -> Plan:
 def _plan(top: Section) -> Plan:
     def needed(key: str, value: T | None, instead: T) -> T:
         if value is None:
-            top.report(key, "missing; it must be what the webhook wrote")
+            top.report(key, "missing", "it must be what the webhook wrote")
         return instead if value is None else value
 
     credentials = top.mapping("credentials", _credentials) or FileCredentials()
@@ -102,7 +102,7 @@ def _each(entry: Section, key: str, read: Callable[[Section], T | None]) -> tupl
 def _all(entry: Section, **fields: object) -> Any:
     """Return *fields* when none is missing; reports those that are."""
     for key in [key for key, value in fields.items() if value is None]:
-        entry.report(key, "missing or wrong; it must be what the webhook wrote")
+        entry.report(key, "missing or wrong", "it must be what the webhook wrote")
     return None if None in fields.values() else fields
 
 
@@ -112,7 +112,9 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= parsers.LONGEST_INTERVAL:
-        raise parsers.InvalidValue(f"{text!r} is no number of seconds; write one up to {parsers.LONGEST_INTERVAL:.0f}")
+        raise parsers.InvalidValue(
+            f"{text!r} is no number of seconds", f"write one up to {parsers.LONGEST_INTERVAL:.0f}"
+        )
     return seconds
 
 
@@ -120,13 +122,13 @@ def _reference(text: str) -> Reference:
     try:
         return parse_reference(text)
     except InvalidReferenceError as error:
-        raise parsers.InvalidValue(str(error)) from None
+        raise parsers.InvalidValue(error.found, error.right) from None
 
 
 def _whole_record(text: str) -> WholeRecord:
     reference = _reference(text)
     if not isinstance(reference, WholeRecord):
-        raise parsers.InvalidValue(f"{text!r} is no whole record; write its title or UID")
+        raise parsers.InvalidValue(f"{text!r} is no whole record", "write its title or UID")
     return reference
 
 
@@ -142,7 +144,7 @@ def _references(entry: Section) -> tuple[Reference, ...] | None:
 def _relative(text: str) -> str:
     path = parsers.absolute_path(f"/{text}")[1:]
     if path != text or any(part.startswith("..") for part in path.split("/")):
-        raise parsers.InvalidValue(f"{text!r} is no path below a directory")
+        raise parsers.InvalidValue(f"{text!r} is no path below a directory", "it must be what the webhook wrote")
     return path
 
 

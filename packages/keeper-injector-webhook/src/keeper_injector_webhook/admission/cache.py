@@ -12,6 +12,7 @@ from hashlib import blake2b
 import attrs
 import orjson
 
+from keeper_injector_common.errors import Problem
 from keeper_injector_webhook.admission.pod import Pod
 
 KEPT = 512
@@ -27,7 +28,7 @@ class CachedPatch:
 
     patch: str = attrs.field(repr=False)
     """JSON Patch, base64."""
-    warnings: tuple[str, ...]
+    warnings: tuple[Problem, ...]
     operations: int
 
 

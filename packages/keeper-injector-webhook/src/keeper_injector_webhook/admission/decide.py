@@ -60,7 +60,7 @@ class Deny:
     """Refuse the pod: what it asks for cannot work."""
 
     problems: tuple[Problem, ...]
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
 
 @attrs.frozen
@@ -76,7 +76,7 @@ class Inject:
     """Whether the sidecar is an init container that stays."""
     resources: Json
     """Requests and limits of the agent's containers."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def written_volumes(self) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ def variables(
 ) -> tuple[Variables, ...]:
     """Say which container gets which variables and how; adds what cannot be to *problems*."""
     problems += [
-        Problem(item.where, f"{item.name} steers the loader of programs, and no secret may set it; choose another name")
+        Problem(
+            item.where, f"{item.name} steers the loader of programs, and no secret may set it", "choose another name"
+        )
         for item in request.variables
         if isinstance(item, Variable) and is_forbidden_variable(item.name)
     ]
@@ -119,17 +121,17 @@ def _style(container: Container, items: list[Item], mode: str, settings: Setting
     where = items[0].where
     if mode == "file-ref" and not settings.env_files:
         problems.append(
-            Problem("keeper.security/env-mode", "the cluster's nodes do not know fileKeyRef; write env-mode: exec")
+            Problem("keeper.security/env-mode", "the cluster's nodes do not know fileKeyRef", "write env-mode: exec")
         )
     elif mode == "file-ref":
-        names = f"{unknown[0].source}: the names of its variables are not known yet"
-        problems.append(Problem(where, f"{names}; list fields, use env-<NAME>, or write env-mode: exec"))
+        found = f"{unknown[0].source}: the names of its variables are not known yet"
+        problems.append(Problem(where, found, "list fields, use env-<NAME>, or write env-mode: exec"))
     else:
         problems.append(
             Problem(
                 where,
-                f"container {container.name!r} leaves its command to the image; add two lines to it: command: [the image's "
-                "ENTRYPOINT] and args: [its CMD]",
+                f"container {container.name!r} leaves its command to the image",
+                "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]",
             )
         )
     return "exec"

@@ -104,5 +104,8 @@ def _report_requests_above_limits(lines: dict[str, dict[str, str]], problems: li
     for name in NAMES:
         request, limit = lines["requests"][name], lines["limits"][name]
         if NONE not in {request, limit} and amount(request) > amount(limit):
-            text = f"{request} is more than the limit of {limit}; lower it, or write agent-limits-{name}: none"
-            problems.append(Problem(f"{PREFIX}agent-requests-{name}", text))
+            found, right = (
+                f"{request} is more than the limit of {limit}",
+                f"lower it, or write agent-limits-{name}: none",
+            )
+            problems.append(Problem(f"{PREFIX}agent-requests-{name}", found, right))

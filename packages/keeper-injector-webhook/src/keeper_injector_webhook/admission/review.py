@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 import orjson
 
+from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.errors import ReviewError
 
@@ -53,7 +54,7 @@ def parse_review(body: bytes) -> AdmissionRequest:
     )
 
 
-def allowed(uid: str, *, warnings: Sequence[str] = ()) -> Json:
+def allowed(uid: str, *, warnings: Sequence[Problem] = ()) -> Json:
     """Answer that the object may pass unchanged."""
     return _review(uid, warnings, allow=True)
 
@@ -63,12 +64,12 @@ def encoded_patch(operations: Iterable[Mapping[str, Any]]) -> str:
     return base64.b64encode(orjson.dumps(list(operations))).decode()
 
 
-def patched(uid: str, patch: str, *, warnings: Sequence[str] = ()) -> Json:
+def patched(uid: str, patch: str, *, warnings: Sequence[Problem] = ()) -> Json:
     """Answer that the object may pass after what :func:`encoded_patch` has written."""
     return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=patch)
 
 
-def denied(uid: str, message: str, *, warnings: Sequence[str] = ()) -> Json:
+def denied(uid: str, message: str, *, warnings: Sequence[Problem] = ()) -> Json:
     """Answer that the object may not pass, and why."""
     return _review(uid, warnings, allow=False, status={"code": 403, "reason": "Forbidden", "message": message})
 
@@ -78,10 +79,10 @@ def errored(uid: str, message: str) -> Json:
     return _review(uid, (), allow=False, status={"code": 500, "reason": "InternalError", "message": message})
 
 
-def _review(uid: str, warnings: Sequence[str], *, allow: bool, **more: Any) -> Json:
+def _review(uid: str, warnings: Sequence[Problem], *, allow: bool, **more: Any) -> Json:
     response = {"uid": uid, "allowed": allow, **more}
     if warnings:
-        response["warnings"] = [warning[:LONGEST_WARNING] for warning in warnings]
+        response["warnings"] = [str(warning)[:LONGEST_WARNING] for warning in warnings]
     return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
 
 

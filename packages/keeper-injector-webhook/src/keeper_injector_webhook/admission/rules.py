@@ -37,27 +37,29 @@ def problems(candidate: Candidate) -> list[Problem]:
 
 def _windows(candidate: Candidate) -> Iterator[Problem]:
     if candidate.pod.is_windows:
-        yield Problem(f"{PREFIX}inject", "the pod is for Windows; the agent runs on Linux only, remove the annotation")
+        yield Problem(
+            f"{PREFIX}inject", "the pod is for Windows", "the agent runs on Linux only, remove the annotation"
+        )
 
 
 def _names_of_volumes(candidate: Candidate) -> Iterator[Problem]:
     for name in sorted(candidate.pod.volume_names()):
         if name.startswith(VOLUME_PREFIXES) or name in VOLUMES:
-            yield Problem(f"{PREFIX}inject", f"the pod has a volume {name!r} of its own; rename it")
+            yield Problem(f"{PREFIX}inject", f"the pod has a volume {name!r} of its own", "rename it")
 
 
 def _other_namespace(candidate: Candidate) -> Iterator[Problem]:
     where = f"{PREFIX}k8s-secret-namespace"
     wanted = candidate.pod.annotations.get(where, "").strip()
     if wanted and candidate.namespace and wanted != candidate.namespace:
-        text = f"{wanted!r} is not the pod's namespace; remove it, the Secret goes to {candidate.namespace!r}"
-        yield Problem(where, text)
+        right = f"remove it, the Secret goes to {candidate.namespace!r}"
+        yield Problem(where, f"{wanted!r} is not the pod's namespace", right)
 
 
 def _native_sidecar(candidate: Candidate) -> Iterator[Problem]:
     if candidate.request.sidecar == "native" and not candidate.settings.native_sidecars:
-        text = "the cluster does not know init containers that stay (Kubernetes 1.29 does); write auto or classic"
-        yield Problem(f"{PREFIX}sidecar", text)
+        found = "the cluster does not know init containers that stay (Kubernetes 1.29 does)"
+        yield Problem(f"{PREFIX}sidecar", found, "write auto or classic")
 
 
 def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
@@ -66,15 +68,16 @@ def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
     for container in candidate.pod.containers() if port else ():
         for taken in container.ports:
             if taken.get("containerPort") == port and taken.get("protocol", "TCP") == "TCP":
-                text = f"{port} is a port of container {container.name!r}; choose another"
-                yield Problem(f"{PREFIX}metrics-port", text)
+                yield Problem(
+                    f"{PREFIX}metrics-port", f"{port} is a port of container {container.name!r}", "choose another"
+                )
 
 
 def _process_namespace(candidate: Candidate) -> Iterator[Problem]:
     notify = candidate.request.notify
     if notify and notify.signal and candidate.pod.spec.get("hostPID"):
-        text = "the pod uses the node's processes (hostPID), which excludes a shared process namespace of its own; "
-        yield Problem(f"{PREFIX}signal", f"{text}remove hostPID, or use notify-url")
+        found = "the pod uses the node's processes (hostPID), which excludes a shared process namespace of its own"
+        yield Problem(f"{PREFIX}signal", found, "remove hostPID, or use notify-url")
 
 
 def _mounted_secret(candidate: Candidate) -> Iterator[Problem]:
@@ -83,11 +86,12 @@ def _mounted_secret(candidate: Candidate) -> Iterator[Problem]:
     for volume in candidate.pod.volumes() if written else ():
         for name in _secrets_needed(volume):
             if name in written:
-                text = (
+                yield Problem(
+                    written[name],
                     f"volume {volume.get('name')!r} mounts Secret {name!r}, which only exists once the pod's agent runs, "
-                    "and the pod would wait for ever; write optional: true at the volume, or mount the files instead"
+                    "and the pod would wait for ever",
+                    "write optional: true at the volume, or mount the files instead",
                 )
-                yield Problem(written[name], text)
 
 
 def _secrets_needed(volume: Json) -> Iterator[str]:

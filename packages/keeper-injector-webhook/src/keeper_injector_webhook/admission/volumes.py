@@ -58,7 +58,7 @@ def _report_unknown_containers(request: InjectionRequest, pod: Pod, problems: li
     asked = [(where, chosen) for where, chosen in asked if chosen is not None]
     for where, chosen in dict.fromkeys(asked):
         problems += [
-            Problem(where, f"the pod has no container {name!r}; it has {', '.join(names)}")
+            Problem(where, f"the pod has no container {name!r}", f"it has {', '.join(names)}")
             for name in chosen or ()
             if name not in names
         ]
@@ -72,7 +72,8 @@ def _report_clashes(container: Container, directory: str, where: str, problems: 
                 Problem(
                     where,
                     f"{directory} clashes with the mount of volume {mount.get('name')!r} at {path} in container "
-                    f"{container.name!r}; choose a path outside of it",
+                    f"{container.name!r}",
+                    "choose a path outside of it",
                 )
             )
 
@@ -83,10 +84,10 @@ def _report_same_path(items: Sequence[Item], received: Iterable[int], problems: 
     for first, second in itertools.combinations(files, 2):
         problem = None
         if first.path == second.path:
-            text = f"{second.path} is the path of {first.where} too; give each secret a path of its own"
-            problem = Problem(second.where, text)
+            found = f"{second.path} is the path of {first.where} too"
+            problem = Problem(second.where, found, "give each secret a path of its own")
         elif is_inside(first.path, second.path) or is_inside(second.path, first.path):
             outer = min(first, second, key=lambda file: len(file.path))
-            problem = Problem(outer.where, f"{outer.path} is a directory of another secret; choose another path")
+            problem = Problem(outer.where, f"{outer.path} is a directory of another secret", "choose another path")
         if problem and problem not in problems:
             problems.append(problem)

@@ -44,7 +44,7 @@ def template_source(text: str) -> str:
     try:
         check_template(block(text))
     except TemplateError as error:
-        raise InvalidValue(str(error)) from None
+        raise InvalidValue(error.found, error.right) from None
     return text
 
 
@@ -71,11 +71,11 @@ def render_template(source: str, data: Mapping[str, JsonValue]) -> str:
     try:
         template.render_to(output, to_template_value(dict(data)))
     except gotpl.TemplateExecutionError as error:
-        raise TemplateError(execution_message(source, error)) from None
+        raise TemplateError(*execution_message(source, error)) from None
     except RecursionError:
-        raise TemplateError("template, rendering: values are nested too deeply; deliver them by themselves") from None
+        raise TemplateError("template, rendering: values are nested too deeply", "deliver them by themselves") from None
     except MemoryError:
-        raise TemplateError("template, rendering: it takes more memory than it may; use smaller values") from None
+        raise TemplateError("template, rendering: it takes more memory than it may", "use smaller values") from None
     return output.getvalue()
 
 
@@ -90,17 +90,19 @@ def _compile(source: str) -> gotpl.Template:
     try:
         return gotpl.Template(source, functions=allowed_functions(), sandbox=sandbox, missing_key="error")
     except gotpl.TemplateSyntaxError as error:
-        raise TemplateError(syntax_message(error)) from None
+        raise TemplateError(*syntax_message(error)) from None
     except RecursionError:
-        raise TemplateError("template, parsing: it is nested too deeply; write it flatter") from None
+        raise TemplateError("template, parsing: it is nested too deeply", "write it flatter") from None
 
 
 def _check_source(source: str) -> None:
     if len(source) > _MAX_SOURCE_CHARACTERS:
         raise TemplateError(
-            f"template, parsing: it has {len(source)} characters; write at most {_MAX_SOURCE_CHARACTERS}"
+            f"template, parsing: it has {len(source)} characters", f"write at most {_MAX_SOURCE_CHARACTERS}"
         )
     try:
         source.encode()
     except UnicodeEncodeError:
-        raise TemplateError("template, parsing: it holds half a surrogate pair, which is no text; remove it") from None
+        raise TemplateError(
+            "template, parsing: it holds half a surrogate pair, which is no text", "remove it"
+        ) from None

@@ -51,17 +51,17 @@ def allowed_functions() -> Mapping[str, Function]:
     return {name: _guarded(name, call) for name, call in {**builtins, **sprig, **strict, **_OWN}.items()}
 
 
-def explain_unavailable(name: str) -> str:
-    """Say why there is no function *name*, and what would be right."""
+def explain_unavailable(name: str) -> tuple[str, str] | None:
+    """Say why there is no function *name*, and what would be right; None for a name that no list has."""
     if name in MACHINE:
-        return "reads the machine, which templates cannot; put the value into the record or the template"
+        return "reads the machine, which templates cannot", "put the value into the record or the template"
     if name in CHANGING:
-        return "would not give the same text twice, so that every refresh would be a change; leave it out"
+        return "would not give the same text twice, so that every refresh would be a change", "leave it out"
     if name in NEVER_WAS:
-        return f"is in the documentation of Keeper's Go injector, but never was in it; use {NEVER_WAS[name]}"
+        return "is in the documentation of Keeper's Go injector, but never was in it", f"use {NEVER_WAS[name]}"
     if name in HELM:
-        return "is Helm's; there is one template here, use define and template"
-    return ""
+        return "is Helm's", "there is one template here, use define and template"
+    return None
 
 
 def _guarded(name: str, function: Function) -> Function:
