@@ -50,10 +50,10 @@ def test_reading(text: str, reference: Reference) -> None:
     ("text", "position", "expected"),
     [
         ("db[", 3, "']' is missing"),
-        ("db]", 2, "a bracket in a name is written"),
+        ("db]", 2, "this bracket is not escaped; write"),
         ("a//b", 2, "a name is missing here"),
         ("", 0, "a name is missing here"),
-        (r"a\b", 1, "for a backslash"),
+        (r"a\b", 1, "this backslash is not escaped; write"),
         ("db[]", 4, "write the name of a field"),
         ("a[b]c", 4, "nothing but '\\[' may follow"),
         ("keeper://db/file/x[0]", 21, "a file has no index"),
@@ -103,5 +103,5 @@ def test_a_path_follows_the_last_colon_before_a_slash(value: str, target: tuple[
 def test_files_are_named_by_colon_or_notation() -> None:
     """``record:file`` and notation name the same file; a record alone is an error."""
     assert parse_file("TLS Certs:server.pem") == parse_file("keeper://TLS Certs/file/server.pem")
-    with pytest.raises(InvalidReferenceError, match="name the file"):
+    with pytest.raises(InvalidReferenceError, match="no file is named; write record:file"):
         parse_file("TLS Certs")

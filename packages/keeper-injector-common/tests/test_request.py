@@ -14,7 +14,7 @@ from keeper_injector_common.annotations.request import (
     Variable,
 )
 from keeper_injector_common.annotations.table import ANNOTATIONS, PREFIX
-from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.errors import AnnotationsError, Problem, Severity
 from keeper_injector_common.plan.credentials import AwsCredentials
 from keeper_injector_common.plan.delivery import Formatted, Templated
 
@@ -85,7 +85,9 @@ def test_what_is_odd_is_told_beside_what_is_wrong() -> None:
     assert [str(problem) for problem in caught.value.problems] == [
         f"{PREFIX}inject: nothing to inject; add {PREFIX}secret with the title of a record"
     ]
-    assert caught.value.warnings == (f"{PREFIX}sekret: unknown annotation, ignored; did you mean {PREFIX}secret?",)
+    assert caught.value.warnings == (
+        Problem(f"{PREFIX}sekret", "unknown annotation, ignored", f"did you mean {PREFIX}secret?", Severity.WARNING),
+    )
 
 
 def test_a_template_is_judged_with_all_the_rest() -> None:
@@ -124,7 +126,7 @@ def test_every_problem_is_reported_at_once() -> None:
         "file-mode: '9' is not a file mode; write three octal digits such as 0440",
         "inject: 'maybe' is neither true nor false; write true or false",
         "refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m",
-        "secret-a: 'db[' at character 4: ']' is missing",
+        "secret-a: 'db[' at character 4: ']' is missing; add it",
         "secret-b: '/' is a directory; add the name of the file",
     ]
 
@@ -154,14 +156,14 @@ def test_what_cannot_be(annotations: dict[str, str], problem: str) -> None:
 def test_unknown_annotations_are_warnings() -> None:
     """A misspelt key is not silent: the nearest one is named."""
     (warning,) = request(inject="true", secret="a", refresh_intervall="5m").warnings
-    assert "did you mean keeper.security/refresh-interval?" in warning
+    assert warning.right == "did you mean keeper.security/refresh-interval?"
 
 
 def test_the_old_name_of_the_credentials_works() -> None:
     """``auth-secret`` stands for ``ksm-config``, with a warning."""
     found = request(inject="true", secret="a", auth_secret="mine")
     assert found.credentials == SecretCredentials("mine")
-    assert "write keeper.security/ksm-config" in found.warnings[0]
+    assert found.warnings[0].right == "write keeper.security/ksm-config"
 
 
 def test_defaults_give_way_to_the_pod() -> None:
@@ -209,11 +211,11 @@ folders:
         ("secrets: {record: a}", "config: secrets: a mapping found; write a list"),
         (
             "secrets: [{path: /a/b}]",
-            "config: secrets[0]: name one source: record:, notation: or, for a template, records:",
+            "config: secrets[0]: exactly one source is needed; write record:, notation: or, for a template, records:",
         ),
         ("secrets: [a]", "config: secrets[0]: text found; write a mapping such as {record: my-record}"),
         ("secrets: [{record: a, mode: [1]}]", "config: secrets[0].mode: a list found; write text"),
-        ("folders: [{}]", "config: folders[0]: name one folder: path: or uid:"),
+        ("folders: [{}]", "config: folders[0]: exactly one folder is needed; write path: or uid:"),
         ("a: &x [1]\nb: *x", "config: line 1 uses a YAML anchor or alias; write the value out"),
         ("secrets: 1\nsecrets: 2", "config: line 2 repeats the key 'secrets'; keep one"),
         ("[" * 50 + "]" * 50, "config: the document is nested more than 12 deep; flatten it"),

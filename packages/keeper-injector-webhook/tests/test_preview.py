@@ -66,7 +66,7 @@ def test_a_rejected_pod_is_exit_code_1() -> None:
     assert found.output.startswith(
         "Deployment/bad: rejected, 2 problems\n"
         "  problem: keeper.security/metrics-port: '9x' is not a number from 1024 to 65535; write one\n"
-        "  problem: keeper.security/secret: 'db[' at character 4: ']' is missing\n"
+        "  problem: keeper.security/secret: 'db[' at character 4: ']' is missing; add it\n"
         "CronJob/warned: injected"
     )
     assert 'add keeper.security/init-only: "true"' in found.output

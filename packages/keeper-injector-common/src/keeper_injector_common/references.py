@@ -144,7 +144,7 @@ def parse_file(text: str) -> FileContent:
     reference = parse_reference(text)
     if not isinstance(reference, FileContent):
         raise InvalidReferenceError(
-            text, (len(text), len(text)), "names no file", "write record:file or keeper://record/file/name"
+            text, (len(text), len(text)), "no file is named", "write record:file or keeper://record/file/name"
         )
     return reference
 
@@ -220,12 +220,14 @@ def _literal(text: str, part: str, position: int) -> str:
     """Return the character that *part* stands for in a name."""
     if part in {"[", "]"}:
         raise InvalidReferenceError(
-            text, (position, position + len(part)), "a bracket stands in a name", f"write '\\{part}'"
+            text, (position, position + len(part)), "this bracket is not escaped", f"write '\\{part}'"
         )
     if not part.startswith("\\"):
         return part
     if part[1:] not in _ESCAPABLE:
-        raise InvalidReferenceError(text, (position, position + len(part)), "a backslash stands alone", "write '\\\\'")
+        raise InvalidReferenceError(
+            text, (position, position + len(part)), "this backslash is not escaped", "write '\\\\'"
+        )
     return part[1:]
 
 

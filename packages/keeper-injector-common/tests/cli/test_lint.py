@@ -28,7 +28,7 @@ def lint(name: str, *arguments: str) -> list[str]:
 def test_every_problem_of_every_workload() -> None:
     """A problem is reported with file, line, column, workload and annotation, in the order of the file."""
     assert lint("deployment.yaml") == [
-        "26:13: error: CronJob/bad: keeper.security/secret-a: 'db[' at character 4: ']' is missing",
+        "26:13: error: CronJob/bad: keeper.security/secret-a: 'db[' at character 4: ']' is missing; add it",
         "27:13: error: CronJob/bad: keeper.security/refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m",
     ]
 

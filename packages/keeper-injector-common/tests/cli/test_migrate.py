@@ -166,7 +166,7 @@ def test_the_target_is_migrated(target: str, written: dict[str, Any]) -> None:
             "data: [{secretKey: A, remoteRef: {key: 'db[', property: p}}]",
             (
                 "the webhook would reject the migrated annotations: keeper.security/config: secrets[0].record: "
-                "'db[' at character 4: ']' is missing"
+                "'db[' at character 4: ']' is missing; add it"
             ),
         ),
     ],

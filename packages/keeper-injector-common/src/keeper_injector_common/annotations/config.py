@@ -114,9 +114,7 @@ def _sources(entry: Section) -> tuple[Reference, ...]:
     records = entry.texts("records", parsers.text)
     file = entry.text("file", parsers.text, "fileName")
     if len(given) != 1:
-        entry.report(
-            "", "names no source, or several", "name one source: record:, notation: or, for a template, records:"
-        )
+        entry.report("", "exactly one source is needed", "write record:, notation: or, for a template, records:")
         return ()
     if file is not None and record is None:
         entry.report("file", "belongs to a record", "write record: beside it, or a notation with /file/")
@@ -251,7 +249,7 @@ def _folder(entry: Section) -> FolderFiles | None:
     containers = _containers(entry)
     entry.finish()
     if (path is None) == (uid is None):
-        entry.report("", "names no folder, or two", "name one folder: path: or uid:")
+        entry.report("", "exactly one folder is needed", "write path: or uid:")
         return None
     if uid is not None:
         return FolderFiles(entry.place, RecordName((uid,)), directory, recursive, form, containers)
