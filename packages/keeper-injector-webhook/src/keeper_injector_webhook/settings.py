@@ -73,8 +73,9 @@ def _proxy(text: str) -> str:
 def _hosts(text: str) -> str:
     for host in text.split(","):
         if "://" in host or re.search(r"[\s\0]", host.strip()):
-            raise InvalidValue(f"{host.strip()!r} is not a host", f"write names, addresses and networks separated by commas, such as "
-                ".example.com,10.0.0.0/8"
+            raise InvalidValue(
+                f"{host.strip()!r} is not a host",
+                "write names, addresses and networks separated by commas, such as .example.com,10.0.0.0/8",
             )
     return text.strip()
 
