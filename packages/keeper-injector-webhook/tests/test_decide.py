@@ -109,10 +109,17 @@ def test_init_only_has_no_sidecar() -> None:
     assert [item["name"] for item in new["spec"]["initContainers"]] == ["keeper-injector-init"]
 
 
-@pytest.mark.parametrize("wanted", [{"sidecar": "classic"}, {}])
-def test_a_classic_sidecar_where_native_ones_are_unknown(wanted: dict[str, str]) -> None:
-    """By annotation, or because the cluster is too old."""
-    new = injected(pod(annotations={**ASKED, **wanted}), Settings(native_sidecars=bool(wanted)))
+@pytest.mark.parametrize("wanted", ["auto", "native"])
+def test_auto_is_native(wanted: str) -> None:
+    """``auto`` and ``native`` both add the sidecar to the init containers, because every supported cluster has KEP-753."""
+    new = injected(pod(annotations={**ASKED, "sidecar": wanted}))
+    assert new["spec"]["initContainers"][1]["restartPolicy"] == "Always"
+    assert [item["name"] for item in new["spec"]["containers"]] == ["app"]
+
+
+def test_a_classic_sidecar_is_an_ordinary_container() -> None:
+    """``sidecar: classic`` adds the sidecar to the containers, without a restart policy of its own."""
+    new = injected(pod(annotations={**ASKED, "sidecar": "classic"}))
     assert [item["name"] for item in new["spec"]["containers"]] == ["app", "keeper-injector-sidecar"]
     assert "restartPolicy" not in new["spec"]["containers"][1]
 

@@ -100,12 +100,12 @@ ANNOTATIONS = st.fixed_dictionaries({"inject": st.just("true")}, optional=VALUES
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
-@given(SPEC, ANNOTATIONS, st.booleans(), st.booleans())
-def test_any_pod_ends_denied_or_valid(spec: Json, annotations: dict[str, str], native: bool, env_files: bool) -> None:
+@given(SPEC, ANNOTATIONS, st.booleans())
+def test_any_pod_ends_denied_or_valid(spec: Json, annotations: dict[str, str], env_files: bool) -> None:
     """Never an exception; a denial names problems; an injected pod is valid and is left alone when it comes again."""
     original = pod(annotations=annotations, **spec)
     V1Pod.model_validate(original)
-    cluster = Settings(native_sidecars=native, env_files=env_files)
+    cluster = Settings(env_files=env_files)
     response = respond(copy.deepcopy(original), cluster)
     if not response["allowed"]:
         assert response["status"]["message"].startswith("keeper-injector: (1) ")

@@ -9,7 +9,6 @@ import pytest
 from admission_reviews import denial, injected, pod, respond
 
 from keeper_injector_webhook.admission.resources import amount
-from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "db"}
 KUBERNETES_SECRET = {**ASKED, "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
@@ -76,12 +75,6 @@ def test_what_would_fail_later_is_refused(
     assert reason in denial(
         pod(annotations={**ASKED, **annotations}, containers=[{"name": "app", **container}], **spec)
     )
-
-
-def test_a_native_sidecar_needs_its_cluster() -> None:
-    """On an old cluster the pod would wait for ever in its initialisation."""
-    asked = {**ASKED, "sidecar": "native"}
-    assert "write auto or classic" in denial(pod(annotations=asked), Settings(native_sidecars=False))
 
 
 @pytest.mark.parametrize(

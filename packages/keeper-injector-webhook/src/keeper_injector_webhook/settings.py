@@ -137,8 +137,6 @@ class Settings:
     """The webhook's settings; each has a default that works. A process has one object, which is equal to itself only."""
 
     agent: Agent = attrs.field(factory=Agent)
-    native_sidecars: bool = True
-    """Whether the cluster starts init containers with ``restartPolicy: Always`` as sidecars (KEP-753, from 1.29)."""
     env_files: bool = False
     """Whether all nodes support ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
     defaults: Defaults = attrs.field(factory=Defaults)
@@ -163,7 +161,6 @@ def read_settings(path: Path) -> Settings:
     top = Section(content, f"{path}: ", problems)
     settings = Settings(
         agent=top.mapping("agent", partial(_read, Agent)) or Agent(),
-        native_sidecars=top.switch("nativeSidecars", default=True),
         env_files=top.switch("envFiles", default=False),
         defaults=defaults.read(top),
     )

@@ -72,11 +72,14 @@ class Inject:
     volumes: tuple[Volume, ...]
     variables: tuple[Variables, ...]
     identity: Identity
-    native: bool
-    """Whether the sidecar is an init container that stays."""
     resources: Json
     """Requests and limits of the agent's containers."""
     warnings: tuple[Problem, ...] = ()
+
+    @property
+    def native(self) -> bool:
+        """Whether the sidecar is an init container with ``restartPolicy: Always`` (KEP-753, Kubernetes 1.29)."""
+        return self.request.sidecar != "classic"
 
     @property
     def written_volumes(self) -> tuple[str, ...]:
@@ -107,10 +110,9 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     lines = agent_resources(request, settings, pod, problems)
     if problems:
         return Deny(tuple(problems), request.warnings)
-    native = request.sidecar == "native" or (request.sidecar == "auto" and settings.native_sidecars)
     plan = _plan(request, volumes, variables, identity)
-    warnings = warnings_for(candidate, native=native, identity=identity, lines=lines)
-    return Inject(plan, request, volumes, variables, identity, native, lines, warnings)
+    warnings = warnings_for(candidate, identity=identity, lines=lines)
+    return Inject(plan, request, volumes, variables, identity, lines, warnings)
 
 
 @lru_cache(maxsize=512)

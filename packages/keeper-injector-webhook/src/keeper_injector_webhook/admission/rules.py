@@ -56,12 +56,6 @@ def _other_namespace(candidate: Candidate) -> Iterator[Problem]:
         yield Problem(where, f"{wanted!r} is not the pod's namespace", right)
 
 
-def _native_sidecar(candidate: Candidate) -> Iterator[Problem]:
-    if candidate.request.sidecar == "native" and not candidate.settings.native_sidecars:
-        found = "the cluster does not know init containers that stay (Kubernetes 1.29 does)"
-        yield Problem(f"{PREFIX}sidecar", found, "write auto or classic")
-
-
 def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
     """Containers of a pod share its network: the second to open a port fails, be it ours or the application."""
     port = candidate.request.metrics_port
@@ -109,7 +103,6 @@ RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
     _windows,
     _names_of_volumes,
     _other_namespace,
-    _native_sidecar,
     _metrics_port,
     _process_namespace,
     _mounted_secret,

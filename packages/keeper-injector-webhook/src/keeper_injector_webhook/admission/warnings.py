@@ -16,11 +16,11 @@ AGENT_MEMORY = 64 * 1024 * 1024
 """Bytes that a refresh takes beside the files (bench_agent); what it writes into memory volumes counts as its own too."""
 
 
-def warnings_for(candidate: Candidate, *, native: bool, identity: Identity, lines: Json) -> tuple[Problem, ...]:
+def warnings_for(candidate: Candidate, *, identity: Identity, lines: Json) -> tuple[Problem, ...]:
     """Return the warnings, the parser's first."""
     return (
         *candidate.request.warnings,
-        *_job(candidate, native=native),
+        *_job(candidate),
         *_network_of_the_node(candidate),
         *_signal(candidate, identity),
         *_class_of_service(candidate.pod, lines),
@@ -28,10 +28,10 @@ def warnings_for(candidate: Candidate, *, native: bool, identity: Identity, line
     )
 
 
-def _job(candidate: Candidate, *, native: bool) -> Iterator[Problem]:
+def _job(candidate: Candidate) -> Iterator[Problem]:
     """An ordinary container that never ends keeps a Job from its end, and a pod that is not restarted from its."""
     ends = candidate.pod.owner.startswith("Job/") or candidate.pod.spec.get("restartPolicy") in {"Never", "OnFailure"}
-    if ends and not native and not candidate.request.init_only:
+    if ends and candidate.request.sidecar == "classic" and not candidate.request.init_only:
         yield _warning(
             "sidecar", "a classic sidecar never ends, and neither will this pod", f'add {PREFIX}init-only: "true"'
         )
