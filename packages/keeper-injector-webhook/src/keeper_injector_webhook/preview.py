@@ -32,10 +32,12 @@ from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 
 DESCRIPTION = """\
-Show what the webhook would do to each workload in manifests: skip it and why, reject it with every problem, or inject it, with
-the changes to its pods. The code is the webhook's, and no cluster is needed.
+Show what the webhook would do to each workload in manifests: skip it and why,
+reject it with every problem, or inject it, with the changes to its pods. The
+code is the webhook's, and no cluster is needed.
 
-exit codes: 0 all pods would be admitted, 1 a pod would be rejected, 2 a file cannot be read or the arguments are invalid
+exit codes: 0 all pods would be admitted, 1 a pod would be rejected, 2 a file
+cannot be read or the arguments are invalid
 """
 EXAMPLES = """\
 examples:

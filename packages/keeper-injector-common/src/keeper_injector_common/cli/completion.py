@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 from keeper_injector_common.cli import console
 from keeper_injector_common.cli.program import build_parser
 
-DESCRIPTION = "Print a script that completes commands, options and their values. All other arguments complete to files."
+DESCRIPTION = """\
+Print a script that completes commands, options and their values. All other
+arguments complete to file names.
+"""
 EXAMPLES = """\
 examples:
   keeper-injector completion bash > ~/.local/share/bash-completion/completions/keeper-injector

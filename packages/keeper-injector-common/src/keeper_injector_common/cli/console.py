@@ -29,7 +29,7 @@ def report_no_workloads() -> None:
 
 def discard_output() -> int:
     """Return the exit code for a closed standard output, as in ``keeper-injector lint … | head``."""
-    # Otherwise Python would report the closed pipe once more while it exits.
+    # Otherwise Python would report the closed pipe a second time while it exits.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return EXIT_BROKEN_PIPE
 

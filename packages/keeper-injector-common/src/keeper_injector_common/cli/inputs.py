@@ -48,7 +48,7 @@ def add_defaults(parser: argparse.ArgumentParser) -> None:
 
 
 def read_defaults(options: argparse.Namespace) -> Defaults:
-    """Return the annotation defaults of the file in ``--defaults``; without the option there are none.
+    """Return the annotation defaults of the file in ``--defaults``; they are empty without that option.
 
     Raises :class:`~keeper_injector_common.cli.console.CommandError` with every problem of the file.
     """

@@ -15,11 +15,14 @@ from keeper_injector_common.cli.checks import Finding, check
 from keeper_injector_common.cli.manifests import ManifestError, Position, Workload, workloads
 
 DESCRIPTION = f"""\
-Check the {PREFIX} annotations of every workload in manifests. Each problem is reported with its line and a fix. Files may
-hold several documents and Lists, and the output of helm and kustomize. Problems of a pod as a whole, such as two volumes
-mounted at the same path, are reported by keeper-injector preview.
+Check the {PREFIX} annotations of every workload in manifests. Each
+problem is reported with its line and a fix. A file may hold several documents
+and Lists, such as the output of helm and kustomize. Problems of a pod as a
+whole, such as two volumes mounted at the same path, are reported by
+keeper-injector preview.
 
-exit codes: 0 no problems, 1 problems found, 2 a file cannot be read or the arguments are invalid
+exit codes: 0 no problems, 1 problems found, 2 a file cannot be read or the
+arguments are invalid
 """
 EXAMPLES = """\
 examples:

@@ -16,10 +16,11 @@ from keeper_injector_common.plan.reader import loads
 from keeper_injector_common.records import Renderer, templates
 
 DESCRIPTION = """\
-Make the files and variables of a plan from sample records, with the agent's code. To get the plan of a pod, run
-keeper-injector preview --plan.
+Make the files and environment variables of a plan from sample records, with
+the agent's code. To get the plan of a pod, run keeper-injector preview --plan.
 
-exit codes: 0 success, 1 a file cannot be made, 2 a file cannot be read or the arguments are invalid
+exit codes: 0 success, 1 a file cannot be made, 2 a file cannot be read or the
+arguments are invalid
 """
 EXAMPLES = f"""\
 examples:

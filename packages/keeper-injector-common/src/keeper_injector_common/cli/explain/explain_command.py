@@ -14,12 +14,16 @@ from keeper_injector_common.cli.explain.explanation import Node, explain_workloa
 from keeper_injector_common.errors import AnnotationsError
 
 DESCRIPTION = f"""\
-Describe what the annotations of each workload will do: which files and environment variables each container gets, who owns
-the files, how often secrets are fetched from Keeper, and what the application must do to see a change.
+Describe what the annotations of each workload will do: which files and
+environment variables each container gets, who owns the files, how often
+secrets are fetched from Keeper, and what the application must do to see a
+change.
 
-With "annotation KEY", describe one annotation; the prefix {PREFIX} may be omitted.
+With "annotation KEY", describe one annotation. You can omit the prefix
+{PREFIX}.
 
-exit codes: 0 success, 1 annotations are invalid, 2 a file cannot be read or the arguments are invalid
+exit codes: 0 success, 1 annotations are invalid, 2 a file cannot be read or
+the arguments are invalid
 """
 EXAMPLES = """\
 examples:

@@ -20,7 +20,7 @@ class Unmigrated:
 
 @attrs.frozen
 class Annotations:
-    """The Keeper Injector annotations that take the place of one annotation; it is removed if there are none."""
+    """The Keeper Injector annotations that replace one annotation. If they are empty, it is removed."""
 
     annotations: Mapping[str, str] = attrs.field(factory=dict)
     """Values by name, without the prefix ``keeper.security/``."""

@@ -11,11 +11,15 @@ from keeper_injector_common.cli.manifests import ManifestError
 from keeper_injector_common.cli.migrate.rewriting import migrate_text
 
 DESCRIPTION = f"""\
-Print manifests with {PREFIX} annotations in place of those of HashiCorp's vault-k8s and of Keeper's Go injector. For each
-ExternalSecret, print the annotations for the pods that use its Secret. Everything else, including comments, stays as it is.
-Whatever has no counterpart is reported on standard error, with its line and what to do. Review the result before you apply it.
+Print manifests with {PREFIX} annotations in place of those of
+HashiCorp's vault-k8s and of Keeper's Go injector. For each ExternalSecret,
+print the annotations for the pods that use its Secret. Everything else,
+including comments, stays as it is. Anything that has no counterpart is
+reported on standard error, with its line and what to do. Review the result
+before you apply it.
 
-exit codes: 0 everything was migrated, 1 something has no counterpart, 2 a file cannot be read or the arguments are invalid
+exit codes: 0 everything was migrated, 1 something has no counterpart, 2 a file
+cannot be read or the arguments are invalid
 """
 EXAMPLES = """\
 examples:

@@ -30,7 +30,7 @@ _RENAMED = MappingProxyType(
 )
 """Annotations whose values have the same meaning in both injectors."""
 _READ_WITH_SECRET = ("agent-inject-file-", "secret-volume-path")
-"""Annotations that :func:`_path_of` reads; they have no counterpart of their own."""
+"""Annotations that :func:`_path_of` reads, and that need no other counterpart."""
 _ADVICE = MappingProxyType(
     {
         "agent-inject-template-": "rewrite the template with the Go template functions of template-<name>",
