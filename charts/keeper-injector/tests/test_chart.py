@@ -224,7 +224,7 @@ def test_openshift_may_choose_the_user() -> None:
 def test_the_webhook_drains_before_it_is_killed(ci: str) -> None:
     """Serving on after SIGTERM and reviews in flight fit into the grace period, and no shell is needed for either."""
     spec = pod_of(render(ci))["spec"]
-    serving_on = cli._parser().parse_args(["serve", "--certificates", "/tls"]).drain
+    serving_on = cli.build_parser().parse_args(["serve", "--certificates", "/tls"]).drain
     in_flight = 5 + 1
 
     assert spec["terminationGracePeriodSeconds"] > serving_on + in_flight
@@ -237,7 +237,7 @@ def test_the_webhook_understands_its_arguments(ci: str) -> None:
     (container,) = pod_of(render(ci))["spec"]["containers"]
     if "--tls=own" in container["args"] and "--tls" not in Path(cli.__file__).read_text(encoding="utf-8"):
         pytest.skip("this webhook has no certificates of its own yet")
-    options = cli._parser().parse_args(container["args"])
+    options = cli.build_parser().parse_args(container["args"])
 
     assert options.command == "serve"
     assert options.port == container["ports"][0]["containerPort"]
