@@ -140,7 +140,7 @@ def test_values_without_quotes_are_reported_as_by_lint() -> None:
     found = preview("-", text=text)
     assert (found.code, found.output) == (
         1,
-        'Pod/a: rejected, 1 problem\n  problem: keeper.security/inject: a boolean found; write "true" in quotes\n',
+        'Pod/a: rejected, 1 problem\n  problem: keeper.security/inject: true is a boolean, not a string; write "true" in quotes\n',
     )
 
 

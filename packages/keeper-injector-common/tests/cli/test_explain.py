@@ -126,7 +126,7 @@ def test_values_without_quotes_are_reported_as_by_lint() -> None:
     """An annotation that is not a string is a problem, because a cluster rejects it."""
     text = POD.replace('inject: "true"', "inject: true")
     explained, linted = run("explain", "-", text=text), run("lint", "-", text=text)
-    message = 'keeper.security/inject: a boolean found; write "true" in quotes'
+    message = 'keeper.security/inject: true is a boolean, not a string; write "true" in quotes'
     assert (explained.code, explained.output) == (1, f"Pod/web\n└─ problem: {message}\n")
     assert (linted.code, linted.output) == (1, f"-:5:5: error: Pod/web: {message}\n")
 

@@ -39,21 +39,21 @@ def test_positions_inside_the_config_annotation() -> None:
     text = (MANIFESTS / "config.yaml").read_text(encoding="utf-8")
     mended = text.replace("fromat: env", "format: env").replace("- {}", "- path: a")
     first = lint_text("-", mended).findings[0]
-    assert (first.position.line, first.position.column, first.rule) == (20, 19, "value")
+    assert (first.position.line, first.position.column, first.rule) == (20, 19, "invalid-value")
 
 
 def test_common_mistakes() -> None:
     """Common mistakes are reported: annotations on the workload, as labels, without quotes, twice, misspelt."""
-    twice = "written before in the same mapping, and only the last counts; keep one"
-    switch = 'nothing is injected by this alone; add keeper.security/inject: "true"'
-    path = "stands where pods do not inherit it; move it to spec.template.metadata.annotations"
+    twice = "the same mapping has this key twice, and only the last one is used; keep one"
+    switch = 'no effect without the annotation inject; add keeper.security/inject: "true"'
+    path = "pods do not inherit this; move it to spec.template.metadata.annotations"
     assert lint("habits.yaml") == [
         f"7:5: warning: Deployment/on-the-workload: keeper.security/inject: {path}",
         f"8:5: warning: Deployment/on-the-workload: keeper.security/secret: {path}",
         f"13:9: warning: Deployment/on-the-workload: keeper.security/inject: {path}",
-        '22:5: error: Pod/no-text: keeper.security/inject: a boolean found; write "true" in quotes',
-        '23:5: error: Pod/no-text: keeper.security/metrics-port: a number found; write "9464" in quotes',
-        "24:5: error: Pod/no-text: keeper.security/secret: nothing found; write a text in quotes, or remove the annotation",
+        '22:5: error: Pod/no-text: keeper.security/inject: true is a boolean, not a string; write "true" in quotes',
+        '23:5: error: Pod/no-text: keeper.security/metrics-port: 9464 is a number, not a string; write "9464" in quotes',
+        "24:5: error: Pod/no-text: keeper.security/secret: the value is missing; write a string in quotes, or remove the annotation",
         f"33:5: error: Pod/twice: keeper.security/secret-db: {twice}",
         f"40:5: warning: Pod/no-switch: keeper.security/secret: {switch}",
         "49:5: warning: Pod/typo: keeper.security/sekret: unknown annotation, ignored; did you mean keeper.security/secret?",
@@ -119,7 +119,7 @@ def test_json_for_programs() -> None:
         "line": 27,
         "column": 13,
         "level": "error",
-        "rule": "value",
+        "rule": "invalid-value",
         "workload": "CronJob/bad",
         "annotation": "keeper.security/refresh-interval",
         "message": "'5x' is not a duration; write 30s, 5m or 1h30m",

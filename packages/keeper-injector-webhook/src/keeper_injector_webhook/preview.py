@@ -20,7 +20,7 @@ import yaml
 
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.cli import console, inputs
-from keeper_injector_common.cli.checks import unquoted
+from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
@@ -121,7 +121,7 @@ def preview_workload(file: str, workload: Workload, settings: Settings, namespac
     pod = Pod(raw)
     own_namespace = object_at(workload.manifest, "metadata").get("namespace")
     # The API server rejects annotations that are not strings before it calls a webhook.
-    problems = unquoted(workload)
+    problems = non_string_annotations(workload)
     decision = Deny(problems) if problems else decide_pod(pod, settings, str(own_namespace or namespace))
     operations = build_patch(pod, decision, settings) if isinstance(decision, Inject) else ()
     return Preview(file, workload, raw, decision, tuple(operations))

@@ -1,4 +1,4 @@
-"""A workload → what is wrong or odd in its annotations, as the webhook will judge them; pure."""
+"""A workload → the problems in its annotations, as the API server and the webhook would report them; no I/O."""
 
 from __future__ import annotations
 
@@ -15,121 +15,127 @@ from keeper_injector_common.errors import AnnotationsError, Problem, explain
 
 RULES = MappingProxyType(
     {
-        "value": "An annotation's value cannot be read; the webhook denies the pod.",
-        "advice": "An annotation is unknown, of an old name, or has no effect; the webhook warns.",
-        "text": "Annotations are text: Kubernetes refuses a manifest with anything else.",
-        "repeated": "An annotation stands twice in one mapping; only the second counts.",
-        "placement": "An annotation stands where no pod inherits it, and does nothing.",
-        "switch": "Annotations ask for something, and keeper.security/inject is missing.",
-        "yaml": "A file is no YAML.",
-        "unreadable": "A file cannot be read.",
+        "invalid-value": "The value of an annotation is invalid; the webhook rejects the pod.",
+        "webhook-warning": "An annotation is unknown, has an old name or has no effect; the webhook returns a warning.",
+        "not-a-string": "The value of an annotation is not a string; Kubernetes rejects the manifest.",
+        "duplicate": "An annotation is written twice in one mapping; only the last one is used.",
+        "misplaced": "An annotation is where pods do not inherit it, and has no effect.",
+        "missing-inject": "The annotations have no effect, because keeper.security/inject is missing.",
+        "invalid-yaml": "A file is not valid YAML.",
+        "unreadable-file": "A file cannot be read.",
     }
 )
-"""Kinds of findings by name."""
-WARNINGS = frozenset({"advice", "placement", "switch"})
-
-
-CONFIG = f"{PREFIX}config"
+"""The rules by name. Reports contain these names, so they must not change."""
+WARNINGS = frozenset({"webhook-warning", "misplaced", "missing-inject"})
+"""The rules whose findings are warnings; all others are errors."""
+_CONFIG = f"{PREFIX}config"
 
 
 @attrs.frozen
 class Finding:
-    """Something to say about one place."""
+    """A problem, the rule that found it, and its position in a file."""
 
     file: str
     position: Position
     rule: str
     found: str
-    """What was found, without the place."""
+    """What was found: ``'5x' is not a duration``."""
     right: str = ""
-    """What to do about it; may be empty."""
+    """What to do about it: ``write 30s, 5m or 1h30m``. May be empty."""
     workload: str = ""
     annotation: str = ""
-    """The annotation, with the path inside its document."""
+    """The annotation, or the path inside its document: ``keeper.security/config: secrets[0].path``."""
 
     @property
     def is_warning(self) -> bool:
-        """Whether it fails only with ``--strict``."""
+        """Whether ``lint`` exits with 1 for this finding only with ``--strict``."""
         return self.rule in WARNINGS
 
     @property
     def message(self) -> str:
-        """The finding without its place and annotation, as ``found; right``."""
+        """The finding as ``found; right``."""
         return explain(self.found, self.right)
 
     @property
     def text(self) -> str:
-        """The finding without its place."""
+        """The finding as ``workload: annotation: found; right``."""
         return ": ".join(part for part in (self.workload, self.annotation, self.message) if part)
 
 
-def check(
+def check_workload(
     file: str, workload: Workload, lines: list[str], defaults: Mapping[str, str] = NO_DEFAULTS
 ) -> Iterator[Finding]:
-    """Iterate over what is wrong or odd in one workload of the text *lines*."""
-    for rule, entry, found, right in _as_written(workload):
-        yield Finding(file, entry.position, rule, found, right, workload.label, entry.key)
-    for rule, problem in _as_read(workload, defaults):
-        place = _place(workload, problem, lines)
-        yield Finding(file, place, rule, problem.found, problem.right, workload.label, problem.where)
+    """Iterate over the problems in the annotations of one workload.
+
+    *lines* are the lines of *file*, and *defaults* the annotation defaults in the workload's namespace.
+    """
+    for rule, entry, problem in _problems_as_written(workload):
+        yield Finding(file, entry.position, rule, problem.found, problem.right, workload.label, problem.where)
+    for rule, problem in _problems_of_request(workload, defaults):
+        position = _position(workload, problem, lines)
+        yield Finding(file, position, rule, problem.found, problem.right, workload.label, problem.where)
 
 
-def unquoted(workload: Workload) -> tuple[Problem, ...]:
-    """Return what API servers refuse before any webhook is asked: annotations of ours that are no text."""
-    return tuple(
-        Problem(entry.key, *_not_text(entry))
-        for entry in workload.injector_entries()
-        if not isinstance(entry.value, str)
-    )
+def non_string_annotations(workload: Workload) -> tuple[Problem, ...]:
+    """Return a problem for each annotation that is not a string. The API server rejects it before it calls a webhook."""
+    return tuple(_not_a_string(entry) for entry in workload.injector_entries() if not isinstance(entry.value, str))
 
 
-def _as_written(workload: Workload) -> Iterator[tuple[str, Entry, str, str]]:
-    """Iterate over what a cluster would refuse or overlook before any webhook sees it."""
+def _problems_as_written(workload: Workload) -> Iterator[tuple[str, Entry, Problem]]:
+    """Iterate over the problems that the webhook would not see: those of the manifest, not of the pod."""
     for entry in workload.misplaced:
-        yield "placement", entry, *_misplaced(workload)
+        yield "misplaced", entry, _misplaced(entry, workload)
     for entry in workload.injector_entries():
         if not isinstance(entry.value, str):
-            yield "text", entry, *_not_text(entry)
+            yield "not-a-string", entry, _not_a_string(entry)
         if entry.repeated:
-            yield "repeated", entry, "written before in the same mapping, and only the last counts", "keep one"
+            found = "the same mapping has this key twice, and only the last one is used"
+            yield "duplicate", entry, Problem(entry.key, found, "keep one")
 
 
-def _as_read(workload: Workload, defaults: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
-    """Iterate over what the webhook would say."""
-    ours = workload.injector_entries()
-    if not ours or unquoted(workload):
+def _problems_of_request(workload: Workload, defaults: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
+    """Iterate over the problems that the webhook would report."""
+    entries = workload.injector_entries()
+    if not entries or non_string_annotations(workload):
         return
     try:
         if wants_injection(workload.annotations):
-            yield from (("advice", warning) for warning in parse_request(workload.annotations, defaults).warnings)
+            yield from _warnings(parse_request(workload.annotations, defaults).warnings)
         elif not {f"{PREFIX}inject", INJECTED} & workload.annotations.keys():
-            yield "switch", Problem(ours[0].key, "nothing is injected by this alone", f'add {PREFIX}inject: "true"')
+            found = "no effect without the annotation inject"
+            yield "missing-inject", Problem(entries[0].key, found, f'add {PREFIX}inject: "true"')
     except AnnotationsError as error:
-        yield from (("value", problem) for problem in error.problems)
-        yield from (("advice", warning) for warning in error.warnings)
+        yield from (("invalid-value", problem) for problem in error.problems)
+        yield from _warnings(error.warnings)
 
 
-def _misplaced(workload: Workload) -> tuple[str, str]:
+def _warnings(warnings: tuple[Problem, ...]) -> Iterator[tuple[str, Problem]]:
+    yield from (("webhook-warning", warning) for warning in warnings)
+
+
+def _misplaced(entry: Entry, workload: Workload) -> Problem:
     if workload.kind == "Pod":
-        return "stands among the labels", "move it to metadata.annotations"
-    return "stands where pods do not inherit it", f"move it to {workload.template_path}.metadata.annotations"
+        return Problem(entry.key, "this is a label, not an annotation", "move it to metadata.annotations")
+    path = f"{workload.template_path}.metadata.annotations"
+    return Problem(entry.key, "pods do not inherit this", f"move it to {path}")
 
 
-def _not_text(entry: Entry) -> tuple[str, str]:
+def _not_a_string(entry: Entry) -> Problem:
     match entry.value:
-        case bool():
-            return "a boolean found", f'write "{entry.node.value}" in quotes'
         case None:
-            return "nothing found", "write a text in quotes, or remove the annotation"
+            return Problem(entry.key, "the value is missing", "write a string in quotes, or remove the annotation")
         case list() | dict():
-            return "a list or mapping found", "write a text, for a document begin it with '|'"
-        case _:
-            return "a number found", f'write "{entry.node.value}" in quotes'
+            right = "write a string; for a YAML document, begin it with '|'"
+            return Problem(entry.key, "this is a list or mapping, not a string", right)
+        case value:
+            text = entry.node.value
+            kind = "boolean" if isinstance(value, bool) else "number"
+            return Problem(entry.key, f"{text} is a {kind}, not a string", f'write "{text}" in quotes')
 
 
-def _place(workload: Workload, problem: Problem, lines: list[str]) -> Position:
-    if entry := workload.entry(problem.where):
-        return position_in_document(entry, "", problem.found, lines) if entry.key == CONFIG else entry.position
-    path = problem.where.removeprefix(f"{CONFIG}: ")
-    entry = workload.entry(CONFIG) if path != problem.where else None
+def _position(workload: Workload, problem: Problem, lines: list[str]) -> Position:
+    if entry := workload.last_entry(problem.where):
+        return position_in_document(entry, "", problem.found, lines) if entry.key == _CONFIG else entry.position
+    path = problem.where.removeprefix(f"{_CONFIG}: ")
+    entry = workload.last_entry(_CONFIG) if path != problem.where else None
     return position_in_document(entry, path, problem.found, lines) if entry else workload.position

@@ -11,7 +11,7 @@ import attrs
 from keeper_injector_common.annotations.parser import NO_DEFAULTS
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs, reports
-from keeper_injector_common.cli.checks import Finding, check
+from keeper_injector_common.cli.checks import Finding, check_workload
 from keeper_injector_common.cli.manifests import ManifestError, Position, Workload, workloads
 
 DESCRIPTION = f"""\
@@ -66,7 +66,9 @@ def run(options: argparse.Namespace) -> int:
             unreadable += 1
             # A program that reads the report does not see standard error.
             if options.output != "text":
-                results.append(LintResult((Finding(str(file), Position(), "unreadable", error.found, error.right),)))
+                results.append(
+                    LintResult((Finding(str(file), Position(), "unreadable-file", error.found, error.right),))
+                )
         else:
             results.append(lint_text(str(file), text, lambda item: inputs.defaults_for(item, defaults, options)))
     findings = [finding for result in results for finding in result.findings]
@@ -92,9 +94,9 @@ def lint_text(
     try:
         for workload in workloads(text):
             found.append(workload)
-            findings += check(file, workload, lines, defaults_for(workload))
+            findings += check_workload(file, workload, lines, defaults_for(workload))
     except ManifestError as error:
-        findings.append(Finding(file, error.position, "yaml", error.found, error.right))
+        findings.append(Finding(file, error.position, "invalid-yaml", error.found, error.right))
     return LintResult(tuple(sorted(findings, key=lambda finding: finding.position)), tuple(found))
 
 

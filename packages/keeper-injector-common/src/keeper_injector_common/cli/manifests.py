@@ -116,7 +116,7 @@ class Workload:
         """Return the annotations of the pod template that are Keeper Injector's."""
         return tuple(entry for entry in self.entries if entry.key.startswith(PREFIX))
 
-    def entry(self, key: str) -> Entry | None:
+    def last_entry(self, key: str) -> Entry | None:
         """Return the annotation *key*, or None. If it is written several times, the last one counts."""
         found = [entry for entry in self.entries if entry.key == key]
         return found[-1] if found else None

@@ -19,7 +19,7 @@ from keeper_injector_common.annotations.request import (
     Variable,
 )
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.cli.checks import unquoted
+from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.parsers import binary_quantity
@@ -49,7 +49,7 @@ class _Container:
 
 def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> Node:
     """Return what the annotations of *workload* will do; raise AnnotationsError if they are invalid."""
-    if problems := unquoted(workload):
+    if problems := non_string_annotations(workload):
         raise AnnotationsError(problems)
     if not wants_injection(workload.annotations):
         return Node(workload.label, (Node(f'not injected: its pods do not have {PREFIX}inject: "true"'),))
