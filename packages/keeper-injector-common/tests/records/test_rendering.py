@@ -1,0 +1,197 @@
+"""Items of a plan become bytes: files, folders, Kubernetes Secrets and environment variables."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import pytest
+
+from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
+from keeper_injector_common.plan.delivery import Formatted, KubernetesSecret, Templated
+from keeper_injector_common.plan.model import Environment, FileItem, FolderItem, RecordVariablesItem, VariableItem
+from keeper_injector_common.records import Attachment, Field, Library, Record, Renderer
+from keeper_injector_common.records.templates import render_template
+from keeper_injector_common.references import FieldValue, FileContent, RecordName, WholeRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONTENTS = {"ca.pem": b"PEM", "logo.png": b"\xff\x00"}
+DB = Record(
+    "u1",
+    "Prod DB",
+    "login",
+    (
+        Field("login", "login", "", ("admin",)),
+        Field("host", "host", "", ({"hostName": "db"},)),
+        Field("API key", "text", "API key", ("k",)),
+    ),
+    notes="a note",
+    attachments=(Attachment("f1", "ca.pem"),),
+    folder=("Prod",),
+)
+CACHE = Record("u2", "cache", "login", (Field("login", "login", "", ("root",)),), folder=("Prod",))
+PICTURE = Record("u3", "picture", "file", (), attachments=(Attachment("f2", "logo.png"),), folder=("Prod", "EU"))
+TWIN = Record("u4", "cache", "login", (), folder=("Prod", "EU"))
+DB_NAME, CACHE_NAME, PICTURE_NAME = (RecordName((title,)) for title in ("Prod DB", "cache", "picture"))
+
+
+@attrs.frozen
+class Downloads:
+    """Serves the contents of attachments and notes which were asked for."""
+
+    names: list[str] = attrs.field(factory=list)
+
+    def __call__(self, record: Record, attachment: Attachment) -> bytes:
+        """Return the content of *attachment*."""
+        self.names.append(attachment.name)
+        return CONTENTS[attachment.name]
+
+
+def renderer(downloads: Downloads | None = None) -> Renderer:
+    """Return a renderer of four records."""
+    return Renderer(Library((DB, CACHE, PICTURE, TWIN)), False, downloads or Downloads(), render_template)
+
+
+def file(content: Any, *sources: Any) -> FileItem:
+    """Return a file of a plan."""
+    return FileItem("file", sources, content, 0o400)
+
+
+FILES = {
+    "whole record": (
+        file(Formatted("env", ("login", "API key")), WholeRecord(DB_NAME)),
+        b"LOGIN=admin\nAPI_KEY=k\n",
+    ),
+    "field": (file(Formatted("raw"), FieldValue(DB_NAME, "login")), b"admin"),
+    "structured field": (file(Formatted("raw"), FieldValue(DB_NAME, "host")), b'{"hostName":"db"}'),
+    "attachment": (file(Formatted("raw"), FileContent(PICTURE_NAME, "logo.png")), b"\xff\x00"),
+    "template": (file(Templated("{{ .login }}@{{ .host.hostName }}"), WholeRecord(DB_NAME)), b"admin@db"),
+    "template of record data": (file(Templated("{{ .title }} {{ .uid }} {{ .notes }}"), WholeRecord(DB_NAME)),
+        b"Prod DB u1 a note"),
+    "template of several records": (
+        file(Templated('{{ .cache.login }}-{{ (index . "Prod DB").login }}'), WholeRecord(DB_NAME), WholeRecord(CACHE_NAME)),
+        b"root-admin",
+    ),
+    "template with an attachment": (file(Templated('{{ index .files "ca.pem" }}'), WholeRecord(DB_NAME)), b"PEM"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("item", "content"), FILES.values(), ids=FILES.keys())
+def test_file_is_rendered(item: FileItem, content: bytes) -> None:
+    """A file contains a record, a field or an attachment, or the output of a template."""
+    assert renderer().render_file(item) == content
+
+
+def test_whole_record_contains_fields_and_notes_but_no_attachment() -> None:
+    """Without a list of fields, a file contains all fields and the notes; attachments are not downloaded for it."""
+    downloads = Downloads()
+    written = renderer(downloads).render_file(file(Formatted("json"), WholeRecord(DB_NAME)))
+    assert json.loads(written) == DB.named_values()
+    assert downloads.names == []
+
+
+def test_attachments_are_downloaded_only_for_templates_that_mention_them() -> None:
+    """A template that does not mention ``.files`` causes no download."""
+    downloads = Downloads()
+    renderer(downloads).render_file(file(Templated("{{ .login }}"), WholeRecord(DB_NAME)))
+    assert downloads.names == []
+
+
+WRONG_FILES = {
+    "format of an attachment": (
+        file(Formatted("env"), FileContent(DB_NAME, "ca.pem")),
+        FormatError,
+        "an attachment is delivered unchanged; remove the format 'env'",
+    ),
+    "missing field": (
+        file(Formatted("json", ("pasword",)), WholeRecord(DB_NAME)),
+        SelectionError,
+        "record 'Prod DB', field 'pasword': the record has no such field",
+    ),
+    "template": (file(Templated("{{ .nope }}"), WholeRecord(DB_NAME)), TemplateError, "^record 'Prod DB': template, "),
+    "binary attachment in a template": (
+        file(Templated("{{ .files }}"), WholeRecord(PICTURE_NAME)),
+        FormatError,
+        "record 'picture': file 'logo.png' is not text; deliver it by itself, without a template",
+    ),
+}
+
+
+@pytest.mark.parametrize(("item", "error", "message"), WRONG_FILES.values(), ids=WRONG_FILES.keys())
+def test_file_that_cannot_be_rendered_is_an_error(item: FileItem, error: type[Exception], message: str) -> None:
+    """The error names the record and what to do."""
+    with pytest.raises(error, match=message):
+        renderer().render_file(item)
+
+
+def test_folder_has_a_file_for_each_record() -> None:
+    """A file of a folder is named after its record; records of the same title get their UIDs."""
+    item = FolderItem(RecordName(("Prod",)), 0o400, recursive=True, format="yaml", below="all")
+    files = renderer().folder_files(item)
+    assert {path: record.uid for path, record in files.items()} == {
+        "all/Prod DB.yaml": "u1",
+        "all/cache-u2.yaml": "u2",
+        "all/picture.yaml": "u3",
+        "all/cache-u4.yaml": "u4",
+    }
+    assert renderer().render_record(CACHE, "yaml") == b"login: root\n"
+
+
+SECRETS = {
+    "all values": (KubernetesSecret("w", "s", (WholeRecord(CACHE_NAME),)), {"login": b"root"}),
+    "name that is not a key": (KubernetesSecret("w", "s", (FieldValue(DB_NAME, "API key"),)), {"API_key": b"k"}),
+    "chosen keys": (
+        KubernetesSecret("w", "s", (WholeRecord(DB_NAME),), {"login": "user", "ca.pem": "ca.crt"}),
+        {"user": b"admin", "ca.crt": b"PEM"},
+    ),
+    "attachment": (KubernetesSecret("w", "s", (FileContent(PICTURE_NAME, "logo.png"),)), {"logo.png": b"\xff\x00"}),
+    "structured value": (KubernetesSecret("w", "s", (FieldValue(DB_NAME, "host"),)), {"host": b'{"hostName":"db"}'}),
+}
+
+
+@pytest.mark.parametrize(("secret", "data"), SECRETS.values(), ids=SECRETS.keys())
+def test_kubernetes_secret_gets_the_values(secret: KubernetesSecret, data: Mapping[str, bytes]) -> None:
+    """A Kubernetes Secret contains all values under valid keys, or the chosen values under the chosen keys."""
+    assert renderer().secret_data(secret) == data
+
+
+def test_kubernetes_secret_with_two_values_for_a_key_is_an_error() -> None:
+    """A value never silently replaces another one."""
+    secret = KubernetesSecret("w", "s", (FieldValue(DB_NAME, "login"), FieldValue(CACHE_NAME, "login")))
+    with pytest.raises(FormatError, match=r"^Secret 's': two values for the key 'login'; set different keys"):
+        renderer().secret_data(secret)
+
+
+def test_kubernetes_secret_with_a_key_for_nothing_is_an_error() -> None:
+    """A key for a field that does not exist is an error that names the field."""
+    secret = KubernetesSecret("w", "s", (WholeRecord(CACHE_NAME),), {"pasword": "p"})
+    with pytest.raises(SelectionError, match=r"^Secret 's': no field or file 'pasword' in cache$"):
+        renderer().secret_data(secret)
+
+
+def test_named_variable_overrides_one_of_a_record() -> None:
+    """Variables of records come first, and a variable with an explicit name overrides them."""
+    environment = Environment(
+        "/env",
+        "exec",
+        0o400,
+        variables=(VariableItem("DB_LOGIN", FieldValue(CACHE_NAME, "login")),),
+        records=(RecordVariablesItem(WholeRecord(DB_NAME), "DB_", ("login", "host")),),
+    )
+    assert renderer().variables(environment) == {"DB_LOGIN": "root", "DB_HOST_HOSTNAME": "db"}
+
+
+def test_structured_value_in_a_variable_is_json() -> None:
+    """A variable holds a structured value as compact JSON."""
+    environment = Environment("/env", "exec", 0o400, (VariableItem("HOST", FieldValue(DB_NAME, "host")),))
+    assert renderer().variables(environment) == {"HOST": '{"hostName":"db"}'}
+
+
+def test_attachment_cannot_be_a_variable() -> None:
+    """An attachment in a variable is an error that recommends a file."""
+    environment = Environment("/env", "exec", 0o400, (VariableItem("CA", FileContent(DB_NAME, "ca.pem")),))
+    with pytest.raises(SelectionError, match="an attachment is not a value; deliver it as a file"):
+        renderer().variables(environment)
