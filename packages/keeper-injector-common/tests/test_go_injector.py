@@ -10,8 +10,8 @@ from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli.manifests import workloads
 
 DOCUMENTED = MANIFESTS / "go-injector.yaml"
-AGAIN = "would not give the same text twice, so that every refresh would be a change; leave it out"
-NEVER = "is in the documentation of Keeper's Go injector, but never was in it"
+AGAIN = "does not give the same text twice, so that every refresh would be a change; remove it"
+NEVER = "is documented by Keeper's Go injector, but does not exist there either"
 
 
 def asked(name: str) -> InjectionRequest:

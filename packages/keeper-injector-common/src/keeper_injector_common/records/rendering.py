@@ -160,7 +160,7 @@ class Renderer:
         try:
             return self.render_template(template, data[0] if len(data) == 1 else dict(zip(titles, data, strict=True)))
         except TemplateError as error:
-            raise TemplateError(f"record {', '.join(map(repr, titles))}: {error}") from None
+            raise TemplateError(f"record {', '.join(map(repr, titles))}: {error.found}", error.right) from None
 
     def _template_data(self, record: Record, template: str) -> dict[str, JsonValue]:
         """Return what a template sees of *record*. Attachments are downloaded only if the template mentions them."""

@@ -1,4 +1,4 @@
-"""Templates against Go 1.26 with Sprig 3.3: equal text, or an error of the same phase on the same line."""
+"""Templates compared with Go 1.26 and Sprig 3.3: the same text, or an error in the same phase and line."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ GOLDEN: dict[str, Any] = json.loads(Path(__file__).parents[2].joinpath("data", "
 CASES: dict[str, dict[str, Any]] = {case["id"]: case for case in GOLDEN["cases"]}
 PHASES = {"parsing": "parse_error", "rendering": "exec_error"}
 
-NO_VALUE = "Go writes <no value>, which never reaches a file here"
-BINARY = "bytes that are no text cannot pass through a template"
-PRINTF = "the engine has no %s and %q of lists; an error instead of Go's text"
-OPTION = "Go's option for missing keys is not offered: what is missing is an error unless the template says otherwise"
-DELIMITERS = "other delimiters are not offered"
-KNOWN = {
+NO_VALUE = "Go writes <no value>, which is an error here"
+BINARY = "binary values are an error here"
+PRINTF = "%s and %q of lists are an error here, because the engine does not support them"
+OPTION = "Go's option for missing keys does not exist here; a missing key is an error unless the template handles it"
+DELIMITERS = "other delimiters do not exist here"
+KNOWN_DIFFERENCES = {
     "fields-12": NO_VALUE,
     "fields-13": NO_VALUE,
     "fields-14": NO_VALUE,
@@ -38,7 +38,7 @@ KNOWN = {
     "missingkey_zero-01": NO_VALUE,
     "sprig_strings-08": BINARY,
     "sprig_encode-18": BINARY,
-    "sprig_encode-20": "htpasswd gives another text each time, and is not offered",
+    "sprig_encode-20": "htpasswd is excluded, because it is not repeatable",
     "printf-34": PRINTF,
     "printf-35": PRINTF,
     "missingkey_error-03": OPTION,
@@ -48,20 +48,20 @@ KNOWN = {
 
 
 def outcome(case: dict[str, Any]) -> dict[str, Any]:
-    """Render a case, and say what came of it as the golden file does."""
+    """Render a case and return the outcome in the form of the golden file."""
     try:
         return {
             "outcome": "ok",
             "output": templates.render_template(case["template"], GOLDEN["fixtures"][case["data_ref"]]),
         }
     except TemplateError as error:
-        said = re.match(r"template, (parsing|rendering) line (\d+)", str(error))
-        assert said is not None
-        return {"outcome": PHASES[said[1]], "line": int(said[2])}
+        match = re.match(r"template, (parsing|rendering) line (\d+)", str(error))
+        assert match is not None
+        return {"outcome": PHASES[match[1]], "line": int(match[2])}
 
 
-def wanted(case: dict[str, Any]) -> dict[str, Any]:
-    """Say what Go made of a case: the text, if it is known, or phase and line."""
+def outcome_in_go(case: dict[str, Any]) -> dict[str, Any]:
+    """Return the outcome in Go: the text, if it is known, or phase and line."""
     want = case["want"]
     if "error" not in want:
         return {key: want[key] for key in ("outcome", "output") if key in want}
@@ -70,26 +70,26 @@ def wanted(case: dict[str, Any]) -> dict[str, Any]:
     return {"outcome": want["outcome"], "line": int(line[1])}
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name not in KNOWN])
-def test_as_in_go(name: str) -> None:
-    """A template means what it means in Go."""
-    want = wanted(CASES[name])
+@pytest.mark.parametrize("name", [name for name in CASES if name not in KNOWN_DIFFERENCES])
+def test_outcome_is_that_of_go(name: str) -> None:
+    """A template gives the same text or the same error as in Go."""
+    want = outcome_in_go(CASES[name])
     assert outcome(CASES[name]).items() >= want.items()
 
 
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", KNOWN_DIFFERENCES)
 def test_known_difference(name: str) -> None:
-    """A difference that is known is still there, and is one; whoever removes it strikes it off the list."""
-    assert not outcome(CASES[name]).items() >= wanted(CASES[name]).items()
+    """A known difference still exists; remove it from the list when it is fixed."""
+    assert not outcome(CASES[name]).items() >= outcome_in_go(CASES[name]).items()
 
 
-@pytest.mark.parametrize("name", [name for name, why in KNOWN.items() if why in {NO_VALUE, BINARY, PRINTF}])
+@pytest.mark.parametrize("name", [name for name, why in KNOWN_DIFFERENCES.items() if why in {NO_VALUE, BINARY, PRINTF}])
 def test_difference_is_an_error_and_not_another_text(name: str) -> None:
-    """Where this is not Go, it stops, rather than write something else."""
+    """Where the behaviour differs from Go, the result is an error and never a different text."""
     assert outcome(CASES[name])["outcome"] == "exec_error"
 
 
-def test_all_cases_are_there() -> None:
-    """The golden file is whole, and no known difference is of a case that is gone."""
+def test_golden_file_is_complete() -> None:
+    """The golden file has all its cases, and every known difference belongs to one of them."""
     assert len(CASES) == 348
-    assert KNOWN.keys() <= CASES.keys()
+    assert KNOWN_DIFFERENCES.keys() <= CASES.keys()

@@ -75,7 +75,7 @@ def render_template(source: str, data: Mapping[str, JsonValue]) -> str:
     except RecursionError:
         raise TemplateError("template, rendering: values are nested too deeply", "deliver them by themselves") from None
     except MemoryError:
-        raise TemplateError("template, rendering: it takes more memory than it may", "use smaller values") from None
+        raise TemplateError("template, rendering: it needs more memory than allowed", "use smaller values") from None
     return output.getvalue()
 
 
@@ -92,7 +92,7 @@ def _compile(source: str) -> gotpl.Template:
     except gotpl.TemplateSyntaxError as error:
         raise TemplateError(*syntax_message(error)) from None
     except RecursionError:
-        raise TemplateError("template, parsing: it is nested too deeply", "write it flatter") from None
+        raise TemplateError("template, parsing: it is nested too deeply", "use fewer levels") from None
 
 
 def _check_source(source: str) -> None:
@@ -104,5 +104,5 @@ def _check_source(source: str) -> None:
         source.encode()
     except UnicodeEncodeError:
         raise TemplateError(
-            "template, parsing: it holds half a surrogate pair, which is no text", "remove it"
+            "template, parsing: it contains a lone surrogate, which is not valid text", "remove it"
         ) from None

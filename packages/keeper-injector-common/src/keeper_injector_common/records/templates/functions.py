@@ -1,4 +1,8 @@
-"""The functions of templates: Go's own and Sprig's, guarded, without those that would not render the same twice."""
+"""The functions that templates can call: Go's own and Sprig's, each with a check of its arguments and its result.
+
+Left out are functions that read the machine, and functions that do not give the same text twice: their files would change
+with every refresh.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +23,10 @@ from keeper_injector_common.records.templates.limits import check_call, check_re
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    Function = Callable[..., object]
+    _Function = Callable[..., object]
 
-MACHINE = frozenset({"env", "expandenv", "getHostByName"})
-CHANGING = frozenset(
+_READS_MACHINE = frozenset({"env", "expandenv", "getHostByName"})
+_NOT_REPEATABLE = frozenset(
     {"now", "date", "dateInZone", "date_in_zone", "dateModify", "date_modify", "mustDateModify", "must_date_modify"}
     | {"htmlDate", "htmlDateInZone", "ago", "toDate", "mustToDate", "unixEpoch", "durationRound"}
     | {"randAlpha", "randAlphaNum", "randAscii", "randBytes", "randInt", "randNumeric", "shuffle", "uuidv4"}
@@ -30,49 +34,52 @@ CHANGING = frozenset(
     | {"genPrivateKey", "genCA", "genCAWithKey", "genSelfSignedCert", "genSelfSignedCertWithKey"}
     | {"genSignedCert", "genSignedCertWithKey"}
 )
-NEVER_WAS = {"md5sum": "sha256sum", "htmlEscape": "html"}
-"""What Keeper's Go injector documents and never had → what it may have meant."""
-HELM = frozenset({"include", "tpl", "lookup", "toToml", "fromToml", "fromYamlArray", "fromJsonArray"})
-FORGIVING = frozenset(
+_NEVER_EXISTED = {"md5sum": "sha256sum", "htmlEscape": "html"}
+"""Functions that Keeper's Go injector documents but does not have, with the functions that may be meant."""
+_HELM_ONLY = frozenset({"include", "tpl", "lookup", "toToml", "fromToml", "fromYamlArray", "fromJsonArray"})
+_ACCEPTS_MISSING = frozenset(
     {"default", "coalesce", "empty", "required", "eq", "ne", "not", "all", "any"}
     | {"kindOf", "kindIs", "typeOf", "typeIs", "typeIsLike"}
 )
-"""Functions by which a template says what happens when a field is missing."""
-PRINTING = frozenset({"print", "println", "printf"})
+"""Functions with which a template handles a missing field."""
+_WRITES_NIL = frozenset({"print", "println", "printf"})
+"""Functions that write a nil as Go does; the others receive None."""
 
 
 @cache
-def allowed_functions() -> Mapping[str, Function]:
+def allowed_functions() -> Mapping[str, _Function]:
     """Return every function that a template may call, by name."""
-    sprig = {name: call for name, call in text_func_map().items() if name not in MACHINE | CHANGING}
-    # Sprig's own give an empty text for what JSON cannot hold.
+    sprig = {name: call for name, call in text_func_map().items() if name not in _READS_MACHINE | _NOT_REPEATABLE}
+    # Without "must", Sprig's functions return an empty text for values that JSON cannot hold.
     strict = {name: sprig[f"must{name[0].upper()}{name[1:]}"] for name in ("toJson", "toPrettyJson", "toRawJson")}
     builtins = {name: call for name, call in _builtin_functions("go").items() if name != "call"}
-    return {name: _guarded(name, call) for name, call in {**builtins, **sprig, **strict, **_OWN}.items()}
+    return {name: _checked(name, call) for name, call in {**builtins, **sprig, **strict, **_REPLACEMENTS}.items()}
 
 
 def explain_unavailable(name: str) -> tuple[str, str] | None:
-    """Say why there is no function *name*, and what would be right; None for a name that no list has."""
-    if name in MACHINE:
-        return "reads the machine, which templates cannot", "put the value into the record or the template"
-    if name in CHANGING:
-        return "would not give the same text twice, so that every refresh would be a change", "leave it out"
-    if name in NEVER_WAS:
-        return "is in the documentation of Keeper's Go injector, but never was in it", f"use {NEVER_WAS[name]}"
-    if name in HELM:
-        return "is Helm's", "there is one template here, use define and template"
+    """Return why the function *name* is unavailable and what to do instead; None if nothing is known about it."""
+    if name in _READS_MACHINE:
+        return "reads the machine, which templates cannot do", "put the value into the record or the template"
+    if name in _NOT_REPEATABLE:
+        return "does not give the same text twice, so that every refresh would be a change", "remove it"
+    if name in _NEVER_EXISTED:
+        return "is documented by Keeper's Go injector, but does not exist there either", f"use {_NEVER_EXISTED[name]}"
+    if name in _HELM_ONLY:
+        return "exists in Helm only", "use define and template"
     return None
 
 
-def _guarded(name: str, function: Function) -> Function:
+def _checked(name: str, function: _Function) -> _Function:
     spec = call_spec(function)
 
     def call(*arguments: object) -> object:
         values = [_argument(name, value) for value in arguments]
         if spec is not None and spec.arity_error(name, len(values)):
-            raise FunctionError("it has a wrong number of arguments; see Sprig's documentation", function=name)
+            raise FunctionError("the number of arguments is wrong", "see Sprig's documentation", function=name)
         if spec is not None and spec.type_error(name, values):
-            raise FunctionError("a value is not of the type it takes; convert it, as with toString", function=name)
+            raise FunctionError(
+                "an argument has the wrong type", "convert it, for example with toString", function=name
+            )
         check_call(name, values)
         result = to_template_value(unwrap_function_result(function(*values)))
         check_result(name, values, result)
@@ -82,10 +89,10 @@ def _guarded(name: str, function: Function) -> Function:
 
 
 def _argument(name: str, value: object) -> object:
-    if isinstance(value, MissingField) and name not in FORGIVING:
-        raise value.refused(name)
+    if isinstance(value, MissingField) and name not in _ACCEPTS_MISSING:
+        raise value.error(name)
     if isinstance(value, MissingField) or _is_nil(value):
-        return UNTYPED_NIL if name in PRINTING else None
+        return UNTYPED_NIL if name in _WRITES_NIL else None
     return value
 
 
@@ -94,9 +101,9 @@ def _is_nil(value: object) -> bool:
 
 
 def _equal(first: object, *others: object) -> bool:
-    """Compare as Go does: nil equals nil and nothing else, never an error."""
+    """Return whether *first* equals any of *others*. As in Go, nil equals only nil, and comparing it is not an error."""
     if not others:
-        raise FunctionError("it has one argument; give it two or more", function="eq")
+        raise FunctionError("there is one argument", "write two or more", function="eq")
     equal = _builtin_functions("go")["eq"]
     return any(first is other if first is None or other is None else bool(equal(first, other)) for other in others)
 
@@ -111,20 +118,30 @@ def _index(value: object, *keys: object) -> object:
 
 
 def _find_all(pattern: str, text: str, count: int) -> object:
-    """Find every match; none is an empty list, as in Go."""
+    """Return every match; without a match an empty list, as in Go."""
     return text_func_map()["regexFindAll"](pattern, text, count) or []
 
 
 def _required(message: str, value: object) -> object:
     if value is None or value == "":
         raise FunctionError(
-            "a value is required and is not there; add it to the record", function="required", quoted=message
+            "a required value is missing",
+            "add it to the record",
+            function="required",
+            literal=message,
+            if_literal=(message, ""),
         )
     return value
 
 
 def _fail(message: str) -> object:
-    raise FunctionError("it stops the template; see the condition before it", function="fail", quoted=message)
+    raise FunctionError(
+        "the template stops itself",
+        "see the condition before it",
+        function="fail",
+        literal=message,
+        if_literal=(message, ""),
+    )
 
 
 def _encode(text: str) -> str:
@@ -135,10 +152,10 @@ def _decode(text: str) -> str:
     try:
         return base64.b64decode(text.replace("\n", "").replace("\r", ""), validate=True).decode()
     except binascii.Error:
-        raise FunctionError("it is given something that is no base64; check the value", function="base64dec") from None
+        raise FunctionError("the argument is not base64", "check the value", function="base64dec") from None
     except UnicodeDecodeError:
         raise FunctionError(
-            "it gives bytes that are no text; deliver binary values by themselves", function="base64dec"
+            "the result is not text", "deliver binary values by themselves", function="base64dec"
         ) from None
 
 
@@ -154,7 +171,7 @@ def _from_yaml(text: str) -> object:
     return from_yaml(text)
 
 
-_OWN: dict[str, Function] = {
+_REPLACEMENTS: dict[str, _Function] = {
     "eq": _equal,
     "ne": _not_equal,
     "index": _index,
@@ -168,3 +185,4 @@ _OWN: dict[str, Function] = {
     "fromYaml": _from_yaml,
     "mustFromYaml": _from_yaml,
 }
+"""Functions that replace the engine's, because theirs differ from Go or lack a message without values."""

@@ -1,4 +1,8 @@
-"""What a template works on: the record's data, fields that are not there, and the weight of a value."""
+"""The values that a template works on: objects, missing fields, the output, and the weight of a value.
+
+Go distinguishes a nil, a missing key and an empty object, and gotpl has its own markers for them. Everything that enters a
+template or leaves a function passes through :func:`to_template_value`, so that only the types of this module occur.
+"""
 
 from __future__ import annotations
 
@@ -12,77 +16,90 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_WEIGHT = 1_000_000
-"""Characters and elements that a value, an argument or the whole output may have."""
-NO_VALUE = "<no value>"
-"""What Go writes where there is no value: never into a file."""
+"""The number of characters and elements that a value, the arguments of a call or the whole output may have."""
+_NO_VALUE = "<no value>"
+"""What Go writes for a value that does not exist; it must never get into a file."""
 
 
 class FunctionError(TemplateExecutionError):
-    """An error in our own words, which hold no value and may be shown.
+    """An error whose message contains no value, so that it can be shown: *found* and what would be *right*.
 
-    *quoted* are words that may be shown in their place when the template's source has them as a literal.
+    *literal* is a text that a function received and that may be a value. Only if the source of the template contains it as a
+    literal, it is not secret, and the more specific message *if_literal* is shown.
     """
 
-    def __init__(self, text: str, *, function: str = "", quoted: str = "", instead: str = "{}") -> None:
-        super().__init__(text)
-        self.text = text
+    def __init__(
+        self,
+        found: str,
+        right: str = "",
+        *,
+        function: str = "",
+        literal: str = "",
+        if_literal: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(found)
         self.function = function
-        self.quoted = quoted
-        self.instead = instead
+        self._message = (found, right)
+        self._literal = literal
+        self._if_literal = if_literal
 
-    def said(self, source: str) -> str:
-        """Return the words to show to whoever has written *source*."""
-        literal = self.quoted and any(f"{mark}{self.quoted}{mark}" in source for mark in '"`')
-        return self.instead.format(self.quoted) if literal else self.text
+    def message_for(self, source: str) -> tuple[str, str]:
+        """Return what was found and what would be right, for the author of *source*."""
+        is_literal = self._literal and any(f"{quote}{self._literal}{quote}" in source for quote in '"`')
+        return self._if_literal if is_literal and self._if_literal else self._message
 
 
 class TemplateObject(dict[str, object]):
-    """An object whose missing fields are :class:`MissingField`; the engine asks for fields by this method."""
+    """An object whose missing fields are a :class:`MissingField`. The engine looks fields up with the method below."""
 
     def __gotemplate_lookup__(self, field: str) -> object:
         return self[field] if field in self else MissingField(field)
 
 
-_ABSENT = "write default, get, with or if where it may be absent"
+_IF_ABSENT = "write default, get, with or if where it may be absent"
 
 
 class MissingField(dict[str, object]):
-    """A field that the record has not: false where a template asks, an error wherever it is used.
+    """A field that the record does not have: false in a condition, an error if it is used in any other way.
 
-    Empty, and a dict, because that is what the engine takes for false.
+    It is an empty dict because the engine takes that for false.
     """
 
     def __init__(self, field: str = "", *, key: str = "") -> None:
         super().__init__()
-        self.field = field
-        """As the source has it."""
-        self.key = key
-        """As a function was given it: possibly a value."""
+        self._field = field
+        """The name as it is written in the source."""
+        self._key = key
+        """The name as a function received it, which may be a value."""
 
     def __gotemplate_lookup__(self, field: str) -> object:
-        raise self.refused()
+        raise self.error()
 
     def __iter__(self) -> Iterator[str]:
-        raise self.refused()
+        raise self.error()
 
-    def refused(self, function: str = "") -> FunctionError:
-        """Return the error for using it."""
-        text = f"there is no field {self.field}; {_ABSENT}" if self.field else f"there is no such field; {_ABSENT}"
-        return FunctionError(text, function=function, quoted=self.key, instead=f"there is no field {{}}; {_ABSENT}")
+    def error(self, function: str = "") -> FunctionError:
+        """Return the error for using the field, in *function* if any."""
+        found = f"there is no field {self._field}" if self._field else "there is no such field"
+        if_literal = (f"there is no field {self._key}", _IF_ABSENT)
+        return FunctionError(found, _IF_ABSENT, function=function, literal=self._key, if_literal=if_literal)
 
 
 class TemplateOutput(io.StringIO):
-    """Takes the text piece by piece, so that an absent value is caught on its line."""
+    """Collects the output piece by piece, so that a value that does not exist is an error on its own line."""
 
     def write(self, piece: str, /) -> int:
-        """Take one piece, be it of the source or a value."""
-        if piece == NO_VALUE:
-            raise FunctionError("the value is null; write default, with or if where it may be")
+        """Add a piece, which is text of the source or a value."""
+        if piece == _NO_VALUE:
+            raise FunctionError("the value is null", "write default, with or if where it may be")
         return super().write(piece)
 
 
 def to_template_value(value: object) -> object:
-    """Copy *value*, so that its objects are :class:`TemplateObject` and its nils None; what is TemplateObject already stays itself."""
+    """Return a copy of *value* in which objects are :class:`TemplateObject` and every nil is None.
+
+    What is a :class:`TemplateObject` already is returned as it is. Raises :class:`FunctionError` for other types.
+    """
     match value:
         case TemplateObject() | MissingField():
             return value
@@ -94,13 +111,13 @@ def to_template_value(value: object) -> object:
             return value
         case _ if value is UNTYPED_NIL or value is INVALID:
             return None
-    raise FunctionError("something is neither text nor number, list or object; templates have no use for it")
+    raise FunctionError("a value is neither text, number, boolean, list nor object", "use one of these")
 
 
 def weight(value: object, *, limit: int = MAX_WEIGHT, depth: int = 1) -> int:
-    """Return how many characters and elements *value* has, those deep inside counted by their depth.
+    """Return how many characters and elements *value* has, each element counted as often as it is nested deep.
 
-    Stops soon after *limit*: a list that holds another many times over is small in memory and endless on paper.
+    Stops soon after *limit*: a list that contains another one many times needs little memory, but its text has no bound.
     """
     match value:
         case str():

@@ -1,4 +1,4 @@
-"""YAML inside of templates, written as Go's libraries write it, read without anything that could grow."""
+"""``toYaml`` and ``fromYaml`` of templates: written as Go's YAML library does, parsed without aliases."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import yaml
 
 from keeper_injector_common.records.templates.go_values import FunctionError
 
-_WIDE = 2**31
+_WIDTH = 2**31
+"""PyYAML folds lines that are longer."""
 _STRING = "tag:yaml.org,2002:str"
 _LETTERS = frozenset("yYnN")
-"""Booleans to YAML 1.1 and so to Go, not to PyYAML."""
+"""Booleans in YAML 1.1 and therefore in Go, but not in PyYAML."""
 _BREAKS = re.compile("[\x85\u2028\u2029]")
-"""Line breaks to YAML 1.1, which readers turn into others: only an escape in double quotes keeps them."""
+"""Line breaks in YAML 1.1, which parsers replace; only an escape in double quotes keeps them."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -25,24 +26,24 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise FunctionError(
-                "it is given YAML with an alias, which can grow without bound; write it out", function="fromYaml"
+                "the YAML contains an alias, which can expand without bound", "write it out", function="fromYaml"
             )
         return super().compose_node(parent, index)
 
 
 def to_yaml(value: object) -> str:
-    """Write *value* with sorted keys and no line break at the end, as Helm's ``toYaml``."""
-    written: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, default_flow_style=False, width=_WIDE)
-    # A document that is one plain scalar ends in an explicit end mark.
+    """Return *value* as YAML with sorted keys and no line break at the end, as Helm's ``toYaml`` does."""
+    written: str = yaml.dump(value, Dumper=_Dumper, allow_unicode=True, default_flow_style=False, width=_WIDTH)
+    # PyYAML ends a document that is one plain scalar with an explicit end mark.
     return written.removesuffix("...\n").removesuffix("\n")
 
 
 def from_yaml(text: str) -> object:
-    """Read one document; raises :class:`FunctionError` for what is no YAML, never with its text."""
+    """Return the value of one YAML document. Raises :class:`FunctionError`, without the text, if it is not YAML."""
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError):
-        raise FunctionError("it is given something that is no YAML; check the value", function="fromYaml") from None
+        raise FunctionError("the argument is not YAML", "check the value", function="fromYaml") from None
 
 
 def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
@@ -52,9 +53,9 @@ def _represent(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 
 
 _Dumper.add_representer(str, _represent)
-# Objects of a template are TemplateObject, a dict of our own.
+# Objects of a template are a subclass of dict.
 _Dumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)
-# Timestamps stay text, as for Go.
+# Timestamps stay text, as in Go.
 _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
