@@ -23,7 +23,7 @@ import attrs
 from keeper_injector_common.plan.delivery import Formatted
 from keeper_injector_common.plan.model import Directory, FileItem, Plan
 from keeper_injector_common.plan.paths import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, below_root
-from keeper_injector_common.plan.writer import dumps
+from keeper_injector_common.plan.wire import dumps
 from keeper_injector_common.references import parse_reference
 from local_keeper import Fault, LocalKeeper
 

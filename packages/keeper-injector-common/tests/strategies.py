@@ -64,8 +64,8 @@ FOLDERS = st.builds(
     FolderItem,
     WHOLE.map(lambda whole: whole.record),
     MODES,
-    st.booleans(),
     st.sampled_from(FORMATS),
+    st.booleans(),
     st.just("") | PATHS.map("/".join),
 )
 DIRECTORIES = st.builds(

@@ -26,7 +26,7 @@ from keeper_injector_agent.telemetry import save_metrics
 from keeper_injector_common.errors import ContractError, KeeperInjectorError, PlanError
 from keeper_injector_common.logs import configure_logging
 from keeper_injector_common.plan.paths import REFRESHED_NAME, below_root
-from keeper_injector_common.plan.reader import loads
+from keeper_injector_common.plan.wire import loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

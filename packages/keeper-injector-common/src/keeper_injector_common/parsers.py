@@ -173,6 +173,11 @@ def whole(lowest: int, highest: int) -> Parse[int]:
     return parse
 
 
+LOWEST_PORT = 1024
+"""Ports below need a capability, which the agent does not have."""
+HIGHEST_PORT = 65535
+
+
 def text(value: str) -> str:
     """Read any text but an empty one."""
     if not value.strip():

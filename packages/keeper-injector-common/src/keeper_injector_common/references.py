@@ -296,14 +296,17 @@ def _refuse_brackets(text: str, last: _Segment) -> None:
         )
 
 
+_SPECIAL_IN_NAME = re.compile(r"([/\[\]\\]|:$)")
+_SPECIAL_IN_BRACKETS = re.compile(r"([\[\]\\])")
+
+
 def _escape_name(name: str) -> str:
-    escaped = re.sub(r"([/\[\]\\])", r"\\\1", name)
-    # A colon before a slash would divide the reference from a path.
-    return re.sub(r":$", r"\\:", escaped)
+    # A colon at the end would divide the reference from a path that follows. Most names need no escape.
+    return _SPECIAL_IN_NAME.sub(r"\\\1", name) if _SPECIAL_IN_NAME.search(name) else name
 
 
 def _escape_bracket(name: str) -> str:
-    return re.sub(r"([\[\]\\])", r"\\\1", name)
+    return _SPECIAL_IN_BRACKETS.sub(r"\\\1", name) if _SPECIAL_IN_BRACKETS.search(name) else name
 
 
 _UID_LENGTH = 22

@@ -15,3 +15,9 @@ def nearest_words(word: str, known: Iterable[str], *, most: int = 1, cutoff: flo
     folded = {item.casefold(): item for item in sorted(known)}
     close = difflib.get_close_matches(word.casefold(), list(folded), n=most, cutoff=cutoff)
     return [folded[item] for item in close]
+
+
+def advice_on_key(key: str, known: Iterable[str]) -> str:
+    """Return what to write in place of the unknown *key* of an object: the most similar key, or any of the *known* ones."""
+    close = nearest_words(key, known)
+    return f"did you mean {close[0]!r}?" if close else f"write one of {', '.join(sorted(known))}"

@@ -16,7 +16,7 @@ from sample_inputs import PLAN as SAMPLE_PLAN
 from keeper_injector_common.annotations.config import parse
 from keeper_injector_common.cli.schema import CONFIG, PLAN
 from keeper_injector_common.errors import PlanError, Problem
-from keeper_injector_common.plan.reader import from_json
+from keeper_injector_common.plan.wire import from_json
 
 
 @pytest.mark.parametrize("name", ["config", "plan"])

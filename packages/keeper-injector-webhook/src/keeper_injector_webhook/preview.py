@@ -24,7 +24,7 @@ from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
-from keeper_injector_common.plan.writer import dumps
+from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission.decide import Decision, Deny, Inject, Skip, decide_pod
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod, object_at

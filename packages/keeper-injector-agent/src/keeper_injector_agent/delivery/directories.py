@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_agent.delivery.folders import files_below, leftover_files, render_folder
 from keeper_injector_agent.delivery.progress import PendingFile, Progress, previous_file
-from keeper_injector_common.plan.writer import item_key
+from keeper_injector_common.plan.wire import item_key
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan.model import Directory, FileItem

@@ -204,9 +204,9 @@ def _kubernetes_secret(
         entry.place,
         name,
         sources,
-        keys,
         kind or "Opaque",
         mode or "overwrite",
+        keys=keys,
         rotation=rotation,
         owner_reference=owner,
     )

@@ -12,7 +12,7 @@ import attrs
 from keeper_injector_common.cli import console, inputs, sample_records
 from keeper_injector_common.errors import ContractError, PlanError
 from keeper_injector_common.plan.model import FolderItem, Plan
-from keeper_injector_common.plan.reader import loads
+from keeper_injector_common.plan.wire import loads
 from keeper_injector_common.records import Renderer, templates
 
 DESCRIPTION = """\

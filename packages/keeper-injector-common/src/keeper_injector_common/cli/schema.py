@@ -14,9 +14,8 @@ from keeper_injector_common.annotations.config import BY_TEMPLATE
 from keeper_injector_common.annotations.table import PREFIX, SECRET_MODES
 from keeper_injector_common.cli import console
 from keeper_injector_common.json_values import Json
-from keeper_injector_common.plan.credentials import METHODS
 from keeper_injector_common.plan.delivery import FORMATS
-from keeper_injector_common.plan.model import VERSION
+from keeper_injector_common.plan.wire import json_schema
 
 DESCRIPTION = f"Print the JSON Schema (draft 2020-12) of the value of {PREFIX}config, or of the agent's plan."
 EXAMPLES = """\
@@ -116,98 +115,5 @@ CONFIG = {
     "title": f"{PREFIX}config",
     **_object({"secrets": _list(_SECRET, "Records to inject."), "folders": _list(_FOLDER, "Folders to inject.")}),
 }
-_SOURCE = _text("Reference to a record or a part of it.")
-_SOURCES = {"type": "array", "items": _SOURCE, "minItems": 1}
-_DIRECTORY = _object(
-    {
-        "path": _text("Where the agent has the volume."),
-        "target": _text("Where the application has it."),
-        "files": _list(
-            _object(
-                {
-                    "name": _text("Path below the directory."),
-                    "sources": _SOURCES,
-                    "format": _text("Format.", enum=list(FORMATS)),
-                    "template": _text("Go template."),
-                    "fields": _texts("Only these fields."),
-                    "mode": _MODE,
-                },
-                *("name", "sources", "mode"),
-                anyOf=[{"required": ["format"]}, {"required": ["template"]}],
-            ),
-            "Files.",
-        ),
-        "folders": _list(
-            _object(
-                {
-                    "folder": _text("Path or UID of a folder."),
-                    "mode": _MODE,
-                    "format": _text("Format.", enum=list(FORMATS)),
-                    "recursive": _switch("The folders below it too."),
-                    "below": _text("Sub-directory for the files."),
-                },
-                *("folder", "mode", "format"),
-            ),
-            "Folders.",
-        ),
-    },
-    *("path", "target"),
-)
-_ENVIRONMENT = _object(
-    {
-        "path": _text("Where the agent has the volume."),
-        "style": {"enum": ["exec", "file-ref"]},
-        "mode": _MODE,
-        "variables": _list(_object({"name": _text("Name."), "source": _SOURCE}, "name", "source"), "Named variables."),
-        "records": _list(
-            _object({"source": _SOURCE, "prefix": _text("Prefix."), "fields": _texts("Only these.")}, "source"),
-            "Variables named after fields.",
-        ),
-    },
-    *("path", "style", "mode"),
-)
-_KUBERNETES_SECRET = _object(
-    {
-        "where": _text("The annotation that asks for it."),
-        "name": _text("Name of the Secret."),
-        "sources": _SOURCES,
-        "keys": {"type": "object", "additionalProperties": {"type": "string"}},
-        "type": _text("Type of the Secret."),
-        "mode": _text("What happens to one that is there."),
-        "rotation": _switch("Update it with each refresh."),
-        "ownerReference": _switch("Let it go with the pod."),
-    },
-    *("where", "name", "sources", "type", "mode"),
-)
-PLAN = {
-    "$schema": DRAFT,
-    "title": "The agent's plan",
-    **_object(
-        {
-            "version": {"const": VERSION},
-            "credentials": _object(
-                {
-                    "method": {"enum": list(METHODS)},
-                    "path": _text("File."),
-                    "secret": _text("Secret."),
-                    "place": _text("Region or vault."),
-                },
-                "method",
-            ),
-            "state": _text("Directory of the agent's own."),
-            "refreshInterval": {"type": "number", "description": "Seconds."},
-            "failOnError": _switch("Whether a start without all secrets fails."),
-            "caFile": _text("File with an additional CA."),
-            "strictLookup": _switch("Whether a title of several records is an error."),
-            "onRemoval": {"enum": ["keep", "remove"]},
-            "metricsPort": {"type": "integer", "minimum": 1024, "maximum": 65535},
-            "volumeSize": {"type": "integer", "description": "Bytes of each volume."},
-            "notify": _object({"signal": _text("Signal."), "process": _text("Name."), "url": _text("Loopback URL.")}),
-            "directories": _list(_DIRECTORY, "Volumes with files."),
-            "environments": _list(_ENVIRONMENT, "Volumes with variables."),
-            "kubernetesSecrets": _list(_KUBERNETES_SECRET, "Kubernetes Secrets."),
-        },
-        *("version", "credentials", "state", "refreshInterval", "failOnError", "volumeSize"),
-    ),
-}
+PLAN = {"$schema": DRAFT, "title": "The agent's plan", **json_schema()}
 SCHEMAS = {"config": CONFIG, "plan": PLAN}

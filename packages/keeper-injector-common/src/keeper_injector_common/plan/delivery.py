@@ -1,4 +1,4 @@
-"""What the agent delivers and how, as request and plan both say it; apart from them, for the agent knows no request."""
+"""What the agent delivers and how: the values that a request and a plan have in common."""
 
 from __future__ import annotations
 
@@ -6,27 +6,54 @@ from collections.abc import Mapping
 
 import attrs
 
+from keeper_injector_common.plan.attrs_codec import wire
+from keeper_injector_common.plan.codec import BOOLEAN, array, choice, mapping
+from keeper_injector_common.plan.scalars import (
+    BLOCK,
+    DATA_KEY,
+    LOOPBACK_URL,
+    OBJECT_NAME,
+    REFERENCE,
+    SIGNAL,
+    TEXT,
+)
 from keeper_injector_common.references import Reference
 
 FORMATS = ("json", "env", "properties", "yaml", "ini", "raw", "toml", "shell", "dockerconfigjson", "pkcs12")
-"""What ``format:`` can say."""
+"""The values of ``format``."""
+
+SUFFIXES = {
+    "json": (".json",),
+    "env": (".env",),
+    "properties": (".properties",),
+    "yaml": (".yaml", ".yml"),
+    "ini": (".ini",),
+    "toml": (".toml",),
+    "pkcs12": (".p12", ".pfx"),
+}
+"""Format → the suffixes of file names that select it; the first one is used for the files of a folder."""
+
+SECRET_MODES = ("overwrite", "merge", "skip-if-exists", "fail")
+"""What happens to a Kubernetes Secret that exists already."""
 
 
 @attrs.frozen
 class Formatted:
-    """The content of a file is a record's fields in a format."""
+    """The content of a file is the fields of a record in a format."""
 
-    format: str
-    fields: tuple[str, ...] = ()
-    """Only these; all when empty."""
+    format: str = attrs.field(metadata=wire("format", choice(*FORMATS), "Format of the file."))
+    fields: tuple[str, ...] = attrs.field(
+        default=(), metadata=wire("fields", array(TEXT), "Only these fields; all of them if left out.")
+    )
 
 
 @attrs.frozen
 class Templated:
-    """The content of a file is a template's output."""
+    """The content of a file is the output of a template."""
 
-    source: str
-    """Go template; may hold anything but secrets, which come from the record."""
+    source: str = attrs.field(
+        metadata=wire("template", BLOCK, "Go template. It contains no secret: secrets come from the records.")
+    )
 
 
 Content = Formatted | Templated
@@ -34,33 +61,49 @@ Content = Formatted | Templated
 
 @attrs.frozen
 class KubernetesSecret:
-    """A Kubernetes Secret that the agent writes, for applications that must have one."""
+    """A Kubernetes Secret that the agent writes, for applications that cannot do without one."""
 
-    where: str
-    name: str
-    sources: tuple[Reference, ...]
-    keys: Mapping[str, str] = attrs.field(factory=dict)
-    """Field of the record → key of the Secret; all fields under their own names when empty."""
-    type: str = "Opaque"
-    mode: str = "overwrite"
-    rotation: bool = False
-    owner_reference: bool = True
+    where: str = attrs.field(metadata=wire("where", TEXT, "The annotation that asks for it, for messages."))
+    name: str = attrs.field(metadata=wire("name", OBJECT_NAME, "Name of the Secret."))
+    sources: tuple[Reference, ...] = attrs.field(
+        metadata=wire("sources", array(REFERENCE, least=1), "References to the records and parts of records.")
+    )
+    type: str = attrs.field(default="Opaque", metadata=wire("type", TEXT, "Type of the Secret.", required=True))
+    mode: str = attrs.field(
+        default="overwrite",
+        metadata=wire("mode", choice(*SECRET_MODES), "What happens to a Secret that exists already.", required=True),
+    )
+    owner_reference: bool = attrs.field(
+        default=True,
+        metadata=wire("ownerReference", BOOLEAN, "Delete it with the last pod that wrote it.", required=True),
+    )
+    keys: Mapping[str, str] = attrs.field(
+        factory=dict,
+        metadata=wire(
+            "keys", mapping(DATA_KEY), "Field → key of the Secret; all fields under their own names if left out."
+        ),
+    )
+    rotation: bool = attrs.field(default=False, metadata=wire("rotation", BOOLEAN, "Update it with every refresh."))
 
 
 @attrs.frozen
 class Notify:
     """How the application learns of a change."""
 
-    signal: str | None = None
-    process: str | None = None
-    """Name of the processes to signal; None: the main process of each container."""
-    url: str | None = None
+    signal: str | None = attrs.field(default=None, metadata=wire("signal", SIGNAL, "Signal to send."))
+    process: str | None = attrs.field(
+        default=None,
+        metadata=wire(
+            "process", TEXT, "Name of the processes to signal; the main process of each container if left out."
+        ),
+    )
+    url: str | None = attrs.field(default=None, metadata=wire("url", LOOPBACK_URL, "URL inside the pod to request."))
 
 
 def file_name(title: str) -> str:
-    """Make a file name of a title: slashes and control characters become ``_``, as do leading dots.
+    """Return a file name for *title*: slashes and control characters become ``_``, as do leading dots.
 
-    Anything else stays, letters of any script included, so that people find the title again.
+    Everything else is kept, including letters of any script, so that people recognize the title.
     """
     name = "".join("_" if character == "/" or not character.isprintable() else character for character in title.strip())
     stripped = name.lstrip(".")

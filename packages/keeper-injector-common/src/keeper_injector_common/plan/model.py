@@ -1,7 +1,6 @@
-"""What the agent must do, complete and without a secret in it: the values that webhook and agent share.
+"""The plan: everything that the agent of one pod does, as values. It contains no secret.
 
-The JSON form is in ``plan_writer`` and ``plan_reader``. Webhook and agent are released apart and meet at run time, so
-the form carries :data:`VERSION`; golden plans of every released version stay among the tests.
+The metadata of each field declares its JSON form, which :mod:`keeper_injector_common.plan.wire` reads and writes.
 """
 
 from __future__ import annotations
@@ -10,100 +9,168 @@ from typing import Literal
 
 import attrs
 
-from keeper_injector_common.plan.credentials import CloudCredentials, FileCredentials
-from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Notify
+from keeper_injector_common.plan.attrs_codec import inline, object_of, wire
+from keeper_injector_common.plan.codec import BOOLEAN, array, choice
+from keeper_injector_common.plan.credentials import CREDENTIALS, CloudCredentials, FileCredentials
+from keeper_injector_common.plan.delivery import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
 from keeper_injector_common.plan.paths import STATE_PATH
+from keeper_injector_common.plan.scalars import (
+    ABSOLUTE_PATH,
+    FILE_MODE,
+    FOLDER,
+    PORT,
+    REFERENCE,
+    RELATIVE_PATH,
+    SECONDS,
+    TEXT,
+    VARIABLE_NAME,
+    VARIABLE_PREFIX,
+    VOLUME_BYTES,
+    WHOLE_RECORD,
+)
 from keeper_injector_common.references import RecordName, Reference, WholeRecord
-
-VERSION = 1
 
 
 @attrs.frozen
 class FileItem:
     """One file of a directory."""
 
-    name: str
-    """Path below the directory, with ``/`` where it has sub-directories."""
-    sources: tuple[Reference, ...]
-    content: Content
-    mode: int
+    name: str = attrs.field(
+        metadata=wire("name", RELATIVE_PATH, "Path below the directory; `/` separates sub-directories.")
+    )
+    sources: tuple[Reference, ...] = attrs.field(
+        metadata=wire("sources", array(REFERENCE, least=1), "References to the records and parts of records.")
+    )
+    content: Content = attrs.field(metadata=inline(Templated, Formatted))
+    mode: int = attrs.field(metadata=wire("mode", FILE_MODE, "Mode of the file, in octal digits."))
 
 
 @attrs.frozen
 class FolderItem:
     """One file for each record of a folder, named after the records."""
 
-    folder: RecordName
-    mode: int
-    recursive: bool = False
-    format: str = "json"
-    below: str = ""
-    """Sub-directory for the files; empty for the directory itself."""
+    folder: RecordName = attrs.field(metadata=wire("folder", FOLDER, "Path of the folder by names, or its UID."))
+    mode: int = attrs.field(metadata=wire("mode", FILE_MODE, "Mode of the files, in octal digits."))
+    format: str = attrs.field(
+        default="json", metadata=wire("format", choice(*FORMATS), "Format of the files.", required=True)
+    )
+    recursive: bool = attrs.field(
+        default=False, metadata=wire("recursive", BOOLEAN, "Include the folders below this folder.")
+    )
+    below: str = attrs.field(
+        default="",
+        metadata=wire("below", RELATIVE_PATH, "Sub-directory for the files; the directory itself if left out."),
+    )
 
 
 @attrs.frozen
 class Directory:
-    """A memory volume that receives files, and changes as a whole."""
+    """A memory volume that receives files. Its files change together."""
 
-    path: str
-    """Where the agent has it mounted."""
-    target: str
-    """Where the application has it mounted; for messages."""
-    files: tuple[FileItem, ...] = ()
-    folders: tuple[FolderItem, ...] = ()
+    path: str = attrs.field(metadata=wire("path", ABSOLUTE_PATH, "Where the agent mounts the volume."))
+    target: str = attrs.field(
+        metadata=wire("target", ABSOLUTE_PATH, "Where the application mounts the volume, for messages.")
+    )
+    files: tuple[FileItem, ...] = attrs.field(
+        default=(), metadata=wire("files", array(object_of(FileItem)), "Files of records.")
+    )
+    folders: tuple[FolderItem, ...] = attrs.field(
+        default=(), metadata=wire("folders", array(object_of(FolderItem)), "Files of folders.")
+    )
 
 
 @attrs.frozen
 class VariableItem:
-    """One environment variable with a name of its own."""
+    """One environment variable whose name is set."""
 
-    name: str
-    source: Reference
+    name: str = attrs.field(metadata=wire("name", VARIABLE_NAME, "Name of the variable."))
+    source: Reference = attrs.field(metadata=wire("source", REFERENCE, "Reference to its value."))
 
 
 @attrs.frozen
 class RecordVariablesItem:
-    """Environment variables named after a record's fields."""
+    """Environment variables named after the fields of a record."""
 
-    source: WholeRecord
-    prefix: str = ""
-    fields: tuple[str, ...] = ()
+    source: WholeRecord = attrs.field(metadata=wire("source", WHOLE_RECORD, "Reference to the record."))
+    prefix: str = attrs.field(default="", metadata=wire("prefix", VARIABLE_PREFIX, "Prefix of the names."))
+    fields: tuple[str, ...] = attrs.field(
+        default=(), metadata=wire("fields", array(TEXT), "Only these fields; all of them if left out.")
+    )
 
 
 @attrs.frozen
 class Environment:
     """A memory volume with the environment variables of some containers."""
 
-    path: str
-    style: Literal["exec", "file-ref"]
-    """``exec``: for ``keeper-exec``, which lies beside it; ``file-ref``: for the kubelet (EnvFiles, KEP-3721)."""
-    mode: int
-    variables: tuple[VariableItem, ...] = ()
-    records: tuple[RecordVariablesItem, ...] = ()
+    path: str = attrs.field(metadata=wire("path", ABSOLUTE_PATH, "Where the agent mounts the volume."))
+    style: Literal["exec", "file-ref"] = attrs.field(
+        metadata=wire(
+            "style",
+            choice("exec", "file-ref"),
+            "Who reads the variables: `exec` is `keeper-exec`, which is in the same volume; `file-ref` is the kubelet "
+            "(EnvFiles, KEP-3721).",
+        )
+    )
+    mode: int = attrs.field(metadata=wire("mode", FILE_MODE, "Mode of the file, in octal digits."))
+    variables: tuple[VariableItem, ...] = attrs.field(
+        default=(), metadata=wire("variables", array(object_of(VariableItem)), "Variables whose names are set.")
+    )
+    records: tuple[RecordVariablesItem, ...] = attrs.field(
+        default=(),
+        metadata=wire("records", array(object_of(RecordVariablesItem)), "Variables named after the fields of records."),
+    )
 
 
 @attrs.frozen(kw_only=True)
 class Plan:
-    """Everything the agent of one pod must know."""
+    """Everything that the agent of one pod must know."""
 
-    directories: tuple[Directory, ...] = ()
-    environments: tuple[Environment, ...] = ()
-    kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
-    credentials: FileCredentials | CloudCredentials = attrs.field(factory=FileCredentials)
-    ca_file: str | None = None
-    state: str = STATE_PATH
-    refresh_interval: float = 300.0
-    """Seconds."""
-    fail_on_error: bool = True
-    strict_lookup: bool = False
-    on_removal: Literal["keep", "remove"] = "keep"
-    volume_size: int = 16 * 1024 * 1024
-    """Bytes of each memory volume; for the advice when one is full."""
-    notify: Notify | None = None
-    metrics_port: int | None = None
+    credentials: FileCredentials | CloudCredentials = attrs.field(
+        factory=FileCredentials,
+        metadata=wire("credentials", CREDENTIALS, "Where the KSM configuration is.", required=True),
+    )
+    state: str = attrs.field(
+        default=STATE_PATH, metadata=wire("state", ABSOLUTE_PATH, "Directory for the agent's state.", required=True)
+    )
+    refresh_interval: float = attrs.field(
+        default=300.0, metadata=wire("refreshInterval", SECONDS, "Seconds from one refresh to the next.", required=True)
+    )
+    fail_on_error: bool = attrs.field(
+        default=True, metadata=wire("failOnError", BOOLEAN, "Fail the start if a secret is unavailable.", required=True)
+    )
+    ca_file: str | None = attrs.field(
+        default=None, metadata=wire("caFile", ABSOLUTE_PATH, "File with an additional CA certificate.")
+    )
+    strict_lookup: bool = attrs.field(
+        default=False, metadata=wire("strictLookup", BOOLEAN, "Treat a title that several records have as an error.")
+    )
+    on_removal: Literal["keep", "remove"] = attrs.field(
+        default="keep",
+        metadata=wire("onRemoval", choice("keep", "remove"), "What happens to the files of removed records."),
+    )
+    metrics_port: int | None = attrs.field(
+        default=None, metadata=wire("metricsPort", PORT, "Port for metrics; no metrics if left out.")
+    )
+    volume_size: int = attrs.field(
+        default=16 * 1024 * 1024,
+        metadata=wire("volumeSize", VOLUME_BYTES, "Bytes of each memory volume, for messages.", required=True),
+    )
+    notify: Notify | None = attrs.field(
+        default=None, metadata=wire("notify", object_of(Notify), "How the application learns of a change.")
+    )
+    directories: tuple[Directory, ...] = attrs.field(
+        default=(), metadata=wire("directories", array(object_of(Directory)), "Volumes with files.")
+    )
+    environments: tuple[Environment, ...] = attrs.field(
+        default=(), metadata=wire("environments", array(object_of(Environment)), "Volumes with environment variables.")
+    )
+    kubernetes_secrets: tuple[KubernetesSecret, ...] = attrs.field(
+        default=(),
+        metadata=wire("kubernetesSecrets", array(object_of(KubernetesSecret)), "Kubernetes Secrets to write."),
+    )
 
     def references(self) -> tuple[Reference, ...]:
-        """Return every reference of the plan, folders apart."""
+        """Return every reference of the plan; folders are not references."""
         return (
             *(source for directory in self.directories for file in directory.files for source in file.sources),
             *(item.source for environment in self.environments for item in environment.variables),
@@ -112,5 +179,5 @@ class Plan:
         )
 
     def folders(self) -> tuple[FolderItem, ...]:
-        """Return every folder that the plan asks for."""
+        """Return every folder of the plan."""
         return tuple(folder for directory in self.directories for folder in directory.folders)

@@ -160,8 +160,8 @@ def _directory(volume: Volume, identity: Identity) -> Directory:
             FolderItem(
                 item.folder,
                 identity.mode,
-                item.recursive,
                 item.format,
+                item.recursive,
                 below(item.directory, volume.directory),
             )
             for item in folders

@@ -6,7 +6,7 @@ from typing import Any
 
 from keeper_injector_common.annotations.table import INJECTED, PLAN
 from keeper_injector_common.json_values import Json
-from keeper_injector_common.plan.writer import dumps
+from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission import environment, manifests
 from keeper_injector_webhook.admission.decide import Inject
 from keeper_injector_webhook.admission.pod import Pod
