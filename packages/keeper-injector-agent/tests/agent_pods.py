@@ -1,4 +1,4 @@
-"""The agent's side of a pod: its volumes below a directory, and its commands as processes."""
+"""The agent's side of a pod for tests: its volumes below a directory, and its commands as processes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any
 
 from keeper_injector_common.annotations.request import format_for
 from keeper_injector_common.plan.delivery import Formatted
-from keeper_injector_common.plan.model import Directory, FileItem, Plan
+from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
 from keeper_injector_common.plan.paths import CA_PATH, CREDENTIALS_PATH, PLAN_PATH, STATE_PATH, below_root
 from keeper_injector_common.plan.wire import dumps
-from keeper_injector_common.references import parse_reference
+from keeper_injector_common.references import RecordName, parse_reference
 from local_keeper import LocalKeeper
 
 VOLUME = "/keeper/volumes/0"
 
 
 class AgentPod:
-    """A pod's volumes as the webhook would mount them into the agent."""
+    """A pod's volumes, as the webhook mounts them into the agent."""
 
     def __init__(self, root: Path, keeper: LocalKeeper) -> None:
         self.root = root
@@ -35,7 +35,7 @@ class AgentPod:
         self.put("/dev/termination-log", "")
 
     def at(self, path: str) -> Path:
-        """Return where a path of the pod lies."""
+        """Return the path here of a *path* in the pod."""
         return below_root(self.root, path)
 
     def put(self, path: str, text: str) -> None:
@@ -44,57 +44,66 @@ class AgentPod:
         self.at(path).write_text(text, encoding="utf-8")
 
     def plan(self, *, directories: tuple[Directory, ...] | None = None, **more: Any) -> Plan:
-        """Give the agent a plan; *more* are its other fields."""
+        """Give the agent a plan with *directories* and with *more* as its other fields."""
         plan = Plan(directories=directories or (), ca_file=CA_PATH, **{"refresh_interval": 3600.0, **more})
         self.put(PLAN_PATH, dumps(plan))
         return plan
 
     def wants(self, secrets: dict[str, str], **more: Any) -> Plan:
-        """Give the agent a plan for files by name, each with its reference."""
+        """Give the agent a plan for one directory, with files by name and their references."""
         return self.plan(
             directories=(Directory(VOLUME, "/app", tuple(item(*pair) for pair in secrets.items())),), **more
         )
 
-    def run(self, command: str, *options: str) -> subprocess.CompletedProcess[str]:
-        """Run an agent's command to its end."""
-        line = self.command(command, *options)
+    def run(
+        self, command: str, *options: str, python_options: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command of the agent and wait for its end."""
+        interpreter, *rest = self.command(command, *options)
+        line = [interpreter, *python_options, *rest]
         return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
     def start(self, command: str, *options: str) -> subprocess.Popen[str]:
-        """Start an agent's command."""
+        """Start a command of the agent."""
         return subprocess.Popen(self.command(command, *options), stderr=subprocess.PIPE, text=True)
 
     def command(self, command: str, *options: str) -> list[str]:
-        """Return the command line."""
+        """Return the command line of a command of the agent."""
         return [sys.executable, "-m", "keeper_injector_agent.cli", command, "--root", str(self.root), *options]
 
     def file(self, name: str) -> str:
-        """Return what the application reads."""
+        """Return the content of a file as the application reads it."""
         return self.at(f"{VOLUME}/{name}").read_text(encoding="utf-8")
 
     def files(self) -> list[str]:
-        """Return the names that the application sees."""
+        """Return the names of the files that the application sees."""
         return sorted(path.name for path in self.at(VOLUME).iterdir() if not path.name.startswith(".."))
 
     def termination_message(self) -> str:
-        """Return what ``kubectl describe pod`` would show."""
+        """Return the message that ``kubectl describe pod`` would show."""
         return self.at("/dev/termination-log").read_text(encoding="utf-8")
 
 
 def shown(process: int) -> bytes:
-    """Return what a process shows of itself: its command line, and to root alone its environment."""
+    """Return the command line of a process and, for root, its environment."""
     names = ("cmdline", "environ") if os.geteuid() == 0 else ("cmdline",)
     return b"".join(Path(f"/proc/{process}/{name}").read_bytes() for name in names)
 
 
 def item(name: str, reference: str) -> FileItem:
-    """Return a file of a plan in its usual format."""
+    """Return a file of a plan with its default format."""
     source = parse_reference(reference)
     return FileItem(name, (source,), Formatted(format_for(name, source)), 0o400)
 
 
+def plan_folder(pod: AgentPod, *files: FileItem, **more: Any) -> Plan:
+    """Give the agent a plan for the folder ``Production/Databases``, with *files* in the same directory."""
+    folder = FolderItem(RecordName(("Production", "Databases")), 0o440)
+    return pod.plan(directories=(Directory(VOLUME, "/app", files, (folder,)),), **more)
+
+
 def events(log: str) -> list[dict[str, Any]]:
-    """Return the lines of a log."""
+    """Return the lines of a JSON log."""
     return [json.loads(line) for line in log.splitlines()]
 
 

@@ -1,4 +1,4 @@
-"""A local Keeper and a pod's file system for tests."""
+"""A local Keeper and the file system of a pod, for tests."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def _keeper() -> Iterator[LocalKeeper]:
 
 @pytest.fixture(name="pod")
 def _pod(tmp_path: Path, keeper: LocalKeeper) -> AgentPod:
-    """The file system of a pod whose agent may speak to *keeper*."""
+    """The file system of a pod whose agent has access to *keeper*."""
     return AgentPod(tmp_path, keeper)

@@ -1,4 +1,4 @@
-"""A forward proxy that knows only CONNECT, and can lead every name to one place."""
+"""A forward proxy for tests. It knows only CONNECT, and can redirect hosts to local ports."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ class Proxy:
     """A running proxy."""
 
     url: str
-    asked: list[str] = attrs.field(factory=list)
-    """The targets that were asked for, as ``host:port``."""
+    targets: list[str] = attrs.field(factory=list)
+    """The targets that clients connected to, as ``host:port``."""
 
 
 @contextmanager
-def proxy(places: Mapping[str, int] | None = None) -> Iterator[Proxy]:
-    """Run a proxy; connections to the hosts in *places* go to these local ports, all others where they want."""
+def proxy(redirects: Mapping[str, int] | None = None) -> Iterator[Proxy]:
+    """Run a proxy. It redirects connections to the hosts in *redirects* to these local ports."""
     listener = socket.create_server(("127.0.0.1", 0))
     running = Proxy(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
@@ -39,18 +39,18 @@ def proxy(places: Mapping[str, int] | None = None) -> Iterator[Proxy]:
 
     def tunnel(client: socket.socket) -> None:
         target = client.recv(BLOCK).split(b" ")[1].decode()
-        running.asked.append(target)
+        running.targets.append(target)
         host, _, port = target.rpartition(":")
-        place = (places or {}).get(host)
+        local = (redirects or {}).get(host)
         with client:
             try:
-                server = socket.create_connection(("127.0.0.1", place) if place else (host, int(port)))
+                server = socket.create_connection(("127.0.0.1", local) if local else (host, int(port)))
             except OSError:
                 client.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
                 return
             client.sendall(OK)
             with server:
-                carry(client, server)
+                _carry(client, server)
 
     threading.Thread(target=serve, daemon=True).start()
     with listener:
@@ -58,8 +58,8 @@ def proxy(places: Mapping[str, int] | None = None) -> Iterator[Proxy]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def carry(client: socket.socket, server: socket.socket) -> None:
-    """Carry bytes both ways until one end has had enough."""
+def _carry(client: socket.socket, server: socket.socket) -> None:
+    """Carry bytes in both directions until one end closes its connection."""
     ends = {client: server, server: client}
     while True:
         for end in select.select(list(ends), [], [])[0]:

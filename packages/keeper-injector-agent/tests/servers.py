@@ -1,4 +1,4 @@
-"""Small servers of HTTP and HTTPS for tests."""
+"""Small HTTP and HTTPS servers for tests."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import trustme
 
-Answer = tuple[int, dict[str, str], object]
-"""Status, further headers, and a text or what becomes JSON."""
-Respond = Callable[[str, str, dict[str, str], bytes], Answer]
-"""Method, path, headers and body → answer."""
+Response = tuple[int, dict[str, str], object]
+"""Status, additional headers, and the body: a text, or a value that becomes JSON."""
+Respond = Callable[[str, str, dict[str, str], bytes], Response]
+"""Method, path, headers and body → response."""
 
 
 @contextmanager
 def serving(respond: Respond, ca: trustme.CA | None = None, *names: str) -> Iterator[int]:
-    """Serve HTTP, or HTTPS as *names*; yields the port."""
+    """Serve HTTP, or HTTPS with a certificate for *names*; yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one segment: Nagle would hold the second up for 40 ms
+        wbufsize = -1  # head and body in one segment: otherwise Nagle's algorithm delays the body by 40 ms
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -37,7 +37,7 @@ def serving(respond: Respond, ca: trustme.CA | None = None, *names: str) -> Iter
             self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
     for method in ("GET", "POST", "PUT"):
         setattr(Handler, f"do_{method}", Handler.handle_any)

@@ -20,7 +20,7 @@ from agent_pods import AgentPod
 from google.cloud import secretmanager
 from moto.server import ThreadedMotoServer
 from proxies import proxy
-from servers import Answer, Respond, serving
+from servers import Respond, Response, serving
 
 from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 from local_keeper import LocalKeeper
@@ -85,8 +85,8 @@ def _aws(stage: Stage) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["prod/ksm", "prod/binary"])
-def test_aws(pod: AgentPod, aws: str, name: str) -> None:
-    """With the pod's own role: text and binary secrets."""
+def test_aws_secrets_manager(pod: AgentPod, aws: str, name: str) -> None:
+    """The agent reads text and binary secrets from AWS with the pod's own role."""
     pod.wants(SECRET, credentials=AwsCredentials(name, "eu-central-1"))
     requests.post(f"{aws}/moto-api/recorder/start-recording", timeout=5)
     result = pod.run("init")
@@ -109,8 +109,8 @@ def base64_texts(recorded: str) -> str:
     ],
 )
 @pytest.mark.usefixtures("aws")
-def test_aws_says_what_is_wrong(pod: AgentPod, name: str, message: str) -> None:
-    """The sentence names the secret and what to look at."""
+def test_aws_errors_are_explained(pod: AgentPod, name: str, message: str) -> None:
+    """The message names the secret and what to check."""
     pod.wants(SECRET, credentials=AwsCredentials(name, "eu-central-1"))
     assert pod.run("init").returncode == os.EX_NOPERM
     assert message in pod.termination_message()
@@ -150,8 +150,8 @@ def google(keeper: LocalKeeper, ca: trustme.CA) -> Iterator[int]:
         server.stop(0)
 
 
-def metadata(_method: str, path: str, headers: dict[str, str], _body: bytes) -> Answer:
-    """Answer as GKE's metadata server does for a pod with Workload Identity."""
+def metadata(_method: str, path: str, headers: dict[str, str], _body: bytes) -> Response:
+    """Respond as GKE's metadata server does for a pod with Workload Identity."""
     flavor = {"Metadata-Flavor": "Google"}
     if headers.get("metadata-flavor") != "Google":
         return 403, flavor, "no"
@@ -172,8 +172,8 @@ def metadata(_method: str, path: str, headers: dict[str, str], _body: bytes) -> 
     ],
     ids=["there", "not there"],
 )
-def test_google(stage: Stage, name: str, code: int, message: str) -> None:
-    """With Workload Identity, through a proxy that stands in for Google's network."""
+def test_google_secret_manager(stage: Stage, name: str, code: int, message: str) -> None:
+    """The agent reads from Google with Workload Identity, through a proxy that stands in for Google's network."""
     stage.pod.wants(SECRET, credentials=GcpCredentials(name))
     with (
         google(stage.keeper, stage.ca) as port,
@@ -186,7 +186,7 @@ def test_google(stage: Stage, name: str, code: int, message: str) -> None:
         result = stage.pod.run("init")
     assert result.returncode == code, result.stderr
     assert message in stage.pod.termination_message()
-    assert "secretmanager.googleapis.com:443" in network.asked
+    assert "secretmanager.googleapis.com:443" in network.targets
 
 
 LOGIN, VAULT = "login.microsoftonline.com", "keys.vault.azure.net"
@@ -195,7 +195,7 @@ LOGIN, VAULT = "login.microsoftonline.com", "keys.vault.azure.net"
 def azure(keeper: LocalKeeper) -> Respond:
     """Entra ID and a Key Vault in one server: the vault opens to the token that the federated one was exchanged for."""
 
-    def answer(_method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
+    def answer(_method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
         host = headers.get("host")
         if host == LOGIN and path.endswith("openid-configuration"):
             base = f"https://{LOGIN}/tenant"
@@ -232,8 +232,8 @@ def azure(keeper: LocalKeeper) -> Respond:
     ],
     ids=["there", "not there"],
 )
-def test_azure(stage: Stage, name: str, code: int, message: str) -> None:
-    """With Workload Identity, as its webhook sets the pod up."""
+def test_azure_key_vault(stage: Stage, name: str, code: int, message: str) -> None:
+    """The agent reads from Azure with Workload Identity, as its webhook sets up the pod."""
     stage.pod.wants(SECRET, credentials=AzureCredentials(secret=name, vault="keys"))
     answer = azure(stage.keeper)
     with serving(answer, stage.ca, LOGIN, VAULT) as port, proxy({LOGIN: port, VAULT: port}) as network:
@@ -243,13 +243,11 @@ def test_azure(stage: Stage, name: str, code: int, message: str) -> None:
         result = stage.pod.run("init")
     assert result.returncode == code, result.stderr
     assert message in stage.pod.termination_message()
-    assert {target.removesuffix(":443") for target in network.asked} == {LOGIN, VAULT}
+    assert {target.removesuffix(":443") for target in network.targets} == {LOGIN, VAULT}
 
 
-def test_a_library_that_is_not_installed_is_named(
-    pod: AgentPod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """The small image has no cloud's library: the sentence says which extra or image has."""
+def test_a_missing_cloud_library_is_named(pod: AgentPod, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The small image has no cloud library; the message says which extra or image has it."""
     (tmp_path / "boto3.py").write_text("raise ImportError('none', name='boto3')", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
     pod.wants(SECRET, credentials=AwsCredentials("prod/ksm"))

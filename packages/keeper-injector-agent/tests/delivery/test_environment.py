@@ -39,7 +39,7 @@ def wants(pod: AgentPod, environment: Environment) -> None:
 
 
 def test_a_process_gets_its_variables(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """Named ones and those of a record, any characters in them, and nothing in the command line."""
+    """A process gets named variables and those of a record, with any characters, and none on its command line."""
     keeper.set_field("api-keys", "webhook key", "line one\nline 'two' $X")
     record = RecordVariablesItem(WholeRecord(RecordName(("api-keys",))), "API_", ("login", "webhook key"))
     wants(pod, Environment(VOLUME, "exec", 0o400, (PASSWORD,), (record,)))
@@ -57,7 +57,7 @@ def test_a_process_gets_its_variables(pod: AgentPod, keeper: LocalKeeper) -> Non
 
 
 def test_variables_for_the_kubelet(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """One line each in single quotes; a value with one is refused with the other way."""
+    """The kubelet's file has one variable per line in single quotes; a value with a single quote is rejected."""
     wants(pod, Environment(VOLUME, "file-ref", 0o444, (PASSWORD,)))
     assert pod.run("init").returncode == 0
     assert pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8") == "PASSWORD='correct-horse-battery'\n"
@@ -69,7 +69,7 @@ def test_variables_for_the_kubelet(pod: AgentPod, keeper: LocalKeeper) -> None:
 
 
 def test_a_field_cannot_take_over_the_process(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """Whoever may edit a record must not thereby run code in a pod."""
+    """Anyone who may edit a record must not be able to run code in a pod with it."""
     keeper.set_field("api-keys", "node_options", "--require /evil.js")
     wants(pod, Environment(VOLUME, "exec", 0o400, (), (RecordVariablesItem(WholeRecord(RecordName(("api-keys",)))),)))
     assert pod.run("init").returncode == os.EX_DATAERR

@@ -31,7 +31,7 @@ def seen(directory: Path) -> dict[str, bytes]:
 
 
 def test_a_set_is_written_and_read_back(tmp_path: Path) -> None:
-    """Content and modes are as asked for, below one link for each name."""
+    """Contents and modes are as requested, and each name has one link."""
     assert write(tmp_path, OLD)
     assert files.read_files(tmp_path) == OLD
     assert (tmp_path / "sub/password").read_bytes() == b"old"
@@ -39,7 +39,7 @@ def test_a_set_is_written_and_read_back(tmp_path: Path) -> None:
 
 
 def test_an_equal_set_is_not_written(tmp_path: Path) -> None:
-    """Readers and watchers notice nothing."""
+    """An unchanged set keeps its generation, so that readers and watchers see no event."""
     write(tmp_path, OLD)
     before = (tmp_path / "..data").readlink()
     assert not write(tmp_path, OLD)
@@ -47,7 +47,7 @@ def test_an_equal_set_is_not_written(tmp_path: Path) -> None:
 
 
 def test_a_change_replaces_the_whole_set(tmp_path: Path) -> None:
-    """What is not in the new set is gone, and the old generation with it."""
+    """Files that are not in the new set are gone, and so is the old generation."""
     write(tmp_path, OLD)
     assert write(tmp_path, NEW)
     assert files.read_files(tmp_path) == NEW
@@ -60,7 +60,7 @@ def test_a_change_replaces_the_whole_set(tmp_path: Path) -> None:
 
 
 def test_foreign_files_are_not_touched(tmp_path: Path) -> None:
-    """A directory may hold other things; a name that is taken is an error."""
+    """A directory may contain other files; a name that one of them has is an error."""
     (tmp_path / "theirs").write_text("keep", encoding="utf-8")
     write(tmp_path, OLD)
     write(tmp_path, NEW)
@@ -97,7 +97,7 @@ def killed_at(step: int, directory: Path) -> bool:
 
 
 def test_a_kill_at_any_step_leaves_one_whole_set(tmp_path: Path) -> None:
-    """Old set or new set, never a mix, and the next write repairs everything."""
+    """A killed writer leaves the old set or the new one, never a mix, and the next write cleans up."""
     content = [{name: file.content for name, file in chosen.items()} for chosen in (OLD, NEW)]
     step, outcomes = 1, set()
     while True:
@@ -121,7 +121,7 @@ def test_a_kill_at_any_step_leaves_one_whole_set(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")
 def test_a_full_volume_keeps_the_old_set(tmp_path: Path) -> None:
-    """The error says which volume-size would do."""
+    """The message recommends a volume-size that is large enough."""
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)], check=False).returncode:
         pytest.skip("this machine does not let us mount")
     try:
@@ -140,8 +140,8 @@ SETS = st.dictionaries(NAMES, st.builds(File, st.binary(max_size=4), st.sampled_
 
 
 @given(st.lists(SETS, max_size=4))
-def test_any_sequence_of_sets(tmp_path_factory: pytest.TempPathFactory, sets: list[dict[str, File]]) -> None:
-    """After each write the directory holds exactly that set, and a second write finds nothing to do."""
+def test_any_sequence_of_sets_is_written(tmp_path_factory: pytest.TempPathFactory, sets: list[dict[str, File]]) -> None:
+    """After each write the directory contains exactly that set, and a second write changes nothing."""
     directory = tmp_path_factory.mktemp("sets")
     for content in sets:
         write(directory, content)

@@ -48,7 +48,7 @@ def application(pod: AgentPod, name: str) -> Iterator[Path]:
 
 
 def test_a_signal_comes_after_the_swap(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """The application reads the new value in its handler; init and unchanged refreshes say nothing."""
+    """The application reads the new value in its signal handler; init and unchanged refreshes send no signal."""
     pod.wants({"x": "api-keys[login]"}, notify=Notify(signal="SIGHUP", process="listening-app"))
     assert pod.run("init").returncode == 0
     with application(pod, "listening-app") as seen:
@@ -60,8 +60,8 @@ def test_a_signal_comes_after_the_swap(pod: AgentPod, keeper: LocalKeeper) -> No
         assert seen.read_text(encoding="utf-8") == "new\n"
 
 
-def test_nobody_of_that_name(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """A warning; the files are new all the same."""
+def test_a_missing_process_is_logged(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """If no process has the name, that is logged and the files are updated nevertheless."""
     pod.wants({"x": "api-keys[login]"}, notify=Notify(signal="SIGHUP", process="nobody-here"))
     assert pod.run("init").returncode == 0
     keeper.set_field("api-keys", "login", "new")
@@ -80,7 +80,7 @@ def test_nobody_of_that_name(pod: AgentPod, keeper: LocalKeeper) -> None:
     ids=["containers apart", "all in one"],
 )
 def test_the_first_process_of_each_container(tmp_path: Path, cgroups: tuple[str, str], told: list[int]) -> None:
-    """Not a job that has lost its parent to PID 1, nor a probe, which has no parent here either but comes later."""
+    """The first process of each container is signalled, but no orphaned job and no probe, which starts later."""
     app, other = cgroups
     # By number: name, parent, group, when it was started, and its cgroup.
     processes = {
@@ -135,10 +135,10 @@ def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
     ],
     ids=["at once", "at the second", "never"],
 )
-def test_a_request_after_a_change(
+def test_a_change_is_posted_to_the_application(
     pod: AgentPod, keeper: LocalKeeper, statuses: list[int], requests: int, event: str
 ) -> None:
-    """Tried three times; a failure is a warning and no more."""
+    """The request is sent up to three times; a failure is only logged."""
     with endpoint(*statuses) as (url, asked):
         pod.wants({"x": "api-keys[login]"}, notify=Notify(url=url))
         assert pod.run("init").returncode == 0
@@ -150,8 +150,8 @@ def test_a_request_after_a_change(
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
-def test_a_process_of_another_user() -> None:
-    """The kernel does not let one user signal another: the sentence names the annotation that helps."""
+def test_a_process_of_another_user_is_reported() -> None:
+    """The kernel does not let a user signal another one; the message names the annotation that helps."""
     memory = State()
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
         child = os.fork()

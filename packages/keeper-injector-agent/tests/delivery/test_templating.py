@@ -23,7 +23,7 @@ def template(source: str, *references: str) -> FileItem:
 
 
 def test_a_template_of_a_record(pod: AgentPod) -> None:
-    """Fields, structured ones, notes and files by name."""
+    """A template can use fields, their properties, and functions."""
     source = "{{ .login }}@{{ .host.hostName }}:{{ .host.port | int }} {{ .title | upper }}"
     pod.plan(directories=(Directory(VOLUME, "/app", (template(source, "database-credentials"),)),))
     result = pod.run("init")
@@ -32,23 +32,23 @@ def test_a_template_of_a_record(pod: AgentPod) -> None:
 
 
 def test_a_template_of_several_records(pod: AgentPod) -> None:
-    """Each under its title."""
+    """With several records, each is available under its title."""
     source = '{{ (index . "api-keys").login }} {{ (index . "deploy-key").login }}'
     pod.plan(directories=(Directory(VOLUME, "/app", (template(source, "api-keys", "deploy-key"),)),))
     assert pod.run("init").returncode == 0
     assert pod.file("rendered") == "billing git"
 
 
-def test_files_in_templates(pod: AgentPod) -> None:
-    """A template that speaks of files gets their content."""
+def test_a_template_can_use_attachments(pod: AgentPod) -> None:
+    """A template that uses ``.files`` gets the contents of the attachments."""
     source = '{{ index .files "server.pem" }}'
     pod.plan(directories=(Directory(VOLUME, "/app", (template(source, "TLS Certs"),)),))
     assert pod.run("init").returncode == 0
     assert pod.file("rendered") == "made-up certificate\n"
 
 
-def test_an_error_names_record_line_and_no_value(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """A missing field keeps the pod from starting, with a sentence."""
+def test_an_error_names_record_and_line_but_no_value(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A missing field prevents the start of the pod, and the message says where it is missing."""
     keeper.set_field("api-keys", "password", "sentinel-77")
     pod.plan(directories=(Directory(VOLUME, "/app", (template("x\n{{ .pasword }}", "api-keys"),)),))
     assert pod.run("init").returncode == os.EX_DATAERR
@@ -60,8 +60,8 @@ def test_an_error_names_record_line_and_no_value(pod: AgentPod, keeper: LocalKee
 @pytest.mark.parametrize(
     "source", ['{{ range until 100000 }}{{ range until 100000 }}{{ "x" | upper }}{{ end }}{{ end }}'], ids=["time"]
 )
-def test_a_template_without_bounds_ends(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It costs its own process, never the agent's."""
+def test_an_endless_template_is_stopped(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endless template uses up its own process, never the agent's."""
     monkeypatch.setattr(templating, "DEADLINE", 5.0)
     with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
         templating.render_in_child(source, {})
@@ -82,18 +82,18 @@ os.write(1, b"done")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root is not bound by RLIMIT_NPROC; the other doors are tested below")
-def test_every_door_is_closed() -> None:
-    """No file, no socket, no process."""
+def test_the_child_cannot_open_anything() -> None:
+    """The child can open no file and no socket, and start no process."""
     assert subprocess.check_output([sys.executable, "-c", TRY]) == b"done"
 
 
-def test_files_and_sockets_are_closed_to_root_too() -> None:
-    """Descriptors cannot be had by anyone."""
+def test_the_child_cannot_open_files_and_sockets_as_root() -> None:
+    """Even root gets no descriptors."""
     assert subprocess.check_output([sys.executable, "-c", TRY.replace("os.fork, ", "")]) == b"done"
 
 
-def test_nobody_looks_into_the_child() -> None:
-    """It has no core, whatever the machine does with cores, and its memory is root's alone."""
+def test_the_child_cannot_be_inspected() -> None:
+    """The child dumps no core, whatever the machine does with cores, and only root can read its memory."""
     ask = "import ctypes, resource; from keeper_injector_agent.delivery import templating; prctl = ctypes.CDLL(None).prctl\n"
     ask += "templating.restrict_process(); print(prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
     assert subprocess.check_output([sys.executable, "-c", ask], text=True).strip() == "0 (0, 0)"

@@ -31,7 +31,7 @@ def given(keeper: LocalKeeper, token: str) -> str:
 
 
 def test_a_token_becomes_a_configuration_that_works(keeper: LocalKeeper, tmp_path: Path) -> None:
-    """It is the owner's alone, the token is gone from it, and the agent can use it."""
+    """Only the owner can read the new configuration, the token is not in it, and the agent can use it."""
     output = tmp_path / "ksm-config.json"
     result = bind(keeper, output, given(keeper, keeper.token()))
     assert result.returncode == 0, result.stderr
@@ -50,8 +50,8 @@ def test_a_token_becomes_a_configuration_that_works(keeper: LocalKeeper, tmp_pat
     assert pod.file("x") == "billing"
 
 
-def test_nothing_that_exists_is_written_over(keeper: LocalKeeper, tmp_path: Path) -> None:
-    """A configuration is worth more than a token; the token is not spent."""
+def test_an_existing_file_is_not_overwritten(keeper: LocalKeeper, tmp_path: Path) -> None:
+    """An existing output file is an error, and the token stays unused."""
     output = tmp_path / "ksm-config.json"
     output.write_text("precious", encoding="utf-8")
     result = bind(keeper, output, given(keeper, keeper.token()))
@@ -61,8 +61,8 @@ def test_nothing_that_exists_is_written_over(keeper: LocalKeeper, tmp_path: Path
 
 
 @pytest.mark.parametrize("fault", [Fault.http(503), Fault.cut(), Fault.truncate()], ids=lambda fault: str(fault)[:24])
-def test_a_failure_is_tried_again_with_the_same_key(keeper: LocalKeeper, tmp_path: Path, fault: Fault) -> None:
-    """Keeper may have bound the token although its answer was lost: only the same private key can ask again."""
+def test_a_failure_is_retried_with_the_same_key(keeper: LocalKeeper, tmp_path: Path, fault: Fault) -> None:
+    """Keeper may have bound the token although its response was lost: only the same private key can retry."""
     keeper.fault(fault, "get_secret", 1)
     output = tmp_path / "ksm-config.json"
     result = bind(keeper, output, given(keeper, keeper.token()))
@@ -70,8 +70,8 @@ def test_a_failure_is_tried_again_with_the_same_key(keeper: LocalKeeper, tmp_pat
     assert output.exists()
 
 
-def test_a_run_that_failed_is_taken_up(keeper: LocalKeeper, tmp_path: Path) -> None:
-    """The key waits beside the configuration; another token does not take its place."""
+def test_an_interrupted_run_is_continued(keeper: LocalKeeper, tmp_path: Path) -> None:
+    """The key waits beside the configuration; another token cannot use it."""
     token, output = keeper.token(), tmp_path / "ksm-config.json"
     keeper.fault(Fault.truncate(), "get_secret", None)
     failed = bind(keeper, output, given(keeper, token), "--deadline", "1")
@@ -87,7 +87,7 @@ def test_a_run_that_failed_is_taken_up(keeper: LocalKeeper, tmp_path: Path) -> N
 
 
 def test_a_token_is_bound_once(keeper: LocalKeeper, tmp_path: Path) -> None:
-    """A second device does not get it, and hears why."""
+    """A second device does not get the application, and the message says why."""
     token = given(keeper, keeper.token())
     assert bind(keeper, tmp_path / "first.json", token).returncode == 0
     second = bind(keeper, tmp_path / "second.json", token)
@@ -96,8 +96,8 @@ def test_a_token_is_bound_once(keeper: LocalKeeper, tmp_path: Path) -> None:
     assert not (tmp_path / "second.json").exists()
 
 
-def test_two_at_once(keeper: LocalKeeper, tmp_path: Path) -> None:
-    """Of two processes one binds, the other says that it waits for nothing."""
+def test_two_processes_cannot_bind_at_once(keeper: LocalKeeper, tmp_path: Path) -> None:
+    """Of two processes with one token, one binds and the other reports that."""
     output, token = tmp_path / "ksm-config.json", given(keeper, keeper.token())
     keeper.fault(Fault.slow(1.0), "get_secret", 1)
     line = [sys.executable, "-m", "keeper_injector_agent.cli", "bind", "--output", str(output)]
@@ -120,8 +120,8 @@ def test_two_at_once(keeper: LocalKeeper, tmp_path: Path) -> None:
     ],
     ids=["region", "in small letters", "host", "host and port", "with the server's key"],
 )
-def test_forms_of_a_token(text: str, host: str) -> None:
-    """As Keeper shows it; the SDK (17.3.0) takes a port for the token."""
+def test_all_forms_of_a_token_are_parsed(text: str, host: str) -> None:
+    """Tokens are accepted as Keeper shows them; the SDK (17.3.0) takes a port for the token."""
     parts = parse_token(text)
     assert (parts["clientKey"], parts["hostname"]) == (TOKEN, host)
 
@@ -129,8 +129,8 @@ def test_forms_of_a_token(text: str, host: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", TOKEN, "US:short", f"US:{TOKEN}:1", f"a:b:c:{TOKEN}:x", f"US:{'!' * 43}"], ids=range(6)
 )
-def test_what_is_no_token(text: str) -> None:
-    """The sentence says what would be right, and never repeats the token."""
+def test_an_invalid_token_is_explained(text: str) -> None:
+    """The message says what is expected and never repeats the token."""
     with pytest.raises(ContractError, match="one-time token: ") as caught:
         parse_token(text)
     assert TOKEN not in str(caught.value)

@@ -152,7 +152,7 @@ CASES = [
     Case("attachment's address expired", fault(Fault.expired_file_url(), "file_download")),
     Case("clock ten years ahead", lambda _pod, _keeper: None, skew=3650 * DAY),
     Case("clock a day behind", lambda _pod, _keeper: None, skew=-DAY),
-    Case("clock set back a day in a quiet window", throttled_in_the_future),
+    Case("clock set back a day while throttled", throttled_in_the_future),
     Case("volume full", fill),
     Case("killed at each step", lambda _pod, _keeper: None, killed=True),
     Case("plan is no JSON", lambda pod, _keeper: pod.put(PLAN_PATH, "{")),
@@ -276,22 +276,22 @@ def scene(directory: Path) -> Iterator[Pair]:
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_the_table_is_true(case: Case, where: str, tmp_path: Path) -> None:
-    """Exit code, files, requests, event and message are those of the row."""
+def test_each_row_of_the_table_is_true(case: Case, where: str, tmp_path: Path) -> None:
+    """Exit code, files, requests, event and message of a fault are those of its row."""
     with scene(tmp_path) as (pod, keeper):
         assert row(case, where, pod, keeper) in TABLE.read_text(encoding="utf-8").splitlines()
 
 
 def test_the_table_has_a_row_for_each_fault() -> None:
-    """And no row that nothing proves."""
+    """The table has one row for each fault and each kind of refresh, and no other."""
     rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").removeprefix(HEAD).splitlines()]
     assert [(cells[0].removeprefix("| "), cells[1]) for cells in rows] == [
         (case.name, at) for case in CASES for at in WHERE
     ]
 
 
-def test_no_fault_takes_a_file_away() -> None:
-    """Whatever happens, a sidecar's pod has three files after it."""
+def test_no_fault_removes_a_file() -> None:
+    """A pod that had its three files still has three after any fault."""
     rows = [line.split(" | ") for line in TABLE.read_text(encoding="utf-8").removeprefix(HEAD).splitlines()]
     counts = [re.findall(r"\d", cells[3]) for cells in rows if cells[1] == "sidecar" and "all" not in cells[3]]
     assert all(sum(map(int, found)) == len(SECRETS) for found in counts)

@@ -6,6 +6,7 @@ import signal
 import socket
 import traceback
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,8 +98,8 @@ def everything(pod: AgentPod, keeper: LocalKeeper, port: int) -> None:
     )
 
 
-def test_no_value_is_where_it_must_not_be(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """Logs, stdout, status, metrics, termination message, state, command line and environment: all without a value."""
+def test_no_output_contains_a_value(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Logs, stdout, status, metrics, termination message, state, command line and environment contain no value."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     everything(pod, keeper, port)
@@ -156,7 +157,7 @@ HOLDERS = [
 
 @pytest.mark.parametrize("holder", HOLDERS, ids=lambda holder: type(holder).__name__)
 def test_types_refuse_to_print_values(holder: object) -> None:
-    """Neither ``repr`` nor a traceback with all local variables shows what is held."""
+    """Neither ``repr`` nor a traceback with local variables shows the value that an object holds."""
 
     def crash(local: object) -> None:
         raise RuntimeError(f"a bug with {local}")
@@ -168,3 +169,20 @@ def test_types_refuse_to_print_values(holder: object) -> None:
     assert any("local = " in line for line in lines)
     assert MARK not in "".join(lines).replace("MARK", "")
     assert MARK not in f"{holder!r} {holder}"
+
+
+def test_init_prints_no_value_at_any_log_level(pod: AgentPod, keeper: LocalKeeper, tmp_path: Path) -> None:
+    """Log, state and termination message contain no value, even at log level debug."""
+    sentinel = "sentinel-4f1c"
+    for field in ("login", "password", "webhook key"):
+        keeper.set_field("api-keys", field, f"{sentinel}-{field}")
+    pod.wants({"all.json": "api-keys", "bad": "api-keys[nothing]", "one": "api-keys[password]"})
+    result = pod.run("init", "--log-level", "debug")
+    outputs = [
+        result.stdout,
+        result.stderr,
+        pod.termination_message(),
+        pod.at("/keeper/state/state.json").read_text(encoding="utf-8"),
+    ]
+    assert sentinel in pod.file("all.json")
+    assert all(sentinel not in output for output in outputs)

@@ -10,7 +10,7 @@ SOAK = Path(__file__).parents[2] / "bench/soak_agent.py"
 
 
 def test_a_dozen_refreshes_under_faults() -> None:
-    """Files are always of one generation; memory, descriptors and children of the sidecar stay."""
+    """Files are always of one generation, and the sidecar's memory, descriptors and children do not grow."""
     command = [sys.executable, str(SOAK), "--refreshes", "12", "--seed", "7"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
     assert result.returncode == 0, result.stderr

@@ -1,0 +1,45 @@
+"""The KSM configuration in all forms in which people store it."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import pytest
+from agent_pods import AgentPod
+
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH
+from local_keeper import LocalKeeper
+
+
+@pytest.mark.parametrize("form", ["base64", "padding lost", "url alphabet", "line break", "JSON"])
+def test_all_forms_of_the_configuration_are_accepted(pod: AgentPod, keeper: LocalKeeper, form: str) -> None:
+    """People store the configuration as base64 in several variants or as JSON; all of them work."""
+    text = base64.b64decode(keeper.config())
+    forms = {
+        "base64": keeper.config(),
+        "padding lost": keeper.config().rstrip("="),
+        "url alphabet": base64.urlsafe_b64encode(text).decode(),
+        "line break": keeper.config() + "\n",
+        "JSON": text.decode() + "\n",
+    }
+    pod.put(CREDENTIALS_PATH, forms[form])
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "empty; store the KSM configuration there"),
+        ("garbage", "neither JSON nor base64 of JSON"),
+        ("US:" + "a" * 43, "a one-time token"),
+        ('{"clientId": "x"}', "privateKey, appKey missing in the KSM configuration"),
+    ],
+)
+def test_an_invalid_configuration_is_explained(pod: AgentPod, content: str, message: str) -> None:
+    """The message says what is wrong with the configuration without showing it."""
+    pod.put(CREDENTIALS_PATH, content)
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == os.EX_NOPERM
+    assert message in pod.termination_message()

@@ -1,0 +1,88 @@
+"""Sidecars and supervisors as processes, their logs and their metrics, for tests."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+from agent_pods import AgentPod, wait_for
+from prometheus_client.parser import text_string_to_metric_families
+
+from keeper_injector_agent import supervisor
+
+
+@contextmanager
+def sidecar(pod: AgentPod, *options: str) -> Iterator[subprocess.Popen[str]]:
+    """Run the sidecar. It must end in under a second after SIGTERM, with exit code 0."""
+    process = pod.start("sidecar", *options)
+    try:
+        wait_for(lambda: pod.run("ready").returncode == 0)
+        yield process
+        started = time.monotonic()
+        process.terminate()
+        assert process.wait(5) == 0
+        assert time.monotonic() - started < 1.0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def supervised(folder: Path, deadline: float, *worker: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a supervisor with any program as its worker; it starts the first one at once."""
+    interpreter = [str(Path(sys.executable).resolve()), "-I", "-S"]
+    source = folder / "supervisor.py"
+    source.write_text(Path(supervisor.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    command = [*interpreter, str(source), str(folder), "3600", str(deadline), "0", *worker]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def logged_event(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    """Return the next line of the log with this *event*."""
+    for line in process.stderr or ():
+        found: dict[str, Any] = json.loads(line)
+        if found["event"] == event:
+            return found
+    raise AssertionError(f"{event} was not logged")
+
+
+def children(process: int) -> list[str]:
+    """Return the children of a process."""
+    return Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+
+
+@contextmanager
+def listening() -> Iterator[int]:
+    """Occupy a port and yield it."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield int(server.getsockname()[1])
+
+
+def free_port() -> int:
+    """Return a port that is not in use."""
+    with listening() as port:
+        return port
+
+
+def scrape(port: int) -> dict[str, float]:
+    """Return the metrics of the sidecar, parsed by Prometheus' own parser."""
+    response = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5)
+    assert response.status_code == 200
+    return {
+        sample.name + "".join(f"[{value}]" for value in sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(response.text)
+        for sample in family.samples
+    }

@@ -1,0 +1,53 @@
+"""The command line: which state directory ``ready`` and ``status`` use, and what ``ready`` imports."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from agent_pods import AgentPod
+
+from keeper_injector_agent.cli import main
+from keeper_injector_common.plan.paths import PLAN_PATH, READY_NAME, STATE_PATH
+
+OTHER_STATE = "/elsewhere/state"
+
+
+def test_ready_and_status_use_the_state_directory_of_the_plan(pod: AgentPod) -> None:
+    """A plan can set another state directory, where ``ready`` and ``status`` then look."""
+    pod.wants({"x": "api-keys[login]"}, state=OTHER_STATE)
+    pod.put(f"{STATE_PATH}/{READY_NAME}", "")
+    assert pod.run("ready").returncode == 1
+    pod.put(f"{OTHER_STATE}/{READY_NAME}", "")
+    assert pod.run("ready").returncode == 0
+    assert pod.run("status").returncode == 1
+    assert pod.run("init").returncode == 0
+    status = pod.run("status", "-o", "json")
+    assert (status.returncode, json.loads(status.stdout)["files"]) == (0, 1)
+
+
+@pytest.mark.parametrize("plan", [None, "{", "[]", '{"version": 1}'], ids=["missing", "damaged", "array", "no state"])
+def test_ready_uses_the_default_state_directory_without_a_plan(pod: AgentPod, plan: str | None) -> None:
+    """The probe must not fail with a traceback before the plan can be read."""
+    if plan is not None:
+        pod.put(PLAN_PATH, plan)
+    assert pod.run("ready").returncode == 1
+    pod.put(f"{STATE_PATH}/{READY_NAME}", "")
+    assert pod.run("ready").returncode == 0
+
+
+def test_ready_imports_little(pod: AgentPod) -> None:
+    """The probe runs every second during the start of a pod, so it must not import attrs or the reader of plans."""
+    pod.wants({"x": "api-keys[login]"})
+    result = pod.run("ready", python_options=("-X", "importtime"))
+    imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
+    assert "json" in imported
+    assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.reader"}
+
+
+@pytest.mark.parametrize("command", ["init", "sidecar", "once", "ready", "status", "bind"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """``--help`` works for every command: argparse formats the help texts only then."""
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert (ended.value.code, "usage:" in capsys.readouterr().out) == (0, True)

@@ -1,0 +1,134 @@
+"""The supervisor by itself: waits, deadlines, signals, metrics, and what it shows of itself."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from agent_pods import AgentPod, events, wait_for
+from hypothesis import given
+from hypothesis import strategies as st
+from sidecars import children, free_port, listening, logged_event, scrape, supervised
+
+from keeper_injector_agent import supervisor
+from keeper_injector_common.plan import paths
+
+
+def test_a_hanging_worker_is_terminated(tmp_path: Path) -> None:
+    """The supervisor sends SIGTERM to a worker that passes the supervisor's deadline."""
+    with supervised(tmp_path, 0.3, sys.executable, "-c", "import time; time.sleep(60)") as process:
+        assert logged_event(process, "worker.deadline_exceeded")["deadline_seconds"] == 0.3
+        assert logged_event(process, "worker.killed")["signal"] == signal.SIGTERM
+        wait_for(lambda: not children(process.pid))
+
+
+def test_a_worker_that_cannot_be_spawned_is_logged(tmp_path: Path) -> None:
+    """Without processes or memory for a worker, the supervisor logs that, carries on, and tries again later."""
+    with supervised(tmp_path, 5.0, str(tmp_path / "nothing")) as process:
+        assert logged_event(process, "worker.spawn_failed")["errno"] == errno.ENOENT
+        process.send_signal(signal.SIGHUP)
+        assert logged_event(process, "worker.spawn_failed")["errno"] == errno.ENOENT
+
+
+AS_ANOTHER = """
+import _ctypes, os, sys
+from keeper_injector_agent import supervisor
+os.setgroups([])
+os.setgid(12345)
+os.setuid(12345)
+# As exec would leave it: to change the user alone shuts a process.
+_ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (supervisor.PR_SET_DUMPABLE, 1, 0, 0, 0))
+os.write(1, b"open")
+sys.stdin.read()
+supervisor.main([sys.argv[1], "3600", "5", "0", "/bin/true"])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_the_supervisor_cannot_be_inspected_by_its_own_user(tmp_path: Path) -> None:
+    """A process of the same user in a shared process namespace can read neither its root nor its environment."""
+    command = [sys.executable, "-c", AS_ANOTHER, str(tmp_path)]
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    process = subprocess.Popen(command, text=True, **pipes)
+    looks = (("/bin/ls", "root/"), ("/bin/ls", "fd/"), ("/bin/cat", "environ"))
+
+    def seen() -> list[bool]:
+        as_it_is = {"user": 12345, "group": 12345, "extra_groups": ()}
+        run = [[program, f"/proc/{process.pid}/{what}"] for program, what in looks]
+        return [not subprocess.run(line, **as_it_is, capture_output=True, check=False).returncode for line in run]
+
+    try:
+        assert process.stdout.read(4) == "open"
+        assert seen() == [True] * len(looks)
+        process.stdin.close()
+        logged_event(process, "sidecar.started")
+        assert seen() == [False] * len(looks)
+    finally:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
+
+
+FRACTIONS = st.floats(0, 1)
+
+
+@given(st.none() | st.floats(0, 10_000), st.floats(10, 100_000), FRACTIONS)
+def test_the_first_wait_is_within_the_interval(age: float | None, interval: float, random: float) -> None:
+    """Without a success there is no wait; otherwise it is a random part of what is left of the interval."""
+    wait = supervisor.first_wait(age, interval, random)
+    assert 0 <= wait <= interval
+    assert age is not None or wait == 0
+
+
+@given(st.floats(10, 100_000), st.integers(0, 1000), st.floats(0, 3600), FRACTIONS)
+def test_waits_grow_to_ten_minutes_and_respect_the_hint(
+    interval: float, failures: int, hint: float, random: float
+) -> None:
+    """Waits are the interval ±10 %; after failures they grow, and they are never shorter than Keeper's hint."""
+    wait = supervisor.next_wait(interval, failures, hint, random)
+    if failures == 0:
+        assert 0.9 * interval <= wait <= 1.1 * interval
+    else:
+        assert hint <= wait <= max(600.0, interval, hint * 1.25)
+
+
+def test_a_silent_client_does_not_block_the_metrics_port(pod: AgentPod) -> None:
+    """A connection without a request is closed after a second, and the next one is answered."""
+    port = free_port()
+    pod.wants({"x": "api-keys[login]"}, metrics_port=port)
+    assert pod.run("init").returncode == 0
+    process = pod.start("sidecar")
+    try:
+        wait_for(lambda: pod.run("ready").returncode == 0)
+        with socket.create_connection(("127.0.0.1", port)):
+            assert scrape(port)["keeper_injector_agent_refreshes_total[ok]"] == 1
+    finally:
+        process.terminate()
+        process.communicate(timeout=5)
+
+
+def test_a_metrics_port_in_use_is_logged(pod: AgentPod) -> None:
+    """The sidecar logs that the port is in use and runs without metrics."""
+    with listening() as port:
+        pod.wants({"x": "api-keys[login]"}, metrics_port=port)
+        assert pod.run("init").returncode == 0
+        process = pod.start("sidecar")
+        wait_for(lambda: pod.run("ready").returncode == 0)
+        process.terminate()
+        log = process.communicate(timeout=5)[1]
+    assert process.returncode == 0
+    said = [line for line in events(log) if line["event"] == "metrics.unavailable"]
+    assert [line["port"] for line in said] == [port]
+
+
+def test_names_of_state_files_are_those_of_the_plan() -> None:
+    """The supervisor may import nothing, so it repeats the names of the files that it shares with the workers."""
+    names = ("READY_NAME", "REFRESHED_NAME", "METRICS_NAME")
+    assert [getattr(supervisor, name) for name in names] == [getattr(paths, name) for name in names]
