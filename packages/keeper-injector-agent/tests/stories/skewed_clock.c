@@ -1,4 +1,4 @@
-/* A wall clock that is wrong by CLOCK_SKEW seconds, for whoever is started with this in LD_PRELOAD. */
+/* A wall clock that is wrong by CLOCK_SKEW seconds, for programs that are started with this library in LD_PRELOAD. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

@@ -1,10 +1,11 @@
-/* keeper-exec: gives a command its environment from files in a memory volume, then becomes that command.
+/* keeper-exec: sets environment variables from files in a memory volume, then executes a command in its own place.
 
-   Secret values so reach an application as variables without ever being in a pod's specification, in an argument or in
-   another process. A file is a sequence of NAME=value entries, each ended by one NUL byte, so that a value may hold
-   anything else. Whatever is not exactly that is refused with one sentence, which never holds a value.
+   In this way, secret values reach an application as variables without being in the pod's specification, in an
+   argument or in another process. A file is a sequence of NAME=value entries, each terminated by one NUL byte, so that
+   a value may contain any other byte. A file that deviates from this is rejected with a one-line message, which never
+   contains a value.
 
-   Built by build.sh, linked statically: it runs in images that have neither shell nor libc.
+   build.sh builds it, statically linked, so that it runs in images that have neither a shell nor a libc.
 
    MIT, Keeper Injector authors. */
 #define _GNU_SOURCE /* execvpe, explicit_bzero */
@@ -27,21 +28,22 @@
 enum {
     FILES = 8,
     FILE_BYTES = 1 << 20,
-    ENTRY_BYTES = 128 << 10, /* Linux: MAX_ARG_STRLEN, the NUL included; one byte more and no exec succeeds */
+    ENTRY_BYTES = 128 << 10, /* Linux: MAX_ARG_STRLEN, including the NUL; with one byte more, exec fails */
     ENTRIES = 4096,
-    NOT_EXECUTABLE = 126, /* this and the next as shells do: POSIX.1-2017 XCU 2.8.2 */
+    NOT_EXECUTABLE = 126, /* this and the next as in shells: POSIX.1-2017 XCU 2.8.2 */
     NOT_FOUND = 127,
 };
 
 static const char usage[] =
     "usage: keeper-exec --file PATH [--file PATH ...] [--override NAME,NAME ...] -- COMMAND [ARG ...]\n"
-    "       keeper-exec --ready PATH    succeed when PATH exists\n"
+    "       keeper-exec --ready PATH    exit with 0 if PATH exists\n"
     "       keeper-exec --version | --help\n";
 
-/* Names that steer a loader, a libc, a shell, a language's start-up or whom a program trusts, instead of the
-   application: a record in Keeper, whoever may edit it, must not run code in a pod. Sources: glibc's unsecvars.h,
-   sudo's env.c, the languages' manuals. What the agent writes was judged before, in Python, by the same table, where
-   the sentence can name the record; this is for files that it did not write. A star ends a prefix. */
+/* Names that control the loader, a libc, a shell, the start of a language's runtime, or which servers a program trusts:
+   someone who may edit a record in Keeper must not be able to run code in a pod with it. Sources: glibc's
+   unsecvars.h, sudo's env.c, the manuals of the languages. The agent checks its own files against the same table in
+   Python, where the message can name the record; this check is for files from elsewhere. A star at the end matches
+   any rest. */
 static const char *const never[] = {"GLIBC_TUNABLES", "LD_*", NULL};
 static const char *const guarded[] = {
     /* shells */ "BASHOPTS", "BASH_ENV", "CDPATH", "ENV", "FPATH", "GLOBIGNORE", "HOME", "IFS", "PATH",
@@ -58,20 +60,20 @@ static const char *const guarded[] = {
 };
 
 struct entry {
-    char *text; /* into `text`: values are never copied */
+    char *text; /* points into `text`: values are never copied */
     size_t name; /* length of the name */
     const char *file;
     bool shadowed; /* the container sets this variable itself */
 };
 
-/* Not on the heap: no allocation can fail or leave a copy behind, and pages that no file fills are never touched. */
+/* Not on the heap: no allocation can fail or leave a copy behind, and pages that no file needs are never touched. */
 static char text[FILES * FILE_BYTES + 1];
 static size_t used;
 static struct entry entries[ENTRIES];
 static size_t count;
 static const char *overrides = "";
 
-__attribute__((format(printf, 2, 3))) _Noreturn static void refuse(int code, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) _Noreturn static void reject(int code, const char *format, ...) {
     char line[2 * PATH_MAX] = "keeper-exec: ";
     size_t prefix = strlen(line);
     va_list parts;
@@ -79,7 +81,7 @@ __attribute__((format(printf, 2, 3))) _Noreturn static void refuse(int code, con
     vsnprintf(line + prefix, sizeof line - prefix - 1, format, parts);
     va_end(parts);
     explicit_bzero(text, used);
-    line[strlen(line)] = '\n'; /* the array's last byte is never written before, so it still ends in a NUL */
+    line[strlen(line)] = '\n'; /* the array's last byte was never written, so the text still ends with a NUL */
     ssize_t written = write(STDERR_FILENO, line, strlen(line));
     _exit(written < 0 ? EX_IOERR : code);
 }
@@ -115,48 +117,48 @@ static int shown(size_t name) {
     return name < 100 ? (int)name : 100;
 }
 
-/* A damaged file may have a piece of a value where a name belongs: only well-formed names are ever printed. */
+/* In a damaged file, part of a value may be in the place of a name: only well-formed names are printed. */
 static struct entry checked(const char *path, char *at, size_t number) {
     size_t name = name_length(at);
     if (strchr(at, '=') == NULL)
-        refuse(EX_CONFIG, "%s: entry %zu has no '='; write NAME=value and a NUL byte", path, number);
+        reject(EX_CONFIG, "%s: entry %zu has no '='; write NAME=value and a NUL byte", path, number);
     if (at[0] == '=')
-        refuse(EX_CONFIG, "%s: entry %zu has an empty name; write NAME=value and a NUL byte", path, number);
+        reject(EX_CONFIG, "%s: entry %zu has an empty name; write NAME=value and a NUL byte", path, number);
     if (at[name] != '=')
-        refuse(EX_CONFIG, "%s: entry %zu has a bad name; write letters, digits and _, no digit first", path, number);
+        reject(EX_CONFIG, "%s: entry %zu has a bad name; write letters, digits and _, no digit first", path, number);
     if (strlen(at) + 1 > ENTRY_BYTES)
-        refuse(EX_CONFIG, "%s: %.*s is too long; name and value have at most 128 KiB", path, shown(name), at);
+        reject(EX_CONFIG, "%s: %.*s is too long; name and value together may have 128 KiB", path, shown(name), at);
     if (listed(never, at, name))
-        refuse(EX_CONFIG, "%s: %.*s steers the loader of programs; no secret may set it", path, shown(name), at);
+        reject(EX_CONFIG, "%s: %.*s controls the program loader; no secret may set it", path, shown(name), at);
     if (listed(guarded, at, name) && !overridden(at, name))
-        refuse(EX_CONFIG, "%s: %.*s steers more than the application; name it in --override if that is meant", path,
+        reject(EX_CONFIG, "%s: %.*s affects more than the application; add it to --override if that is intended", path,
                shown(name), at);
     return (struct entry){.text = at, .name = name, .file = path};
 }
 
 static void parse(const char *path, char *start, size_t size) {
     if (size > 0 && start[size - 1] != '\0')
-        refuse(EX_CONFIG, "%s: ends within an entry; the file is cut short, every entry ends with a NUL byte", path);
+        reject(EX_CONFIG, "%s: truncated; every entry must end with a NUL byte, and the last one does not", path);
     size_t number = 0;
     for (char *at = start; at < start + size; at += strlen(at) + 1) {
         if (count == ENTRIES)
-            refuse(EX_CONFIG, "%s: too many entries; all files together have at most %d", path, ENTRIES);
+            reject(EX_CONFIG, "%s: too many entries; all files together may have %d", path, ENTRIES);
         entries[count++] = checked(path, at, ++number);
     }
 }
 
-/* O_NONBLOCK: opening a FIFO must not wait. Symlinks are followed: files of a volume appear through `..data`. */
+/* O_NONBLOCK: opening a FIFO must not block. Symbolic links are followed: files of a volume are links into `..data`. */
 static void load(const char *path) {
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (file < 0 && (errno == ENOENT || errno == ENOTDIR))
-        refuse(EX_UNAVAILABLE, "%s: no such file; the injector's init container writes it: see its log", path);
+        reject(EX_UNAVAILABLE, "%s: no such file; the injector's init container writes it, see its log", path);
     struct stat status;
     if (file < 0 || fstat(file, &status) < 0)
-        refuse(errno == EACCES ? EX_NOPERM : EX_IOERR, "%s: %s", path, strerror(errno));
+        reject(errno == EACCES ? EX_NOPERM : EX_IOERR, "%s: %s", path, strerror(errno));
     if (!S_ISREG(status.st_mode))
-        refuse(EX_CONFIG, "%s: not a regular file; name a file of variables", path);
+        reject(EX_CONFIG, "%s: not a regular file; specify a file of variables", path);
     if (status.st_mode & S_IWOTH)
-        refuse(EX_CONFIG, "%s: anyone may write it (mode %04o); take the write permission of others away", path,
+        reject(EX_CONFIG, "%s: writable by anyone (mode %04o); remove the write permission of others", path,
                (unsigned)status.st_mode & 07777);
     size_t size = 0;
     ssize_t got;
@@ -165,9 +167,9 @@ static void load(const char *path) {
         size += (size_t)got;
     }
     if (got < 0)
-        refuse(EX_IOERR, "%s: %s", path, strerror(errno));
+        reject(EX_IOERR, "%s: %s", path, strerror(errno));
     if (size > FILE_BYTES)
-        refuse(EX_CONFIG, "%s: too large; a file of variables has at most 1 MiB", path);
+        reject(EX_CONFIG, "%s: too large; a file of variables may have 1 MiB", path);
     close(file);
     parse(path, text + used - size, size);
 }
@@ -182,14 +184,14 @@ static char **merged(char **own) {
     qsort(entries, count, sizeof *entries, by_name);
     for (size_t i = 1; i < count; i++)
         if (by_name(&entries[i - 1], &entries[i]) == 0)
-            refuse(EX_CONFIG, "%s: %.*s is a duplicate, the other is in %s; write each name once", entries[i].file,
+            reject(EX_CONFIG, "%s: %.*s is a duplicate, the other is in %s; set each name once", entries[i].file,
                    shown(entries[i].name), entries[i].text, entries[i - 1].file);
     size_t owned = 0, n = 0;
     while (own[owned] != NULL)
         owned++;
-    char **all = calloc(owned + count + 1, sizeof *all); /* pointers only: no value is on the heap */
+    char **all = calloc(owned + count + 1, sizeof *all); /* only pointers: no value is copied to the heap */
     if (all == NULL)
-        refuse(EX_OSERR, "environment: %s", strerror(errno));
+        reject(EX_OSERR, "environment: %s", strerror(errno));
     for (; *own != NULL; own++) {
         struct entry key = {.text = *own, .name = strcspn(*own, "=")};
         struct entry *same = bsearch(&key, entries, count, sizeof *entries, by_name);
@@ -208,7 +210,7 @@ static void set_overrides(const char *names) {
     for (const char *at = names;; at++) {
         size_t n = name_length(at);
         if (n == 0 || (at[n] != ',' && at[n] != '\0') || *overrides != '\0')
-            refuse(EX_USAGE, "--override %s: not a list of names, or a second one; write --override NAME,NAME", names);
+            reject(EX_USAGE, "--override %s: not a list of names, or given twice; write --override NAME,NAME", names);
         at += n;
         if (*at == '\0')
             break;
@@ -216,7 +218,7 @@ static void set_overrides(const char *names) {
     overrides = names;
 }
 
-/* Returns where the command is in argv. */
+/* Returns the index of the command in argv. */
 static int read_options(int argc, char **argv) {
     int i = 1, files = 0;
     for (; i < argc && strcmp(argv[i], "--") != 0; i += 2) {
@@ -225,12 +227,12 @@ static int read_options(int argc, char **argv) {
         else if (i + 1 < argc && strcmp(argv[i], "--override") == 0)
             set_overrides(argv[i + 1]);
         else
-            refuse(EX_USAGE, "%s: unknown, or its value is missing; see --help", argv[i]);
+            reject(EX_USAGE, "%s: unknown option, or its value is missing; see --help", argv[i]);
     }
     if (files < 1 || files > FILES)
-        refuse(EX_USAGE, "%d times --file; 1 to %d are right", files, FILES);
+        reject(EX_USAGE, "--file is given %d times; give it 1 to %d times", files, FILES);
     if (i + 1 >= argc)
-        refuse(EX_USAGE, "no command; write -- COMMAND after the options");
+        reject(EX_USAGE, "no command; write -- COMMAND after the options");
     return i + 1;
 }
 
@@ -241,15 +243,15 @@ int main(int argc, char **argv) {
         return write(STDOUT_FILENO, "keeper-exec " VERSION "\n", sizeof VERSION + 12) < 0 ? EX_IOERR : EX_OK;
     if (argc == 3 && strcmp(argv[1], "--ready") == 0) {
         if (access(argv[2], F_OK) < 0)
-            refuse(EXIT_FAILURE, "%s: not ready: %s", argv[2], strerror(errno));
+            reject(EXIT_FAILURE, "%s: not ready: %s", argv[2], strerror(errno));
         return EX_OK;
     }
     int command = read_options(argc, argv);
     for (int i = 1; i < command - 1; i += 2)
         if (strcmp(argv[i], "--file") == 0)
             load(argv[i + 1]);
-    execvpe(argv[command], argv + command, merged(environ)); /* PATH is the container's own, never a file's */
+    execvpe(argv[command], argv + command, merged(environ)); /* uses the container's PATH, never a file's */
     if (errno == ENOENT || errno == ENOTDIR)
-        refuse(NOT_FOUND, "%s: not found, or its interpreter is not; name a program of this image", argv[command]);
-    refuse(NOT_EXECUTABLE, "%s: cannot be executed: %s", argv[command], strerror(errno));
+        reject(NOT_FOUND, "%s: not found, or its interpreter is missing; use a program of this image", argv[command]);
+    reject(NOT_EXECUTABLE, "%s: cannot be executed: %s", argv[command], strerror(errno));
 }

@@ -1,28 +1,28 @@
-/* Fuzzes keeper-exec from its parser to the merged environment: mutations guided by coverage, from a given seed.
+/* Fuzzes keeper-exec from its parser to the merged environment, with mutations guided by coverage and a fixed seed.
 
    Usage: fuzz_keeper_exec SEED SECONDS
    Build: gcc -fsanitize=address,undefined -fsanitize-coverage=trace-pc -I FOLDER_OF_KEEPER_EXEC_C fuzz_keeper_exec.c
 
-   gcc has no libFuzzer; these lines are what of it is needed here. Ends with 0 and one line of figures; a broken promise
-   aborts, after the input was written to stderr in hexadecimal. */
-#define _GNU_SOURCE /* as keeper-exec.c, which is included below */
+   gcc has no libFuzzer; this file does what is needed of it. It prints one line of figures and exits with 0; if a
+   promise is broken, it prints the input to stderr in hexadecimal and aborts. */
+#define _GNU_SOURCE /* as in keeper-exec.c, which is included below */
 #include <setjmp.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
-static jmp_buf refused;
-static char sentence[16384];
+static jmp_buf rejected;
+static char message[16384];
 
-_Noreturn static void refusal(int code) {
-    longjmp(refused, code);
+_Noreturn static void reject_input(int code) {
+    longjmp(rejected, code);
 }
 
-static ssize_t said(int file, const void *line, size_t length);
+static ssize_t capture(int file, const void *line, size_t length);
 
 #define main keeper_exec_main
-#define _exit refusal
-#define write(file, line, length) said(file, line, length)
+#define _exit reject_input
+#define write(file, line, length) capture(file, line, length)
 #include "keeper-exec.c"
 #undef main
 #undef _exit
@@ -38,7 +38,7 @@ static unsigned long long state;
 static char input[LARGEST];
 static size_t input_size;
 
-/* Called by the compiler's instrumentation at every edge. */
+/* The compiler's instrumentation calls this at every edge. */
 __attribute__((no_sanitize("address", "undefined"), no_sanitize_coverage)) void __sanitizer_cov_trace_pc(void) {
     static size_t previous;
     size_t here = (size_t)__builtin_return_address(0), edge = ((here >> 1) ^ previous) % EDGES;
@@ -47,14 +47,14 @@ __attribute__((no_sanitize("address", "undefined"), no_sanitize_coverage)) void 
     seen[edge] = 1;
 }
 
-static ssize_t said(int file, const void *line, size_t length) {
+static ssize_t capture(int file, const void *line, size_t length) {
     (void)file;
-    memcpy(sentence, line, length);
-    sentence[length] = '\0';
+    memcpy(message, line, length);
+    message[length] = '\0';
     return (ssize_t)length;
 }
 
-static size_t below(size_t limit) { /* xorshift64*: the run of a seed is the same everywhere */
+static size_t below(size_t limit) { /* xorshift64*: a seed gives the same run on every machine */
     state ^= state >> 12;
     state ^= state << 25;
     state ^= state >> 27;
@@ -110,21 +110,21 @@ static void check(char **all, size_t owned) {
         size_t name = name_length(all[i]);
         promise(name > 0 && all[i][name] == '=', "every entry is NAME=value");
         promise(all[i][0] < '0' || all[i][0] > '9', "no name begins with a digit");
-        promise(strncmp(all[i], "LD_", 3) != 0, "the loader is out of reach");
-        promise(strncmp(all[i], "GLIBC_TUNABLES=", 15) != 0, "the libc's tunables are out of reach");
+        promise(strncmp(all[i], "LD_", 3) != 0, "no variable of the loader is set");
+        promise(strncmp(all[i], "GLIBC_TUNABLES=", 15) != 0, "no tunable of the libc is set");
         promise(strncmp(all[i], "NODE_OPTIONS=", 13) != 0, "guarded names need --override");
         if (strncmp(all[i], "OWN=", 4) == 0)
-            promise(strcmp(all[i], "OWN=mine") == 0, "what the container sets wins");
+            promise(strcmp(all[i], "OWN=mine") == 0, "variables of the container take precedence");
         own += all[i][0] == 'O' && strcmp(all[i], "OWN=mine") == 0;
         for (size_t j = 0; j < i; j++)
-            promise(strncmp(all[i], all[j], name + 1) != 0, "a name is there once");
+            promise(strncmp(all[i], all[j], name + 1) != 0, "no name occurs twice");
         owned += i >= 2;
     }
-    promise(own == 1, "what the container sets stays");
-    promise(owned <= count + 2, "nothing is added that no file has");
+    promise(own == 1, "variables of the container stay");
+    promise(owned <= count + 2, "nothing is added that is not in a file");
 }
 
-/* One file of exactly the input's size, so that the sanitizer sees one byte too many being read. */
+/* A buffer of exactly the size of the input, so that the sanitizer detects a read beyond its end. */
 static bool run(void) {
     char *own[] = {"OWN=mine", "PATH=/bin", NULL};
     char *exact = malloc(input_size + 1), **volatile all = NULL;
@@ -135,7 +135,7 @@ static bool run(void) {
     memset(entries, 0, count * sizeof *entries);
     count = 0;
     overrides = "PATH,LD_PRELOAD";
-    int code = setjmp(refused);
+    int code = setjmp(rejected);
     if (code == 0) {
         parse("f", file, input_size);
         all = merged(own);
@@ -143,9 +143,9 @@ static bool run(void) {
         check(all, 0);
     } else {
         promise(code == EX_CONFIG, "a bad file is a configuration error");
-        promise(strlen(sentence) > 0 && sentence[strlen(sentence) - 1] == '\n', "a refusal is a line");
-        for (const char *at = sentence; *at != '\0'; at++)
-            promise(*at == '\n' ? at[1] == '\0' : *at >= ' ' && *at <= '~', "a refusal is one printable line");
+        promise(strlen(message) > 0 && message[strlen(message) - 1] == '\n', "a message ends with a newline");
+        for (const char *at = message; *at != '\0'; at++)
+            promise(*at == '\n' ? at[1] == '\0' : *at >= ' ' && *at <= '~', "a message is one printable line");
     }
     free(all);
     free(file);
@@ -171,7 +171,7 @@ int main(int argc, char **argv) {
         if (fresh)
             keep();
     }
-    promise(accepted > 0 && accepted < runs, "some inputs are good, some are not");
+    promise(accepted > 0 && accepted < runs, "some inputs are accepted and some are rejected");
     printf("runs=%llu accepted=%llu corpus=%zu\n", runs, accepted, corpus_size);
     return 0;
 }
