@@ -16,7 +16,7 @@ from sample_inputs import POD as SAMPLE_POD
 from keeper_injector_common.cli.checks import RULES, Finding
 from keeper_injector_common.cli.lint import lint_text
 from keeper_injector_common.cli.manifests import Position
-from keeper_injector_common.cli.reports import as_sarif
+from keeper_injector_common.cli.reports import FORMATS
 
 
 def lint(name: str, *arguments: str) -> list[str]:
@@ -265,7 +265,7 @@ def test_sarif_is_valid() -> None:
 @given(st.text(min_size=1), st.text(min_size=1), st.sampled_from(sorted(RULES)))
 def test_any_finding_is_valid_sarif(file: str, message: str, rule: str) -> None:
     """Any file name and message make a valid SARIF report."""
-    jsonschema.validate(json.loads(as_sarif([Finding(file, Position(3, 4), rule, message)])), SARIF)
+    jsonschema.validate(json.loads(FORMATS["sarif"]([Finding(file, Position(3, 4), rule, message)])), SARIF)
 
 
 @given(st.text(alphabet='abc:-{}[]"\n &*!|>#.,?%@0', max_size=60))

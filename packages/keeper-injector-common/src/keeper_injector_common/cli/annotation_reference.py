@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the reference; return the exit code."""
-    sys.stdout.write(as_markdown() if options.output == "md" else as_json())
+    sys.stdout.write(as_markdown() if options.output == "md" else _as_json())
     return console.EXIT_OK
 
 
@@ -46,7 +46,7 @@ def as_markdown() -> str:
     return _INTRODUCTION + "".join(_table(group, items) for group, items in groups) + "".join(_config())
 
 
-def as_json() -> str:
+def _as_json() -> str:
     """Return the reference as one JSON document."""
     found = [
         {

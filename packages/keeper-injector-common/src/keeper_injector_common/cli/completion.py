@@ -71,12 +71,11 @@ def _zsh(commands: _Words) -> str:
     cases = "".join(f"    {name}) compadd -- {' '.join(words)}; _files ;;\n" for name, words in commands.items())
     return f"""\
 #compdef {_PROGRAM}
-if (( CURRENT == 2 )); then
-  compadd -- {" ".join(commands)}
-else
-  case $words[2] in
-{cases}  esac
-fi
+case $CURRENT in
+  2) compadd -- {" ".join(commands)} ;;
+  *) case $words[2] in
+{cases}  esac ;;
+esac
 """
 
 

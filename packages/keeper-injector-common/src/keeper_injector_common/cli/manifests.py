@@ -145,7 +145,7 @@ _Loader.add_multi_constructor("!", _tagged)
 _Loader.add_constructor("tag:yaml.org,2002:value", _equals_sign)
 
 
-def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
+def _documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
     """Iterate over the documents of *text*, as nodes and as values; raise :class:`ManifestError` for invalid YAML."""
     try:
         loader = _Loader(text)
@@ -167,7 +167,7 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
 
 def objects(text: str) -> Iterator[tuple[yaml.Node, Json]]:
     """Iterate over the objects of *text* and the items of Lists; raise :class:`ManifestError` for invalid YAML."""
-    for node, value in documents(text):
+    for node, value in _documents(text):
         yield from _objects(node, value, _MAX_LIST_DEPTH)
 
 

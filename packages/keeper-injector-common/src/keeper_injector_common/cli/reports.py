@@ -14,7 +14,7 @@ from keeper_injector_common.json_values import Json
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def as_text(findings: Sequence[Finding]) -> str:
+def _text(findings: Sequence[Finding]) -> str:
     """Return one line for each finding, in a form that editors can jump to.
 
     ``FILE:LINE:COLUMN: error: KIND/NAME: ANNOTATION: MESSAGE``
@@ -22,13 +22,13 @@ def as_text(findings: Sequence[Finding]) -> str:
     return "".join(f"{_position(item)} {_level(item)} {item.text}\n" for item in findings)
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def _json_report(findings: Sequence[Finding]) -> str:
     """Return all findings as one JSON document."""
     content = {"version": 1, "findings": [_json(item) for item in findings]}
     return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
 
 
-def as_github(findings: Sequence[Finding]) -> str:
+def _github_commands(findings: Sequence[Finding]) -> str:
     """Return workflow commands, which GitHub shows at the lines of a pull request.
 
     See https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands.
@@ -36,7 +36,7 @@ def as_github(findings: Sequence[Finding]) -> str:
     return "".join(_command(item) for item in findings)
 
 
-def as_sarif(findings: Sequence[Finding]) -> str:
+def _sarif_log(findings: Sequence[Finding]) -> str:
     """Return a SARIF 2.1.0 log (OASIS standard) for code scanning."""
     driver = {
         "name": "keeper-injector",
@@ -60,8 +60,8 @@ def as_sarif(findings: Sequence[Finding]) -> str:
     )
 
 
-FORMATS = {"text": as_text, "json": as_json, "github": as_github, "sarif": as_sarif}
-"""The functions by the name of the output format."""
+FORMATS = {"text": _text, "json": _json_report, "github": _github_commands, "sarif": _sarif_log}
+"""For each output format, the function that makes a report of the findings."""
 
 
 def _position(item: Finding) -> str:

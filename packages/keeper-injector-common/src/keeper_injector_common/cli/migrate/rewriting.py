@@ -20,9 +20,9 @@ from keeper_injector_common.cli.migrate.external_secrets import migrate_external
 from keeper_injector_common.cli.migrate.old_names import rename_annotation
 from keeper_injector_common.cli.migrate.vault_k8s import migrate_annotation as migrate_vault_annotation
 
-ANNOTATIONS: tuple[MigrateAnnotation, ...] = (rename_annotation, migrate_vault_annotation)
+_ANNOTATIONS: tuple[MigrateAnnotation, ...] = (rename_annotation, migrate_vault_annotation)
 """Tried in this order; the first that returns a counterpart wins."""
-OBJECTS: tuple[MigrateObject, ...] = (migrate_external_secret,)
+_OBJECTS: tuple[MigrateObject, ...] = (migrate_external_secret,)
 
 
 @attrs.frozen
@@ -56,7 +56,7 @@ def migrate_text(text: str) -> Migrated:
         lines[edit.first : edit.last + 1] = edit.lines
     output = "\n".join(lines) + ("\n" if lines else "")
     for node, manifest in objects(text):
-        for migrate in OBJECTS:
+        for migrate in _OBJECTS:
             if document := migrate(manifest):
                 output += document.text
                 position = Position.of(node.start_mark)
@@ -68,7 +68,7 @@ def _changes(workload: Workload, lines: list[str]) -> Iterator[_Edit | Unmigrate
     """Iterate over the edits of one workload's annotations, and what has no counterpart."""
     entries = {entry.key: entry for entry in workload.entries}
     for entry in workload.entries:
-        found = next(filter(None, (migrate(entry, entries) for migrate in ANNOTATIONS)), None)
+        found = next(filter(None, (migrate(entry, entries) for migrate in _ANNOTATIONS)), None)
         if found is None:
             continue
         if found.unmigrated:

@@ -1,4 +1,4 @@
-"""``keeper-injector migrate``: rewrites annotations in place, and reports what has no counterpart."""
+"""``keeper-injector migrate``: an ExternalSecret becomes annotations for the pods that use its Secret."""
 
 from __future__ import annotations
 
@@ -7,51 +7,6 @@ from typing import Any
 import pytest
 import yaml
 from command_line import run
-
-VAULT = """\
-# ours
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: shop}
-spec:
-  template:
-    metadata:
-      annotations:
-        # the switch
-        vault.hashicorp.com/agent-inject: "true"
-        vault.hashicorp.com/role: shop
-        vault.hashicorp.com/agent-inject-secret-db: secret/data/shop/database-credentials
-        vault.hashicorp.com/agent-inject-file-db: db.json
-        vault.hashicorp.com/agent-inject-template-db: |
-          {{ with secret "secret/data/shop/database-credentials" }}
-          {{ end }}
-        vault.hashicorp.com/agent-pre-populate-only: "true"
-        other: kept # with its comment
-    spec: {containers: [{name: app}]}
-"""
-
-
-def test_vault_annotations_are_rewritten() -> None:
-    """Comments and other annotations stay as they are, and lint accepts the result."""
-    found = run("migrate", "-", text=VAULT)
-    assert found.output.splitlines()[8:14] == [
-        "        # the switch",
-        '        keeper.security/inject: "true"',
-        '        keeper.security/secret-db: "database-credentials:/vault/secrets/db.json"',
-        '        keeper.security/init-only: "true"',
-        "        other: kept # with its comment",
-        "    spec: {containers: [{name: app}]}",
-    ]
-    assert found.code == 1
-    assert [line.split(": ")[1] for line in found.errors.splitlines()] == ["-:11", "-:12", "-:14"]
-    assert run("lint", "--strict", "-", text=found.output).code == 0
-
-
-def test_renamed_annotations_are_rewritten() -> None:
-    """An annotation with an old name gets the new name, and keeps its value."""
-    text = 'kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: "true"\n    keeper.security/auth-secret: mine\n'
-    found = run("migrate", "-", text=text)
-    assert (found.code, found.output) == (0, text.replace("auth-secret: mine", 'ksm-config: "mine"'))
 
 
 def test_an_external_secret_is_migrated() -> None:
@@ -194,11 +149,3 @@ def test_the_steps_on_a_live_cluster_are_in_order() -> None:
     ]
     positions = [output.index(step) for step in steps]
     assert positions == sorted(positions)
-
-
-def test_several_annotations_in_one_line_are_reported() -> None:
-    """Annotations that share a line cannot be rewritten in place, and are reported."""
-    text = 'kind: Pod\nmetadata: {annotations: {vault.hashicorp.com/agent-inject: "true"}}\n'
-    found = run("migrate", "-", text=text)
-    assert (found.code, found.output) == (1, text)
-    assert "several annotations are in one line; write each in its own line" in found.errors
