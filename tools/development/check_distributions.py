@@ -72,6 +72,9 @@ def _check(what: str, requirements: Sequence[str], packages: Sequence[str]) -> N
         scripts = run(str(environment / "python"), "-I", "-c", ASK, *packages).split()
         for script in scripts:
             run(str(environment / script), "--help")
+        if "keeper-injector-webhook" in packages:
+            # Found by the entry point in the metadata of another package.
+            run(str(environment / "keeper-injector"), "preview", "--help")
     print(f"  {what}: installed, typed, runs ({', '.join(scripts) or 'no console script'})")
 
 

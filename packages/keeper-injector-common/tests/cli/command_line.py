@@ -25,3 +25,9 @@ def run(*arguments: str, text: str = "") -> Result:
     """Run ``keeper-injector`` with *arguments*, and with *text* as standard input."""
     done = subprocess.run([*COMMAND, *arguments], input=text, capture_output=True, text=True, timeout=60, check=False)
     return Result(done.returncode, done.stdout, done.stderr)
+
+
+def lint(name: str, *arguments: str) -> list[str]:
+    """Return the findings in one of the manifests, without its path."""
+    found = run("lint", *arguments, str(MANIFESTS / name))
+    return [line.removeprefix(f"{MANIFESTS / name}:") for line in found.output.splitlines()]

@@ -50,3 +50,5 @@ PLAN: dict[str, Any] = {
         }
     ],
 }
+INVALID_METADATA = 'metadata: {name: a, annotations: {keeper.security/inject: "true", keeper.security/secret: "db["}}'
+"""The metadata of a pod with an invalid annotation."""

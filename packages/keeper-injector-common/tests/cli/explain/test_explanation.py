@@ -1,0 +1,75 @@
+"""``keeper-injector explain``: the explanation of a workload."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import run
+from sample_inputs import POD
+
+
+def test_a_pod_is_explained() -> None:
+    """The explanation has the source, the schedule, the files and variables of each container, and the effects of a change."""
+    found = run("explain", "-", text=POD)
+    assert (found.code, found.errors) == (0, "")
+    requests = "one request for all records, one for the folders, one download for each changed attachment"
+    volume = "memory volume of at most 16Mi, mounted read-only"
+    unknown = "the manifest does not set the application's user, or sets root"
+    assert found.output.splitlines() == [
+        "Pod/web",
+        "├─ KSM configuration: key config of Secret keeper-credentials, which only the agent can read",
+        f"├─ secrets are fetched from Keeper when the pod starts and every 1m30s (±10 %): {requests}",
+        f"├─ added: an init container and a sidecar, running as user 65532 and group 65532; {unknown}",
+        "├─ container app",
+        f"│  ├─ /app  {volume}",
+        "│  │  ├─ /app/db.env  env of db, 0440, owner 65532:65532",
+        "│  │  └─ /app/server.pem  raw of keeper://TLS/file/server.pem, 0444, owner 65532:65532",
+        "│  └─ $PW  db[password]",
+        "├─ container other",
+        f"│  ├─ /app/all  {volume}",
+        "│  │  └─ /app/all/  one json file for each record in folder Prod/DB and its subfolders, 0444, owner 65532:65532",
+        "│  └─ $PW  db[password]",
+        "└─ when a secret changes in Keeper",
+        "   ├─ all files are replaced together, without a restart; the application must read them again",
+        "   ├─ SIGHUP is sent to the main process of each container, which must run as the agent's user",
+        "   ├─ POST http://127.0.0.1:8080/x",
+        "   └─ environment variables do not change until the container restarts",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pod", "containers", "expected"),
+    [
+        ("runAsUser: 1000", ("", ""), "0400, owner 1000:1000"),
+        ("runAsUser: 1000", ("runAsUser: 1001", "runAsUser: 1001"), "0400, owner 1001:1001"),
+        ("runAsUser: 1000, fsGroup: 2000", ("", ""), "0400, owner 1000:2000"),
+        ("runAsUser: 1000, runAsGroup: 3000", ("", ""), "0400, owner 1000:3000"),
+        ("fsGroup: 2000", ("runAsUser: 1001", "runAsUser: 1002"), "0440, owner 65532:2000"),
+        ("runAsUser: 0", ("", ""), "0444, owner 65532:65532"),
+    ],
+)
+def test_owner_and_mode_are_derived_as_in_the_webhook(pod: str, containers: tuple[str, str], expected: str) -> None:
+    """The owner and mode of files follow the security contexts of all containers that receive them."""
+    contexts = ", ".join(
+        f"{{name: c{number}, securityContext: {{{context}}}}}" for number, context in enumerate(containers)
+    )
+    text = f"""\
+kind: Pod
+metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db}}}}
+spec: {{securityContext: {{{pod}}}, containers: [{contexts}]}}
+"""
+    assert run("explain", "-", text=text).output.count(f"/keeper/secrets/db.json  json of db, {expected}") == 2
+
+
+@pytest.mark.parametrize(
+    "spec", ["5", "{containers: 5}", "{containers: [5, {name: }], securityContext: [x]}", "[]", ""]
+)
+def test_an_invalid_pod_is_explained_as_far_as_possible(spec: str) -> None:
+    """A pod that an API server would reject is explained without a traceback."""
+    text = f"""\
+kind: Pod
+metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db}}}}
+spec: {spec}
+"""
+    found = run("explain", "-", text=text)
+    assert (found.code, found.errors) == (0, "")
+    assert "├─ every container\n" in found.output

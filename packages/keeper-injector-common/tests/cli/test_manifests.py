@@ -1,0 +1,55 @@
+"""``keeper-injector lint``: workloads and the positions of their annotations are read from any text."""
+
+from __future__ import annotations
+
+import pytest
+from command_line import MANIFESTS, run
+from hypothesis import given
+from hypothesis import strategies as st
+from sample_inputs import INVALID_METADATA
+
+from keeper_injector_common.cli.lint import lint_text
+
+
+def test_the_output_of_helm_has_the_names_of_templates() -> None:
+    """A problem in a rendered chart is reported with the template that it is from."""
+    text = (MANIFESTS / "rendered.yaml").read_text(encoding="utf-8")
+    found = run("lint", "-", text=text)
+    assert found.output.startswith("-:10:81: error: Deployment/shop (shop/templates/deployment.yaml): ")
+    assert found.errors == "1 workload, 1 of them annotated: 1 problem, 0 warnings\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "a: [\n",
+            "-:2:1: error: not valid YAML: expected the node content, but found '<stream end>'; correct it there",
+        ),
+        ("a: {{ x }}\n", "found unhashable key; render the chart first: helm template"),
+        ("a: \x00\n", "special characters are not allowed; remove them"),
+        ("a: !!timestamp 2024-13-45\n", "a date or number that does not exist; quote it"),
+        ("a: " + "[" * 5000, "nested too deeply to be a manifest; flatten it"),
+    ],
+    ids=["syntax", "helm", "characters", "date", "depth"],
+)
+def test_invalid_yaml_is_reported_with_its_position(text: str, message: str) -> None:
+    """A file that cannot be parsed is a problem, and the other files are still checked."""
+    found = run("lint", "-", str(MANIFESTS / "deployment.yaml"), text=text)
+    assert found.code == 1
+    assert message in found.output
+    assert "CronJob/bad" in found.output
+
+
+@pytest.mark.parametrize(("kind", "count"), [("PodList", 2), ("List", 0), ("DeploymentList", 0)])
+def test_items_without_a_kind_have_that_of_their_list(kind: str, count: int) -> None:
+    """An item of a PodList is a Pod even without ``kind``, as ``kubectl get --raw`` prints it."""
+    text = f"kind: {kind}\nitems:\n- {{{INVALID_METADATA}}}\n- {{{INVALID_METADATA}, spec: {{}}}}\n"
+    assert run("lint", "-", text=text).output.count("error: Pod/a: keeper.security/secret: ") == count
+
+
+@given(st.text(alphabet='abc:-{}[]"\n &*!|>#.,?%@0', max_size=60))
+def test_any_text_is_checked(text: str) -> None:
+    """No text raises an exception."""
+    head = "kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: "
+    assert isinstance(lint_text("-", head + text).findings, tuple)
