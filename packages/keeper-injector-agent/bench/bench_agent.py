@@ -1,4 +1,4 @@
-"""What the agent costs in a pod: memory while idle, time at the start, requests and writes."""
+"""Measures what the agent costs in a pod: memory while idle, time at the start, requests and writes."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ for number, title in enumerate(["api-keys", "database-credentials", "two-factor"
 
 
 def main() -> int:
-    """Measure and print."""
-    # Pods have memory volumes: on a disk this would measure fsync.
+    """Measure, print the table, and return 1 if a budget is exceeded."""
+    # Pods have memory volumes; on a disk, this would measure fsync.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory is the point
     with tempfile.TemporaryDirectory(dir=memory) as directory, LocalKeeper.start() as keeper:
         root = Path(directory)
@@ -57,7 +57,7 @@ def plan(root: Path, count: int) -> None:
 
 
 def agent(command: str, root: Path) -> list[str]:
-    """Return the agent's command line as a pod has it."""
+    """Return a command line of the agent, as in a pod."""
     return [
         str(Path(sys.executable).with_name("keeper-injector-agent")),
         command,
@@ -69,14 +69,14 @@ def agent(command: str, root: Path) -> list[str]:
 
 
 def seconds(command: list[str]) -> float:
-    """Return how long a process takes from start to end."""
+    """Return the seconds that a process takes from start to end."""
     started = time.perf_counter()
     subprocess.run(command, check=True)
     return time.perf_counter() - started
 
 
 def start(root: Path, keeper: LocalKeeper) -> list[Figure]:
-    """Compare the init container with a bare script on the SDK, side by side."""
+    """Compare the init container with a bare script on the SDK, in alternation."""
     plan(root, 3)
     bare = [sys.executable, "-c", BARE, str(below_root(root, CREDENTIALS_PATH)), str(keeper.ca_file), str(root)]
     ours, theirs = [], []
@@ -94,7 +94,7 @@ def start(root: Path, keeper: LocalKeeper) -> list[Figure]:
 
 
 def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
-    """Compare fifty secrets with one, and count what a hundred unchanged refreshes do."""
+    """Compare fifty secrets with one, and count the writes of a hundred unchanged refreshes."""
     plan(root, 1)
     one = statistics.median(seconds(agent("once", root)) for _ in range(RUNS))
     plan(root, 50)
@@ -113,7 +113,7 @@ def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
 
 
 def idle(root: Path) -> list[Figure]:
-    """Look at a sidecar that waits, and at what a refresh that changes nothing costs."""
+    """Measure the memory of an idle sidecar, and the CPU time of a refresh without a change."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     for _ in range(RUNS):
         subprocess.run(agent("once", root), check=True)

@@ -1,7 +1,7 @@
-"""A sidecar under random faults for a long time: its files are always one whole generation, and nothing grows.
+"""Runs a sidecar under random faults for a long time: its files are always of one generation, and no resource grows.
 
-A secret changes before each refresh, in three files that must always agree. Whoever reads them through one ``..data``, as
-the kubelet's volumes are read, must never see two generations at once, however Keeper fails meanwhile.
+Before each refresh a secret changes in three files, which must always agree. A reader that opens ``..data`` once, as
+readers of the kubelet's volumes do, must never see two generations together, whatever fault Keeper has at that time.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from local_keeper import Fault, LocalKeeper
 
 VOLUME = "/keeper/volumes/0"
 FILES = ["first", "second", "third"]
-"""Of one answer of Keeper, and so of one generation."""
+"""Fetched in one response of Keeper, and therefore of one generation."""
 ATTACHMENT = "pem"
 ENDS = {"secrets.refreshed", "secrets.unchanged", "secrets.partially_refreshed", "refresh.failed", "worker.killed"}
-"""Events that end a refresh."""
+"""The log events that end a refresh."""
 LONGEST = 20.0
-"""Seconds that one refresh may take before something is wrong."""
-QUIET = 1.0
-"""Seconds that a throttle asks for."""
+"""Seconds that a refresh may take."""
+THROTTLE_SECONDS = 1.0
+"""Seconds in the Retry-After of a throttled response."""
 KILOBYTES_GROWTH = 512
 
 
 @attrs.define
 class Run:
-    """What was seen."""
+    """The observations of a run."""
 
     refreshed: int = 0
     failed: int = 0
@@ -52,7 +52,7 @@ class Run:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print what was seen, and return 1 when it was not what is promised."""
+    """Run, print the observations, and return 1 if a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--refreshes", type=int, default=200, help="how many (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the random faults (%(default)s)")
@@ -64,12 +64,12 @@ def main(arguments: list[str] | None = None) -> int:
         f"{len(run.generations)} generations seen in {run.reads} reads"
     )
     for problem in run.problems:
-        print(f"wrong: {problem}", file=sys.stderr)
+        print(f"problem: {problem}", file=sys.stderr)
     return 1 if run.problems else 0
 
 
 def soak(root: Path, keeper: LocalKeeper, refreshes: int, chance: random.Random) -> Run:
-    """Refresh so many times under faults."""
+    """Run a sidecar for this many *refreshes* under faults."""
     prepare(root, keeper)
     run = Run()
     command = [sys.executable, "-m", "keeper_injector_agent.cli", "sidecar", "--root", str(root), "--deadline", "2"]
@@ -97,7 +97,7 @@ def soak(root: Path, keeper: LocalKeeper, refreshes: int, chance: random.Random)
 
 
 def prepare(root: Path, keeper: LocalKeeper) -> None:
-    """Lay a pod's volumes out."""
+    """Create the volumes of a pod."""
     for path in (VOLUME, STATE_PATH, "/keeper/plan", "/keeper/credentials", "/keeper/ca"):
         below_root(root, path).mkdir(parents=True)
     change(keeper, 0)
@@ -116,33 +116,33 @@ def prepare(root: Path, keeper: LocalKeeper) -> None:
 
 
 def change(keeper: LocalKeeper, number: int) -> None:
-    """Begin a generation; the local Keeper must not answer in the middle of it."""
+    """Start a generation; the local Keeper must not respond while its fields change."""
     keeper.fault(Fault.http(503), "*", None)
     keeper.set_field("api-keys", "login", f"generation-{number}")
     keeper.set_field("database-credentials", "login", f"generation-{number}")
     keeper.set_field("two-factor", "login", f"generation-{number}")
-    # Not of the generation: it comes by a request of its own.
+    # Not part of the generation, because it takes another request.
     keeper.set_file("TLS Certs", "server.pem", f"generation-{number}".encode())
     keeper.clear_faults()
 
 
 def strike(keeper: LocalKeeper, chance: random.Random) -> float:
-    """Let something fail, or nothing; returns for how many seconds it is felt."""
+    """Cause a random fault, or none; return the seconds for which it has an effect."""
     faults = [
         *(Fault.http(503), Fault.http(502), Fault.cut(), Fault.truncate(), Fault.corrupt(), Fault.empty()),
         *(Fault.revoked(), Fault.slow(0.3), Fault.hang()),
     ]
-    throttles = [Fault.throttled(retry_after=QUIET), Fault.throttled(429, QUIET)]
+    throttles = [Fault.throttled(retry_after=THROTTLE_SECONDS), Fault.throttled(429, THROTTLE_SECONDS)]
     if chance.random() < 0.5:
         return 0.0
     fault = chance.choice([*faults, *throttles])
     operation = chance.choice(["get_secret", "get_secret", "file_download"])
     keeper.fault(fault, operation, chance.choice([1, 1, 2, None]))
-    return QUIET + 0.1 if fault in throttles else 0.0
+    return THROTTLE_SECONDS + 0.1 if fault in throttles else 0.0
 
 
 class Log:
-    """The sidecar's log, read as it comes."""
+    """The sidecar's log, read while it is written."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._lines: list[dict[str, object]] = []
@@ -157,7 +157,7 @@ class Log:
                 self._changed.notify_all()
 
     def wait(self, run: Run) -> None:
-        """Wait for the end of a refresh, and count it."""
+        """Wait until a refresh ends, and count it."""
         until = time.monotonic() + LONGEST
         with self._changed:
             while True:
@@ -175,7 +175,7 @@ class Log:
 
 
 def read(root: Path, run: Run, sidecar: subprocess.Popen[str]) -> None:
-    """Read the set again and again, as an application does that wants its files to agree."""
+    """Read the set repeatedly, as an application does that needs consistent files."""
     data = below_root(root, VOLUME) / "..data"
     while sidecar.poll() is None:
         time.sleep(0.002)
@@ -186,7 +186,7 @@ def read(root: Path, run: Run, sidecar: subprocess.Popen[str]) -> None:
         try:
             found = {content(name, descriptor) for name in FILES}
         except FileNotFoundError:
-            continue  # this generation was taken away while it was read: the next look sees the new one
+            continue  # this generation was removed while it was read; the next attempt reads the new one
         finally:
             os.close(descriptor)
         run.reads += 1
@@ -197,14 +197,14 @@ def read(root: Path, run: Run, sidecar: subprocess.Popen[str]) -> None:
 
 
 def content(name: str, directory: int) -> str:
-    """Return what a file of an open directory holds."""
+    """Return the content of a file in an open directory."""
     descriptor = os.open(name, os.O_RDONLY, dir_fd=directory)
     with open(descriptor, encoding="utf-8") as stream:  # noqa: PTH123 - an open descriptor
         return stream.read()
 
 
 def recover(sidecar: subprocess.Popen[str], keeper: LocalKeeper, log: Log, run: Run, root: Path) -> None:
-    """When nothing fails any more, the last generation must arrive."""
+    """Check that the last generation is delivered when the faults are over."""
     change(keeper, -1)
     for _ in range(3):
         sidecar.send_signal(signal.SIGHUP)
@@ -214,7 +214,7 @@ def recover(sidecar: subprocess.Popen[str], keeper: LocalKeeper, log: Log, run: 
 
 
 def footprint(process: int) -> dict[str, int]:
-    """Return memory in KiB, open files and children of a process."""
+    """Return the resident memory in KiB, and the numbers of open files and children, of a process."""
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     (resident,) = [int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:")]
     children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
@@ -222,7 +222,7 @@ def footprint(process: int) -> dict[str, int]:
 
 
 def compare(first: dict[str, int], last: dict[str, int], process: int, run: Run) -> None:
-    """Say what has grown."""
+    """Report what has grown."""
     if last["resident"] > first["resident"] + KILOBYTES_GROWTH:
         run.problems.append(f"the sidecar {process} grew from {first['resident']} to {last['resident']} KiB")
     for what in ("files", "children"):

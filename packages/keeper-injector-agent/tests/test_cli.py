@@ -42,7 +42,7 @@ def test_ready_imports_little(pod: AgentPod) -> None:
     result = pod.run("ready", python_options=("-X", "importtime"))
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "json" in imported
-    assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.reader"}
+    assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.wire"}
 
 
 @pytest.mark.parametrize("command", ["init", "sidecar", "once", "ready", "status", "bind"])

@@ -1,4 +1,4 @@
-"""The table of defects names tests that exist."""
+"""The table ``defects.md`` names existing tests."""
 
 from __future__ import annotations
 

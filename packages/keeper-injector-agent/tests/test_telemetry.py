@@ -1,4 +1,4 @@
-"""What the agent tells about itself: the metrics port and ``status``, for machines and for people."""
+"""Telemetry: the metrics port and ``status``, for machines and for people."""
 
 from __future__ import annotations
 

@@ -1,8 +1,13 @@
-"""Fetch secrets from Keeper Secrets Manager into a pod, and keep them fresh."""
+"""Fetches secrets from Keeper Secrets Manager into a pod, and keeps them up to date.
+
+The public interface is the command ``keeper-injector-agent``; modules may change in every release.
+"""
+
+__all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """Serve ``__version__`` from the installed metadata, read only when somebody asks: it costs 20 ms."""
+    """Return ``__version__`` from the installed metadata. It is read only on access, because that takes 20 ms."""
     if name != "__version__":
         raise AttributeError(name)
     from importlib.metadata import version

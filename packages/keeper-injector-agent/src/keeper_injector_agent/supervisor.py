@@ -4,8 +4,8 @@
 #
 # An idle Python that has imported Keeper's SDK holds 45 MB in every pod; this process holds less than 10. It runs as a file
 # in a bare interpreter (`python -I -S supervisor.py`) and imports only a few C modules of the standard library. (This theory
-# is a comment because docstrings stay in memory.) Secrets exist only in a worker,
-# which is a process of its own, and so is everything that could leak, hang or crash.
+# is a comment because docstrings stay in memory.) Everything that handles a secret, or that could leak, hang or crash, is
+# in the worker, a separate process.
 #
 # state       event                                   next state   what it does
 # ----------  --------------------------------------  -----------  ---------------------------------------------------
@@ -203,7 +203,7 @@ class Supervisor:
                     _log_event("error", "worker.killed", signal=-ended)
 
     def _age(self) -> float | None:
-        """Return the seconds since the last success, or None if there was none."""
+        """Return the seconds since the last success, or None before the first success."""
         try:
             return max(0.0, time.time() - posix.stat(f"{self._directory}/{REFRESHED_NAME}").st_mtime)
         except OSError:

@@ -85,7 +85,7 @@ def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: flo
             outcome = refresh_secrets(plan, adapters, state, root=root, initial=initial)
     except KeeperInjectorError as error:
         return reporting.report_failure(plan, state, error, root, initial=initial)
-    except Exception as error:  # noqa: BLE001 - a bug of ours or of a library must not end the sidecar
+    except Exception as error:  # noqa: BLE001 - a bug, ours or a library's, must be reported and must not lose the state
         bug = reporting.unexpected_error(error)
         return reporting.report_failure(plan, state, bug, root, initial=initial)
     milliseconds = round((time.monotonic() - started) * 1000)

@@ -1,4 +1,4 @@
-"""The KSM configuration from each cloud's secret store: the vendor's own library, against a server that speaks its API."""
+"""The KSM configuration from each cloud's secret store: the vendor's library, against a server with the cloud's API."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from local_keeper import LocalKeeper
 
 SECRET = {"x": "api-keys[login]"}
 DIRECT = "localhost,127.0.0.1"
-"""Local Keeper and the fakes of metadata servers are not behind the proxy."""
+"""Local Keeper and the metadata servers are not behind the proxy."""
 
 
 @attrs.frozen
 class Stage:
-    """A pod, and a cloud's network with a CA of its own around it."""
+    """A pod in the network of a cloud, which has its own CA."""
 
     pod: AgentPod
     keeper: LocalKeeper
@@ -41,12 +41,12 @@ class Stage:
     patch: pytest.MonkeyPatch
 
     def set(self, **variables: str) -> None:
-        """Set environment variables of what is started from now on."""
+        """Set environment variables of the processes that start from now on."""
         for name, value in variables.items():
             self.patch.setenv(name, value)
 
     def file(self, name: str, text: str) -> str:
-        """Write a file; returns its path."""
+        """Write a file and return its path."""
         path = self.ca_file.with_name(name)
         path.write_text(text, encoding="utf-8")
         return str(path)
@@ -61,7 +61,7 @@ def _stage(pod: AgentPod, keeper: LocalKeeper, tmp_path: Path, monkeypatch: pyte
 
 @pytest.fixture(name="aws")
 def _aws(stage: Stage) -> Iterator[str]:
-    """A local AWS with the configuration in it, and the environment that EKS gives to pods with a role (IRSA)."""
+    """A local AWS that stores the configuration, and the environment that EKS gives to pods with a role (IRSA)."""
     server = ThreadedMotoServer(port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -121,7 +121,7 @@ GOOGLE_SECRET = "projects/p/secrets/ksm/versions/latest"
 
 @contextmanager
 def google(keeper: LocalKeeper, ca: trustme.CA) -> Iterator[int]:
-    """Secret Manager over gRPC: gives the configuration to whoever shows the metadata server's token."""
+    """Secret Manager over gRPC: returns the configuration to clients that have the metadata server's token."""
 
     def access(request: secretmanager.AccessSecretVersionRequest, call: grpc.ServicerContext) -> object:
         if dict(call.invocation_metadata()).get("authorization") != "Bearer of-the-pod":
@@ -193,7 +193,7 @@ LOGIN, VAULT = "login.microsoftonline.com", "keys.vault.azure.net"
 
 
 def azure(keeper: LocalKeeper) -> Respond:
-    """Entra ID and a Key Vault in one server: the vault opens to the token that the federated one was exchanged for."""
+    """Entra ID and a Key Vault in one server: the vault accepts the token that was exchanged for the federated one."""
 
     def answer(_method: str, path: str, headers: dict[str, str], body: bytes) -> Response:
         host = headers.get("host")

@@ -23,7 +23,7 @@ PASSWORD = VariableItem("PASSWORD", parse_reference("database-credentials[passwo
 
 @pytest.fixture(name="built", autouse=True)
 def _built() -> None:
-    """keeper-exec, as build.sh makes it."""
+    """Build keeper-exec if it is missing."""
     try:
         keeper_exec_path()
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Atomic sets of files: one generation or the other, whatever happens in between."""
+"""Atomic sets of files: readers see the old generation or the new one, whatever happens in between."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write(directory: Path, content: dict[str, File]) -> bool:
 
 
 def seen(directory: Path) -> dict[str, bytes]:
-    """Return what a reader sees that follows ``..data`` once."""
+    """Return the files that a reader sees that opens ``..data`` once."""
     current = (directory / "..data").resolve()
     return {str(path.relative_to(current)): path.read_bytes() for path in current.rglob("*") if path.is_file()}
 
@@ -74,7 +74,7 @@ STEPS = ["open", "mkdir", "chmod", "fchmod", "fsync", "symlink", "rename", "unli
 
 
 def killed_at(step: int, directory: Path) -> bool:
-    """Write the new set in a child that dies before its *step*-th system call; say whether it died."""
+    """Write the new set in a child that dies before its *step*-th system call; return whether it died."""
     child = os.fork()
     if child == 0:
         count = 0

@@ -1,4 +1,4 @@
-"""Who is told of a change, when, and what happens when nobody listens."""
+"""Notifications: who is notified of a change and when, and what happens if nobody is there."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ while True:
 
 @contextmanager
 def application(pod: AgentPod, name: str) -> Iterator[Path]:
-    """Run a process called *name* that notes what its file holds at each SIGHUP."""
+    """Run a process called *name* that records the content of its file at each SIGHUP."""
     program, seen = pod.root / name, pod.root / "seen"
     program.symlink_to(sys.executable)
     command = [str(program), "-c", LISTENER, str(pod.at(f"{VOLUME}/x")), str(seen)]
@@ -71,18 +71,18 @@ def test_a_missing_process_is_logged(pod: AgentPod, keeper: LocalKeeper) -> None
 
 
 @pytest.mark.parametrize(
-    ("cgroups", "told"),
+    ("cgroups", "signalled"),
     [
         (("0::/../app", "0::/../other"), [20, 50]),
-        # Where cgroups do not tell containers apart, better one too many than none.
+        # If cgroups do not distinguish containers, one process too many is better than none.
         (("0::/", "0::/"), [20, 50, 40]),
     ],
-    ids=["containers apart", "all in one"],
+    ids=["separate cgroups", "one cgroup"],
 )
-def test_the_first_process_of_each_container(tmp_path: Path, cgroups: tuple[str, str], told: list[int]) -> None:
+def test_the_first_process_of_each_container(tmp_path: Path, cgroups: tuple[str, str], signalled: list[int]) -> None:
     """The first process of each container is signalled, but no orphaned job and no probe, which starts later."""
     app, other = cgroups
-    # By number: name, parent, group, when it was started, and its cgroup.
+    # By process ID: name, parent, group, start time and cgroup.
     processes = {
         1: ("pause", 0, 1, 100, "0::/../pause"),
         20: ("app (old) x", 0, 20, 200, app),
@@ -99,13 +99,13 @@ def test_the_first_process_of_each_container(tmp_path: Path, cgroups: tuple[str,
         (folder / "stat").write_text(f"{number} ({name}) S {parent} {group} {zeros} {started} 0 0")
         (folder / "cgroup").write_text(f"{cgroup}\n")
     (tmp_path / "self").mkdir()
-    assert list(application_processes(None, tmp_path)) == told
+    assert list(application_processes(None, tmp_path)) == signalled
     assert list(application_processes("worker", tmp_path)) == [21]
 
 
 @contextmanager
 def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
-    """Serve HTTP that answers with these statuses in turn, the last for ever; yields its URL and what was asked."""
+    """Serve HTTP with these statuses in turn, then only with the last; yields the URL and the requested paths."""
     asked: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -115,7 +115,7 @@ def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -133,7 +133,7 @@ def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
         ([503, 200], 2, "notify.posted"),
         ([500], 3, "notify.failed"),
     ],
-    ids=["at once", "at the second", "never"],
+    ids=["first attempt", "second attempt", "never"],
 )
 def test_a_change_is_posted_to_the_application(
     pod: AgentPod, keeper: LocalKeeper, statuses: list[int], requests: int, event: str

@@ -1,4 +1,4 @@
-"""Templates in their child process, and what that process cannot do."""
+"""Templates in their child process, and what this process cannot do."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from local_keeper import LocalKeeper
 
 
 def template(source: str, *references: str) -> FileItem:
-    """Return a file of a plan that is made by a template."""
+    """Return a file of a plan that is rendered from a template."""
     return FileItem("rendered", tuple(map(parse_reference, references)), Templated(source), 0o400)
 
 
@@ -81,7 +81,7 @@ os.write(1, b"done")
 """
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root is not bound by RLIMIT_NPROC; the other doors are tested below")
+@pytest.mark.skipif(os.geteuid() == 0, reason="RLIMIT_NPROC does not apply to root; the next test checks the rest")
 def test_the_child_cannot_open_anything() -> None:
     """The child can open no file and no socket, and start no process."""
     assert subprocess.check_output([sys.executable, "-c", TRY]) == b"done"

@@ -480,7 +480,7 @@ USAGE = {
     "override-empty-name": (["--override", "A,,B", "--file", "F", "--", "true"], "--override A,,B"),
     "override-bad-name": (["--override", "A-B", "--file", "F", "--", "true"], "--override A-B"),
     "override-ends-with-comma": (["--override", "A,", "--file", "F", "--", "true"], "--override A,"),
-    "nine-files": ([*["--file", "F"] * 9, "--", "true"], "--file is given 9 times"),
+    "nine-files": ([*["--file", "F"] * 9, "--", "true"], "9 times --file; specify 1 to 8 files"),
     "ready-without-path": (["--ready"], "--ready"),
     "ready-with-two-paths": (["--ready", "/", "/"], "--help"),
     "help-with-more": (["--help", "x"], "--help"),

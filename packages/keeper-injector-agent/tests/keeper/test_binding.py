@@ -1,4 +1,4 @@
-"""A one-time token becomes a configuration: once, whatever happens meanwhile."""
+"""Binding: a one-time token becomes a configuration exactly once, also after failures."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ TOKEN = "A" * 43
 
 
 def bind(keeper: LocalKeeper, output: Path, token: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run ``bind`` with *token* at stdin."""
+    """Run ``bind`` with *token* on stdin."""
     line = [sys.executable, "-m", "keeper_injector_agent.cli", "bind", "--output", str(output), *options]
     line += ["--hostname", keeper.hostname, "--ca-file", str(keeper.ca_file)]
     return subprocess.run(line, input=token, capture_output=True, text=True, timeout=60, check=False)
 
 
 def given(keeper: LocalKeeper, token: str) -> str:
-    """Write a token with the server's key, as isolated Keepers hand it out."""
+    """Return a token with the server's key, in the form that isolated Keepers use."""
     return f"IL5:{token}:{keeper.server_key_id}:{keeper.server_public_key}\n"
 
 

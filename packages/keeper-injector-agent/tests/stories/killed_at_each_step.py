@@ -1,7 +1,7 @@
-"""Run the worker again and again on copies of a pod, killed at its first, second, … change of the file system.
+"""Run the worker repeatedly on copies of a pod, and kill it before its first, second, … change of the file system.
 
-Prints one line of JSON for each run: the step, whether it was reached, and what the volume held after the kill and after
-the next, undisturbed run. A process of its own, because only one without threads can fork safely.
+Prints one line of JSON per run: the step, whether the worker reached it, and the content of the volume after the kill and
+after the next, undisturbed run. This is a separate process because only one without threads can fork safely.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ import shutil
 import sys
 from pathlib import Path
 
-# Imported here once: a fork that began with imports would spend its time on them.
+# Imported once, so that the forks need not import it.
 from keeper_injector_agent import worker
 from keeper_injector_agent.keeper import sdk, transport
 
 CALLS = ["chmod", "fchmod", "fsync", "mkdir", "open", "rename", "replace", "rmdir", "symlink", "unlink"]
 LATER = (sdk, transport)
-"""What a worker imports when it needs it."""
+"""Modules that a worker imports only when it needs them; imported here as well."""
 
 
 def main(root: Path, volume: str, plan: str, *options: str) -> None:
-    """Kill at every step until none is left."""
+    """Kill the worker at every step, until it reaches its end."""
     for step in itertools.count(1):
         copy = root.with_name(f"{root.name}-{step}")
         shutil.copytree(root, copy, symlinks=True)
@@ -38,7 +38,7 @@ def main(root: Path, volume: str, plan: str, *options: str) -> None:
 
 
 def run(line: list[str], step: int) -> int:
-    """Run a worker that dies before its *step*-th call (0: never); returns its exit code."""
+    """Run a worker that dies before its *step*-th call (0 for never), and return its exit code."""
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
@@ -49,7 +49,7 @@ def run(line: list[str], step: int) -> int:
 
 
 def arm(step: int) -> None:
-    """Let this process die, as by ``kill -9``, before its *step*-th change."""
+    """Make this process die, as with ``kill -9``, before its *step*-th change."""
     count = itertools.count(1)
 
     def deadly(call):
@@ -65,7 +65,7 @@ def arm(step: int) -> None:
 
 
 def contents(volume: Path) -> dict[str, str]:
-    """Return what an application reads; a link that leads nowhere is a file that is not there."""
+    """Return the files that an application reads; a dangling link is a missing file."""
     names = sorted(path for path in volume.iterdir() if not path.name.startswith("..") and path.exists())
     return {path.name: path.read_text(encoding="utf-8") for path in names}
 

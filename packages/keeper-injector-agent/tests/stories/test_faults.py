@@ -1,6 +1,6 @@
-"""What goes wrong, and what then happens to the application's files: the table ``faults.md``, proven row by row.
+"""Faults, and what happens to the application's files then: proves the table ``faults.md``, row by row.
 
-``python packages/keeper-injector-agent/tests/stories/test_faults.py`` writes the table anew; read the difference before you commit it.
+``python packages/keeper-injector-agent/tests/stories/test_faults.py`` rewrites the table; review the difference before you commit it.
 """
 
 from __future__ import annotations
@@ -33,13 +33,15 @@ DAY = 86400
 HEAD = """\
 # When something goes wrong
 
-What the agent does about each fault, as `test_faults.py` sees it happen and as it wrote it down. The pod wants three files;
-`init` runs in an empty pod, `sidecar` is a refresh of a pod that has its files, `sidecar, bare` of one that started without.
-Between the init container and the sidecar's refresh all three secrets change in Keeper: *old* and *new* are before and after.
-Exit codes: 0 all is well, 65 some secrets cannot be had, 74 not written, 75 Keeper did not serve us, 77 denied, 78 plan.
-A sidecar never ends because of an exit code: that is its worker's, and the next refresh comes.
+This table shows how the agent reacts to each fault. `test_faults.py` causes the faults, writes the table and checks it.
 
-| fault | where | exit | files then | requests | event in the log | what people read |
+- The pod needs three files. `init` is the init container of a new pod; `sidecar` is a refresh of a pod that has its files;
+  `sidecar, bare` is a refresh of a pod that started without them.
+- All three secrets change in Keeper after the init container has run: *old* and *new* are the values before and after.
+- Exit codes: 0 success, 65 some secrets are unavailable, 74 a write failed, 75 Keeper is unavailable, 77 access denied,
+  78 invalid plan. For a sidecar, it is the exit code of the worker: the sidecar keeps running and refreshes again.
+
+| fault | where | exit | files afterwards | requests | log event | message |
 |---|---|---|---|---|---|---|
 """
 
@@ -47,8 +49,8 @@ Pair = tuple[AgentPod, LocalKeeper]
 
 
 @attrs.frozen
-class Case:
-    """One fault: how to bring it about."""
+class FaultCase:
+    """A fault, and how to cause it."""
 
     name: str
     strike: Callable[[AgentPod, LocalKeeper], object]
@@ -58,7 +60,7 @@ class Case:
 
 
 def record(fields: dict[str, str], files: dict[str, str]) -> Callable[[AgentPod, LocalKeeper], None]:
-    """Replace the record ``target`` by one with these fields and files."""
+    """Replace the record ``target`` with one that has these fields and files."""
 
     def strike(_pod: AgentPod, keeper: LocalKeeper) -> None:
         keeper.remove_record("target")
@@ -70,7 +72,7 @@ def record(fields: dict[str, str], files: dict[str, str]) -> Callable[[AgentPod,
 def fault(
     make: Fault, operation: str = "get_secret", times: int | None = None
 ) -> Callable[[AgentPod, LocalKeeper], None]:
-    """Let Keeper fail."""
+    """Make Keeper fail."""
     return lambda _pod, keeper: keeper.fault(make, operation, times)
 
 
@@ -80,13 +82,13 @@ def configuration(**changed: str) -> Callable[[AgentPod, LocalKeeper], None]:
 
 
 def closed_port() -> str:
-    """Return an address where nobody listens."""
+    """Return an address where no server listens."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return f"localhost:{server.getsockname()[1]}"
 
 
 def newer(pod: AgentPod, _keeper: LocalKeeper) -> None:
-    """Give the agent a plan of a version that it does not know."""
+    """Give the agent a plan of an unknown version."""
     pod.put(PLAN_PATH, json.dumps({**json.loads(pod.at(PLAN_PATH).read_text(encoding="utf-8")), "version": 2}))
 
 
@@ -108,7 +110,7 @@ def fill(pod: AgentPod, keeper: LocalKeeper) -> None:
 
 
 def throttled_in_the_future(pod: AgentPod, _keeper: LocalKeeper) -> None:
-    """Leave a state whose quiet window and success lie a day ahead, as a clock leaves it that was set back since."""
+    """Write a state whose throttle window and success are a day ahead, as if the clock had been set back since."""
     path = pod.at(f"{STATE_PATH}/state.json")
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     ahead = time.time() + DAY
@@ -131,40 +133,40 @@ def throttled_in_the_future(pod: AgentPod, _keeper: LocalKeeper) -> None:
 
 NEW = {"password": "new-password", "cert.pem": "new certificate"}
 CASES = [
-    Case("no fault", lambda _pod, _keeper: None),
-    Case("name not found in DNS", configuration(hostname="keeper.invalid")),
-    Case("connection refused", lambda pod, keeper: configuration(hostname=closed_port())(pod, keeper)),
-    Case("no answer", fault(Fault.hang())),
-    Case("slow answer", fault(Fault.slow(0.5))),
-    Case("answer cut off", fault(Fault.cut())),
-    Case("HTTP 503", fault(Fault.http(503))),
-    Case("HTTP 503, once", fault(Fault.http(503), times=1)),
-    Case("throttled (403)", fault(Fault.throttled())),
-    Case("throttled (429, Retry-After 60)", fault(Fault.throttled(429, 60))),
-    Case("damaged answer", fault(Fault.corrupt())),
-    Case("key of another application", configuration(appKey=base64.b64encode(b"k" * 32).decode())),
-    Case("server key rotated", lambda _pod, keeper: keeper.rotate_server_key()),
-    Case("device revoked", lambda _pod, keeper: keeper.revoke()),
-    Case("record cannot be decrypted", lambda _pod, keeper: keeper.corrupt_record("target")),
-    Case("record gone", lambda _pod, keeper: keeper.remove_record("target")),
-    Case("field gone", record({"login": "x"}, {"cert.pem": "new certificate"})),
-    Case("attachment gone", record({"password": "new-password"}, {})),
-    Case("attachment's address expired", fault(Fault.expired_file_url(), "file_download")),
-    Case("clock ten years ahead", lambda _pod, _keeper: None, skew=3650 * DAY),
-    Case("clock a day behind", lambda _pod, _keeper: None, skew=-DAY),
-    Case("clock set back a day while throttled", throttled_in_the_future),
-    Case("volume full", fill),
-    Case("killed at each step", lambda _pod, _keeper: None, killed=True),
-    Case("plan is no JSON", lambda pod, _keeper: pod.put(PLAN_PATH, "{")),
-    Case("plan of a newer version", newer),
-    Case("state damaged", lambda pod, _keeper: pod.put(f"{STATE_PATH}/state.json", "\0\0\0")),
-    Case("no KSM configuration", lambda pod, _keeper: pod.at(CREDENTIALS_PATH).unlink()),
+    FaultCase("no fault", lambda _pod, _keeper: None),
+    FaultCase("name not found in DNS", configuration(hostname="keeper.invalid")),
+    FaultCase("connection refused", lambda pod, keeper: configuration(hostname=closed_port())(pod, keeper)),
+    FaultCase("no answer", fault(Fault.hang())),
+    FaultCase("slow answer", fault(Fault.slow(0.5))),
+    FaultCase("answer cut off", fault(Fault.cut())),
+    FaultCase("HTTP 503", fault(Fault.http(503))),
+    FaultCase("HTTP 503, once", fault(Fault.http(503), times=1)),
+    FaultCase("throttled (403)", fault(Fault.throttled())),
+    FaultCase("throttled (429, Retry-After 60)", fault(Fault.throttled(429, 60))),
+    FaultCase("damaged answer", fault(Fault.corrupt())),
+    FaultCase("key of another application", configuration(appKey=base64.b64encode(b"k" * 32).decode())),
+    FaultCase("server key rotated", lambda _pod, keeper: keeper.rotate_server_key()),
+    FaultCase("device revoked", lambda _pod, keeper: keeper.revoke()),
+    FaultCase("record cannot be decrypted", lambda _pod, keeper: keeper.corrupt_record("target")),
+    FaultCase("record gone", lambda _pod, keeper: keeper.remove_record("target")),
+    FaultCase("field gone", record({"login": "x"}, {"cert.pem": "new certificate"})),
+    FaultCase("attachment gone", record({"password": "new-password"}, {})),
+    FaultCase("attachment's address expired", fault(Fault.expired_file_url(), "file_download")),
+    FaultCase("clock ten years ahead", lambda _pod, _keeper: None, skew=3650 * DAY),
+    FaultCase("clock a day behind", lambda _pod, _keeper: None, skew=-DAY),
+    FaultCase("clock set back a day while throttled", throttled_in_the_future),
+    FaultCase("volume full", fill),
+    FaultCase("killed at each step", lambda _pod, _keeper: None, killed=True),
+    FaultCase("plan is not JSON", lambda pod, _keeper: pod.put(PLAN_PATH, "{")),
+    FaultCase("plan of a newer version", newer),
+    FaultCase("state damaged", lambda pod, _keeper: pod.put(f"{STATE_PATH}/state.json", "\0\0\0")),
+    FaultCase("no KSM configuration", lambda pod, _keeper: pod.at(CREDENTIALS_PATH).unlink()),
 ]
 WHERE = ["init", "sidecar", "sidecar, bare"]
 
 
-def row(case: Case, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:
-    """Bring a fault about and write down what happens."""
+def row(case: FaultCase, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:
+    """Cause a fault, and return the row that describes what happens."""
     keeper.add_record(
         {"title": "target", "type": "login", "fields": {"password": "old-password"}, "files": {"cert.pem": "old one"}}
     )
@@ -184,11 +186,11 @@ def row(case: Case, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:
         result = pod.run("init" if where == "init" else "once", "--deadline", "2")
     lines = events(result.stderr)
     last = next(line for line in reversed(lines) if line["event"] not in {"state.invalid", "retry.scheduled"})
-    said = [line for line in lines if line["event"] == "secret.failed"] or [last]
+    problems = [line for line in lines if line["event"] == "secret.failed"] or [last]
     message = (
         pod.termination_message()
         if where == "init"
-        else " ".join(str(line.get("problem") or line.get("cause") or "") for line in said)
+        else " ".join(str(line.get("problem") or line.get("cause") or "") for line in problems)
     )
     more = " after `state.invalid`" if any(line["event"] == "state.invalid" for line in lines) else ""
     cells = [
@@ -198,8 +200,8 @@ def row(case: Case, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def killed_row(case: Case, where: str, pod: AgentPod, old: dict[str, str]) -> str:
-    """Kill the worker at each of its steps; the files must be one whole set after each, and the new one after the next run."""
+def killed_row(case: FaultCase, where: str, pod: AgentPod, old: dict[str, str]) -> str:
+    """Kill the worker at every step: the files must be one whole set after that, and the new set after the next run."""
     options = ["--initial"] if where == "init" else []
     line = [sys.executable, str(HERE / "killed_at_each_step.py"), str(pod.root), VOLUME, PLAN_PATH, *options]
     result = subprocess.run(line, capture_output=True, text=True, timeout=110, check=True)
@@ -207,7 +209,7 @@ def killed_row(case: Case, where: str, pod: AgentPod, old: dict[str, str]) -> st
     new = {"password": "new-password", "pem": "new certificate", "other": "new-login"}
     assert len(runs) > 20
     assert [run["died"] for run in runs] == [True] * (len(runs) - 1) + [False]
-    # A set is current before its names are linked: an empty pod's files appear one by one, each of them new and whole.
+    # A set becomes current before its names are linked: the files of a new pod appear one by one, each complete.
     for run in runs:
         assert run["then"] in (old, new) or (not old and run["then"].items() <= new.items()), run
         assert run["next"] == new, run
@@ -216,7 +218,7 @@ def killed_row(case: Case, where: str, pod: AgentPod, old: dict[str, str]) -> st
 
 
 def delivered(pod: AgentPod, old: dict[str, str]) -> str:
-    """Say which files are there."""
+    """Return which files exist, as text."""
     found = {name: pod.file(name) for name in pod.files()}
     if not found:
         return "none"
@@ -226,13 +228,13 @@ def delivered(pod: AgentPod, old: dict[str, str]) -> str:
 
 
 def requests(keeper: LocalKeeper) -> str:
-    """Say how many requests for records were made; how often it is tried again depends on chance."""
+    """Return how many requests for records were sent, as text; the number of retries is random."""
     count = keeper.requests.get("get_secret", 0)
     return ["none", "one", "several"][min(count, 2)]
 
 
 def plain(message: str, pod: AgentPod) -> str:
-    """Take what differs from run to run out of a message."""
+    """Replace the parts of a message that differ between runs."""
     text = message.strip().replace("\n", " ").replace(f"{pod.root}", "")
     text = re.sub(r"localhost:\d+", "keeper.example", text)
     text = re.sub(r"record '?[\w-]{22}'?", "record UID", text)
@@ -244,7 +246,7 @@ def plain(message: str, pod: AgentPod) -> str:
 
 @contextmanager
 def skewed(seconds: int) -> Iterator[None]:
-    """Let programs started within believe another time."""
+    """Give programs that are started in this context another time."""
     if not seconds:
         yield
         return
@@ -256,7 +258,7 @@ def skewed(seconds: int) -> Iterator[None]:
 
 @cache
 def skewed_clock() -> Path:
-    """Compile the wrong clock."""
+    """Compile the library that falsifies the clock."""
     library = Path(tempfile.mkdtemp(prefix="skewed-clock-")) / "clock.so"
     command = ["cc", "-shared", "-fPIC", "-o", str(library), str(HERE / "skewed_clock.c"), "-ldl"]
     subprocess.run(command, check=True, capture_output=True)
@@ -265,7 +267,7 @@ def skewed_clock() -> Path:
 
 @contextmanager
 def scene(directory: Path) -> Iterator[Pair]:
-    """A pod of its own with a Keeper of its own."""
+    """Yield a separate pod with a separate Keeper."""
     with LocalKeeper.start() as keeper:
         pod = AgentPod(directory / "pod", keeper)
         try:
@@ -276,7 +278,7 @@ def scene(directory: Path) -> Iterator[Pair]:
 
 @pytest.mark.parametrize("where", WHERE)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_each_row_of_the_table_is_true(case: Case, where: str, tmp_path: Path) -> None:
+def test_each_row_of_the_table_is_true(case: FaultCase, where: str, tmp_path: Path) -> None:
     """Exit code, files, requests, event and message of a fault are those of its row."""
     with scene(tmp_path) as (pod, keeper):
         assert row(case, where, pod, keeper) in TABLE.read_text(encoding="utf-8").splitlines()
@@ -298,7 +300,7 @@ def test_no_fault_removes_a_file() -> None:
 
 
 def write_table() -> None:
-    """Write the table as it is now."""
+    """Rewrite the table."""
     lines = []
     for case in CASES:
         for where in WHERE:

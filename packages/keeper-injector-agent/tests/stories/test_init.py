@@ -1,4 +1,4 @@
-"""The init container against local Keeper: what is delivered, what is asked of Keeper, what a failure says."""
+"""The init container with local Keeper: what it delivers, and how it reports failures."""
 
 from __future__ import annotations
 

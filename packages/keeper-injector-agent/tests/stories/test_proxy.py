@@ -1,4 +1,4 @@
-"""Through a company's proxy, with and without exceptions from it."""
+"""A forward proxy between the agent and Keeper, with and without exceptions."""
 
 from __future__ import annotations
 

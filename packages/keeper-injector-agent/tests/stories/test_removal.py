@@ -1,4 +1,4 @@
-"""Records that go, change their names or cannot be read any more, and what becomes of their files and folders."""
+"""Records that are removed, ambiguous or undecryptable, and what becomes of their files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Unique values of every kind through every path, and then a look everywhere that no secret may be."""
+"""Sentinels: unique values take every path through the agent, and are searched for wherever no secret may be."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SEED = "ONSWG4TFORZWK3TUNFXGK3A"
 
 
 def everything(pod: AgentPod, keeper: LocalKeeper, port: int) -> None:
-    """Let the pod want the record in every format, by template, as file, folder and variables; some of it cannot be had."""
+    """Give the pod a plan with the record in every format, as template, file, folder and variables; some of them fail."""
     (folder,) = [folder.uid for folder in keeper.vault.folders.values() if folder.name == "Production"]
     keeper.add_record(RECORD, folder)
     whole = parse_reference("everything")
@@ -133,7 +133,7 @@ def test_no_output_contains_a_value(pod: AgentPod, keeper: LocalKeeper) -> None:
 
 
 def asked_more_than(keeper: LocalKeeper, count: int) -> bool:
-    """Say whether records were asked for more often than that."""
+    """Return whether there were more requests for records than *count*."""
     return keeper.requests["get_secret"] > count
 
 

@@ -1,4 +1,4 @@
-"""The sidecar as a process: refreshes, signals, deadlines, and what it leaves alone."""
+"""The sidecar as a process: refreshes, signals, deadlines and outages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The soak, short: `./tools/run soak` is the long one."""
+"""A short soak test; `./tools/run soak` runs the long one."""
 
 from __future__ import annotations
 

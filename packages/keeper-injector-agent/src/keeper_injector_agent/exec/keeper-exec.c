@@ -230,7 +230,7 @@ static int read_options(int argc, char **argv) {
             reject(EX_USAGE, "%s: unknown option, or its value is missing; see --help", argv[i]);
     }
     if (files < 1 || files > FILES)
-        reject(EX_USAGE, "--file is given %d times; give it 1 to %d times", files, FILES);
+        reject(EX_USAGE, "%d times --file; specify 1 to %d files", files, FILES);
     if (i + 1 >= argc)
         reject(EX_USAGE, "no command; write -- COMMAND after the options");
     return i + 1;

@@ -110,7 +110,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def _saved_device(path: Path, descriptor: int, parsed: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the device that an interrupted run saved, or None if there is none; raises ContractError for another token's."""
+    """Return the device that an interrupted run saved, if any; raises ContractError if it was for another token."""
     content = os.pread(descriptor, _LARGEST_DEVICE, 0)
     if not content:
         return None
