@@ -60,11 +60,11 @@ class KeeperVault:
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
         """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
-        answer = _translate_errors(lambda: self._client.get_secrets_with_options(options, full_response=True))
+        response = _translate_errors(lambda: self._client.get_secrets_with_options(options, full_response=True))
         paths = _folder_paths(_translate_errors(self._client.get_folders)) if folders else {}
-        for warning in answer.warnings or ():
+        for warning in response.warnings or ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
-        readable, unreadable = _decrypted_records(answer, self._app_key)
+        readable, unreadable = _decrypted_records(response, self._app_key)
         records = []
         for item in readable:
             try:
@@ -178,22 +178,22 @@ def _translate_errors(call: Callable[[], Any]) -> Any:
         ) from None
 
 
-def _decrypted_records(answer: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:
+def _decrypted_records(response: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:
     """Return every record once, and the UIDs of the records that no key decrypts.
 
     The SDK drops a folder with all its records if one is damaged, and tries only the application's key on records that
     came outside their folder (fixed in the unreleased 17.4.0). Both are decrypted again here, record by record.
     """
-    found = {item.uid: item for item in answer.records}
+    found = {item.uid: item for item in response.records}
     unreadable: list[str] = []
-    keys = [(folder.uid, folder.key) for folder in answer.folders]
-    for bad in answer.bad_folders:
+    keys = [(folder.uid, folder.key) for folder in response.folders]
+    for bad in response.bad_folders:
         folder = bad["f"]
         own = [(str(folder.get("folderUid")), key) for key in _folder_key(folder, app_key)]
         keys += own
         for raw in folder.get("records") or ():
             _add_record(raw, _decrypted_record(raw, own), found, unreadable)
-    for bad in answer.bad_records:
+    for bad in response.bad_records:
         _add_record(bad["r"], _decrypted_record(bad["r"], keys), found, unreadable)
     return list(found.values()), [uid for uid in unreadable if uid not in found]
 

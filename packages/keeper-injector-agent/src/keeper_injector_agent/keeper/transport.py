@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
-import json
 import re
 import ssl
 import time
@@ -14,30 +12,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import get_environ_proxies
 
-from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
-from keeper_injector_common.json_values import Json, as_object
+from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+from keeper_injector_agent.keeper.responses import Response, api_result, download_result
 
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 30.0
 _LARGEST_RESPONSE = 256 * 1024 * 1024
 """Bytes."""
-_THROTTLE_SECONDS = 30.0
-"""How long no request is sent after ``throttled`` without a Retry-After. Keeper's window is 10 s and grows with each request
-inside it (external-secrets issue 4107); three windows leave room for the other pods of the same device."""
-_LONGEST_THROTTLE = 600.0
-_TRANSIENT_STATUSES = (requests.codes.request_timeout, requests.codes.too_many_requests)
 _WRONG_CLOCK = {"certificate has expired", "certificate is not yet valid"}
-
-
-class Response:
-    """The parts of an HTTP response that Keeper's SDK reads, with the whole content."""
-
-    def __init__(self, response: requests.Response, content: bytes) -> None:
-        self.status_code = response.status_code
-        self.reason = response.reason
-        self.headers = response.headers
-        self.content = content
-        self.text = content.decode("utf-8", errors="replace")
 
 
 class Transport:
@@ -56,34 +38,27 @@ class Transport:
         self._session.mount("https://", _Adapter(_context(ca_file)))
         # An additional CA usually belongs to an inspecting proxy. Try it alone first: loading all the others takes 14 ms.
         self._verify: str | bool = str(ca_file) if ca_file else True
-        self._key_errors = 0
+        self._key_rotated = False
         self._last_failure = ""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> Response:
         """Send one API request. Return a response that the SDK understands; raise VaultError for any other."""
         response = self._request("POST", url, headers=headers, data=body)
-        if response.status_code == requests.codes.ok:
-            if not response.content and url.rsplit("/", 1)[-1] in {"get_secret", "get_folders"}:
-                self._count("empty")
-                raise TransientVaultError("Keeper: the response is empty; retrying may help")
-            self._count("ok")
-            return response
-        self._raise_for(response)
+        expects_content = url.rsplit("/", 1)[-1] in {"get_secret", "get_folders"}
+        result, error = api_result(response, expects_content=expects_content, key_rotated=self._key_rotated)
+        self._key_rotated |= result == "key_rotated"
+        self._count(result)
+        if error is not None:
+            raise error
         return response
 
     def get(self, url: str) -> bytes:
         """Download an attachment from its pre-signed URL; raises VaultError."""
         response = self._request("GET", url)
-        if response.status_code != requests.codes.ok:
-            self._count(f"http_{response.status_code}")
-            detail = f"Keeper: the download of a file failed with HTTP {response.status_code}"
-            if (
-                response.status_code in _TRANSIENT_STATUSES
-                or response.status_code >= requests.codes.internal_server_error
-            ):
-                raise TransientVaultError(detail)
-            raise PermanentVaultError(f"{detail}; its URL may have expired, and the next refresh gets a new one")
-        self._count("ok")
+        result, error = download_result(response)
+        self._count(result)
+        if error is not None:
+            raise error
         return response.content
 
     def _request(self, method: str, url: str, **more: Any) -> Response:
@@ -130,7 +105,7 @@ class Transport:
                 allow_redirects=False,
                 **more,
             ) as response:
-                return Response(response, self._read(response))
+                return Response(response.status_code, response.reason, response.headers, self._read(response))
         except requests.exceptions.SSLError:
             raise
         except requests.exceptions.ProxyError as error:
@@ -157,35 +132,6 @@ class Transport:
                     f"Keeper: the response is larger than {_LARGEST_RESPONSE >> 20} MiB; share fewer records"
                 )
         return bytes(content)
-
-    def _raise_for(self, response: Response) -> None:
-        """Raise VaultError for an error response, except for the first one that asks for another server key: the SDK obeys it."""
-        status, problem = response.status_code, _problem(response)
-        code = str(problem.get("result_code") or problem.get("error") or "")
-        if status == requests.codes.too_many_requests or code == "throttled":
-            self._count("throttled")
-            wait = min(_LONGEST_THROTTLE, _retry_after(response, problem) or _THROTTLE_SECONDS)
-            raise ThrottledError(f"Keeper: throttled; no request for {wait:.0f} s", until=time.time() + wait)
-        if code == "key":
-            self._key_errors += 1
-            if self._key_errors > 1:
-                self._count("key")
-                raise PermanentVaultError(
-                    f"Keeper: asks repeatedly for server key {problem.get('key_id')!r}; create a new KSM configuration"
-                )
-            self._count("key_rotated")
-            return
-        self._count(f"http_{status}")
-        parts = [f"HTTP {status}", code, problem.get("message") or problem.get("additional_info")]
-        detail = ", ".join(_printable(part) for part in parts if part)
-        if status >= requests.codes.internal_server_error or not problem:
-            raise TransientVaultError(f"Keeper: {detail}")
-        if code == "access_denied":
-            raise PermanentVaultError(
-                f"Keeper: access denied ({_printable(problem.get('message'))}); the device may be revoked, expired or locked to "
-                "another IP address: create a new KSM configuration"
-            )
-        raise PermanentVaultError(f"Keeper: {detail}")
 
     def _count(self, result: str) -> None:
         self.counts[result] = self.counts.get(result, 0) + 1
@@ -219,24 +165,6 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _problem(response: Response) -> Json:
-    try:
-        return as_object(json.loads(response.content))
-    except ValueError:
-        return {}
-
-
-def _retry_after(response: Response, problem: Json) -> float:
-    """Return the wait that Keeper asks for, in seconds: in the body, or in the header as a number or a date (RFC 9110, 10.2.3)."""
-    text = str(problem.get("retry_after") or response.headers.get("Retry-After") or "0")
-    if re.fullmatch(r"\d{1,6}(\.\d+)?", text):
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except ValueError:
-        return 0.0
-
-
 def _host(url: str) -> str:
     """Return only the host: anyone who knows path and query of a file's URL can download the file."""
     return re.sub(r"^https?://([^/?#]*).*$", r"\1", url)
@@ -252,8 +180,3 @@ def _cause(error: BaseException) -> str:
     if isinstance(inner, ssl.SSLCertVerificationError):
         return inner.verify_message
     return inner.strerror if isinstance(inner, OSError) and inner.strerror else type(inner).__name__
-
-
-def _printable(text: object) -> str:
-    """Return a text from Keeper shortened, and without unprintable characters."""
-    return re.sub(r"[^\x20-\x7e]", "?", str(text or ""))[:200]

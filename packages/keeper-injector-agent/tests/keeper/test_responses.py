@@ -1,0 +1,81 @@
+"""Responses of Keeper: which error each of them means, and how long Keeper throttles."""
+
+from __future__ import annotations
+
+import email.utils
+import json
+import time
+
+import pytest
+
+from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError
+from keeper_injector_agent.keeper.responses import Response, api_result, download_result
+
+
+def response(status: int, body: object = b"", **headers: str) -> Response:
+    """Return a response with this body, as bytes or as JSON."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Response(status, "", {name.replace("_", "-"): value for name, value in headers.items()}, content)
+
+
+@pytest.mark.parametrize(
+    ("given", "result", "error"),
+    [
+        (response(200, b"x"), "ok", type(None)),
+        (response(200), "empty", TransientVaultError),
+        (response(403, {"error": "throttled"}), "throttled", ThrottledError),
+        (response(429), "throttled", ThrottledError),
+        (response(401, {"error": "key", "key_id": 8}), "key_rotated", type(None)),
+        (response(503, {"error": "internal"}), "http_503", TransientVaultError),
+        (response(400, b"<html>"), "http_400", TransientVaultError),
+        (response(403, {"error": "access_denied"}), "http_403", PermanentVaultError),
+        (response(400, {"result_code": "invalid_client_version"}), "http_400", PermanentVaultError),
+    ],
+    ids=["ok", "empty", "throttled", "429", "key", "503", "no JSON", "denied", "other"],
+)
+def test_each_response_has_one_meaning(given: Response, result: str, error: type) -> None:
+    """The table at the top of the module is true."""
+    label, raised = api_result(given, expects_content=True, key_rotated=False)
+    assert (label, type(raised)) == (result, error)
+
+
+def test_a_second_request_for_another_key_is_permanent() -> None:
+    """The SDK would loop if Keeper asked for another server key again and again."""
+    label, error = api_result(response(401, {"error": "key", "key_id": 8}), expects_content=True, key_rotated=True)
+    assert (label, type(error)) == ("key", PermanentVaultError)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        (response(403, {"error": "throttled", "retry_after": 7}), 7),
+        (response(429, Retry_After="9"), 9),
+        (response(429, Retry_After=email.utils.formatdate(time.time() + 45, usegmt=True)), 45),
+        (response(429, Retry_After="soon"), 30),
+        (response(429), 30),
+        (response(429, Retry_After="86400"), 600),
+    ],
+    ids=["body", "header", "date", "invalid", "missing", "too long"],
+)
+def test_the_throttle_window_is_bounded(given: Response, seconds: int) -> None:
+    """Keeper's wait is respected for up to ten minutes; without one, no request is sent for half a minute."""
+    _, error = api_result(given, expects_content=True, key_rotated=False)
+    assert isinstance(error, ThrottledError)
+    assert error.until - time.time() == pytest.approx(seconds, abs=2)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(200, type(None)), (403, PermanentVaultError), (408, TransientVaultError), (500, TransientVaultError)],
+)
+def test_downloads(status: int, error: type) -> None:
+    """A download is retried after a timeout or a server error; an expired URL is replaced by the next refresh."""
+    assert type(download_result(response(status))[1]) is error
+
+
+def test_a_message_of_keeper_is_printable() -> None:
+    """Control characters of a response do not reach the log, and long texts are cut off."""
+    body = {"error": "access_denied", "message": "\x1b[2J" + "x" * 500}
+    _, error = api_result(response(403, body), expects_content=True, key_rotated=False)
+    assert "\x1b" not in str(error)
+    assert len(str(error)) < 400
