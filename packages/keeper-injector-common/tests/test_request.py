@@ -8,7 +8,6 @@ from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.parser import parse_request, wants_injection
 from keeper_injector_common.annotations.request import (
     AdditionalCa,
-    FolderFiles,
     InjectionRequest,
     SecretCredentials,
     Variable,
@@ -16,7 +15,7 @@ from keeper_injector_common.annotations.request import (
 from keeper_injector_common.annotations.table import ANNOTATIONS, PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem, Severity
 from keeper_injector_common.plan.credentials import AwsCredentials
-from keeper_injector_common.plan.delivery import Formatted, Templated
+from keeper_injector_common.plan.delivery import Formatted
 
 ASKED = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "db"}
 
@@ -103,23 +102,6 @@ def test_a_template_is_judged_with_all_the_rest() -> None:
     assert found[2].startswith("config: secrets[0].template: template, parsing line 1")
 
 
-@pytest.mark.parametrize(
-    ("entry", "problem"),
-    [
-        ("format: template", "format: a template is announced and missing; add template:, or remove the format"),
-        (
-            "injectAsK8sSecret: true, k8sSecretName: s, k8sSecretType: kubernetes.io/tls, k8sSecretKeys: {a: tls.crt}",
-            "k8sSecretKeys: a Secret of type kubernetes.io/tls needs tls.key; write the field or file: tls.key",
-        ),
-    ],
-)
-def test_entries_of_the_go_injector_that_lack_something(entry: str, problem: str) -> None:
-    """What would fail in the pod is said at once."""
-    assert problems(inject="true", config=f"secrets: [{{record: r, path: /app/r, {entry}}}]") == [
-        f"config: secrets[0].{problem}"
-    ]
-
-
 def test_every_problem_is_reported_at_once() -> None:
     """A user mends all mistakes in one go."""
     assert problems(inject="maybe", secret_a="db[", secret_b="db:/", refresh_interval="5x", file_mode="9") == [
@@ -175,57 +157,6 @@ def test_defaults_give_way_to_the_pod() -> None:
     assert parse_request({**annotations, f"{PREFIX}refresh-interval": "30s"}, defaults).refresh_interval == 30
     with pytest.raises(AnnotationsError, match="default secret: no annotation that can have a default"):
         parse_request(annotations, {"secret": "x"})
-
-
-def test_the_yaml_form() -> None:
-    """Everything in one document, with the Go injector's aliases."""
-    found = request(
-        inject="true",
-        config="""
-secrets:
-  - {record: db, path: /app/db.env, fields: [login, password], format: env, mode: "0440", containers: [app]}
-  - {record: certs, fileName: ca.pem, path: /app/ca.pem}
-  - {records: [a, b], path: /app/both, template: "{{ .a.login }}"}
-  - {record: api, injectAsEnvVars: true, envPrefix: API_}
-  - {record: tls, injectAsK8sSecret: true, k8sSecretName: tls, k8sSecretKeys: {cert: tls.crt}}
-folders:
-  - {folderPath: Production/Databases, outputPath: /app/dbs, recursive: yes}
-""",
-    )
-    first, second, third = found.files
-    assert (first.content, first.mode, first.containers) == (Formatted("env", ("login", "password")), 0o440, ("app",))
-    assert str(second.sources[0]) == "keeper://certs/file/ca.pem"
-    assert (len(third.sources), third.content) == (2, Templated("{{ .a.login }}"))
-    assert [(str(item.source), item.prefix) for item in found.variables] == [("api", "API_")]  # type: ignore[union-attr] # whole records only here
-    assert found.kubernetes_secrets[0].keys == {"cert": "tls.crt"}
-    (folder,) = found.folders
-    assert isinstance(folder, FolderFiles)
-    assert (folder.folder.parts, folder.directory, folder.recursive) == (("Production", "Databases"), "/app/dbs", True)
-
-
-@pytest.mark.parametrize(
-    ("document", "problem"),
-    [
-        ("secrets: [{record: a, fromat: env}]", "config: secrets[0].fromat: unknown key; did you mean 'format'?"),
-        ("secrets: [{record: a, path: 5}]", "config: secrets[0].path: '5' is not an absolute path; begin it with '/'"),
-        ("secrets: {record: a}", "config: secrets: a mapping found; write a list"),
-        (
-            "secrets: [{path: /a/b}]",
-            "config: secrets[0]: exactly one source is needed; write record:, notation: or, for a template, records:",
-        ),
-        ("secrets: [a]", "config: secrets[0]: text found; write a mapping such as {record: my-record}"),
-        ("secrets: [{record: a, mode: [1]}]", "config: secrets[0].mode: a list found; write text"),
-        ("folders: [{}]", "config: folders[0]: exactly one folder is needed; write path: or uid:"),
-        ("a: &x [1]\nb: *x", "config: line 1 uses a YAML anchor or alias; write the value out"),
-        ("secrets: 1\nsecrets: 2", "config: line 2 repeats the key 'secrets'; keep one"),
-        ("[" * 50 + "]" * 50, "config: the document is nested more than 12 deep; flatten it"),
-        ("x" * 70000, "config: the document has 70000 characters; write at most 65536"),
-        ("- a", "config: the document is no mapping; write secrets: or folders: with a list"),
-    ],
-)
-def test_problems_of_the_yaml_form_have_their_path(document: str, problem: str) -> None:
-    """A problem in the document says where in it."""
-    assert problem in problems(inject="true", config=document)
 
 
 def test_single_variables() -> None:

@@ -70,8 +70,8 @@ def _loader(yaml: Any) -> Any:
 class Section:
     """A mapping of the document that collects problems and knows its place; every read takes the key away."""
 
-    def __init__(self, content: dict[str, object], place: str, problems: list[Problem]) -> None:
-        self.place = place
+    def __init__(self, content: dict[str, object], path: str, problems: list[Problem]) -> None:
+        self.path = path
         self._content = dict(content)
         self._known: list[str] = []
         self._problems = problems
@@ -83,8 +83,8 @@ class Section:
     def inside(self, key: str) -> str:
         """Return the place of *key* in messages: ``keeper.security/config: secrets[0].path``."""
         if not key:
-            return self.place.removesuffix(": ")
-        return f"{self.place}{'' if self.place.endswith(': ') else '.'}{key}"
+            return self.path.removesuffix(": ")
+        return f"{self.path}{'' if self.path.endswith(': ') else '.'}{key}"
 
     def unread(self) -> list[str]:
         """Return the keys that nobody has read yet."""

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_inputs import PLAN as SAMPLE_PLAN
 
-from keeper_injector_common.annotations.config import parse
+from keeper_injector_common.annotations.config import parse_config
 from keeper_injector_common.cli.schema import CONFIG, PLAN
 from keeper_injector_common.errors import PlanError, Problem
 from keeper_injector_common.plan.wire import from_json
@@ -38,7 +38,7 @@ DOCUMENT = st.fixed_dictionaries({}, optional={"secrets": st.lists(ENTRY, max_si
 def test_the_schema_accepts_what_the_parser_accepts(document: dict[str, Any]) -> None:
     """An editor shows no error in a valid document, and an unknown key is an error for both."""
     problems: list[Problem] = []
-    parse("config", yaml.safe_dump(document), problems, [])
+    parse_config("config", yaml.safe_dump(document), problems, [])
     errors = list(jsonschema.Draft202012Validator(CONFIG).iter_errors(document))
     if any(error.validator == "additionalProperties" for error in errors):
         assert problems

@@ -144,7 +144,7 @@ SECRETS = {
     "all values": (KubernetesSecret("w", "s", (WholeRecord(CACHE_NAME),)), {"login": b"root"}),
     "name that is not a key": (KubernetesSecret("w", "s", (FieldValue(DB_NAME, "API key"),)), {"API_key": b"k"}),
     "chosen keys": (
-        KubernetesSecret("w", "s", (WholeRecord(DB_NAME),), {"login": "user", "ca.pem": "ca.crt"}),
+        KubernetesSecret("w", "s", (WholeRecord(DB_NAME),), keys={"login": "user", "ca.pem": "ca.crt"}),
         {"user": b"admin", "ca.crt": b"PEM"},
     ),
     "attachment": (KubernetesSecret("w", "s", (FileContent(PICTURE_NAME, "logo.png"),)), {"logo.png": b"\xff\x00"}),
@@ -167,7 +167,7 @@ def test_kubernetes_secret_with_two_values_for_a_key_is_an_error() -> None:
 
 def test_kubernetes_secret_with_a_key_for_nothing_is_an_error() -> None:
     """A key for a field that does not exist is an error that names the field."""
-    secret = KubernetesSecret("w", "s", (WholeRecord(CACHE_NAME),), {"pasword": "p"})
+    secret = KubernetesSecret("w", "s", (WholeRecord(CACHE_NAME),), keys={"pasword": "p"})
     with pytest.raises(SelectionError, match=r"^Secret 's': no field or file 'pasword' in cache$"):
         renderer().secret_data(secret)
 

@@ -77,11 +77,11 @@ def _request(reader: Reader) -> InjectionRequest:
     )
 
 
-def _configuration(reader: Reader) -> config.Configured:
+def _configuration(reader: Reader) -> config.ConfigDeliveries:
     text = reader.get("config")
     if text is None:
-        return config.Configured()
-    return config.parse(f"{PREFIX}config", text, reader.problems, reader.warnings)
+        return config.ConfigDeliveries()
+    return config.parse_config(f"{PREFIX}config", text, reader.problems, reader.warnings)
 
 
 def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:

@@ -10,22 +10,19 @@ import attrs
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.parsers import MINUTES
 from keeper_injector_common.plan.credentials import CloudCredentials
-from keeper_injector_common.plan.delivery import Content, KubernetesSecret, Notify, file_name
+from keeper_injector_common.plan.delivery import (
+    DEFAULT_FORMAT,
+    FORMAT_BY_SUFFIX,
+    FORMATS,
+    Content,
+    KubernetesSecret,
+    Notify,
+    file_name,
+)
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 
 DEFAULT_DIRECTORY = "/keeper/secrets"
 DEFAULT_SECRET = "keeper-credentials"  # noqa: S105 - the name of a Secret
-
-_FORMAT_BY_SUFFIX = {
-    ".env": "env",
-    ".properties": "properties",
-    ".yaml": "yaml",
-    ".yml": "yaml",
-    ".ini": "ini",
-    ".toml": "toml",
-    ".p12": "pkcs12",
-    ".pfx": "pkcs12",
-}
 
 
 Containers = tuple[str, ...] | None
@@ -54,7 +51,7 @@ class FolderFiles:
     """Path of the folder by names, or its UID as the only part."""
     directory: str
     recursive: bool = False
-    format: str = "json"
+    format: str = DEFAULT_FORMAT
     containers: Containers = None
 
 
@@ -145,14 +142,14 @@ def format_for(path: str, source: Reference) -> str:
     """Choose the format of a file that names none: raw for one value, else by the path's suffix, else JSON."""
     if not isinstance(source, WholeRecord):
         return "raw"
-    return _FORMAT_BY_SUFFIX.get(posixpath.splitext(path)[1].lower(), "json")
+    return FORMAT_BY_SUFFIX.get(posixpath.splitext(path)[1].lower(), DEFAULT_FORMAT)
 
 
 def default_path(source: Reference, name: str = "") -> str:
     """Choose where a secret goes that names no path: ``/keeper/secrets/<title>.json``, or *name* for one value."""
     match source:
         case WholeRecord(record):
-            return f"{DEFAULT_DIRECTORY}/{file_name(record.parts[-1])}.json"
+            return f"{DEFAULT_DIRECTORY}/{file_name(record.parts[-1])}{FORMATS[DEFAULT_FORMAT]}"
         case FileContent(_, file):
             return f"{DEFAULT_DIRECTORY}/{file_name(file)}"
         case FieldValue(field=field):

@@ -8,7 +8,7 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.plan.credentials import METHODS
-from keeper_injector_common.plan.delivery import FORMATS
+from keeper_injector_common.plan.delivery import DEFAULT_SECRET_MODE, DEFAULT_SECRET_TYPE, FORMATS, SECRET_MODES
 from keeper_injector_common.records import templates
 from keeper_injector_common.suggestions import nearest_words
 
@@ -67,8 +67,6 @@ def _grouped(group: str, *annotations: Annotation, default_allowed: bool = False
         attrs.evolve(item, group=group, default_allowed=default_allowed or item.default_allowed) for item in annotations
     )
 
-
-SECRET_MODES = ("overwrite", "merge", "skip-if-exists", "fail")
 
 CORE = _grouped(
     "core",
@@ -259,7 +257,7 @@ BEHAVIOUR = _grouped(
     ),
     _one(
         "metrics-port",
-        parsers.whole(1024, 65535),
+        parsers.whole(parsers.LOWEST_PORT, parsers.HIGHEST_PORT),
         "9464",
         "Port for Prometheus metrics of the sidecar; none is open otherwise.",
     ),
@@ -285,8 +283,14 @@ KUBERNETES_SECRETS = _grouped(
     _one("inject-as-k8s-secret", parsers.switch, "true", "The agent also writes a Kubernetes Secret.", "false"),
     _one("k8s-secret-name", parsers.object_name, "app-secret", "Name of that Secret."),
     _one("k8s-secret-namespace", parsers.object_name, "shop", "Only the pod's own namespace is accepted."),
-    _one("k8s-secret-mode", parsers.choice(*SECRET_MODES), "merge", "What to do with one that exists.", "overwrite"),
-    _one("k8s-secret-type", parsers.text, "kubernetes.io/tls", "Type of the Secret.", "Opaque"),
+    _one(
+        "k8s-secret-mode",
+        parsers.choice(*SECRET_MODES),
+        "merge",
+        "What to do with one that exists.",
+        DEFAULT_SECRET_MODE,
+    ),
+    _one("k8s-secret-type", parsers.text, "kubernetes.io/tls", "Type of the Secret.", DEFAULT_SECRET_TYPE),
     _one("k8s-secret-rotation", parsers.switch, "true", "Whether refreshes update it.", "false"),
     _one(
         "k8s-secret-owner-ref",

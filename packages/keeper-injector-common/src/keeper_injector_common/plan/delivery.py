@@ -19,22 +19,31 @@ from keeper_injector_common.plan.scalars import (
 )
 from keeper_injector_common.references import Reference
 
-FORMATS = ("json", "env", "properties", "yaml", "ini", "raw", "toml", "shell", "dockerconfigjson", "pkcs12")
-"""The values of ``format``."""
-
-SUFFIXES = {
-    "json": (".json",),
-    "env": (".env",),
-    "properties": (".properties",),
-    "yaml": (".yaml", ".yml"),
-    "ini": (".ini",),
-    "toml": (".toml",),
-    "pkcs12": (".p12", ".pfx"),
+FORMATS = {
+    "json": ".json",
+    "env": ".env",
+    "properties": ".properties",
+    "yaml": ".yaml",
+    "ini": ".ini",
+    "raw": ".raw",
+    "toml": ".toml",
+    "shell": ".sh",
+    "dockerconfigjson": ".json",
+    "pkcs12": ".p12",
 }
-"""Format → the suffixes of file names that select it; the first one is used for the files of a folder."""
+"""The values of ``format``, each with the suffix of the files of a folder."""
+DEFAULT_FORMAT = "json"
+FORMAT_BY_SUFFIX = {
+    **{FORMATS[name]: name for name in ("json", "env", "properties", "yaml", "ini", "toml", "pkcs12")},
+    ".yml": "yaml",
+    ".pfx": "pkcs12",
+}
+"""The suffixes of paths that choose a format; every other path is :data:`DEFAULT_FORMAT`."""
 
 SECRET_MODES = ("overwrite", "merge", "skip-if-exists", "fail")
 """What happens to a Kubernetes Secret that exists already."""
+DEFAULT_SECRET_MODE = "overwrite"  # noqa: S105 - a mode
+DEFAULT_SECRET_TYPE = "Opaque"  # noqa: S105 - a type
 
 
 @attrs.frozen
@@ -68,9 +77,11 @@ class KubernetesSecret:
     sources: tuple[Reference, ...] = attrs.field(
         metadata=wire("sources", array(REFERENCE, least=1), "References to the records and parts of records.")
     )
-    type: str = attrs.field(default="Opaque", metadata=wire("type", TEXT, "Type of the Secret.", required=True))
+    type: str = attrs.field(
+        default=DEFAULT_SECRET_TYPE, metadata=wire("type", TEXT, "Type of the Secret.", required=True)
+    )
     mode: str = attrs.field(
-        default="overwrite",
+        default=DEFAULT_SECRET_MODE,
         metadata=wire("mode", choice(*SECRET_MODES), "What happens to a Secret that exists already.", required=True),
     )
     owner_reference: bool = attrs.field(

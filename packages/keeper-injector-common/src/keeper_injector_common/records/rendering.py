@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
-from keeper_injector_common.plan.delivery import Formatted, Templated, file_name
+from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated, file_name
 from keeper_injector_common.records import formats
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
 from keeper_injector_common.records.selection import Library, select_file, select_value
@@ -65,8 +65,7 @@ class Renderer:
         files = {}
         for record, title in zip(records, titles, strict=True):
             name = title if titles.count(title) == 1 else f"{title}-{record.uid}"
-            suffix = formats.FORMATS[item.format].extension or item.format
-            files[f"{item.below}/{name}.{suffix}".lstrip("/")] = record
+            files[f"{item.below}/{name}{FORMATS[item.format]}".lstrip("/")] = record
         return files
 
     def render_record(self, record: Record, format_name: str) -> bytes:

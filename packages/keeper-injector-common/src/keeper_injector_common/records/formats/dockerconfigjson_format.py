@@ -81,5 +81,4 @@ FORMAT = Format(
     "dockerconfigjson",
     _write_docker_config,
     "login to a container registry, from login, password and host or url",
-    "json",
 )

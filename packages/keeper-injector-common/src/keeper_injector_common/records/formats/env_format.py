@@ -54,4 +54,4 @@ def _line(where: str, name: str, value: str) -> bytes:
     return line
 
 
-FORMAT = Format("env", _write_env, "NAME=value lines for docker and dotenv", "env")
+FORMAT = Format("env", _write_env, "NAME=value lines for docker and dotenv")

@@ -69,4 +69,4 @@ def _line(name: str, value: str) -> bytes:
     return f"{name}='{value}'\n".encode()
 
 
-FORMAT = Format("envfile", _write_record, "NAME='value' lines for the kubelet's EnvFiles", "")
+FORMAT = Format("envfile", _write_record, "NAME='value' lines for the kubelet's EnvFiles")

@@ -58,4 +58,4 @@ def _checked(where: str, value: str) -> str:
     return value
 
 
-FORMAT = Format("ini", _write_ini, "one section [secret] of name=value lines", "ini")
+FORMAT = Format("ini", _write_ini, "one section [secret] of name=value lines")

@@ -36,8 +36,6 @@ class Format:
     write: Callable[[RecordContent], bytes]
     """Pure; raises FormatError for values that the format cannot represent."""
     description: str
-    extension: str
-    """The usual suffix of such files, without the dot; empty if there is none."""
     repeatable: bool = True
     """Whether equal content always gives equal bytes. If not, compare :func:`digest_input` to detect changes."""
     reads_attachments: bool = False

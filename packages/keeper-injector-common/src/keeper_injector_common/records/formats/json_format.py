@@ -28,4 +28,4 @@ def _write_json(content: RecordContent) -> bytes:
     return (json.dumps(dict(content.fields), ensure_ascii=False, indent=2) + "\n").encode()
 
 
-FORMAT = Format("json", _write_json, "one object; structured values stay objects and lists", "json")
+FORMAT = Format("json", _write_json, "one object; structured values stay objects and lists")

@@ -141,7 +141,6 @@ FORMAT = Format(
     "pkcs12",
     _write_pkcs12,
     "key store for Java, from PEMs in fields and files",
-    "p12",
     repeatable=False,
     reads_attachments=True,
 )

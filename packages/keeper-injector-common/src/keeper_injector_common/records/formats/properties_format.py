@@ -53,4 +53,4 @@ def _unicode(character: str) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-FORMAT = Format("properties", _write_properties, "java.util.Properties", "properties")
+FORMAT = Format("properties", _write_properties, "java.util.Properties")

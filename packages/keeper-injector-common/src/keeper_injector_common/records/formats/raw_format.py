@@ -33,4 +33,4 @@ def _write_raw(content: RecordContent) -> bytes:
     return scalar_text(value).encode()
 
 
-FORMAT = Format("raw", _write_raw, "one value, byte for byte", "")
+FORMAT = Format("raw", _write_raw, "one value, byte for byte")

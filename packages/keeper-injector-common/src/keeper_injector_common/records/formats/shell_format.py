@@ -40,4 +40,4 @@ def _assignment(title: str, name: str, value: str) -> str:
     return f"export {name}='{quoted}'\n"
 
 
-FORMAT = Format("shell", _write_shell, "export NAME='value' lines, safe to source", "sh")
+FORMAT = Format("shell", _write_shell, "export NAME='value' lines, safe to source")

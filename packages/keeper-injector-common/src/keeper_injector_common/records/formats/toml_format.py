@@ -66,4 +66,4 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-FORMAT = Format("toml", _write_toml, "TOML 1.0; structured values as inline tables", "toml")
+FORMAT = Format("toml", _write_toml, "TOML 1.0; structured values as inline tables")

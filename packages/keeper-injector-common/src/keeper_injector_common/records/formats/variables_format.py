@@ -62,4 +62,4 @@ def _entry(name: str, value: str) -> bytes:
     return entry
 
 
-FORMAT = Format("variables", _write_variables, "NUL-terminated NAME=value entries for keeper-exec", "")
+FORMAT = Format("variables", _write_variables, "NUL-terminated NAME=value entries for keeper-exec")

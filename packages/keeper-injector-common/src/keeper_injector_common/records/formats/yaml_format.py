@@ -70,4 +70,4 @@ def _style(text: str) -> str | None:
     return "|" if _BLOCK.fullmatch(text) else '"'
 
 
-FORMAT = Format("yaml", _write_yaml, "one mapping, safe for YAML 1.1 and 1.2", "yaml")
+FORMAT = Format("yaml", _write_yaml, "one mapping, safe for YAML 1.1 and 1.2")

@@ -1,0 +1,152 @@
+"""The ``keeper.security/config`` document: what it asks for, and the problems in it."""
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper_injector_common.annotations.config import ConfigDeliveries, parse_config
+from keeper_injector_common.errors import Problem
+from keeper_injector_common.plan.delivery import Formatted, Templated
+
+
+def read(document: str) -> tuple[ConfigDeliveries, list[Problem], list[Problem]]:
+    """Return what *document* asks for, its problems and its warnings."""
+    problems: list[Problem] = []
+    warnings: list[Problem] = []
+    return parse_config("config", document, problems, warnings), problems, warnings
+
+
+def accepted(document: str) -> ConfigDeliveries:
+    """Return what *document*, which has no problem, asks for."""
+    found, problems, warnings = read(document)
+    assert (problems, warnings) == ([], [])
+    return found
+
+
+def problems(document: str) -> list[str]:
+    """Return the messages about *document*."""
+    return list(map(str, read(document)[1]))
+
+
+def test_a_document_has_every_delivery() -> None:
+    """Files, variables, Kubernetes Secrets and folders are in one document, with the Go injector's other names."""
+    found = accepted(
+        """
+secrets:
+  - {record: db, path: /app/db.env, fields: [login, password], format: env, mode: "0440", containers: [app]}
+  - {record: certs, fileName: ca.pem, path: /app/ca.pem}
+  - {records: [a, b], path: /app/both, template: "{{ .a.login }}"}
+  - {record: api, injectAsEnvVars: true, envPrefix: API_}
+  - {record: tls, injectAsK8sSecret: true, k8sSecretName: tls, k8sSecretKeys: {cert: tls.crt}}
+folders:
+  - {folderPath: Production/Databases, outputPath: /app/dbs, recursive: yes}
+""",
+    )
+    first, second, third = found.files
+    assert (first.content, first.mode, first.containers) == (Formatted("env", ("login", "password")), 0o440, ("app",))
+    assert str(second.sources[0]) == "keeper://certs/file/ca.pem"
+    assert (len(third.sources), third.content) == (2, Templated("{{ .a.login }}"))
+    assert [(str(item.source), item.prefix) for item in found.variables] == [("api", "API_")]
+    assert found.kubernetes_secrets[0].keys == {"cert": "tls.crt"}
+    (folder,) = found.folders
+    assert (folder.folder.parts, folder.directory, folder.recursive) == (("Production", "Databases"), "/app/dbs", True)
+
+
+@pytest.mark.parametrize(
+    ("document", "problem"),
+    [
+        ("secrets: [{record: a, fromat: env}]", "config: secrets[0].fromat: unknown key; did you mean 'format'?"),
+        ("secrets: [{record: a, path: 5}]", "config: secrets[0].path: '5' is not an absolute path; begin it with '/'"),
+        ("secrets: {record: a}", "config: secrets: a mapping found; write a list"),
+        (
+            "secrets: [{path: /a/b}]",
+            "config: secrets[0]: exactly one source is needed; write record:, notation: or, for a template, records:",
+        ),
+        ("secrets: [a]", "config: secrets[0]: text found; write a mapping such as {record: my-record}"),
+        ("secrets: [{record: a, mode: [1]}]", "config: secrets[0].mode: a list found; write text"),
+        ("folders: [{}]", "config: folders[0]: exactly one folder is needed; write path: or uid:"),
+        ("a: &x [1]\nb: *x", "config: line 1 uses a YAML anchor or alias; write the value out"),
+        ("secrets: 1\nsecrets: 2", "config: line 2 repeats the key 'secrets'; keep one"),
+        ("[" * 50 + "]" * 50, "config: the document is nested more than 12 deep; flatten it"),
+        ("x" * 70000, "config: the document has 70000 characters; write at most 65536"),
+        ("- a", "config: the document is not a mapping; write secrets: or folders: with a list"),
+    ],
+)
+def test_each_problem_has_its_path(document: str, problem: str) -> None:
+    """A message says where in the document the problem is."""
+    assert problem in problems(document)
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("format: template", "format: a template is announced and missing; add template:, or remove the format"),
+        (
+            "injectAsK8sSecret: true, k8sSecretName: s, k8sSecretType: kubernetes.io/tls, k8sSecretKeys: {a: tls.crt}",
+            "k8sSecretKeys: a Secret of type kubernetes.io/tls needs tls.key; write the field or file: tls.key",
+        ),
+    ],
+)
+def test_an_incomplete_entry_of_the_go_injector_is_rejected(entry: str, problem: str) -> None:
+    """What would fail in the pod is reported at admission."""
+    assert problems(f"secrets: [{{record: r, path: /app/r, {entry}}}]") == [f"config: secrets[0].{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        ("path: a, folderPath: b", "folders[0].folderPath: the same as 'path'; write one of the two"),
+        ("path: a, uid: b", "folders[0]: exactly one folder is needed; write path: or uid:"),
+        ("path: 'a[b]'", "folders[0].path: 'a[b]' is not the path of a folder; write names with '/' between them"),
+        ("path: a, containers: []", "folders[0].containers: the list is empty; name a container or leave the key out"),
+    ],
+)
+def test_a_folder_has_one_name(entry: str, problem: str) -> None:
+    """A folder is named by its path or its UID, under one of the names of the key."""
+    assert problems(f"folders: [{{{entry}}}]") == [f"config: {problem}"]
+
+
+@pytest.mark.parametrize(
+    "key", ["k8sSecretName: a", "k8sSecretType: a", "k8sSecretMode: merge", "k8sSecretKeys: {a: b}"]
+)
+def test_keys_of_a_kubernetes_secret_need_the_switch(key: str) -> None:
+    """A key that would have no effect is a problem."""
+    assert problems(f"secrets: [{{record: a, {key}}}]") == [
+        f"config: secrets[0].{key.split(':', maxsplit=1)[0]}: has no effect by itself; add injectAsK8sSecret: true"
+    ]
+
+
+def test_keys_the_other_way_round_are_understood() -> None:
+    """The Go injector's example for TLS names the key of the Secret first. It works, with a warning."""
+    found, problems, warnings = read(
+        "secrets: [{record: t, injectAsK8sSecret: true, k8sSecretName: s, k8sSecretType: kubernetes.io/tls, "
+        "k8sSecretKeys: {tls.crt: cert, tls.key: key}}]"
+    )
+    assert (problems, found.kubernetes_secrets[0].keys) == ([], {"cert": "tls.crt", "key": "tls.key"})
+    assert [str(warning) for warning in warnings] == [
+        "config: secrets[0].k8sSecretKeys: fields or files come first; write {cert: tls.crt, key: tls.key}"
+    ]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("ab/[]. -", max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["a", "record"]), inner, max_size=2),
+)
+KEYS = st.sampled_from(
+    ["record", "records", "file", "fileName", "path", "format", "template", "injectAsK8sSecret", "uid"]
+)
+
+
+@given(st.dictionaries(st.sampled_from(["secrets", "folders"]), st.lists(st.dictionaries(KEYS, VALUES), max_size=2)))
+def test_any_document_is_read_or_reported(document: dict[str, Any]) -> None:
+    """Reading raises no exception, whatever a document contains."""
+    read(yaml.safe_dump(document))
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_read_or_reported(text: str) -> None:
+    """Reading raises no exception for text that is not YAML."""
+    read(text)
