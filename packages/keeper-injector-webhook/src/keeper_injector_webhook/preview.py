@@ -41,12 +41,17 @@ cannot be read or the arguments are invalid
 """
 EXAMPLES = """\
 examples:
-  keeper-injector preview deployment.yaml                            show the changes as a diff
-  helm template ./chart | keeper-injector preview -                  preview the output of another program
-  keeper-injector preview --defaults values.yaml deployment.yaml     use the annotation defaults of the injector's chart
+  # Show the changes as a diff.
+  keeper-injector preview deployment.yaml
+  helm template ./chart | keeper-injector preview -
+
+  # Use the annotation defaults of the injector's chart, or all settings of the webhook.
+  keeper-injector preview --defaults values.yaml deployment.yaml
   keeper-injector preview --settings settings.yaml --namespace shop deployment.yaml
-  keeper-injector preview --plan deployment.yaml                     show the agent's plan
-  keeper-injector preview -o json deployment.yaml                    show everything as JSON, for programs
+
+  # Show the agent's plan, or everything as JSON.
+  keeper-injector preview --plan deployment.yaml
+  keeper-injector preview -o json deployment.yaml
 """
 _OWNERS = {"Deployment": "ReplicaSet", "CronJob": "Job"}
 """The kind of the object between a workload and its pods."""

@@ -16,8 +16,9 @@ from keeper_injector_common.cli.schema import CONFIG
 DESCRIPTION = "Print all annotations, each with an example, its default and its meaning."
 EXAMPLES = """\
 examples:
-  keeper-injector annotations                    Markdown, as in the documentation
-  keeper-injector annotations -o json            JSON, for programs
+  # Print Markdown, as in the documentation, or JSON.
+  keeper-injector annotations
+  keeper-injector annotations -o json
 """
 _INTRODUCTION = f"""\
 # Annotations

@@ -26,13 +26,20 @@ arguments are invalid
 """
 EXAMPLES = """\
 examples:
+  # Check a file, or a directory; the latter exits with 1 for warnings too.
   keeper-injector lint deployment.yaml
-  keeper-injector lint --strict manifests/                       check a directory; exit with 1 for warnings too
-  keeper-injector lint --defaults values.yaml deployment.yaml    use the annotation defaults of the injector's chart
+  keeper-injector lint --strict manifests/
+
+  # Use the annotation defaults of the injector's chart.
+  keeper-injector lint --defaults values.yaml deployment.yaml
+
+  # Check the output of Helm or kustomize.
   helm template ./chart | keeper-injector lint -
   kustomize build overlays/production | keeper-injector lint -
-  keeper-injector lint -o github manifests/                      annotate the lines of a pull request on GitHub
-  keeper-injector lint -o sarif manifests/ > keeper.sarif        write a report for code scanning
+
+  # Annotate the lines of a pull request on GitHub, or write a report for code scanning.
+  keeper-injector lint -o github manifests/
+  keeper-injector lint -o sarif manifests/ > keeper.sarif
 """
 
 

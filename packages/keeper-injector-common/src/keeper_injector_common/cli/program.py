@@ -11,10 +11,15 @@ from keeper_injector_common.cli import commands, console
 
 EXAMPLES = """\
 examples:
-  keeper-injector lint deployment.yaml              check the annotations of every workload in a file
-  helm template ./chart | keeper-injector lint -    check the output of another program
-  keeper-injector explain deployment.yaml           describe what the annotations will do
-  keeper-injector preview deployment.yaml           show how the webhook would change the pods
+  # Check the annotations of every workload in a file, or in the output of Helm.
+  keeper-injector lint deployment.yaml
+  helm template ./chart | keeper-injector lint -
+
+  # Describe what the annotations will do.
+  keeper-injector explain deployment.yaml
+
+  # Show how the webhook would change the pods.
+  keeper-injector preview deployment.yaml
 
 To see the options and examples of a command: keeper-injector COMMAND --help
 """

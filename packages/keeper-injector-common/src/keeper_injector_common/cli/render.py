@@ -25,7 +25,11 @@ arguments are invalid
 EXAMPLES = f"""\
 examples:
   keeper-injector render --plan plan.json --records sample.yaml
+
+  # Write the files below a directory instead of printing them.
   keeper-injector render --plan plan.json --records sample.yaml --output ./files
+
+  # Make the files of a pod.
   keeper-injector preview --plan pod.yaml | keeper-injector render --plan - --records sample.yaml
 
 {sample_records.FORMAT}"""

@@ -27,9 +27,14 @@ the arguments are invalid
 """
 EXAMPLES = """\
 examples:
+  # Describe a file, or the output of another program.
   keeper-injector explain deployment.yaml
-  keeper-injector explain --defaults values.yaml deployment.yaml     use the annotation defaults of the injector's chart
   kubectl get deployment shop -o yaml | keeper-injector explain -
+
+  # Use the annotation defaults of the injector's chart.
+  keeper-injector explain --defaults values.yaml deployment.yaml
+
+  # Describe one annotation.
   keeper-injector explain annotation refresh-interval
 """
 
