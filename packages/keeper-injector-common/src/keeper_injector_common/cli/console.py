@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TextIO
+from typing import ClassVar, TextIO
 
 EXIT_OK, EXIT_PROBLEMS, EXIT_ERROR = 0, 1, 2
 """Exit codes: success; the command found problems; the command could not do its work."""
@@ -14,7 +14,9 @@ _COLORS = {"red": "31", "yellow": "33", "green": "32", "bold": "1", "dim": "2"}
 
 
 class CommandError(Exception):
-    """The command cannot do its work; the message is printed to standard error, and the exit code is 2."""
+    """The command cannot do its work; the message is printed to standard error."""
+
+    exit_code: ClassVar[int] = EXIT_ERROR
 
 
 def print_error(text: str) -> None:

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except console.CommandError as error:
         console.print_error(str(error))
-        return console.EXIT_ERROR
+        return error.exit_code
     except BrokenPipeError:
         return console.discard_output()
     except KeyboardInterrupt:
