@@ -9,7 +9,8 @@ from typing import Any
 
 from bench_table import Figure, table
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_webhook.admission.decide import Inject, decide_pod
+from keeper_injector_webhook.admission.decide import decide_pod
+from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.defaults import Defaults
-from keeper_injector_webhook.admission.cache import KEPT, LARGEST, AnswerCache
+from keeper_injector_webhook.admission.cache import LARGEST_POD, MOST_ANSWERS, AnswerCache
 from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.settings import Agent, Image, Settings
 
@@ -238,7 +238,11 @@ def test_variables_by_file_reference() -> None:
             Settings(env_files=True),
             "db: the names of its variables are not known yet; list fields",
         ),
-        ({"inject": "true", "env-LD_PRELOAD": "db[x]"}, Settings(env_files=True), "LD_PRELOAD steers the loader"),
+        (
+            {"inject": "true", "env-LD_PRELOAD": "db[x]"},
+            Settings(env_files=True),
+            "LD_PRELOAD controls the dynamic loader",
+        ),
     ],
     ids=["no command", "old nodes", "unknown names", "the loader's"],
 )
@@ -263,7 +267,7 @@ def test_templates_are_parsed_at_admission() -> None:
         ({"secret": "a", "containers": "web"}, {}, "the pod has no container 'web'; it has app"),
         ({"secret": "a"}, {"os": {"name": "windows"}}, "the pod is for Windows"),
         ({"secret": "a", "k8s-secret-namespace": "other"}, {}, "'other' is not the pod's namespace"),
-        ({"secret": "a"}, {"volumes": [{"name": "keeper-state"}]}, "the pod has a volume 'keeper-state' of its own"),
+        ({"secret": "a"}, {"volumes": [{"name": "keeper-state"}]}, "the pod already has a volume named 'keeper-state'"),
         ({"secret": "a", "refresh-interval": "5x", "file-mode": "9"}, {}, "(2) keeper.security/refresh-interval: '5x'"),
     ],
 )
@@ -377,8 +381,8 @@ def test_pods_that_are_alike_get_one_answer() -> None:
 def test_only_so_many_answers_are_kept() -> None:
     """The oldest goes first, and a pod of enormous size is not kept at all."""
     cache, cluster = AnswerCache(), Settings()
-    for number in range(KEPT + 3):
+    for number in range(MOST_ANSWERS + 3):
         answer_review(body(pod(annotations={**ASKED, "log-level": "debug"}, hostname=f"h{number}")), cluster, cache)
-    assert len(cache) == KEPT
-    answer_review(body(pod(annotations=ASKED, hostname="h" * LARGEST)), cluster, cache)
-    assert len(cache) == KEPT
+    assert len(cache) == MOST_ANSWERS
+    answer_review(body(pod(annotations=ASKED, hostname="h" * LARGEST_POD)), cluster, cache)
+    assert len(cache) == MOST_ANSWERS

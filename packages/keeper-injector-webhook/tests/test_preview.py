@@ -97,15 +97,18 @@ def test_the_patch_alone() -> None:
     ("text", "message"),
     [
         ("a: [", "-:1:5: not valid YAML"),
-        ("kind: Pod\nspec: {containers: 5}\n", "containers is no list of objects; an API server would not accept it"),
+        (
+            "kind: Pod\nspec: {containers: 5}\n",
+            "containers is not a list of objects; an API server would not accept it",
+        ),
         ("kind: Service\n", "no workloads found"),
         (
             "kind: Pod\nmetadata: [1]\n",
-            "-:1:1: Pod/(no name): metadata is no object; an API server would not accept it",
+            "-:1:1: Pod/(no name): metadata is not an object; an API server would not accept it",
         ),
-        ("kind: Deployment\nmetadata: oops\nspec: {template: {spec: {}}}\n", "metadata is no object"),
-        ("kind: Deployment\nspec: {template: {metadata: nope, spec: {}}}\n", "metadata is no object"),
-        ("kind: Deployment\nspec: {template: {spec: [1]}}\n", "spec is no object"),
+        ("kind: Deployment\nmetadata: oops\nspec: {template: {spec: {}}}\n", "metadata is not an object"),
+        ("kind: Deployment\nspec: {template: {metadata: nope, spec: {}}}\n", "metadata is not an object"),
+        ("kind: Deployment\nspec: {template: {spec: [1]}}\n", "spec is not an object"),
         ("kind: Pod\nspec: {a: !!timestamp 2026-01-01}\n", "spec.a is not a string, number, list or mapping; write it"),
         (
             "kind: Pod\nspec: &it {containers: [], a: [*it]}\n",

@@ -104,13 +104,13 @@ def test_the_metrics_port_is_declared() -> None:
         pytest.param(
             {"sidecar": "classic"},
             {"restartPolicy": "OnFailure"},
-            'a classic sidecar never ends, and neither will this pod; add keeper.security/init-only: "true"',
+            'a classic sidecar never ends, so this pod will not end either; add keeper.security/init-only: "true"',
             id="classic in a Job",
         ),
         pytest.param(
             {"metrics-port": "9464"},
             {"hostNetwork": True},
-            "one process alone can have port 9464, and whoever reaches the node reads it",
+            "only one process can have port 9464, and anyone who can reach the node can read the metrics",
             id="the node's network",
         ),
         pytest.param(
@@ -182,7 +182,7 @@ def test_own_amounts_in_a_guaranteed_pod() -> None:
         annotations={**ASKED, "agent-limits-memory": "64Mi"}, containers=[{"name": "app", "resources": FIXED}]
     )
     (warning,) = respond(guaranteed)["warnings"]
-    assert "the pod is no longer Guaranteed" in warning
+    assert "so the pod is no longer Guaranteed" in warning
 
 
 def test_resources_of_the_pod_as_a_whole() -> None:

@@ -25,7 +25,8 @@ from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.wire import dumps
-from keeper_injector_webhook.admission.decide import Decision, Deny, Inject, Skip, decide_pod
+from keeper_injector_webhook.admission.decide import decide_pod
+from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod, object_at
 from keeper_injector_webhook.errors import ReviewError, SettingsError

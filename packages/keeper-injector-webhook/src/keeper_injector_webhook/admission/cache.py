@@ -1,8 +1,29 @@
-"""Pods that are alike: a workload's pods differ in their names, and what was worked out for one holds for the next.
+"""Caches answers: the pods of one workload are nearly identical, and the patch computed for one is valid for the next.
 
-Deciding and patching are functions of what goes into the digest below and of nothing else, so an answer found by it is the
-answer that would be worked out again. The one thing that differs in the specs of such pods is the name that API servers
-make up for the volume of the service account's token (ServiceAccount admission, ``kube-api-access-`` and five letters).
+Theory of operation
+-------------------
+
+Deciding about a pod and patching it are pure functions of four inputs: the pod's spec, its annotations, its namespace, and the
+kind of its controller (:mod:`.warnings` knows Jobs). Settings are a fifth, and a cache belongs to one object of settings, which
+never changes while the process runs. :func:`digest` hashes exactly the four. So an answer found under a digest is the answer that
+would be computed: anything else about the pod, such as its name, labels or UID, is never read after :func:`.decide.decide_pod`
+is called. Anyone who makes a decision depend on something new must add it to the digest; a test compares each cached answer with
+a computed one.
+
+One difference between the pods of a workload is normalised. API servers (ServiceAccount admission) add a volume for the service
+account token under a random name, ``kube-api-access-`` and five characters, and every container mounts it. The digest replaces that
+name, but only if the pod has it nowhere except in that volume and its mounts. There it has no effect on the answer: a patch appends
+to lists and does not copy what is in them, and the only message that quotes a volume's name is a denial.
+
+What may be cached:
+
+- *Injections*, as the encoded patch, the warnings and the count of operations. Each answer gets the UID of its own request.
+- No *denials*: their messages may quote anything, and people correct them rather than repeat them.
+- No *skips*: they take less time than a digest.
+- No pod of more than 64 KiB: it is rare, and its answer is large.
+
+Entries leave the cache in the order in which they came, once there are 512. Nothing expires, because nothing that an answer depends on
+can change.
 """
 
 from __future__ import annotations
@@ -15,26 +36,26 @@ import orjson
 from keeper_injector_common.errors import Problem
 from keeper_injector_webhook.admission.pod import Pod
 
-KEPT = 512
-"""Answers that are kept, of some 10 kB each; the oldest goes first."""
-LARGEST = 64 * 1024
-"""Bytes of a pod that is kept in mind; larger ones are rare, and their answers are large."""
-TOKEN_VOLUME = "kube-api-access-"  # noqa: S105 - the beginning of a volume's name
+MOST_ANSWERS = 512
+"""The number of cached answers, of about 10 kB each."""
+LARGEST_POD = 64 * 1024
+"""Bytes of the largest pod whose answer is cached."""
+_TOKEN_VOLUME_PREFIX = "kube-api-access-"  # noqa: S105 - the prefix of a volume's name
 
 
 @attrs.frozen
 class CachedPatch:
-    """The answer for pods that are alike."""
+    """An injection without the UID of a request: the answer for every pod with the same digest."""
 
     patch: str = attrs.field(repr=False)
-    """JSON Patch, base64."""
+    """The JSON Patch, in the encoding of a response."""
     warnings: tuple[Problem, ...]
     operations: int
 
 
 @attrs.define
 class AnswerCache:
-    """Answers by digest; for one set of settings."""
+    """Cached answers by digest, for one object of settings."""
 
     _answers: dict[bytes, CachedPatch] = attrs.field(factory=dict, repr=False)
 
@@ -42,25 +63,34 @@ class AnswerCache:
         return len(self._answers)
 
     def find(self, digest: bytes) -> CachedPatch | None:
-        """Return the answer for pods with this digest."""
+        """Return the cached answer for pods with this digest, or None."""
         return self._answers.get(digest)
 
-    def keep(self, digest: bytes, injection: CachedPatch) -> None:
-        """Keep an answer; none for pods too large to have a digest."""
+    def keep(self, digest: bytes, patch: CachedPatch) -> None:
+        """Cache an answer, unless the digest is empty because the pod is too large."""
         if not digest:
             return
-        if len(self._answers) >= KEPT:
+        if len(self._answers) >= MOST_ANSWERS:
             del self._answers[next(iter(self._answers))]
-        self._answers[digest] = injection
+        self._answers[digest] = patch
 
 
 def digest(pod: Pod, namespace: str) -> bytes:
-    """Return what pods have in common that get the same answer; empty for those too large to be kept in mind."""
+    """Return a digest of everything that the answer for *pod* depends on; empty if the pod is too large to be cached."""
     content = orjson.dumps((namespace, pod.owner.partition("/")[0], pod.annotations, pod.spec))
-    if len(content) > LARGEST:
+    if len(content) > LARGEST_POD:
         return b""
     for volume in pod.volumes():
         name = volume.get("name")
-        if isinstance(name, str) and name.startswith(TOKEN_VOLUME):
-            content = content.replace(b'"' + name.encode() + b'"', b'"' + TOKEN_VOLUME.encode() + b'"')
+        if isinstance(name, str) and name.startswith(_TOKEN_VOLUME_PREFIX):
+            content = _without_name(content, name, pod)
     return blake2b(content, digest_size=32).digest()
+
+
+def _without_name(content: bytes, volume: str, pod: Pod) -> bytes:
+    """Replace the name of *volume* in *content*, unless it is used for anything except the volume and its mounts."""
+    quoted = b'"' + volume.encode() + b'"'
+    mounts = sum(mount.get("name") == volume for container in pod.containers() for mount in container.mounts)
+    if content.count(quoted) != 1 + mounts:
+        return content
+    return content.replace(quoted, b'"' + _TOKEN_VOLUME_PREFIX.encode() + b'"')

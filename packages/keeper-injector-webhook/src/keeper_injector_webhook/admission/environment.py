@@ -1,49 +1,58 @@
-"""Environment variables without values in the pod: which container gets which, and by which of two deliveries.
+"""Assigns environment variables to containers without writing their values into the pod, by one of two deliveries.
 
-``exec``: a small static program goes before the container's command, reads the variables from a memory volume and execs
-the command. ``file-ref``: the kubelet reads them from the volume (EnvFiles, KEP-3721), which needs names known at admission
-and nodes that know it. A container that allows neither is a problem with the lines to add.
+``exec``
+    A small static program runs before the container's command. It reads the variables from a memory volume and executes the
+    command. The container must set ``command``, because an image's own command is unknown at admission.
+``file-ref``
+    The kubelet reads the variables from the volume (EnvFiles, KEP-3721). The names must be known at admission, and all nodes must
+    support it.
+
+A container for which neither works is a problem that names the lines to add.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import attrs
 
 from keeper_injector_common.annotations.directories import receives
 from keeper_injector_common.annotations.request import InjectionRequest, RecordVariables, Variable
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.records.formats import is_forbidden_variable, to_variable_name
 from keeper_injector_common.references import FieldValue
+from keeper_injector_webhook.admission.names import VARIABLES_VOLUME_PREFIX
 
 if TYPE_CHECKING:
     from keeper_injector_webhook.admission.pod import Container, Pod
     from keeper_injector_webhook.settings import Settings
 
-Item = Variable | RecordVariables
-Style = Literal["exec", "file-ref"]
+_Item = Variable | RecordVariables
+_Style = Literal["exec", "file-ref"]
 MOUNT = "/keeper/env"
+"""Where containers with the delivery ``exec`` mount their volume."""
 SIZE = "2Mi"
-"""Twice the largest file of variables that ``keeper-exec`` reads: old and new set stand side by side."""
+"""The size of each volume: twice the largest file that ``keeper-exec`` reads, because a refresh writes the new one beside the old."""
 
 
 @attrs.frozen
 class Variables:
-    """A memory volume with the variables of containers that receive the same."""
+    """A memory volume with environment variables, and the containers that all receive exactly these."""
 
     name: str
-    style: Style
-    items: tuple[Item, ...]
+    style: _Style
+    items: tuple[_Item, ...]
     containers: tuple[Container, ...]
 
     def environment(self, mode: int) -> Environment:
-        """Return what the plan says of it."""
+        """Return the entry of the plan for this volume; *mode* is the mode of the file in it."""
         named = tuple(VariableItem(item.name, item.source) for item in self.items if isinstance(item, Variable))
-        records = [item for item in self.items if isinstance(item, RecordVariables)]
+        records = self.records
         path = f"{paths.VOLUMES_PATH}/{self.name}"
         if self.style == "file-ref":
             known = tuple(VariableItem(name, source) for item in records for name, source in _known_names(item))
@@ -51,41 +60,60 @@ class Variables:
         kept = tuple(RecordVariablesItem(item.source, item.prefix, item.fields) for item in records)
         return Environment(path, self.style, mode, named, kept)
 
+    @property
+    def records(self) -> list[RecordVariables]:
+        """The items that set variables from the fields of a whole record."""
+        return [item for item in self.items if isinstance(item, RecordVariables)]
 
-def variables(
-    request: InjectionRequest, pod: Pod, settings: Settings, problems: list[Problem]
-) -> tuple[Variables, ...]:
-    """Say which container gets which variables and how; adds what cannot be to *problems*."""
-    problems += [
-        Problem(
-            item.where, f"{item.name} steers the loader of programs, and no secret may set it", "choose another name"
-        )
-        for item in request.variables
-        if isinstance(item, Variable) and is_forbidden_variable(item.name)
-    ]
-    grouped: dict[tuple[Style, tuple[int, ...]], list[Container]] = {}
+
+def assign_variables(request: InjectionRequest, pod: Pod, settings: Settings) -> tuple[Variables, ...]:
+    """Return the volumes with variables that *pod* needs for *request*, each with the containers that use it.
+
+    A container for which no delivery works is in a group of style ``exec``; :func:`problems_of_variables` reports it.
+    """
+    if not request.variables:
+        return ()
+    grouped: dict[tuple[int, ...], list[Container]] = {}
     for container in pod.containers():
-        numbers = tuple(
+        received = tuple(
             number
             for number, item in enumerate(request.variables)
             if receives(container.name, item.containers, request.containers)
         )
-        if numbers:
-            items = [request.variables[number] for number in numbers]
-            style = _style(container, items, request.env_mode, settings, problems)
-            grouped.setdefault((style, numbers), []).append(container)
-    return tuple(
-        Variables(
-            f"keeper-env-{index}", style, tuple(request.variables[number] for number in numbers), tuple(containers)
-        )
-        for index, ((style, numbers), containers) in enumerate(grouped.items())
-    )
+        if received:
+            grouped.setdefault(received, []).append(container)
+    found = []
+    for index, (received, containers) in enumerate(grouped.items()):
+        items = tuple(request.variables[number] for number in received)
+        style = _style(items, request.env_mode, settings)
+        found.append(Variables(f"{VARIABLES_VOLUME_PREFIX}{index}", style, items, tuple(containers)))
+    return tuple(found)
 
 
-def command(container: Container, group: Variables) -> list[str]:
-    """Return the container's command with ``keeper-exec`` before it.
+def problems_of_variables(
+    request: InjectionRequest, settings: Settings, groups: Sequence[Variables]
+) -> Iterator[Problem]:
+    """Yield why the variables of *request* cannot be delivered to the containers of *groups*."""
+    for item in request.variables:
+        if isinstance(item, Variable) and is_forbidden_variable(item.name):
+            found = f"{item.name} controls the dynamic loader, so a secret may not set it"
+            yield Problem(item.where, found, "choose another name")
+    for group in groups:
+        for container in group.containers if group.style == "exec" else ():
+            if request.env_mode == "file-ref":
+                yield _why_not_file_ref(group, settings)
+            elif not container.command:
+                yield Problem(
+                    group.items[0].where,
+                    f"container {container.name!r} leaves its command to the image",
+                    "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]",
+                )
 
-    A variable that the pod sets itself wins; one that only the image sets gives way to an explicit ``env-<NAME>``.
+
+def wrapped_command(container: Container, group: Variables) -> list[str]:
+    """Return the container's command, preceded by ``keeper-exec``.
+
+    A variable that the container sets itself takes precedence. An explicit ``env-<NAME>`` overrides one that only the image sets.
     """
     own = {item.get("name") for item in container.variables}
     override = [item.name for item in group.items if isinstance(item, Variable) and item.name not in own]
@@ -96,8 +124,8 @@ def command(container: Container, group: Variables) -> list[str]:
     ]
 
 
-def references(container: Container, group: Variables) -> list[Json]:
-    """Return the entries of ``env`` by which the kubelet reads the variables; those of the pod's own stay as they are."""
+def env_entries(container: Container, group: Variables) -> list[Json]:
+    """Return the ``env`` entries that refer to the file with the variables, except those that the container sets itself."""
     own = {item.get("name") for item in container.variables}
     names = dict.fromkeys(item.name for item in group.environment(0o400).variables)
     return [
@@ -110,31 +138,25 @@ def references(container: Container, group: Variables) -> list[Json]:
     ]
 
 
-def _style(container: Container, items: list[Item], mode: str, settings: Settings, problems: list[Problem]) -> Style:
-    unknown = [item for item in items if isinstance(item, RecordVariables) and not item.fields]
-    can_refer = settings.env_files and not unknown
-    can_exec = bool(container.command)
-    if mode in {"auto", "file-ref"} and can_refer:
-        return "file-ref"
-    if mode in {"auto", "exec"} and can_exec:
+def _style(items: Sequence[_Item], mode: str, settings: Settings) -> _Style:
+    """Return ``file-ref`` if *mode*, the nodes and *items* allow it, otherwise ``exec``."""
+    if mode == "exec" or not settings.env_files or any(map(_has_unknown_names, items)):
         return "exec"
-    where = items[0].where
-    if mode == "file-ref" and not settings.env_files:
-        problems.append(
-            Problem("keeper.security/env-mode", "the cluster's nodes do not know fileKeyRef", "write env-mode: exec")
-        )
-    elif mode == "file-ref":
-        found = f"{unknown[0].source}: the names of its variables are not known yet"
-        problems.append(Problem(where, found, "list fields, use env-<NAME>, or write env-mode: exec"))
-    else:
-        problems.append(
-            Problem(
-                where,
-                f"container {container.name!r} leaves its command to the image",
-                "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]",
-            )
-        )
-    return "exec"
+    return "file-ref"
+
+
+def _why_not_file_ref(group: Variables, settings: Settings) -> Problem:
+    if not settings.env_files:
+        found, right = "the cluster's nodes do not know fileKeyRef", "write env-mode: exec"
+        return Problem(f"{PREFIX}env-mode", found, right)
+    unknown = next(item for item in group.records if _has_unknown_names(item))
+    found = f"{unknown.source}: the names of its variables are not known yet"
+    return Problem(group.items[0].where, found, "list fields, use env-<NAME>, or write env-mode: exec")
+
+
+def _has_unknown_names(item: _Item) -> bool:
+    """Return whether the names of the variables depend on the record's fields, which only the agent sees."""
+    return isinstance(item, RecordVariables) and not item.fields
 
 
 def _known_names(item: RecordVariables) -> list[tuple[str, FieldValue]]:

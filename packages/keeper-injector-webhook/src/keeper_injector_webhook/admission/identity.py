@@ -1,4 +1,4 @@
-"""The agent's identity in a pod: derived from its containers, and written as their security context."""
+"""Derives the agent's identity in a pod from the pod's containers, and writes it as a security context."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from keeper_injector_webhook.admission.pod import Container, Pod
 
 
 def identify(request: InjectionRequest, pod: Pod, receivers: Iterable[Container]) -> Identity:
-    """Derive the identity from what the pod says of the containers that receive files."""
+    """Return the identity of the agent, given the security contexts of the *receivers* of secrets."""
     containers = list(receivers)
     users, groups = ([_effective(pod, item, key) for item in containers] for key in ("runAsUser", "runAsGroup"))
     return derive(request, users, groups, fs_group=pod.security("fsGroup"))
 
 
 def security_context(identity: Identity) -> dict[str, Any]:
-    """Return a container's security context that Pod Security ``restricted`` accepts by itself."""
+    """Return the security context of the agent's containers. It satisfies the Pod Security level ``restricted``."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
@@ -31,6 +31,6 @@ def security_context(identity: Identity) -> dict[str, Any]:
 
 
 def _effective(pod: Pod, container: Container, key: str) -> Any:
-    """Return a container's own entry, else the pod's."""
+    """Return an entry of the container's security context, or of the pod's if the container does not set it."""
     value = container.security(key)
     return pod.security(key) if value is None else value

@@ -1,51 +1,60 @@
-"""A decision to inject → the JSON fragments that go into the pod: volumes, mounts and the agent's containers."""
+"""Writes a decision to inject as JSON: the volumes, the mounts and the agent's containers to add to the pod.
+
+Which container mounts which volume is decided in :mod:`.volumes` and :mod:`.environment`; their names are in :mod:`.names`, and
+the paths in the agent's containers in :mod:`keeper_injector_common.plan.paths`.
+"""
 
 from __future__ import annotations
+
+import posixpath
 
 from keeper_injector_common.annotations.request import AdditionalCa, SecretCredentials
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.parsers import binary_quantity
 from keeper_injector_common.plan import paths
-from keeper_injector_webhook.admission import environment
-from keeper_injector_webhook.admission.decide import INIT_NAME, SIDECAR_NAME, Inject
+from keeper_injector_webhook.admission import environment, names
+from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.settings import Settings
 
-AGENT = "keeper-injector-agent"
-PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME = (
-    "keeper-plan",
-    "keeper-state",
-    "keeper-credentials",
-    "keeper-ca",
-)
-CREDENTIALS_MOUNT = {"name": CREDENTIALS_VOLUME, "mountPath": "/keeper/credentials", "readOnly": True}
-CA_MOUNT = {"name": CA_VOLUME, "mountPath": "/keeper/ca", "readOnly": True}
-API_VOLUME = "keeper-api"
-TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where containers have their token
-API_MOUNT = {"name": API_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True}
-NO_TOKEN_MOUNT = {"name": PLAN_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True}
-"""API servers look at pods again after webhooks and give every container a token that has nothing at this path
-(ServiceAccount admission): the plan, which the agent may read anyhow, keeps the place from it."""
-TOKEN_SECONDS = 3600
-METRICS_PORT = "keeper-metrics"
-STATE_SIZE = "4Mi"
-READABLE_BY_AGENT = 0o444
-"""Only the agent's containers mount these volumes; as root owns their files, the mode must let others read."""
+_AGENT = "keeper-injector-agent"
+_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where the API server mounts tokens
+_TOKEN_SECONDS = 3600
+_SECRET_KEY = "config"  # noqa: S105 - the key of the KSM configuration in its Secret
+_STATE_SIZE = "4Mi"
+_READABLE_BY_AGENT = 0o444
+"""The mode of files that the kubelet writes as root. Only the agent's containers, which do not run as root, mount them."""
 
 
-def volumes(decision: Inject) -> list[Json]:
-    """Return the volumes to add."""
+def _mount(volume: str, path: str) -> Json:
+    return {"name": volume, "mountPath": path, "readOnly": True}
+
+
+_PLAN_DIRECTORY, _PLAN_FILE = posixpath.split(paths.PLAN_PATH)
+_CREDENTIALS_DIRECTORY, _CREDENTIALS_FILE = posixpath.split(paths.CREDENTIALS_PATH)
+_CA_DIRECTORY, _CA_FILE = posixpath.split(paths.CA_PATH)
+_PLAN_MOUNT = _mount(names.PLAN_VOLUME, _PLAN_DIRECTORY)
+_CREDENTIALS_MOUNT = _mount(names.CREDENTIALS_VOLUME, _CREDENTIALS_DIRECTORY)
+_CA_MOUNT = _mount(names.CA_VOLUME, _CA_DIRECTORY)
+_API_MOUNT = _mount(names.API_VOLUME, _TOKEN_PATH)
+_NO_TOKEN_MOUNT = _mount(names.PLAN_VOLUME, _TOKEN_PATH)
+"""Keeps a service account token out of the agent's containers: after webhooks, API servers mount one into every container that mounts
+nothing at this path (ServiceAccount admission). The plan, which the agent may read anyway, is mounted there instead."""
+
+
+def volumes_to_add(decision: Inject) -> list[Json]:
+    """Return the volumes to add to the pod."""
     request = decision.request
     size = binary_quantity(request.volume_size)
     return [
         *(_memory(volume.name, size) for volume in decision.volumes),
         *(_memory(group.name, environment.SIZE) for group in decision.variables),
-        _memory(STATE_VOLUME, STATE_SIZE),
+        _memory(names.STATE_VOLUME, _STATE_SIZE),
         {
-            "name": PLAN_VOLUME,
+            "name": names.PLAN_VOLUME,
             "downwardAPI": {
-                "items": [{"path": "plan.json", "fieldRef": {"fieldPath": f"metadata.annotations['{PLAN}']"}}]
+                "items": [{"path": _PLAN_FILE, "fieldRef": {"fieldPath": f"metadata.annotations['{PLAN}']"}}]
             },
         },
         *([_credentials(request.credentials)] if isinstance(request.credentials, SecretCredentials) else []),
@@ -55,43 +64,43 @@ def volumes(decision: Inject) -> list[Json]:
 
 
 def init_container(decision: Inject, settings: Settings) -> Json:
-    """Return the container that fetches before the application starts."""
-    return {"name": INIT_NAME, **_agent(decision, settings, "init")}
+    """Return the init container, which fetches the secrets before the application starts."""
+    return {"name": names.INIT_CONTAINER, **_agent(decision, settings, "init")}
 
 
 def sidecar(decision: Inject, settings: Settings) -> Json:
-    """Return the container that keeps the files fresh: a native sidecar, or an ordinary container on old clusters.
+    """Return the sidecar, which refreshes the secrets: a native sidecar, or with ``sidecar: classic`` an ordinary container.
 
-    A native one always has a startup probe: an API server that does not know ``restartPolicy`` drops it silently and the
-    pod would wait for ever; with the probe it refuses the pod loudly.
+    A native sidecar always has a startup probe. An API server that does not support ``restartPolicy`` for init containers drops that
+    field silently, and the pod would wait indefinitely; because of the probe, it rejects the pod instead.
     """
-    container = {"name": SIDECAR_NAME, **_agent(decision, settings, "sidecar")}
+    container = {"name": names.SIDECAR, **_agent(decision, settings, "sidecar")}
     if decision.native:
         container["restartPolicy"] = "Always"
         container["startupProbe"] = {
-            "exec": {"command": [AGENT, "ready"]},
+            "exec": {"command": [_AGENT, "ready"]},
             "periodSeconds": 1,
             "failureThreshold": 60,
             "timeoutSeconds": 5,
         }
     port = decision.request.metrics_port
     if port:
-        # Opens nothing by itself: it tells schedulers of a port on the node's network, and Prometheus where to look.
-        container["ports"] = [{"name": METRICS_PORT, "containerPort": port, "protocol": "TCP"}]
+        # A declaration only: it tells the scheduler about a port on the node's network, and Prometheus what to scrape.
+        container["ports"] = [{"name": names.METRICS_PORT, "containerPort": port, "protocol": "TCP"}]
     return container
 
 
-def mounts(decision: Inject) -> dict[tuple[str, int], list[Json]]:
-    """Return the volume mounts to add to the pod's own containers, by kind and index."""
+def mounts_to_add(decision: Inject) -> dict[tuple[str, int], list[Json]]:
+    """Return the volume mounts to add to the pod's own containers, by the container's kind and index."""
     found: dict[tuple[str, int], list[Json]] = {}
     for volume in decision.volumes:
         for container in volume.containers:
-            mount = {"name": volume.name, "mountPath": volume.directory, "readOnly": True}
+            mount = _mount(volume.name, volume.directory)
             found.setdefault((container.kind, container.index), []).append(mount)
     for group in decision.variables:
-        # The kubelet reads file-ref volumes itself; a container need not see them.
+        # The kubelet reads file-ref volumes itself, so the container does not mount them.
         for container in group.containers if group.style == "exec" else ():
-            mount = {"name": group.name, "mountPath": environment.MOUNT, "readOnly": True}
+            mount = _mount(group.name, environment.MOUNT)
             found.setdefault((container.kind, container.index), []).append(mount)
     return found
 
@@ -101,23 +110,23 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
     return {
         "image": request.agent_image or settings.image_for(request.credentials),
         "imagePullPolicy": settings.agent.image.pull_policy,
-        "command": [AGENT, command, "--log-level", request.log_level],
+        "command": [_AGENT, command, "--log-level", request.log_level],
         **_environment(settings),
         "resources": decision.resources,
         "securityContext": security_context(decision.identity),
         "volumeMounts": [
             *({"name": name, "mountPath": f"{paths.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
-            {"name": STATE_VOLUME, "mountPath": paths.STATE_PATH},
-            {"name": PLAN_VOLUME, "mountPath": "/keeper/plan", "readOnly": True},
-            *([CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
-            *([CA_MOUNT] if request.ca else []),
-            API_MOUNT if request.kubernetes_secrets else NO_TOKEN_MOUNT,
+            {"name": names.STATE_VOLUME, "mountPath": paths.STATE_PATH},
+            _PLAN_MOUNT,
+            *([_CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
+            *([_CA_MOUNT] if request.ca else []),
+            _API_MOUNT if request.kubernetes_secrets else _NO_TOKEN_MOUNT,
         ],
     }
 
 
 def _environment(settings: Settings) -> Json:
-    """Return the agent's environment: the way to Keeper and nothing else; none at all where there is no proxy."""
+    """Return the agent's environment variables: the proxy's, if one is set, and no others."""
     given = {"HTTPS_PROXY": settings.agent.https_proxy, "NO_PROXY": settings.agent.no_proxy}
     entries = [{"name": name, "value": value} for name, value in given.items() if value]
     return {"env": entries} if entries else {}
@@ -128,27 +137,30 @@ def _memory(name: str, size: str) -> Json:
 
 
 def _credentials(credentials: SecretCredentials) -> Json:
-    items = [{"key": "config", "path": "config"}]
+    items = [{"key": _SECRET_KEY, "path": _CREDENTIALS_FILE}]
     return {
-        "name": CREDENTIALS_VOLUME,
-        "secret": {"secretName": credentials.name, "items": items, "defaultMode": READABLE_BY_AGENT},
+        "name": names.CREDENTIALS_VOLUME,
+        "secret": {"secretName": credentials.name, "items": items, "defaultMode": _READABLE_BY_AGENT},
     }
 
 
 def _api() -> Json:
-    """Return the pod's own way to the API server, and who the pod is; the agent's containers alone mount it."""
+    """Return the volume with a service account token, the API server's CA and the pod's identity, for writing Secrets."""
     fields = {"namespace": "metadata.namespace", "pod-name": "metadata.name", "pod-uid": "metadata.uid"}
     items = [{"path": path, "fieldRef": {"fieldPath": field}} for path, field in fields.items()]
     sources = [
-        {"serviceAccountToken": {"path": "token", "expirationSeconds": TOKEN_SECONDS}},
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": _TOKEN_SECONDS}},
         {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
         {"downwardAPI": {"items": items}},
     ]
-    return {"name": API_VOLUME, "projected": {"sources": sources, "defaultMode": READABLE_BY_AGENT}}
+    return {"name": names.API_VOLUME, "projected": {"sources": sources, "defaultMode": _READABLE_BY_AGENT}}
 
 
 def _ca(ca: AdditionalCa) -> Json:
-    items = [{"key": ca.key, "path": "ca.crt"}]
+    items = [{"key": ca.key, "path": _CA_FILE}]
     if ca.kind == "secret":
-        return {"name": CA_VOLUME, "secret": {"secretName": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
-    return {"name": CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": READABLE_BY_AGENT}}
+        return {
+            "name": names.CA_VOLUME,
+            "secret": {"secretName": ca.name, "items": items, "defaultMode": _READABLE_BY_AGENT},
+        }
+    return {"name": names.CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": _READABLE_BY_AGENT}}

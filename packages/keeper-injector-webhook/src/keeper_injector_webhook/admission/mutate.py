@@ -15,7 +15,8 @@ from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import review
 from keeper_injector_webhook.admission.cache import AnswerCache, CachedPatch, digest
-from keeper_injector_webhook.admission.decide import Deny, Inject, Skip, SkipReason, decide_pod
+from keeper_injector_webhook.admission.decide import decide_pod
+from keeper_injector_webhook.admission.decision import Deny, Inject, Skip, SkipReason
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.review import AdmissionRequest

@@ -1,4 +1,4 @@
-"""Fragments + pod → JSON Patch operations (RFC 6902): ``add`` only, in a fixed order, so that the rest of the pod stays."""
+"""Writes a decision to inject as JSON Patch operations (RFC 6902): ``add`` only, in a fixed order, so that the rest of the pod stays."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from keeper_injector_common.annotations.table import INJECTED, PLAN
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission import environment, manifests
-from keeper_injector_webhook.admission.decide import Inject
+from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
 
-NETWORK_CONTAINERS = frozenset(
+_NETWORK_CONTAINERS = frozenset(
     {"istio-init", "istio-validation", "istio-proxy", "linkerd-init", "linkerd-network-validator", "linkerd-proxy"}
 )
-"""Init containers of service meshes that make the network: the agent, which needs it, starts after them."""
+"""Init containers of service meshes that set up the network. The agent needs the network, so it starts after them."""
 
 
 def build_patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
-    """Return the operations that carry *decision* out on *pod*."""
+    """Return the operations that apply *decision* to *pod*."""
     operations = [*_annotations(pod, decision), *_volumes(pod, decision)]
-    # The pod's own containers first: inserting init containers would move their indexes.
+    # The pod's own containers first: inserting init containers would change their indexes.
     operations += _mounts(pod, decision)
     operations += _variables(decision)
     operations += _agents(pod, decision, settings)
@@ -30,8 +30,8 @@ def build_patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     return operations
 
 
-def escape(name: str) -> str:
-    """Write a name as part of a JSON Pointer (RFC 6901, section 4)."""
+def _escape(name: str) -> str:
+    """Return *name* as one token of a JSON Pointer (RFC 6901, section 4)."""
     return name.replace("~", "~0").replace("/", "~1")
 
 
@@ -43,16 +43,16 @@ def _annotations(pod: Pod, decision: Inject) -> list[Json]:
     values = {INJECTED: "true", PLAN: dumps(decision.plan)}
     if not pod.metadata.get("annotations"):
         return [_add("/metadata/annotations", values)]
-    return [_add(f"/metadata/annotations/{escape(key)}", value) for key, value in values.items()]
+    return [_add(f"/metadata/annotations/{_escape(key)}", value) for key, value in values.items()]
 
 
 def _volumes(pod: Pod, decision: Inject) -> list[Json]:
-    return _appended("/spec/volumes", pod.spec.get("volumes"), manifests.volumes(decision))
+    return _appended("/spec/volumes", pod.spec.get("volumes"), manifests.volumes_to_add(decision))
 
 
 def _mounts(pod: Pod, decision: Inject) -> list[Json]:
     operations = []
-    wanted = manifests.mounts(decision)
+    wanted = manifests.mounts_to_add(decision)
     for container in pod.containers():
         mounts = wanted.get((container.kind, container.index))
         if mounts:
@@ -67,10 +67,10 @@ def _variables(decision: Inject) -> list[Json]:
         for container in group.containers:
             path = f"/spec/{container.kind}/{container.index}"
             if group.style == "exec":
-                # ``add`` replaces a member that exists (RFC 6902, section 4.1).
-                operations.append(_add(f"{path}/command", environment.command(container, group)))
+                # ``add`` replaces an existing member (RFC 6902, section 4.1).
+                operations.append(_add(f"{path}/command", environment.wrapped_command(container, group)))
             else:
-                entries = environment.references(container, group)
+                entries = environment.env_entries(container, group)
                 operations += _appended(f"{path}/env", container.raw.get("env"), entries)
     return operations
 
@@ -92,12 +92,15 @@ def _agents(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
 
 
 def _position(own: list[Json]) -> int:
-    """Return where the agent goes among init containers: first, but after those that make the network."""
-    return max((index + 1 for index, item in enumerate(own) if item.get("name") in NETWORK_CONTAINERS), default=0)
+    """Return the agent's position among the init containers: first, but after those that set up the network."""
+    return max((index + 1 for index, item in enumerate(own) if item.get("name") in _NETWORK_CONTAINERS), default=0)
 
 
 def _appended(path: str, present: object, items: list[Json]) -> list[Json]:
-    """Append *items* to the array at *path*; ``-`` appends only to one that exists (RFC 6902, section 4.1)."""
+    """Return operations that append *items* to the array at *path*.
+
+    ``-`` appends to an existing array only (RFC 6902, section 4.1); a missing one is added as a whole.
+    """
     if not items:
         return []
     return [_add(f"{path}/-", item) for item in items] if present else [_add(path, items)]

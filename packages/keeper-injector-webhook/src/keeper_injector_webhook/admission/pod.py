@@ -1,7 +1,7 @@
 """A read-only view of a pod's raw JSON.
 
-The JSON is never decoded to a model and back: models drop the fields that they do not know, and several injectors broke
-their users' sidecars so.
+The JSON is not decoded into typed models: these drop fields that they do not know, and several other injectors damaged the
+sidecars of their users that way.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from keeper_injector_webhook.errors import ReviewError
 
 @attrs.frozen
 class Container:
-    """One container of a pod and where it stands."""
+    """One container of a pod and its position."""
 
     kind: str
     """``containers`` or ``initContainers``."""
@@ -31,34 +31,34 @@ class Container:
 
     @property
     def mounts(self) -> list[Json]:
-        """Its own volume mounts."""
+        """The container's volume mounts."""
         return list_at(self.raw, "volumeMounts")
 
     @property
     def command(self) -> list[str]:
-        """Its own command; empty when the image's is used."""
+        """The container's command; empty if it uses the image's."""
         value = self.raw.get("command") or []
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise ReviewError("request.object: command is no list of texts")
+            raise ReviewError("request.object: command is not a list of strings")
         return value
 
     @property
     def variables(self) -> list[Json]:
-        """The environment variables that it sets itself."""
+        """The ``env`` entries of the container."""
         return list_at(self.raw, "env")
 
     @property
     def ports(self) -> list[Json]:
-        """The ports that it declares."""
+        """The ports that the container declares."""
         return list_at(self.raw, "ports")
 
     @property
     def resources(self) -> Json:
-        """Its requests and limits."""
+        """The container's requests and limits."""
         return object_at(self.raw, "resources")
 
     def security(self, key: str) -> Any:
-        """Return an entry of its security context; None when unset."""
+        """Return an entry of the container's security context, or None if it is not set."""
         return object_at(self.raw, "securityContext").get(key)
 
 
@@ -67,7 +67,7 @@ class Pod:
     """A pod under review."""
 
     raw: Json = attrs.field(repr=False)
-    # Computed once and not by ``cached_property``, whose lock (until Python 3.12) takes as long as the rest of a read.
+    # Computed once, and not by ``cached_property``: its lock (before Python 3.12) takes as long as the rest of a read.
     metadata: Json = attrs.field(init=False, repr=False)
     """The pod's metadata."""
     spec: Json = attrs.field(init=False, repr=False)
@@ -98,12 +98,12 @@ class Pod:
 
     @property
     def name(self) -> str:
-        """The pod's name, or the beginning that the API server will complete."""
+        """The pod's name, or the prefix that the API server will complete (``generateName``)."""
         return str(self.metadata.get("name") or self.metadata.get("generateName") or "")
 
     @property
     def owner(self) -> str:
-        """Kind and name of what made the pod; empty for a pod made by hand."""
+        """Kind and name of the controller that created the pod, such as ``Job/backup``; empty if a person created it."""
         for reference in list_at(self.metadata, "ownerReferences"):
             if reference.get("controller"):
                 return f"{reference.get('kind')}/{reference.get('name')}"
@@ -111,12 +111,12 @@ class Pod:
 
     @property
     def is_windows(self) -> bool:
-        """Whether the pod says it needs Windows, or goes to such nodes only."""
+        """Whether the pod declares that it is for Windows, or selects Windows nodes."""
         system = object_at(self.spec, "nodeSelector").get("kubernetes.io/os")
         return "windows" in {object_at(self.spec, "os").get("name"), system}
 
     def containers(self) -> Sequence[Container]:
-        """Return all containers, init containers first, as they start."""
+        """Return all containers in the order in which they start: init containers first."""
         return self._containers
 
     def volumes(self) -> Sequence[Json]:
@@ -128,25 +128,25 @@ class Pod:
         return frozenset(str(volume.get("name")) for volume in self.volumes())
 
     def security(self, key: str) -> Any:
-        """Return an entry of the pod's security context; None when unset."""
+        """Return an entry of the pod's security context, or None if it is not set."""
         return object_at(self.spec, "securityContext").get(key)
 
 
 def object_at(parent: Json, key: str) -> Json:
-    """Return the object under *key*, an empty one when unset; raises :class:`ReviewError` for anything else."""
+    """Return the object under *key*, or an empty one if it is not set; raises :class:`ReviewError` for anything else."""
     value = parent.get(key)
     if value is None:
         return {}
     if not isinstance(value, dict):
-        raise ReviewError(f"request.object: {key} is no object")
+        raise ReviewError(f"request.object: {key} is not an object")
     return value
 
 
 def list_at(parent: Json, key: str) -> list[Json]:
-    """Return the list of objects under *key*, an empty one when unset; raises :class:`ReviewError` for anything else."""
+    """Return the list of objects under *key*, or an empty one if it is not set; raises :class:`ReviewError` for anything else."""
     value = parent.get(key)
     if value is None:
         return []
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ReviewError(f"request.object: {key} is no list of objects")
+        raise ReviewError(f"request.object: {key} is not a list of objects")
     return value

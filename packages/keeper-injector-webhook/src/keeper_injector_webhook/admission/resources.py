@@ -1,13 +1,15 @@
-"""Requests and limits of the agent's containers: the pod's annotation, else the chart's value, and the pod's class kept.
+"""Chooses requests and limits of the agent's containers: the pod's annotations override the chart's values.
 
-Kubernetes gives each pod a class of service. A pod stays *Guaranteed* only while every container's requests are its limits
-(KEP-753 counts sidecars as well), so in such a pod ours are equal too. A pod with resources of its own as a whole
-(``spec.resources``, KEP-2837) has room for its containers together, which lines of ours could break: there are none then.
+Kubernetes gives each pod a quality of service class. A pod stays *Guaranteed* only while the requests of every container equal its
+limits, sidecars included (KEP-753). So in such a pod the agent's requests equal its limits too. A pod with resources for the pod as
+a whole (``spec.resources``, KEP-2837) limits the sum over its containers, which the chart's values could exceed: there, only the
+pod's annotations count.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 from functools import lru_cache
 
@@ -18,10 +20,10 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.pod import Pod, object_at
 from keeper_injector_webhook.settings import Settings
 
-CPU_IN_GUARANTEED = "100m"
-"""CPU at least in a Guaranteed pod, where the request is the limit: a refresh takes 0.15 s of CPU time."""
-NAMES = ("cpu", "memory")
-NONE = "none"
+_CPU_IN_GUARANTEED = "100m"
+"""The least CPU in a Guaranteed pod, where the request is also the limit: a refresh takes 0.15 s of CPU time."""
+_NAMES = ("cpu", "memory")
+_NONE = "none"
 _QUANTITY = re.compile(r"([0-9.]+)(?:([eE][-+]?[0-9]+)|([num]|[kMGTPE]|[KMGTPE]i)?)")
 _MULTIPLES: dict[str | None, Decimal] = {
     None: Decimal(1),
@@ -33,41 +35,50 @@ _MULTIPLES: dict[str | None, Decimal] = {
 }
 
 
-def agent_resources(request: InjectionRequest, settings: Settings, pod: Pod, problems: list[Problem]) -> Json:
-    """Return ``resources`` of the agent's containers; adds what API servers would refuse to *problems*."""
+def agent_resources(request: InjectionRequest, pod: Pod, settings: Settings) -> Json:
+    """Return the ``resources`` of each of the agent's containers. Amounts that are ``none`` are left out."""
     own = request.resources
     asked = {
         "requests": {"cpu": own.requests_cpu, "memory": own.requests_memory},
         "limits": {"cpu": own.limits_cpu, "memory": own.limits_memory},
     }
-    lines = {kind: {name: amount or NONE for name, amount in line.items()} for kind, line in asked.items()}
+    lines = {kind: {name: amount or _NONE for name, amount in line.items()} for kind, line in asked.items()}
     if not pod.spec.get("resources"):
         of_chart = settings.agent.resources
         chart = {
             "requests": {"cpu": of_chart.requests.cpu, "memory": of_chart.requests.memory},
             "limits": {"cpu": of_chart.limits.cpu, "memory": of_chart.limits.memory},
         }
-        lines = {kind: {name: asked[kind][name] or chart[kind][name] for name in NAMES} for kind in chart}
-        if is_guaranteed(pod) and not any(asked[kind][name] for kind in asked for name in NAMES):
+        lines = {kind: {name: asked[kind][name] or chart[kind][name] for name in _NAMES} for kind in chart}
+        if is_guaranteed(pod) and not any(asked[kind][name] for kind in asked for name in _NAMES):
             lines = _equal(lines)
-    _report_requests_above_limits(lines, problems)
-    kept = {kind: {name: amount for name, amount in line.items() if amount != NONE} for kind, line in lines.items()}
+    kept = {kind: {name: amount for name, amount in line.items() if amount != _NONE} for kind, line in lines.items()}
     return {kind: line for kind, line in kept.items() if line}
 
 
+def problems_of_resources(resources: Json) -> Iterator[Problem]:
+    """Yield each request that is above its limit, because API servers would reject the pod."""
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    for name in _NAMES:
+        if name in requests and name in limits and amount(requests[name]) > amount(limits[name]):
+            found = f"{requests[name]} is more than the limit of {limits[name]}"
+            right = f"lower it, or write agent-limits-{name}: none"
+            yield Problem(f"{PREFIX}agent-requests-{name}", found, right)
+
+
 def is_guaranteed(pod: Pod) -> bool:
-    """Say whether every container of the pod has limits for CPU and memory, and requests equal to them."""
+    """Return whether the pod is Guaranteed: every container has limits for CPU and memory, and requests equal to them."""
     containers = pod.containers()
     return bool(containers) and all(_is_fixed(container.resources) for container in containers)
 
 
-def keeps_guaranteed(lines: Json) -> bool:
-    """Say whether a container with these resources leaves its pod Guaranteed."""
-    return _is_fixed(lines)
+def keeps_guaranteed(resources: Json) -> bool:
+    """Return whether a pod stays Guaranteed if a container with these *resources* is added."""
+    return _is_fixed(resources)
 
 
 def amount(quantity: object) -> Decimal:
-    """Return the number of a quantity as Kubernetes writes them: ``100m``, ``0.5``, ``64Mi``, ``1e3``; 0 for anything else."""
+    """Return a Kubernetes quantity as a number: ``100m``, ``0.5``, ``64Mi``, ``1e3``. Anything else is 0."""
     return _amount(str(quantity)) if quantity is not None else Decimal(0)
 
 
@@ -83,29 +94,17 @@ def _amount(text: str) -> Decimal:
         return Decimal(0)
 
 
-def _is_fixed(lines: Json) -> bool:
-    limits = object_at(lines, "limits")
-    # A request that is left out is the limit (API server, SetDefaults_Pod).
-    requests = {**limits, **object_at(lines, "requests")}
-    return all(amount(limits.get(name)) > 0 and amount(limits[name]) == amount(requests[name]) for name in NAMES)
+def _is_fixed(resources: Json) -> bool:
+    limits = object_at(resources, "limits")
+    # A missing request defaults to the limit (API server, SetDefaults_Pod).
+    requests = {**limits, **object_at(resources, "requests")}
+    return all(amount(limits.get(name)) > 0 and amount(limits[name]) == amount(requests[name]) for name in _NAMES)
 
 
 def _equal(lines: dict[str, dict[str, str]]) -> dict[str, dict[str, str]]:
-    """Make requests and limits the same: the limit where there is one, for there the agent was meant to fit."""
+    """Return equal requests and limits: the limit if it is set, otherwise the request, but at least what a refresh needs."""
     both = {}
-    for name, least in (("cpu", CPU_IN_GUARANTEED), ("memory", "0")):
+    for name, least in (("cpu", _CPU_IN_GUARANTEED), ("memory", "0")):
         limit, request = lines["limits"][name], lines["requests"][name]
-        given = [text for text in (limit, request) if text != NONE]
-        both[name] = max((given[0] if given else least, least), key=amount) if limit == NONE else limit
+        both[name] = limit if limit != _NONE else max(least if request == _NONE else request, least, key=amount)
     return {"requests": dict(both), "limits": dict(both)}
-
-
-def _report_requests_above_limits(lines: dict[str, dict[str, str]], problems: list[Problem]) -> None:
-    for name in NAMES:
-        request, limit = lines["requests"][name], lines["limits"][name]
-        if NONE not in {request, limit} and amount(request) > amount(limit):
-            found, right = (
-                f"{request} is more than the limit of {limit}",
-                f"lower it, or write agent-limits-{name}: none",
-            )
-            problems.append(Problem(f"{PREFIX}agent-requests-{name}", found, right))

@@ -1,4 +1,4 @@
-"""The AdmissionReview envelope (admission.k8s.io/v1): read a request, and answer allowed, denied, patched or errored."""
+"""The AdmissionReview envelope (admission.k8s.io/v1): parses the request and builds the response."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.errors import ReviewError
 
-API_VERSION = "admission.k8s.io/v1"
-KIND = "AdmissionReview"
-LONGEST_WARNING = 256
-"""Runes; the API server may cut longer ones (apiserver, pkg/warning)."""
+_API_VERSION = "admission.k8s.io/v1"
+_KIND = "AdmissionReview"
+_LONGEST_WARNING = 256
+"""Characters; API servers may truncate longer warnings (apiserver, pkg/warning)."""
 
 
 @attrs.frozen
 class AdmissionRequest:
-    """What the API server asks about."""
+    """The parts of an AdmissionReview's request that the webhook uses."""
 
     uid: str
     namespace: str
@@ -31,22 +31,22 @@ class AdmissionRequest:
 
 
 def parse_review(body: bytes) -> AdmissionRequest:
-    """Read the body of an HTTP request; raises :class:`ReviewError`."""
+    """Parse the body of an HTTP request; raises :class:`ReviewError` if it is not an AdmissionReview of a pod."""
     try:
         review = orjson.loads(body)
     except ValueError:
-        raise ReviewError("body: not JSON; an AdmissionReview is expected") from None
-    if not isinstance(review, dict) or review.get("kind") != KIND or review.get("apiVersion") != API_VERSION:
-        raise ReviewError(f"body: no {KIND} of {API_VERSION}")
+        raise ReviewError("body: not JSON; send an AdmissionReview") from None
+    if not isinstance(review, dict) or review.get("kind") != _KIND or review.get("apiVersion") != _API_VERSION:
+        raise ReviewError(f"body: not an {_KIND} of {_API_VERSION}")
     request = review.get("request")
     if not isinstance(request, dict) or not isinstance(request.get("uid"), str) or not request["uid"]:
         raise ReviewError("body: request.uid is missing")
     pod = request.get("object")
     if not isinstance(pod, dict):
-        raise ReviewError("body: request.object is no object; this webhook reviews the creation of pods")
+        raise ReviewError("body: request.object is not an object; this webhook reviews the creation of pods")
     return AdmissionRequest(
         uid=request["uid"],
-        # Not metadata.namespace, which is empty in pods made from templates.
+        # Not metadata.namespace, which is empty in pods that are created from templates.
         namespace=str(request.get("namespace") or ""),
         operation=str(request.get("operation") or ""),
         object=pod,
@@ -55,37 +55,37 @@ def parse_review(body: bytes) -> AdmissionRequest:
 
 
 def allowed(uid: str, *, warnings: Sequence[Problem] = ()) -> Json:
-    """Answer that the object may pass unchanged."""
+    """Return a review that allows the object unchanged."""
     return _review(uid, warnings, allow=True)
 
 
 def encoded_patch(operations: Iterable[Mapping[str, Any]]) -> str:
-    """Write JSON Patch (RFC 6902) operations as a response carries them."""
+    """Return JSON Patch operations (RFC 6902) in the encoding of a response: base64 of JSON."""
     return base64.b64encode(orjson.dumps(list(operations))).decode()
 
 
 def patched(uid: str, patch: str, *, warnings: Sequence[Problem] = ()) -> Json:
-    """Answer that the object may pass after what :func:`encoded_patch` has written."""
+    """Return a review that allows the object after applying *patch*, which :func:`encoded_patch` returned."""
     return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=patch)
 
 
 def denied(uid: str, message: str, *, warnings: Sequence[Problem] = ()) -> Json:
-    """Answer that the object may not pass, and why."""
+    """Return a review that rejects the object with *message*."""
     return _review(uid, warnings, allow=False, status={"code": 403, "reason": "Forbidden", "message": message})
 
 
 def errored(uid: str, message: str) -> Json:
-    """Answer that the webhook itself failed."""
+    """Return a review that rejects the object because the webhook itself failed."""
     return _review(uid, (), allow=False, status={"code": 500, "reason": "InternalError", "message": message})
 
 
 def _review(uid: str, warnings: Sequence[Problem], *, allow: bool, **more: Any) -> Json:
     response = {"uid": uid, "allowed": allow, **more}
     if warnings:
-        response["warnings"] = [str(warning)[:LONGEST_WARNING] for warning in warnings]
-    return {"apiVersion": API_VERSION, "kind": KIND, "response": response}
+        response["warnings"] = [str(warning)[:_LONGEST_WARNING] for warning in warnings]
+    return {"apiVersion": _API_VERSION, "kind": _KIND, "response": response}
 
 
 def encoded(review: Json) -> bytes:
-    """Return an answer as the body of an HTTP response."""
+    """Return a review as the body of an HTTP response."""
     return orjson.dumps(review)

@@ -1,10 +1,12 @@
-"""What a pod asks for and cannot have: each rule is a function from request and pod to problems; pure.
+"""The rules that a pod must satisfy to be injected. Each rule is a function from a :class:`Candidate` to problems; pure.
 
-A rule is here when the pod would otherwise be created and fail later, where nobody looks, or harm its neighbours.
+A rule belongs here if the pod would otherwise be created and fail later, where nobody notices, or harm other pods. Rules about one
+kind of delivery are beside it: :mod:`.volumes`, :mod:`.environment`, :mod:`.resources`. Warnings are in :mod:`.warnings`.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import attrs
@@ -13,26 +15,22 @@ from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
+from keeper_injector_webhook.admission.names import is_reserved_volume
 from keeper_injector_webhook.admission.pod import Pod, list_at, object_at
-from keeper_injector_webhook.settings import Settings
-
-VOLUME_PREFIXES = ("keeper-secrets-", "keeper-env-")
-VOLUMES = frozenset({"keeper-api", "keeper-ca", "keeper-credentials", "keeper-plan", "keeper-state"})
 
 
 @attrs.frozen
 class Candidate:
-    """What the rules look at."""
+    """A pod that asks for injection, and what it asks for."""
 
     request: InjectionRequest
     pod: Pod
-    settings: Settings
     namespace: str
 
 
-def problems(candidate: Candidate) -> list[Problem]:
-    """Return everything that stands against the injection; each once."""
-    return list(dict.fromkeys(problem for rule in RULES for problem in rule(candidate)))
+def problems_of_candidate(candidate: Candidate) -> Iterator[Problem]:
+    """Yield the problems of every rule that *candidate* breaks."""
+    return itertools.chain.from_iterable(rule(candidate) for rule in _RULES)
 
 
 def _windows(candidate: Candidate) -> Iterator[Problem]:
@@ -42,10 +40,10 @@ def _windows(candidate: Candidate) -> Iterator[Problem]:
         )
 
 
-def _names_of_volumes(candidate: Candidate) -> Iterator[Problem]:
+def _reserved_volumes(candidate: Candidate) -> Iterator[Problem]:
     for name in sorted(candidate.pod.volume_names()):
-        if name.startswith(VOLUME_PREFIXES) or name in VOLUMES:
-            yield Problem(f"{PREFIX}inject", f"the pod has a volume {name!r} of its own", "rename it")
+        if is_reserved_volume(name):
+            yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
 
 
 def _other_namespace(candidate: Candidate) -> Iterator[Problem]:
@@ -57,39 +55,38 @@ def _other_namespace(candidate: Candidate) -> Iterator[Problem]:
 
 
 def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
-    """Containers of a pod share its network: the second to open a port fails, be it ours or the application."""
+    """Check the port: the containers of a pod share one network, so the second to open a port fails, agent or application."""
     port = candidate.request.metrics_port
     for container in candidate.pod.containers() if port else ():
         for taken in container.ports:
             if taken.get("containerPort") == port and taken.get("protocol", "TCP") == "TCP":
-                yield Problem(
-                    f"{PREFIX}metrics-port", f"{port} is a port of container {container.name!r}", "choose another"
-                )
+                found = f"{port} is a port of container {container.name!r}"
+                yield Problem(f"{PREFIX}metrics-port", found, "choose another")
 
 
 def _process_namespace(candidate: Candidate) -> Iterator[Problem]:
     notify = candidate.request.notify
     if notify and notify.signal and candidate.pod.spec.get("hostPID"):
-        found = "the pod uses the node's processes (hostPID), which excludes a shared process namespace of its own"
+        found = "the pod uses the node's process namespace (hostPID), so its containers cannot share one of their own"
         yield Problem(f"{PREFIX}signal", found, "remove hostPID, or use notify-url")
 
 
 def _mounted_secret(candidate: Candidate) -> Iterator[Problem]:
-    """The kubelet mounts volumes before it starts the agent, which is to write the Secret: it would wait for ever."""
+    """Check Secrets that the agent creates: a container that mounts one starts after it exists, and the agent starts after that."""
     written = {secret.name: secret.where for secret in candidate.request.kubernetes_secrets}
     for volume in candidate.pod.volumes() if written else ():
         for name in _secrets_needed(volume):
             if name in written:
-                yield Problem(
-                    written[name],
+                found = (
                     f"volume {volume.get('name')!r} mounts Secret {name!r}, which only exists once the pod's agent runs, "
-                    "and the pod would wait for ever",
-                    "write optional: true at the volume, or mount the files instead",
+                    "and the pod would wait for it indefinitely"
                 )
+                right = "write optional: true at the volume, or mount the files instead"
+                yield Problem(written[name], found, right)
 
 
 def _secrets_needed(volume: Json) -> Iterator[str]:
-    """Iterate over the names of Secrets without which the volume is not mounted."""
+    """Yield the names of the Secrets that must exist before the kubelet mounts *volume*."""
     whole = object_at(volume, "secret")
     if not whole.get("optional"):
         yield str(whole.get("secretName"))
@@ -99,9 +96,9 @@ def _secrets_needed(volume: Json) -> Iterator[str]:
             yield str(part.get("name"))
 
 
-RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
+_RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (
     _windows,
-    _names_of_volumes,
+    _reserved_volumes,
     _other_namespace,
     _metrics_port,
     _process_namespace,

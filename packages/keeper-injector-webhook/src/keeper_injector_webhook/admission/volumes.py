@@ -1,93 +1,112 @@
-"""Which container receives which files: a memory volume for each distinct pair of directory and set of files.
+"""Lays out the memory volumes: which container receives which files, mounted from which volume at which directory.
 
-Two containers that receive the same files below a directory share its volume; two that receive different ones do not, so
-that no container sees a secret that is not its own.
+There is one volume for each distinct pair of a directory and the set of files in it. Two containers that receive the same files
+in a directory share its volume. Two that receive different files do not, so that no container sees a secret of another.
+The JSON of these volumes is in :mod:`.manifests`.
 """
 
 from __future__ import annotations
 
 import itertools
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import attrs
 
 from keeper_injector_common.annotations.directories import Item, by_directory, directory_of, is_inside, receives
 from keeper_injector_common.annotations.request import InjectionRequest, SecretFile
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
+from keeper_injector_webhook.admission.names import SECRETS_VOLUME_PREFIX
 from keeper_injector_webhook.admission.pod import Container, Pod
 
 
 @attrs.frozen
 class Volume:
-    """A memory volume: what lies in it and where it is mounted."""
+    """A memory volume with files: what it contains, and where which containers mount it."""
 
     name: str
     directory: str
+    """The directory at which the containers mount it."""
     items: tuple[Item, ...]
     containers: tuple[Container, ...]
 
 
-def lay_out(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> tuple[Volume, ...]:
-    """Lay out the volumes of *pod*; adds what cannot be to *problems*."""
+def lay_out(request: InjectionRequest, pod: Pod) -> tuple[Volume, ...]:
+    """Return the volumes that *pod* needs for the files and folders of *request*."""
     items: Sequence[Item] = (*request.files, *request.folders)
-    _report_unknown_containers(request, pod, problems)
-    grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
     directories = [directory_of(item) for item in items]
     laid_out: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
+    grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
     for container in pod.containers():
         received = tuple(
             number for number, item in enumerate(items) if receives(container.name, item.containers, request.containers)
         )
         if received not in laid_out:
             laid_out[received] = by_directory(directories, received)
-            _report_same_path(items, received, problems)
         for directory, numbers in laid_out[received].items():
             grouped.setdefault((directory, numbers), []).append(container)
-            _report_clashes(container, directory, items[numbers[0]].where, problems)
     return tuple(
-        Volume(f"keeper-secrets-{number}", directory, tuple(items[index] for index in numbers), tuple(containers))
-        for number, ((directory, numbers), containers) in enumerate(grouped.items())
+        Volume(
+            f"{SECRETS_VOLUME_PREFIX}{index}", directory, tuple(items[number] for number in numbers), tuple(containers)
+        )
+        for index, ((directory, numbers), containers) in enumerate(grouped.items())
     )
 
 
-def _report_unknown_containers(request: InjectionRequest, pod: Pod, problems: list[Problem]) -> None:
-    names = [container.name for container in pod.containers()]
+def problems_of_volumes(request: InjectionRequest, pod: Pod, volumes: Sequence[Volume]) -> Iterator[Problem]:
+    """Yield why *volumes*, laid out for *request*, cannot be mounted in *pod*."""
+    yield from _unknown_containers(request, pod)
+    yield from _shared_paths(request, pod)
+    for volume in volumes:
+        for container in volume.containers:
+            yield from _clashes(volume, container)
+
+
+def _unknown_containers(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
+    present = [container.name for container in pod.containers()]
     items = (*request.files, *request.folders, *request.variables)
-    asked = [("keeper.security/containers", request.containers), *((item.where, item.containers) for item in items)]
-    asked = [(where, chosen) for where, chosen in asked if chosen is not None]
-    for where, chosen in dict.fromkeys(asked):
-        problems += [
-            Problem(where, f"the pod has no container {name!r}", f"it has {', '.join(names)}")
-            for name in chosen or ()
-            if name not in names
-        ]
+    chosen = {
+        (f"{PREFIX}containers", request.containers): None,
+        **{(item.where, item.containers): None for item in items},
+    }
+    for where, containers in chosen:
+        for name in containers or ():
+            if name not in present:
+                yield Problem(where, f"the pod has no container {name!r}", f"it has {', '.join(present)}")
 
 
-def _report_clashes(container: Container, directory: str, where: str, problems: list[Problem]) -> None:
-    for mount in container.mounts:
-        path = posixpath.normpath(str(mount.get("mountPath", "")))
-        if is_inside(path, directory) or (is_inside(directory, path) and path != "/"):
-            problems.append(
-                Problem(
-                    where,
-                    f"{directory} clashes with the mount of volume {mount.get('name')!r} at {path} in container "
-                    f"{container.name!r}",
-                    "choose a path outside of it",
-                )
-            )
-
-
-def _report_same_path(items: Sequence[Item], received: Iterable[int], problems: list[Problem]) -> None:
-    """Report two secrets on one path, and one on the path of a directory of another; each pair once."""
-    files = [item for number in received if isinstance(item := items[number], SecretFile)]
-    for first, second in itertools.combinations(files, 2):
-        problem = None
+def _shared_paths(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
+    """Yield each pair of files of which one path is, or is inside, the other, if some container receives both."""
+    for first, second in itertools.combinations(request.files, 2):
         if first.path == second.path:
-            found = f"{second.path} is the path of {first.where} too"
-            problem = Problem(second.where, found, "give each secret a path of its own")
+            found, right = f"{second.path} is the path of {first.where} too", "give each secret a path of its own"
+            problem = Problem(second.where, found, right)
         elif is_inside(first.path, second.path) or is_inside(second.path, first.path):
             outer = min(first, second, key=lambda file: len(file.path))
             problem = Problem(outer.where, f"{outer.path} is a directory of another secret", "choose another path")
-        if problem and problem not in problems:
-            problems.append(problem)
+        else:
+            continue
+        if _meet(first, second, request, pod):
+            yield problem
+
+
+def _meet(first: SecretFile, second: SecretFile, request: InjectionRequest, pod: Pod) -> bool:
+    """Return whether some container of *pod* receives both files."""
+    return any(
+        all(receives(container.name, item.containers, request.containers) for item in (first, second))
+        for container in pod.containers()
+    )
+
+
+def _clashes(volume: Volume, container: Container) -> Iterator[Problem]:
+    """Yield each mount of *container* that would hide the volume, or that the volume would hide."""
+    for mount in container.mounts:
+        path = posixpath.normpath(str(mount.get("mountPath", "")))
+        if is_inside(path, volume.directory) or (is_inside(volume.directory, path) and path != "/"):
+            yield Problem(
+                volume.items[0].where,
+                f"{volume.directory} clashes with the mount of volume {mount.get('name')!r} at {path} in container "
+                f"{container.name!r}",
+                "choose a path outside of it",
+            )

@@ -1,0 +1,71 @@
+"""What the webhook decides about a pod, as values: :class:`Skip`, :class:`Deny` or :class:`Inject`."""
+
+from __future__ import annotations
+
+import enum
+
+import attrs
+
+from keeper_injector_common.annotations.identity import Identity
+from keeper_injector_common.annotations.request import InjectionRequest
+from keeper_injector_common.errors import Problem
+from keeper_injector_common.json_values import Json
+from keeper_injector_common.plan.model import Plan
+from keeper_injector_webhook.admission.environment import Variables
+from keeper_injector_webhook.admission.volumes import Volume
+
+
+class SkipReason(enum.Enum):
+    """Why a pod is not changed: the name is a code for logs and metrics, the value a sentence for people."""
+
+    NOT_ASKED = "the pod does not ask for injection"
+    ALREADY_INJECTED = "the pod is injected already"
+    NOT_A_CREATION = "the webhook changes pods only when they are created"
+
+    @property
+    def code(self) -> str:
+        """The reason as a metric label, such as ``not_asked``."""
+        return self.name.lower()
+
+
+@attrs.frozen
+class Skip:
+    """The pod is not changed."""
+
+    reason: SkipReason
+
+
+@attrs.frozen
+class Deny:
+    """The pod is rejected, because what it asks for cannot work."""
+
+    problems: tuple[Problem, ...]
+    """At least one, each of severity ``ERROR``."""
+    warnings: tuple[Problem, ...] = ()
+
+
+@attrs.frozen
+class Inject:
+    """The pod is changed so that the agent carries out *plan* in it."""
+
+    plan: Plan
+    request: InjectionRequest
+    volumes: tuple[Volume, ...]
+    variables: tuple[Variables, ...]
+    identity: Identity
+    resources: Json
+    """``resources`` of each of the agent's containers."""
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def native(self) -> bool:
+        """Whether the sidecar is an init container with ``restartPolicy: Always`` (KEP-753, Kubernetes 1.29)."""
+        return self.request.sidecar != "classic"
+
+    @property
+    def written_volumes(self) -> tuple[str, ...]:
+        """The names of the memory volumes that the agent writes."""
+        return (*(item.name for item in self.volumes), *(item.name for item in self.variables))
+
+
+Decision = Skip | Deny | Inject

@@ -1,0 +1,32 @@
+"""The names of what an injection adds to a pod: containers, volumes and a port. They are declared here and nowhere else.
+
+The paths at which the agent's containers mount the volumes are in :mod:`keeper_injector_common.plan.paths`, because the agent needs
+them too.
+"""
+
+from __future__ import annotations
+
+INIT_CONTAINER = "keeper-injector-init"
+SIDECAR = "keeper-injector-sidecar"
+AGENT_CONTAINERS = frozenset({INIT_CONTAINER, SIDECAR})
+
+SECRETS_VOLUME_PREFIX = "keeper-secrets-"
+"""Memory volumes with files for the pod's containers; a number follows."""
+VARIABLES_VOLUME_PREFIX = "keeper-env-"
+"""Memory volumes with environment variables; a number follows."""
+
+PLAN_VOLUME = "keeper-plan"
+STATE_VOLUME = "keeper-state"
+CREDENTIALS_VOLUME = "keeper-credentials"
+CA_VOLUME = "keeper-ca"
+API_VOLUME = "keeper-api"
+
+METRICS_PORT = "keeper-metrics"
+"""The name of the sidecar's container port for Prometheus."""
+
+_VOLUMES = frozenset({PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, API_VOLUME})
+
+
+def is_reserved_volume(name: str) -> bool:
+    """Return whether an injection may add a volume called *name*, so that the pod itself cannot have one."""
+    return name in _VOLUMES or name.startswith((SECRETS_VOLUME_PREFIX, VARIABLES_VOLUME_PREFIX))
