@@ -15,7 +15,11 @@ from keeper_injector_common.cli.program import build_parser
 ROOT = Path(__file__).parents[4]
 DOCS = ROOT / "packages/keeper-injector-common/docs"
 DOCUMENTS = sorted(
-    [ROOT / "README.md", *ROOT.glob("packages/*/README.md"), *DOCS.glob("*.md"), *ROOT.glob("charts/**/*.md")]
+    [
+        ROOT / "README.md",
+        *(path for folder in ("packages/*/README.md", ".github/*.md", "charts/**/*.md") for path in ROOT.glob(folder)),
+        *DOCS.glob("**/*.md"),
+    ]
 )
 AGENT = ROOT / "packages/keeper-injector-agent/src/keeper_injector_agent"
 SOURCES = [path for path in ROOT.glob("packages/*/src/**/*") if path.suffix in {".py", ".c"}]
