@@ -17,19 +17,15 @@
 # REFRESHING  deadline passed, or SIGTERM or SIGINT   ENDING       sends the worker SIGTERM, and SIGKILL after _KILL_GRACE
 # ENDING      the worker has ended                    WAITING      or STOPPED after SIGTERM or SIGINT
 #
-# Waits       The first wait depends on the last success (first_wait), all others on the result of the worker (next_wait):
-#             the interval ±10 % after a success, growing from 5 s to 10 min after failures, and never less than the hint,
-#             the seconds for which Keeper wants no request. A worker writes its hint to a pipe.
-# Signals     Handlers only set a flag. Python also writes every signal to the wake-up pipe, which ends select(), so that no
-#             signal is missed between a check of the flags and the next wait.
-#             SIGTERM, SIGINT   stop: end the worker, exit 0. A pod ends in less than a second even during a refresh.
-#             SIGHUP            refresh now; during a refresh, refresh again when it has ended.
-#             SIGCHLD           a child has ended: reap it. We may be PID 1, so orphans are reaped, too.
-# Deadlines   A worker ends itself at its own deadline and reports what is missing. The supervisor's deadline is 30 s later
-#             and only for a worker that hangs.
-# Exit        Always 0, and only after SIGTERM or SIGINT. No result of a worker ends the supervisor; the next refresh may
-#             succeed, and the files of the last one stay in place.
-# Metrics     One connection at a time between the steps, with a timeout of a second: refreshes take precedence.
+# Waits      The first wait depends on the last success (first_wait), all others on the result of the worker (next_wait). A
+#            worker writes its hint, the seconds for which Keeper wants no request, to a pipe; no wait is shorter.
+# Signals    Handlers only set a flag. Python also writes every signal to the wake-up pipe, which ends select(), so that no
+#            signal is missed between a check of the flags and the next wait. SIGHUP during a refresh causes another one
+#            after it. SIGCHLD: a child has ended. We may be PID 1, so orphans are reaped as well.
+# Deadlines  A worker ends itself at its own deadline and reports what is missing. The supervisor's deadline is 30 s later,
+#            for a worker that hangs.
+# Exit       Always 0, and only after SIGTERM or SIGINT. No result of a worker ends the supervisor: the files stay in place,
+#            and the next refresh may succeed.
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ HTTP 5xx, or a response without an error code        ``http_STATUS``            
 the error ``access_denied``, and any other           ``http_STATUS``            PermanentVaultError
 ===================================================  =========================  =======================================
 
-Source: Keeper's SDK 17.3.0 (``core.py``, ``handle_http_error``) and responses of Keeper's servers.
+Source: Keeper's SDK 17.3.0 (``core.py``, ``handler_http_error``) and responses of Keeper's servers.
 """
 
 from __future__ import annotations
