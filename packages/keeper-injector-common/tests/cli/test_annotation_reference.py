@@ -7,8 +7,8 @@ from pathlib import Path
 
 from command_line import run
 
+from keeper_injector_common.annotations import config_keys
 from keeper_injector_common.annotations.table import ANNOTATIONS
-from keeper_injector_common.cli.schema import CONFIG
 
 
 def test_the_default_of_resources_is_that_of_the_chart() -> None:
@@ -22,7 +22,9 @@ def test_every_key_of_the_config_annotation_is_listed() -> None:
     """The tables of keys have the same keys as the JSON Schema, in the same order."""
     _, _, table = run("annotations").output.partition("## Keys of `config`")
     shown = [line.split("`")[1] for line in table.splitlines() if line.startswith("| `")]
-    properties = [CONFIG["properties"][name]["items"]["properties"] for name in ("secrets", "folders")]
+    properties = [
+        config_keys.json_schema()["properties"][name]["items"]["properties"] for name in ("secrets", "folders")
+    ]
     assert shown == [key for held in properties for key in held]
 
 

@@ -11,10 +11,10 @@ import yaml
 from command_line import run
 from hypothesis import given
 from hypothesis import strategies as st
-from sample_inputs import PLAN as SAMPLE_PLAN
+from sample_inputs import PLAN
 
 from keeper_injector_common.annotations.config import parse_config
-from keeper_injector_common.cli.schema import CONFIG, PLAN
+from keeper_injector_common.cli.schema import SCHEMAS
 from keeper_injector_common.errors import PlanError, Problem
 from keeper_injector_common.plan.wire import from_json
 
@@ -39,7 +39,7 @@ def test_the_schema_accepts_what_the_parser_accepts(document: dict[str, Any]) ->
     """An editor shows no error in a valid document, and an unknown key is an error for both."""
     problems: list[Problem] = []
     parse_config("config", yaml.safe_dump(document), problems, [])
-    errors = list(jsonschema.Draft202012Validator(CONFIG).iter_errors(document))
+    errors = list(jsonschema.Draft202012Validator(SCHEMAS["config"]).iter_errors(document))
     if any(error.validator == "additionalProperties" for error in errors):
         assert problems
     if not problems:
@@ -49,10 +49,10 @@ def test_the_schema_accepts_what_the_parser_accepts(document: dict[str, Any]) ->
 
 def test_the_schema_of_plans_agrees_with_the_reader() -> None:
     """A plan that the agent reads is valid, and the agent rejects a plan that the schema rejects."""
-    jsonschema.validate(SAMPLE_PLAN, PLAN)
-    from_json(SAMPLE_PLAN)
+    jsonschema.validate(PLAN, SCHEMAS["plan"])
+    from_json(PLAN)
     for change in ({"version": 2}, {"refreshIntervall": 5}, {"directories": [{"path": "/a"}]}):
         with pytest.raises(jsonschema.ValidationError):
-            jsonschema.validate({**SAMPLE_PLAN, **change}, PLAN)
+            jsonschema.validate({**PLAN, **change}, SCHEMAS["plan"])
         with pytest.raises(PlanError):
-            from_json({**SAMPLE_PLAN, **change})
+            from_json({**PLAN, **change})

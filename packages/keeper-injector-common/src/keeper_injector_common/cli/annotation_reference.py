@@ -9,9 +9,9 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from keeper_injector_common.annotations import config_keys
 from keeper_injector_common.annotations.table import ANNOTATIONS, PREFIX, Annotation
 from keeper_injector_common.cli import console
-from keeper_injector_common.cli.schema import CONFIG
 
 DESCRIPTION = "Print all annotations, each with an example, its default and its meaning."
 EXAMPLES = """\
@@ -96,7 +96,7 @@ def _table(group: str, annotations: Iterable[Annotation]) -> str:
 def _config() -> Iterator[str]:
     """Iterate over the tables of the keys of the annotation ``config``, from its JSON Schema."""
     yield "\n## Keys of `config`\n\nThe value is one YAML document. `secrets:` and `folders:` each hold a list of entries with these keys.\n"
-    for name, entries in CONFIG["properties"].items():
+    for name, entries in config_keys.json_schema()["properties"].items():
         rows = [
             f"| `{key}` | {_type_of(schema)} | {_description(schema)} |"
             for key, schema in entries["items"]["properties"].items()
