@@ -46,7 +46,7 @@ def test_every_documented_annotation() -> None:
             f"error: Pod/announced-and-never-there: {PREFIX}auth-method: 'oidc' is unknown; write secret, "
             "aws-secrets-manager, gcp-secret-manager or azure-key-vault"
         ),
-        f"warning: Pod/announced-and-never-there: {PREFIX}service-account: unknown annotation, ignored",
+        f"warning: Pod/announced-and-never-there: {PREFIX}service-account: unknown annotation, ignored; check its name, or remove it",
         (
             f"warning: Pod/announced-and-never-there: {PREFIX}format: unknown annotation, ignored; "
             f"did you mean {PREFIX}format-<name>?"

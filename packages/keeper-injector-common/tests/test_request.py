@@ -120,11 +120,11 @@ def test_every_problem_is_reported_at_once() -> None:
         ({"secret": "a", "folder": "x", "folder_uid": "y"}, "keep one of the two"),
         ({"secret": "a", "ca_cert_secret": "x", "ca_cert_configmap": "y"}, "keep one of the two"),
         ({"secret": "a", "auth_method": "aws-secrets-manager"}, "needs keeper.security/aws-secret-id"),
-        ({"secret": "a", "signal_process": "nginx"}, "no signal is named"),
-        ({"format_x": "env", "secret": "a"}, "belongs to no secret"),
+        ({"secret": "a", "signal_process": "nginx"}, "no signal is set"),
+        ({"format_x": "env", "secret": "a"}, "there is no keeper.security/secret-x that it applies to"),
         ({"secret_x": "a:/b/c", "format_x": "env", "template_x": "y"}, "keep one of the two"),
         ({"secret_x": "a:/b/c", "format_x": "xml"}, "'xml' is unknown"),
-        ({"file_x": "/app/x"}, "names no file"),
+        ({"file_x": "/app/x"}, "no file is named"),
         ({"env_X": "db"}, "is a whole record"),
         ({"env_X": "keeper://db/file/x"}, "a file cannot be a variable"),
         ({"secret": "a", "inject_as_k8s_secret": "true"}, "the Secret has no name"),
@@ -155,7 +155,7 @@ def test_defaults_give_way_to_the_pod() -> None:
     assert parse_request(annotations, defaults).refresh_interval == 3600
     assert parse_request(annotations, defaults).credentials == AwsCredentials("keeper")
     assert parse_request({**annotations, f"{PREFIX}refresh-interval": "30s"}, defaults).refresh_interval == 30
-    with pytest.raises(AnnotationsError, match="default secret: no annotation that can have a default"):
+    with pytest.raises(AnnotationsError, match="default secret: this annotation cannot have a default"):
         parse_request(annotations, {"secret": "x"})
 
 

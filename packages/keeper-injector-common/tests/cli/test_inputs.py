@@ -53,4 +53,4 @@ def test_invalid_defaults_are_an_error(tmp_path: Path, command: str) -> None:
     found = run(command, "--defaults", str(values), "-", text=POD)
     assert (found.code, found.output) == (2, "")
     assert "defaults.refresh-interval: '1x' is not a duration" in found.errors
-    assert "defaults.secret: no annotation that can have a default" in found.errors
+    assert "defaults.secret: this annotation cannot have a default" in found.errors

@@ -1,4 +1,4 @@
-"""Which container receives what, and the directories that become memory volumes; pure."""
+"""Assigns files to containers, and groups them into the directories that become memory volumes."""
 
 from __future__ import annotations
 
@@ -8,23 +8,28 @@ from collections.abc import Iterable, Sequence
 from keeper_injector_common.annotations.request import Containers, FolderFiles, SecretFile
 
 Item = SecretFile | FolderFiles
+"""Something that the agent writes into a directory."""
 
 
 def receives(container: str, own: Containers, whole: Containers) -> bool:
-    """Say whether *container* is among an item's own containers, else among the request's, else simply there."""
+    """Return whether *container* receives an item.
+
+    The item's *own* list of containers wins, then the list of the *whole* request. With neither, every container receives it.
+    """
     chosen = own if own is not None else whole
     return chosen is None or container in chosen
 
 
 def directory_of(item: Item) -> str:
-    """Return the directory that an item writes into."""
+    """Return the directory that the files of *item* are in."""
     return item.directory if isinstance(item, FolderFiles) else posixpath.dirname(item.path)
 
 
 def by_directory(directories: Sequence[str], received: Iterable[int]) -> dict[str, tuple[int, ...]]:
-    """Group the items numbered *received* by their *directories*.
+    """Group items by directory. Return the numbers of the items in each directory.
 
-    A directory inside another belongs to the outer one, as volumes cannot nest when they are mounted read-only.
+    *directories* has the directory of every item, and *received* has the numbers of the items to group. A directory inside
+    another directory belongs to the outer one, because a volume cannot be mounted inside another read-only volume.
     """
     numbers = tuple(received)
     found = sorted({directories[number] for number in numbers})
@@ -33,10 +38,10 @@ def by_directory(directories: Sequence[str], received: Iterable[int]) -> dict[st
 
 
 def below(path: str, directory: str) -> str:
-    """Return *path*, which lies inside, as seen from *directory*; empty for the directory itself."""
+    """Return *path* relative to *directory*, which contains it; empty for the directory itself."""
     return path[len(directory) + 1 :]
 
 
 def is_inside(path: str, directory: str) -> bool:
-    """Say whether *path* is *directory* or lies below it."""
+    """Return whether *path* is *directory* or is below it."""
     return path == directory or path.startswith(f"{directory}/")

@@ -1,4 +1,4 @@
-"""As whom the agent runs and which mode its files have, so that the application can read them and others cannot; pure."""
+"""Derives the agent's user and the mode of its files, so that the application can read them and nobody else can."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import attrs
 from keeper_injector_common.annotations.request import InjectionRequest
 
 AGENT_UID = 65532
-"""When the application's user is unknown: a number that no image gives to anyone else."""
+"""The agent's user if the application's user is unknown. Images usually leave this number unused."""
 
 
 @attrs.frozen
@@ -26,11 +26,16 @@ class Identity:
 def derive(
     request: InjectionRequest, users: Collection[object], groups: Collection[object], *, fs_group: object
 ) -> Identity:
-    """Derive the identity from the ``runAsUser`` and ``runAsGroup`` of the receiving containers, None for an unset one.
+    """Return the identity for a pod.
 
-    All of them run as one number: the agent runs as it too, files are 0400. Else, with an ``fsGroup``: 0440, as the volume
-    gives the files that group. Else 0444: only the receiving containers mount the volume at all. Root counts as unknown,
-    because the agent itself must not run as root; root without capabilities reads 0444 too.
+    *users* and *groups* are ``runAsUser`` and ``runAsGroup`` of the containers that receive files; None if it is not set.
+
+    - If all containers run as one user, the agent runs as that user and the files have mode 0400.
+    - Otherwise, if the pod has an *fs_group*, the files have mode 0440: the volume gives them that group.
+    - Otherwise the files have mode 0444. Other containers still cannot read them, because they do not mount the volume.
+
+    Root counts as unknown, because the agent must not run as root. A root process without capabilities can read 0444 too.
+    The annotations ``run-as-user``, ``run-as-group`` and ``file-mode`` override these rules.
     """
     uid, gid = _common(users), _common(groups)
     shared = 0o444 if fs_group is None else 0o440
@@ -45,7 +50,7 @@ def derive(
 
 
 def _common(found: Collection[object]) -> int | None:
-    """Return the number that all have; None when they differ, or one leaves it to its image."""
+    """Return the number that all of *found* are; None if they differ or one of them is not set."""
     (value, *others) = list(dict.fromkeys(map(_number, found))) or [None]
     return None if others else value
 

@@ -1,17 +1,19 @@
-"""Annotations → :class:`~keeper_injector_common.annotations.request.InjectionRequest`, or every problem at once."""
+"""Turns annotations into an :class:`~keeper_injector_common.annotations.request.InjectionRequest`, or reports every problem."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keeper_injector_common.annotations import config, request, sources
-from keeper_injector_common.annotations import table as vocabulary
+import attrs
+
+from keeper_injector_common.annotations import config, sources, table
 from keeper_injector_common.annotations.reader import Reader
 from keeper_injector_common.annotations.request import (
     AdditionalCa,
     Credentials,
     InjectionRequest,
+    PodSettings,
     Resources,
     SecretCredentials,
 )
@@ -22,37 +24,39 @@ from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredent
 from keeper_injector_common.plan.delivery import KubernetesSecret, Notify
 
 NO_DEFAULTS: Mapping[str, str] = {}
-AS_THEY_ARE = (
-    *("refresh-interval", "init-only", "fail-on-error", "strict-lookup", "on-removal", "containers", "init-first"),
-    *("sidecar", "volume-size", "file-mode", "run-as-user", "run-as-group", "agent-image", "log-level"),
-    *("metrics-port", "env-mode"),
-)
-"""Annotations whose values are attributes of the request under the same name."""
+"""The defaults of a chart and namespace that set none."""
 
 
 def wants_injection(annotations: Mapping[str, str]) -> bool:
-    """Say whether a pod asks for injection; raises :class:`AnnotationsError` when its switch is malformed."""
-    inject = vocabulary.BY_NAME["inject"]
+    """Return whether a pod asks for injection.
+
+    Raises :class:`~keeper_injector_common.errors.AnnotationsError` if the value of ``keeper.security/inject`` is invalid.
+    """
+    inject = table.BY_NAME["inject"]
     try:
-        return bool(inject.parse(annotations.get(inject.key, "false")))
+        return bool(inject.parse(annotations.get(inject.key, inject.default)))
     except InvalidValue as error:
         raise AnnotationsError([Problem(inject.key, error.found, error.right)]) from None
 
 
 def parse_request(annotations: Mapping[str, str], defaults: Mapping[str, str] = NO_DEFAULTS) -> InjectionRequest:
-    """Read a pod's *annotations* (whole keys) over *defaults* (names without prefix, as a chart or namespace sets them).
+    """Return what a pod's *annotations* ask for.
 
-    Raises :class:`AnnotationsError` with every problem. What is odd but harmless is in the ``warnings`` of either.
+    *annotations* maps whole keys to texts. *defaults* maps names without prefix to the texts that a chart or a namespace
+    sets; :meth:`~keeper_injector_common.annotations.defaults.Defaults.within` returns them. Annotations override them.
+
+    Raises :class:`~keeper_injector_common.errors.AnnotationsError` with every problem. Both the request and the error carry
+    the warnings.
     """
     reader = Reader(annotations, defaults)
-    result = _request(reader)
+    request = _request(reader)
     if reader.problems:
         raise AnnotationsError(reader.problems, reader.warnings)
-    return result
+    return request
 
 
 def _request(reader: Reader) -> InjectionRequest:
-    configured = _configuration(reader)
+    configured = _configured(reader)
     single = sources.files(reader)
     files = [*single, *configured.files]
     folders = [*sources.folders(reader), *configured.folders]
@@ -61,8 +65,6 @@ def _request(reader: Reader) -> InjectionRequest:
     _refuse_rivals(reader, secrets)
     if not (files or folders or variables or secrets or reader.problems):
         reader.report(f"{PREFIX}inject", "nothing to inject", f"add {PREFIX}secret with the title of a record")
-    named: dict[str, Any] = {name.replace("-", "_"): reader.get(name) for name in AS_THEY_ARE if name in reader}
-    lines = ("requests-cpu", "requests-memory", "limits-cpu", "limits-memory")
     return InjectionRequest(
         files=tuple(files),
         folders=tuple(folders),
@@ -71,13 +73,19 @@ def _request(reader: Reader) -> InjectionRequest:
         credentials=_credentials(reader),
         ca=_ca(reader),
         notify=_notify(reader),
-        resources=Resources(*(reader.get(f"agent-{line}") for line in lines)),
+        resources=Resources(**_values_of(reader, Resources, "agent-")),
         warnings=tuple(reader.warnings),
-        **named,
+        **_values_of(reader, PodSettings),
     )
 
 
-def _configuration(reader: Reader) -> config.ConfigDeliveries:
+def _values_of(reader: Reader, kind: type[attrs.AttrsInstance], prefix: str = "") -> dict[str, Any]:
+    """Return the values of the annotations that the attributes of *kind* are named after."""
+    names = [field.name for field in attrs.fields(kind)]
+    return {name: reader.get(prefix + name.replace("_", "-")) for name in names}
+
+
+def _configured(reader: Reader) -> config.ConfigDeliveries:
     text = reader.get("config")
     if text is None:
         return config.ConfigDeliveries()
@@ -85,7 +93,7 @@ def _configuration(reader: Reader) -> config.ConfigDeliveries:
 
 
 def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:
-    """Report Kubernetes Secrets of one name that would undo each other; those that merge do not."""
+    """Report Kubernetes Secrets of the same name, because they would overwrite each other unless all of them merge."""
     first: dict[str, KubernetesSecret] = {}
     for secret in secrets:
         other = first.setdefault(secret.name, secret)
@@ -93,36 +101,37 @@ def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:
             reader.report(
                 secret.where,
                 f"Secret {secret.name!r} is written by {other.where} too",
-                "give it another name, or k8sSecretMode: merge to both",
+                "give it another name, or set k8sSecretMode: merge for both",
             )
 
 
 def _credentials(reader: Reader) -> Credentials:
-    match reader.get("auth-method", "secret"):
+    match reader.get("auth-method"):
         case AwsCredentials.method:
-            name = _needed(reader, "aws-secret-id", AwsCredentials.method)
-            return AwsCredentials(name, reader.get("aws-region", ""))
+            return AwsCredentials(_needed(reader, "aws-secret-id"), reader.get("aws-region") or "")
         case GcpCredentials.method:
-            return GcpCredentials(_needed(reader, "gcp-secret-id", GcpCredentials.method))
+            return GcpCredentials(_needed(reader, "gcp-secret-id"))
         case AzureCredentials.method:
-            vault = _needed(reader, "azure-vault-name", AzureCredentials.method)
-            name = _needed(reader, "azure-secret-name", AzureCredentials.method)
-            return AzureCredentials(secret=name, vault=vault)
+            return AzureCredentials(
+                vault=_needed(reader, "azure-vault-name"), secret=_needed(reader, "azure-secret-name")
+            )
         case _:
-            return SecretCredentials(reader.get("ksm-config", request.DEFAULT_SECRET))
+            return SecretCredentials(reader.get("ksm-config"))
 
 
-def _needed(reader: Reader, name: str, method: str) -> str:
+def _needed(reader: Reader, name: str) -> str:
+    """Return the value of an annotation that the authentication method requires; report it if it is missing."""
     if name not in reader:
+        method = reader.get("auth-method")
         reader.report(f"{PREFIX}auth-method", f"{method} needs {PREFIX}{name}", "add it")
-    return str(reader.get(name, ""))
+    return str(reader.get(name))
 
 
 def _ca(reader: Reader) -> AdditionalCa | None:
     secret, configmap = reader.get("ca-cert-secret"), reader.get("ca-cert-configmap")
     if secret and configmap:
         reader.report(f"{PREFIX}ca-cert-configmap", f"{PREFIX}ca-cert-secret is set too", "keep one of the two")
-    key = reader.get("ca-cert-key", "ca.crt")
+    key = reader.get("ca-cert-key")
     if secret:
         return AdditionalCa("secret", secret, key)
     return AdditionalCa("configmap", configmap, key) if configmap else None
@@ -131,5 +140,5 @@ def _ca(reader: Reader) -> AdditionalCa | None:
 def _notify(reader: Reader) -> Notify | None:
     signal, process, url = (reader.get(name) for name in ("signal", "signal-process", "notify-url"))
     if process and not signal:
-        reader.report(f"{PREFIX}signal-process", "no signal is named", f"add {PREFIX}signal: SIGHUP")
+        reader.report(f"{PREFIX}signal-process", "no signal is set", f"add {PREFIX}signal: SIGHUP")
     return Notify(signal, process, url) if signal or url else None

@@ -1,4 +1,4 @@
-"""Annotations, key by key → their values by name; every problem and warning is noted, and reading goes on."""
+"""Reads annotations one by one: from texts to values by name, with every problem and warning on the way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from keeper_injector_common.annotations import table as vocabulary
+from keeper_injector_common.annotations import table
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import InvalidReferenceError, Problem, Severity
 from keeper_injector_common.parsers import InvalidValue, file_path
@@ -19,51 +19,62 @@ class Member:
     """One annotation of a family such as ``secret-<name>``."""
 
     key: str
+    """The whole annotation: ``keeper.security/secret-db``."""
     name: str
+    """The part after the stem: ``db``."""
     value: Any
 
 
 class Reader:
-    """What one pod's annotations say, over its defaults, and what is wrong or odd about them so far."""
+    """The values of one pod's annotations, and the problems found while reading them.
+
+    A problem does not stop the reader: a user sees all of them at once. *annotations* maps whole keys to texts. *defaults*
+    maps names without prefix to texts, and comes from a chart or a namespace. An annotation overrides such a default, and
+    that default overrides the one of the table.
+    """
 
     def __init__(self, annotations: Mapping[str, str], defaults: Mapping[str, str]) -> None:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self._values: dict[str, Any] = {}
         self._defaulted: set[str] = set()
-        self._families: dict[str, list[Member]] = {stem: [] for stem in vocabulary.FAMILIES}
+        self._families: dict[str, list[Member]] = {stem: [] for stem in table.FAMILIES}
         for name, text in defaults.items():
-            known = vocabulary.BY_NAME.get(name)
+            known = table.BY_NAME.get(name)
             if known is None or not known.default_allowed:
-                self.report(f"default {name}", "no annotation that can have a default", "remove it")
+                self.report(f"default {name}", "this annotation cannot have a default", "remove it")
                 continue
             self._read(f"default {name}", known, "", text)
         self._defaulted = set(self._values)
         for key in sorted(annotations):
-            if key.startswith(PREFIX) and key not in vocabulary.SET_BY_WEBHOOK:
+            if key.startswith(PREFIX) and key not in table.SET_BY_WEBHOOK:
                 self._annotation(key, annotations[key])
 
     def __contains__(self, name: str) -> bool:
+        """Return whether the pod, its namespace or the chart sets the annotation called *name* to a valid text."""
         return name in self._values
 
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return the value of the annotation called *name* (without prefix)."""
-        return self._values.get(name, default)
+    def get(self, name: str) -> Any:
+        """Return the value of the annotation called *name* (without prefix).
+
+        This is the default of the table if the annotation is not set, and None if the table has no default.
+        """
+        return self._values[name] if name in self._values else table.BY_NAME[name].default_value
 
     def family(self, stem: str) -> Sequence[Member]:
-        """Return the annotations that begin with *stem*, in the order of their keys."""
+        """Return the annotations whose names begin with *stem*, in the order of their keys."""
         return self._families[stem]
 
     def report(self, where: str, found: str, right: str) -> None:
         """Add an error."""
         self.problems.append(Problem(where, found, right))
 
-    def warn(self, where: str, found: str, right: str = "") -> None:
+    def warn(self, where: str, found: str, right: str) -> None:
         """Add a warning."""
         self.warnings.append(Problem(where, found, right, Severity.WARNING))
 
     def reference(self, where: str, text: str) -> Reference | None:
-        """Read the name of a secret; None when it cannot be (then reported)."""
+        """Return the reference that *text* contains; if it is invalid, add an error and return None."""
         if relative := relative_path(text):
             title = text.replace(f":{relative}", f"\\:{relative}")
             self.report(
@@ -77,7 +88,7 @@ class Reader:
             return None
 
     def path(self, where: str, text: str) -> str | None:
-        """Read the path of a file; None when it cannot be one (then reported)."""
+        """Return the path of a file that *text* contains; if it is invalid, add an error and return None."""
         try:
             return file_path(text)
         except InvalidValue as error:
@@ -85,19 +96,19 @@ class Reader:
             return None
 
     def _annotation(self, key: str, text: str) -> None:
-        found = vocabulary.find(key.removeprefix(PREFIX))
+        found = table.find(key.removeprefix(PREFIX))
         if found is None:
-            near = vocabulary.nearest(key.removeprefix(PREFIX))
-            self.warn(key, "unknown annotation, ignored", f"did you mean {near}?" if near else "")
+            near = table.nearest(key.removeprefix(PREFIX))
+            right = f"did you mean {near}?" if near else "check its name, or remove it"
+            self.warn(key, "unknown annotation, ignored", right)
             return
         annotation, member = found
         if annotation.replaced_by:
-            new = PREFIX + annotation.replaced_by
-            self.warn(key, "old name", f"write {new}")
-            annotation = vocabulary.BY_NAME[annotation.replaced_by]
+            self.warn(key, "old name", f"write {PREFIX}{annotation.replaced_by}")
+            annotation = table.BY_NAME[annotation.replaced_by]
         self._read(key, annotation, member, text)
 
-    def _read(self, where: str, annotation: vocabulary.Annotation, member: str, text: str) -> None:
+    def _read(self, where: str, annotation: table.Annotation, member: str, text: str) -> None:
         try:
             value = annotation.parse(text)
         except InvalidValue as error:
@@ -106,8 +117,7 @@ class Reader:
         if annotation.stem:
             self._families[annotation.stem].append(Member(where, member, value))
             return
-        other = vocabulary.INSTEAD.get(annotation.name)
-        if other in self._defaulted:
-            self._defaulted.discard(other)
-            del self._values[other]
+        if annotation.alternative in self._defaulted:
+            self._defaulted.discard(annotation.alternative)
+            del self._values[annotation.alternative]
         self._values[annotation.name] = value

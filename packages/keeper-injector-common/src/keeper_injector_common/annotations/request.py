@@ -1,4 +1,7 @@
-"""What a pod asks for, validated: annotations in, an :class:`InjectionRequest` out, or every problem at once."""
+"""What a pod asks for, as values: the injection request and its parts.
+
+Nothing here has a default of its own that an annotation has too: those are in the table of annotations.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,8 @@ from typing import Literal
 
 import attrs
 
+from keeper_injector_common.annotations.table import BY_NAME
 from keeper_injector_common.errors import Problem
-from keeper_injector_common.parsers import MINUTES
 from keeper_injector_common.plan.credentials import CloudCredentials
 from keeper_injector_common.plan.delivery import (
     DEFAULT_FORMAT,
@@ -21,45 +24,52 @@ from keeper_injector_common.plan.delivery import (
 )
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 
-DEFAULT_DIRECTORY = "/keeper/secrets"
-DEFAULT_SECRET = "keeper-credentials"  # noqa: S105 - the name of a Secret
+DEFAULT_DIRECTORY: str = BY_NAME["folder-path"].default_value
+"""Directory of files that have no path of their own."""
 
 
 Containers = tuple[str, ...] | None
-"""Names of containers; None stands for every container that receives anything."""
+"""Names of containers. None means every container that receives anything."""
 
 
 @attrs.frozen
 class SecretFile:
-    """One file made of one record, field or attachment, or by a template of several records."""
+    """One file with the content of a record, a field or an attachment, or with the output of a template."""
 
     where: str
-    """The annotation or place in the YAML document that asks for it, for messages."""
+    """The annotation that asks for the file, with the path inside the YAML document; for messages."""
     sources: tuple[Reference, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    """One reference, or several for a template."""
     path: str
+    """Absolute path in the application's containers."""
     content: Content
     mode: int | None = None
+    """Mode of the file. None means that of the request."""
     containers: Containers = None
 
 
 @attrs.frozen
 class FolderFiles:
-    """One JSON file for each record of a folder."""
+    """One file for each record of a folder."""
 
     where: str
+    """The annotation that asks for the files, with the path inside the YAML document; for messages."""
     folder: RecordName
     """Path of the folder by names, or its UID as the only part."""
     directory: str
+    """Absolute path in the application's containers."""
     recursive: bool = False
+    """Whether to include the folders below the folder."""
     format: str = DEFAULT_FORMAT
     containers: Containers = None
 
 
 @attrs.frozen
 class Variable:
-    """One environment variable with a name that is known at admission."""
+    """One environment variable whose name is known when the pod is created."""
 
     where: str
+    """The annotation that asks for the variable; for messages."""
     name: str
     source: Reference
     containers: Containers = None
@@ -67,21 +77,22 @@ class Variable:
 
 @attrs.frozen
 class RecordVariables:
-    """Environment variables from the fields of a record, named after them."""
+    """Environment variables that are named after the fields of a record."""
 
     where: str
+    """The annotation that asks for the variables, with the path inside the YAML document; for messages."""
     source: WholeRecord
     prefix: str = ""
     fields: tuple[str, ...] = ()
-    """Only these; all, with names known only at run time, when empty."""
+    """Only these fields. If empty, all fields; their names are then known only when the agent has fetched the record."""
     containers: Containers = None
 
 
 @attrs.frozen
 class SecretCredentials:
-    """The KSM configuration lies in a Secret of the pod's namespace."""
+    """The KSM configuration is in a Kubernetes Secret of the pod's namespace."""
 
-    name: str = DEFAULT_SECRET
+    name: str
 
 
 Credentials = SecretCredentials | CloudCredentials
@@ -89,70 +100,93 @@ Credentials = SecretCredentials | CloudCredentials
 
 @attrs.frozen
 class AdditionalCa:
-    """A CA certificate from a Secret or ConfigMap of the pod's namespace."""
+    """A CA certificate in a Secret or ConfigMap of the pod's namespace."""
 
     kind: Literal["secret", "configmap"]
     name: str
-    key: str = "ca.crt"
-
-
-@attrs.frozen
-class Resources:
-    """Requests and limits of the agent's containers; None: as the chart says, ``none``: no such line."""
-
-    requests_cpu: str | None = None
-    requests_memory: str | None = None
-    limits_cpu: str | None = None
-    limits_memory: str | None = None
+    key: str
+    """Key of the Secret or ConfigMap."""
 
 
 @attrs.frozen(kw_only=True)
-class InjectionRequest:
+class Resources:
+    """Requests and limits of the agent's containers, as Kubernetes quantities.
+
+    Each attribute holds the annotation of the same name, ``agent-requests-cpu`` for example. None means the chart's amount,
+    and ``none`` means no amount.
+    """
+
+    requests_cpu: str | None
+    requests_memory: str | None
+    limits_cpu: str | None
+    limits_memory: str | None
+
+
+@attrs.frozen(kw_only=True)
+class PodSettings:
+    """Settings of one pod. Each attribute holds the value of the annotation of the same name.
+
+    ``refresh_interval`` is the value of ``keeper.security/refresh-interval``, for example. If the annotation is missing, it is
+    the default in the table of annotations, and None if there is no default. A setting that the plan has under the same name
+    travels to the agent as it is.
+    """
+
+    refresh_interval: float
+    """Seconds."""
+    init_only: bool
+    fail_on_error: bool
+    strict_lookup: bool
+    on_removal: Literal["keep", "remove"]
+    containers: Containers
+    init_first: bool
+    sidecar: Literal["auto", "native", "classic"]
+    volume_size: int
+    """Bytes."""
+    file_mode: int | None
+    run_as_user: int | None
+    run_as_group: int | None
+    agent_image: str | None
+    log_level: str
+    metrics_port: int | None
+    env_mode: Literal["auto", "exec", "file-ref"]
+
+
+@attrs.frozen(kw_only=True)
+class InjectionRequest(PodSettings):
     """Everything that a pod's annotations ask for."""
 
-    files: tuple[SecretFile, ...] = ()
-    folders: tuple[FolderFiles, ...] = ()
-    variables: tuple[Variable | RecordVariables, ...] = ()
-    kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
-    credentials: Credentials = SecretCredentials()
-    ca: AdditionalCa | None = None
-    refresh_interval: float = 5 * MINUTES
-    init_only: bool = False
-    fail_on_error: bool = True
-    strict_lookup: bool = False
-    notify: Notify | None = None
-    on_removal: str = "keep"
-    containers: Containers = None
-    init_first: bool = True
-    sidecar: str = "auto"
-    volume_size: int = 16 * 1024 * 1024
-    file_mode: int | None = None
-    run_as_user: int | None = None
-    run_as_group: int | None = None
-    agent_image: str | None = None
-    resources: Resources = Resources()
-    log_level: str = "info"
-    metrics_port: int | None = None
-    env_mode: str = "auto"
-    warnings: tuple[Problem, ...] = ()
-    """Problems of severity ``WARNING``, found while reading."""
+    files: tuple[SecretFile, ...]
+    folders: tuple[FolderFiles, ...]
+    variables: tuple[Variable | RecordVariables, ...]
+    kubernetes_secrets: tuple[KubernetesSecret, ...]
+    credentials: Credentials
+    ca: AdditionalCa | None
+    notify: Notify | None
+    resources: Resources
+    warnings: tuple[Problem, ...]
+    """Problems of severity ``WARNING``."""
 
 
 def format_for(path: str, source: Reference) -> str:
-    """Choose the format of a file that names none: raw for one value, else by the path's suffix, else JSON."""
+    """Return the format of a file that sets none: ``raw`` for a single value, otherwise by the suffix of *path*, otherwise JSON."""
     if not isinstance(source, WholeRecord):
         return "raw"
     return FORMAT_BY_SUFFIX.get(posixpath.splitext(path)[1].lower(), DEFAULT_FORMAT)
 
 
 def default_path(source: Reference, name: str = "") -> str:
-    """Choose where a secret goes that names no path: ``/keeper/secrets/<title>.json``, or *name* for one value."""
+    """Return the path of a file that sets none.
+
+    A record is written to ``/keeper/secrets/<title>.json`` and an attachment to ``/keeper/secrets/<file>``. A single value is
+    written to ``/keeper/secrets/<name>``, where *name* is the part of the annotation after ``secret-``.
+    """
     match source:
         case WholeRecord(record):
-            return f"{DEFAULT_DIRECTORY}/{file_name(record.parts[-1])}{FORMATS[DEFAULT_FORMAT]}"
+            name = f"{file_name(record.parts[-1])}{FORMATS[DEFAULT_FORMAT]}"
         case FileContent(_, file):
-            return f"{DEFAULT_DIRECTORY}/{file_name(file)}"
+            name = file_name(file)
         case FieldValue(field=field):
-            return f"{DEFAULT_DIRECTORY}/{file_name(name or field)}"
+            name = file_name(name or field)
         case RecordText(which=which):
-            return f"{DEFAULT_DIRECTORY}/{file_name(name or which)}"
+            name = file_name(name or which)
+    return f"{DEFAULT_DIRECTORY}/{name}"

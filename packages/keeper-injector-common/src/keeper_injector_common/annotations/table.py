@@ -1,47 +1,56 @@
-"""The vocabulary of annotations as one table of data, which the parser, the documentation and the chart all read."""
+"""The annotations, as one table: name, meaning, parser, example and default of each.
+
+The table is the only place that declares an annotation. The reader, the documentation, the command line and the tests of the
+chart all read it.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.plan.credentials import METHODS
-from keeper_injector_common.plan.delivery import DEFAULT_SECRET_MODE, DEFAULT_SECRET_TYPE, FORMATS, SECRET_MODES
+from keeper_injector_common.plan.delivery import FORMATS, SECRET_MODES
 from keeper_injector_common.records import templates
 from keeper_injector_common.suggestions import nearest_words
 
 PREFIX = "keeper.security/"
 
 INJECTED = PREFIX + "injected"
-"""Set by the webhook on pods that it has changed."""
+"""The webhook sets this annotation on every pod that it changes."""
 PLAN = PREFIX + "plan"
-"""Set by the webhook: the plan that the agent reads."""
+"""The webhook sets this annotation to the plan, which the agent reads."""
 SET_BY_WEBHOOK = frozenset({INJECTED, PLAN})
 
 
 @attrs.frozen
 class Annotation:
-    """One annotation: what it means and how its value is read."""
+    """One annotation, or one family of annotations such as ``secret-<name>``."""
 
     name: str
-    """Without the prefix ``keeper.security/``; a family of annotations ends in its placeholder: ``secret-<name>``."""
+    """The name without the prefix ``keeper.security/``. The name of a family ends in a placeholder: ``secret-<name>``."""
     group: str
+    """Heading in the documentation."""
     parse: parsers.Parse[Any]
-    """From text to value; raises :class:`~keeper_injector_common.parsers.InvalidValue`."""
+    """Turns the text into a value; raises :class:`~keeper_injector_common.parsers.InvalidValue`."""
     help: str
+    """Meaning, as one or two sentences of Markdown."""
     example: str
     default: str = ""
-    """As a person would write it; empty when leaving the annotation out means something of its own."""
+    """The text that applies if the annotation is missing, as a user would write it. Empty if there is no default."""
     default_allowed: bool = False
-    """Whether a chart or a namespace may set a default for it."""
+    """Whether a chart or a namespace may set a default."""
     chart_value: str = ""
-    """The value of the chart that holds when nobody sets the annotation."""
+    """The chart value that applies if the annotation is missing."""
     words: tuple[str, ...] = attrs.field()
-    """All that may stand there, where that can be listed."""
+    """The valid texts, if they can be listed."""
     replaced_by: str = ""
-    """For an old name: the annotation that it stands for."""
+    """The new name of an annotation that was renamed."""
+    alternative: str = ""
+    """An annotation that must not be set together with this one: setting either overrides a default of the other."""
 
     @words.default
     def _words(self) -> tuple[str, ...]:
@@ -49,33 +58,36 @@ class Annotation:
 
     @property
     def key(self) -> str:
-        """The annotation as written on a pod."""
+        """The annotation as written on a pod: ``keeper.security/signal``."""
         return PREFIX + self.name
 
     @property
     def stem(self) -> str:
-        """What the members of a family begin with; empty for a single annotation."""
+        """The part of a family's name before the placeholder: ``secret-``. Empty for a single annotation."""
         return self.name[: self.name.index("<")] if "<" in self.name else ""
 
+    @cached_property
+    def default_value(self) -> Any:
+        """The value of :attr:`default`; None if there is no default."""
+        return self.parse(self.default) if self.default else None
 
-def _one(name: str, parse: parsers.Parse[Any], example: str, help: str, default: str = "", **more: Any) -> Annotation:  # noqa: A002 - the table reads best with the words of the class
+
+def _one(name: str, parse: parsers.Parse[Any], example: str, help: str, default: str = "", **more: Any) -> Annotation:  # noqa: A002 - the same name as the attribute
     return Annotation(name=name, group="", parse=parse, help=help, example=example, default=default, **more)
 
 
-def _grouped(group: str, *annotations: Annotation, default_allowed: bool = False) -> tuple[Annotation, ...]:
-    return tuple(
-        attrs.evolve(item, group=group, default_allowed=default_allowed or item.default_allowed) for item in annotations
-    )
+def _group(heading: str, *annotations: Annotation) -> tuple[Annotation, ...]:
+    return tuple(attrs.evolve(item, group=heading) for item in annotations)
 
 
-CORE = _grouped(
+_CORE = _group(
     "core",
-    _one("inject", parsers.switch, "true", "Switches injection on for this pod."),
+    _one("inject", parsers.switch, "true", "Turns on injection for this pod.", "false"),
     _one(
         "ksm-config",
         parsers.object_name,
         "keeper-credentials",
-        "Secret in the pod's namespace whose key `config` holds the KSM configuration, as base64 or JSON.",
+        "Secret in the pod's namespace whose key `config` contains the KSM configuration, as base64 or JSON.",
         "keeper-credentials",
         default_allowed=True,
     ),
@@ -90,7 +102,7 @@ CORE = _grouped(
         "auth-method",
         parsers.choice(*METHODS),
         "aws-secrets-manager",
-        "Where the KSM configuration lies: a Kubernetes Secret, or a secret of a cloud.",
+        "Where the KSM configuration is stored: in a Kubernetes Secret or in a cloud's secret store.",
         "secret",
         default_allowed=True,
     ),
@@ -104,79 +116,93 @@ CORE = _grouped(
         default_allowed=True,
     ),
     _one("azure-vault-name", parsers.text, "my-vault", "Name of the Azure Key Vault.", default_allowed=True),
-    _one("azure-secret-name", parsers.text, "keeper", "Name of the secret in it.", default_allowed=True),
+    _one(
+        "azure-secret-name", parsers.text, "keeper", "Name of the secret in the Azure Key Vault.", default_allowed=True
+    ),
     _one(
         "ca-cert-secret",
         parsers.object_name,
         "corporate-ca",
-        "Secret with an additional CA certificate that connections to Keeper trust.",
+        "Secret with an additional CA certificate, which the agent trusts when it connects to Keeper.",
         default_allowed=True,
+        alternative="ca-cert-configmap",
     ),
     _one(
         "ca-cert-configmap",
         parsers.object_name,
         "corporate-ca",
-        "ConfigMap with an additional CA certificate that connections to Keeper trust.",
+        "ConfigMap with an additional CA certificate, which the agent trusts when it connects to Keeper.",
         default_allowed=True,
+        alternative="ca-cert-secret",
     ),
     _one(
-        "ca-cert-key", parsers.data_key, "ca.crt", "Key of the certificate in either.", "ca.crt", default_allowed=True
+        "ca-cert-key",
+        parsers.data_key,
+        "ca.crt",
+        "Key of the CA certificate in that Secret or ConfigMap.",
+        "ca.crt",
+        default_allowed=True,
     ),
 )
 
-WHAT = _grouped(
+_SOURCES = _group(
     "what to inject",
     _one(
         "secret",
         parsers.items,
         "database-credentials",
-        "Record by title or UID, written to `/keeper/secrets/<title>.json`. A comma list is accepted.",
+        "Record by title or UID, written to `/keeper/secrets/<title>.json`. Several records are separated by commas.",
     ),
     _one("secrets", parsers.items, "database-credentials, api-keys", "Several records, one JSON file each."),
     _one(
         "secret-<name>",
         parsers.text,
         "database-credentials[password]:/app/password",
-        "A record, a field, or a notation, with the path of its file.",
+        "A record, a field or a notation, and the path of its file.",
     ),
     _one(
         "file-<name>",
         parsers.text,
         "TLS Certs:server.pem:/app/certs/server.pem",
-        "A file attached to a record, with the path of its copy.",
+        "A file attached to a record, and the path to write it to.",
     ),
-    _one("folder", parsers.text, "Production/Databases", "Every record of the folder as JSON files."),
-    _one("folder-uid", parsers.text, "AbCdEfGhIjKlMnOpQrStUv", "The same, by the folder's UID."),
-    _one("folder-path", parsers.absolute_path, "/app/db", "Directory for the folder's files.", "/keeper/secrets"),
-    _one("folder-recursive", parsers.switch, "true", "Sub-folders too.", "false"),
-    _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of `secret-<name>`."),
+    _one("folder", parsers.text, "Production/Databases", "Every record of the folder, one JSON file each."),
+    _one("folder-uid", parsers.text, "AbCdEfGhIjKlMnOpQrStUv", "Like `folder`, but selects the folder by its UID."),
+    _one("folder-path", parsers.absolute_path, "/app/db", "Directory for the files of the folder.", "/keeper/secrets"),
+    _one("folder-recursive", parsers.switch, "true", "Whether to include the folders below the folder.", "false"),
+    _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of the file of `secret-<name>`."),
     _one(
         "template-<name>",
         templates.template_source,
         "user={{ .login }}",
-        "Template of `secret-<name>`, in Go's language.",
+        "Template of the file of `secret-<name>`, in Go's template language.",
     ),
     _one("config", parsers.block, "secrets: [{record: db, path: /app/db.json}]", "Everything in one YAML document."),
 )
 
-BEHAVIOUR = _grouped(
+_BEHAVIOR = _group(
     "behaviour",
     _one(
         "refresh-interval",
         parsers.duration,
         "1h30m",
-        "How often the sidecar looks for new values (±10 %).",
+        "How often the sidecar fetches the secrets again (±10 %).",
         "5m",
         default_allowed=True,
     ),
     _one(
-        "init-only", parsers.switch, "true", "No sidecar: the secrets of the start stay.", "false", default_allowed=True
+        "init-only",
+        parsers.switch,
+        "true",
+        "Whether to run no sidecar. The secrets then stay as they were when the pod started.",
+        "false",
+        default_allowed=True,
     ),
     _one(
         "fail-on-error",
         parsers.switch,
         "false",
-        "Whether a secret that cannot be had keeps the pod from starting.",
+        "Whether a secret that cannot be fetched prevents the pod from starting.",
         "true",
         default_allowed=True,
     ),
@@ -184,7 +210,7 @@ BEHAVIOUR = _grouped(
         "strict-lookup",
         parsers.switch,
         "true",
-        "Whether a title that several records have is an error; else the lowest UID wins.",
+        "Whether a title that several records have is an error. Otherwise the record with the lowest UID is used.",
         "false",
         default_allowed=True,
     ),
@@ -192,25 +218,27 @@ BEHAVIOUR = _grouped(
         "signal",
         parsers.signal_name,
         "SIGHUP",
-        "Signal to the application after a change, also without `SIG` or as its number.",
+        "Signal that the agent sends to the application after a change. The name without `SIG` and the number are valid too.",
         words=tuple(parsers.SIGNALS),
     ),
-    _one("signal-process", parsers.text, "nginx", "Signal only processes of this name."),
+    _one("signal-process", parsers.text, "nginx", "Send the signal only to processes of this name."),
     _one(
         "notify-url",
         parsers.loopback_url,
         "http://127.0.0.1:8080/reload",
-        "URL inside the pod that gets a POST after a change.",
+        "URL inside the pod that the agent sends a POST request to after a change.",
     ),
     _one(
         "on-removal",
         parsers.choice("keep", "remove"),
         "remove",
-        "What happens to the file of a record that is gone from Keeper.",
+        "What happens to the file of a record that no longer exists in Keeper.",
         "keep",
         default_allowed=True,
     ),
-    _one("containers", parsers.items, "app, migrate", "Containers that receive the secrets; all when left out."),
+    _one(
+        "containers", parsers.items, "app, migrate", "Containers that receive the secrets. All containers, if not set."
+    ),
     _one(
         "init-first",
         parsers.switch,
@@ -223,14 +251,14 @@ BEHAVIOUR = _grouped(
         "sidecar",
         parsers.choice("auto", "native", "classic"),
         "classic",
-        "Native sidecar, ordinary container, or whichever the cluster supports.",
+        "Kind of sidecar: a native sidecar, an ordinary container, or whichever the cluster supports.",
         "auto",
         default_allowed=True,
     ),
     _one("volume-size", parsers.volume_size, "64Mi", "Size limit of each memory volume.", "16Mi", default_allowed=True),
-    _one("file-mode", parsers.file_mode, "0440", "Mode of the files; derived from the pod when left out."),
-    _one("run-as-user", parsers.whole(1, 2**31 - 1), "1000", "UID of the agent; derived when left out."),
-    _one("run-as-group", parsers.whole(1, 2**31 - 1), "1000", "GID of the agent; derived when left out."),
+    _one("file-mode", parsers.file_mode, "0440", "Mode of the files. Derived from the pod, if not set."),
+    _one("run-as-user", parsers.whole(1, 2**31 - 1), "1000", "UID of the agent. Derived from the pod, if not set."),
+    _one("run-as-group", parsers.whole(1, 2**31 - 1), "1000", "GID of the agent. Derived from the pod, if not set."),
     _one(
         "agent-image",
         parsers.text,
@@ -243,7 +271,7 @@ BEHAVIOUR = _grouped(
         for name, example, text in (
             ("agent-requests-cpu", "10m", "CPU request of the agent."),
             ("agent-requests-memory", "32Mi", "Memory request of the agent."),
-            ("agent-limits-cpu", "none", "CPU limit of the agent; `none` drops it."),
+            ("agent-limits-cpu", "none", "CPU limit of the agent. `none` removes the limit."),
             ("agent-limits-memory", "128Mi", "Memory limit of the agent."),
         )
     ),
@@ -251,7 +279,7 @@ BEHAVIOUR = _grouped(
         "log-level",
         parsers.choice("debug", "info", "warning", "error"),
         "debug",
-        "How much the agent logs.",
+        "Lowest level of the messages that the agent logs.",
         "info",
         default_allowed=True,
     ),
@@ -259,60 +287,69 @@ BEHAVIOUR = _grouped(
         "metrics-port",
         parsers.whole(parsers.LOWEST_PORT, parsers.HIGHEST_PORT),
         "9464",
-        "Port for Prometheus metrics of the sidecar; none is open otherwise.",
+        "Port of the sidecar's Prometheus metrics. No port is open, if not set.",
     ),
 )
 
-ENVIRONMENT = _grouped(
+_ENVIRONMENT = _group(
     "environment variables",
-    _one("inject-env-vars", parsers.switch, "true", "The fields of every secret become variables too.", "false"),
+    _one(
+        "inject-env-vars",
+        parsers.switch,
+        "true",
+        "Whether the fields of every secret become environment variables too.",
+        "false",
+    ),
     _one("env-prefix", parsers.variable_prefix, "DB_", "Prefix of the names of those variables."),
     _one(
         "env-mode",
         parsers.choice("auto", "exec", "file-ref"),
         "exec",
-        "How variables reach the process: before exec, by the kubelet (EnvFiles), or whichever works.",
+        "How variables reach the process: `exec` sets them before the process starts, `file-ref` uses the kubelet's EnvFiles, and "
+        "`auto` chooses one that works.",
         "auto",
         default_allowed=True,
     ),
-    _one("env-<NAME>", parsers.text, "database-credentials[password]", "One variable from one field."),
+    _one("env-<NAME>", parsers.text, "database-credentials[password]", "One environment variable from one field."),
 )
 
-KUBERNETES_SECRETS = _grouped(
+_KUBERNETES_SECRETS = _group(
     "Kubernetes Secrets",
-    _one("inject-as-k8s-secret", parsers.switch, "true", "The agent also writes a Kubernetes Secret.", "false"),
+    _one("inject-as-k8s-secret", parsers.switch, "true", "Whether the agent also writes a Kubernetes Secret.", "false"),
     _one("k8s-secret-name", parsers.object_name, "app-secret", "Name of that Secret."),
-    _one("k8s-secret-namespace", parsers.object_name, "shop", "Only the pod's own namespace is accepted."),
+    _one("k8s-secret-namespace", parsers.object_name, "shop", "Only the pod's own namespace is valid."),
     _one(
         "k8s-secret-mode",
         parsers.choice(*SECRET_MODES),
         "merge",
-        "What to do with one that exists.",
-        DEFAULT_SECRET_MODE,
+        "What happens if a Secret of that name exists already.",
+        "overwrite",
     ),
-    _one("k8s-secret-type", parsers.text, "kubernetes.io/tls", "Type of the Secret.", DEFAULT_SECRET_TYPE),
-    _one("k8s-secret-rotation", parsers.switch, "true", "Whether refreshes update it.", "false"),
+    _one("k8s-secret-type", parsers.text, "kubernetes.io/tls", "Type of the Secret.", "Opaque"),
+    _one("k8s-secret-rotation", parsers.switch, "true", "Whether refreshes update the Secret.", "false"),
     _one(
         "k8s-secret-owner-ref",
         parsers.switch,
         "false",
-        "Whether it goes with the last of the pods that wrote it.",
+        "Whether Kubernetes deletes the Secret together with the last pod that wrote it.",
         "true",
     ),
 )
 
-ANNOTATIONS: tuple[Annotation, ...] = CORE + WHAT + BEHAVIOUR + ENVIRONMENT + KUBERNETES_SECRETS
+ANNOTATIONS: tuple[Annotation, ...] = _CORE + _SOURCES + _BEHAVIOR + _ENVIRONMENT + _KUBERNETES_SECRETS
+"""All annotations, in the order of the documentation."""
 
 BY_NAME = {annotation.name: annotation for annotation in ANNOTATIONS if not annotation.stem}
+"""Single annotations by their name without prefix."""
 FAMILIES = {annotation.stem: annotation for annotation in ANNOTATIONS if annotation.stem}
-
-
-INSTEAD = {"ca-cert-secret": "ca-cert-configmap", "ca-cert-configmap": "ca-cert-secret"}
-"""Annotations that stand for one another: what a pod sets takes the place of a default of the other, too."""
+"""Families of annotations by the stem of their names: ``secret-``."""
 
 
 def find(name: str) -> tuple[Annotation, str] | None:
-    """Return the annotation called *name* (without prefix) and, in a family, the member's own name."""
+    """Return the annotation called *name* (without prefix), and in a family the part of *name* after the stem.
+
+    Returns None if there is no such annotation.
+    """
     if single := BY_NAME.get(name):
         return single, ""
     for stem, family in FAMILIES.items():
@@ -322,6 +359,6 @@ def find(name: str) -> tuple[Annotation, str] | None:
 
 
 def nearest(name: str) -> str | None:
-    """Return the annotation that an unknown *name* (without prefix) was probably meant to be."""
-    close = nearest_words(name, (item.name for item in ANNOTATIONS))
+    """Return the annotation, with prefix, that resembles the unknown *name* (without prefix); None if none does."""
+    close = nearest_words(name, [item.name for item in ANNOTATIONS])
     return PREFIX + close[0] if close else None
