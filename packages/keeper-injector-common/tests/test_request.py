@@ -71,8 +71,8 @@ def test_a_pods_own_ca_takes_the_place_of_a_default_one() -> None:
     found = parse_request(own, {"ca-cert-configmap": "everybodys", "ca-cert-key": "root.crt"})
     assert found.ca == AdditionalCa("secret", "ours", "root.crt")
     chart = Defaults({"ca-cert-configmap": "everybodys"}, {"shop": {"ca-cert-secret": "shops"}})
-    assert parse_request(ASKED, chart.within("shop")).ca == AdditionalCa("secret", "shops")
-    assert parse_request(ASKED, chart.within("other")).ca == AdditionalCa("configmap", "everybodys")
+    assert parse_request(ASKED, chart.within("shop")).ca == AdditionalCa("secret", "shops", "ca.crt")
+    assert parse_request(ASKED, chart.within("other")).ca == AdditionalCa("configmap", "everybodys", "ca.crt")
     with pytest.raises(AnnotationsError, match="keep one of the two"):
         parse_request({**own, f"{PREFIX}ca-cert-configmap": "ours"})
 
