@@ -13,7 +13,7 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.plan.credentials import METHODS
-from keeper_injector_common.plan.delivery import FORMATS, SECRET_MODES
+from keeper_injector_common.plan.delivery import DEFAULT_SECRET_MODE, DEFAULT_SECRET_TYPE, FORMATS, SECRET_MODES
 from keeper_injector_common.records import templates
 from keeper_injector_common.suggestions import nearest_words
 
@@ -323,9 +323,9 @@ _KUBERNETES_SECRETS = _group(
         parsers.choice(*SECRET_MODES),
         "merge",
         "What happens if a Secret of that name exists already.",
-        "overwrite",
+        DEFAULT_SECRET_MODE,
     ),
-    _one("k8s-secret-type", parsers.text, "kubernetes.io/tls", "Type of the Secret.", "Opaque"),
+    _one("k8s-secret-type", parsers.text, "kubernetes.io/tls", "Type of the Secret.", DEFAULT_SECRET_TYPE),
     _one("k8s-secret-rotation", parsers.switch, "true", "Whether refreshes update the Secret.", "false"),
     _one(
         "k8s-secret-owner-ref",
