@@ -31,3 +31,10 @@ def test_help_has_examples(name: str) -> None:
     for example in examples:
         words = example.split("   ")[0].split(" >")[0].split(" |")[0].replace(" &&", "").split()
         assert build_parser().parse_args(words).command in COMMANDS
+
+
+def test_two_dashes_before_the_command() -> None:
+    """``--`` before the command is accepted or reported, depending on the version of Python, without a traceback."""
+    found = run("--", "schema")
+    assert (found.code, found.output) in {(0, run("schema").output), (2, "")}
+    assert "Traceback" not in found.errors

@@ -32,8 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        # Only the chosen command is imported: importing all of them takes twice as long as linting a file.
-        options = build_parser(words[:1]).parse_args(words)
+        # Only the chosen command is imported: with all of them, linting a file takes 0.30 s of CPU instead of 0.17 s.
+        # The command is the first word, except that some versions of argparse accept "--" before it.
+        command = next((word for word in words if word != "--"), "")
+        options = build_parser([command]).parse_args(words)
         code = int(options.run(options))
         sys.stdout.flush()
     except console.CommandError as error:
