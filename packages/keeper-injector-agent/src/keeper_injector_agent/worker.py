@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent import reporting
+from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, refresh_secrets
 from keeper_injector_agent.delivery.templating import render_in_child
 from keeper_injector_agent.hardening import harden_process
@@ -93,8 +94,7 @@ def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: flo
 
 
 def _sync_secret(root: Path, until: float, attempts: int, secret: KubernetesSecret, data: Mapping[str, bytes]) -> str:
-    from keeper_injector_agent.delivery.api_server import ApiServer
-    from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
+    from keeper_injector_agent.delivery.api_server import ApiServer  # here, because few pods need it
 
     sync = partial(sync_secret, secret, data, ApiServer.of_pod(root))
     return call_with_retries(sync, deadline=until - time.monotonic(), attempts=attempts)

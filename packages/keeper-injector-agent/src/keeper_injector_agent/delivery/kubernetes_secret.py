@@ -1,28 +1,61 @@
-"""The opt-in Kubernetes Secret: what it must contain, and how an existing one is created, updated, merged or kept."""
+"""The opt-in Kubernetes Secret: when it is written, what it contains, and what becomes of an existing one."""
 
 from __future__ import annotations
 
 import base64
 import http.client
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
+from keeper_injector_agent.delivery.progress import Progress, record_digest
+from keeper_injector_agent.errors import SecretSyncError, TransientSyncError, VaultError
+from keeper_injector_common.errors import ContractError
 
 if TYPE_CHECKING:
     from keeper_injector_agent.delivery.api_server import ApiServer
     from keeper_injector_common.json_values import Json
     from keeper_injector_common.plan.delivery import KubernetesSecret
+    from keeper_injector_common.records import Renderer
 
 log = logging.getLogger(__name__)
 
+SyncSecret = Callable[["KubernetesSecret", Mapping[str, bytes]], str]
+"""Writes a Kubernetes Secret and returns the result, such as ``updated``; raises SecretSyncError."""
 _MANAGED_BY = "app.kubernetes.io/managed-by"
 _MANAGER = "keeper-injector"
 _CREATED_BY = "keeper.security/made-by-pod"
 """Annotation with the UID of the pod that created a Secret, if no owner reference says so."""
 _CONFLICT_ATTEMPTS = 5
 """Attempts to write a Secret that others are writing at the same time."""
+
+
+def sync_if_due(
+    secret: KubernetesSecret, renderer: Renderer, sync: SyncSecret, progress: Progress, *, initial: bool
+) -> bool:
+    """Write a Secret initially, and later if it is rotated and its records have changed; return whether it was written.
+
+    A problem is reported to *progress*.
+    """
+    key = secret_key(secret)
+    previous = progress.previous_input(key)
+    try:
+        records = [renderer.find_record(source) for source in secret.sources]
+        digest = progress.digest(*map(record_digest, records))
+        due = initial or previous is None or (secret.rotation and previous != digest)
+        result = sync(secret, renderer.secret_data(secret)) if due else "unchanged"
+    except (ContractError, VaultError, SecretSyncError) as error:
+        progress.report(f"Secret {secret.name}", error)
+        if previous is not None:
+            progress.inputs[key] = previous
+        return False
+    progress.inputs[key] = digest if due or previous is None else previous
+    return result not in {"unchanged", "kept"}
+
+
+def secret_key(secret: KubernetesSecret) -> str:
+    """Return the name under which the state keeps a Secret's digest. Several entries may write one Secret."""
+    return f"secret {secret.name} of {', '.join(map(str, secret.sources))}"
 
 
 def sync_secret(secret: KubernetesSecret, data: Mapping[str, bytes], server: ApiServer) -> str:

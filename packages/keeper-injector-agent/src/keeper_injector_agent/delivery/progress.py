@@ -19,7 +19,6 @@ from keeper_injector_common.records import Record
 
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State
-    from keeper_injector_common.plan.delivery import KubernetesSecret
 
 T = TypeVar("T")
 
@@ -95,11 +94,6 @@ class Progress:
 def previous_file(files: Mapping[str, File], name: str, mode: int) -> File | None:
     """Return the file called *name* of the previous refresh, with the plan's *mode*, or None if it does not exist."""
     return File(files[name].content, mode) if name in files else None
-
-
-def secret_key(secret: KubernetesSecret) -> str:
-    """Return the name under which the state keeps a Secret's digest. Several entries may write one Secret."""
-    return f"secret {secret.name} of {', '.join(map(str, secret.sources))}"
 
 
 def record_digest(record: Record) -> bytes:

@@ -30,7 +30,7 @@ written if nothing changed, and the application is notified after all directorie
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,9 +39,10 @@ import attrs
 from keeper_injector_agent.delivery.directories import render_directory
 from keeper_injector_agent.delivery.environment import render_environment
 from keeper_injector_agent.delivery.files import File, read_files, write_files
+from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, secret_key, sync_if_due
 from keeper_injector_agent.delivery.notify import notify_application
-from keeper_injector_agent.delivery.progress import Progress, record_digest, secret_key
-from keeper_injector_agent.errors import SecretSyncError, VaultError, WriteError
+from keeper_injector_agent.delivery.progress import Progress
+from keeper_injector_agent.errors import WriteError
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.records import Renderer, RenderTemplate
@@ -50,14 +51,10 @@ from keeper_injector_common.references import is_uid
 if TYPE_CHECKING:
     from keeper_injector_agent.keeper.vault import Vault
     from keeper_injector_agent.state import State
-    from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Plan
     from keeper_injector_common.records import Library
 
 log = logging.getLogger(__name__)
-
-SyncSecret = Callable[["KubernetesSecret", Mapping[str, bytes]], str]
-"""Writes a Kubernetes Secret and returns the result, such as ``updated``; raises SecretSyncError."""
 
 
 @attrs.frozen
@@ -130,9 +127,7 @@ def deliver_records(
         except WriteError as error:
             progress.report(target, error)
     sync = adapters.sync_secret
-    secrets = [
-        item for item in plan.kubernetes_secrets if _sync_secret(item, renderer, sync, progress, initial=initial)
-    ]
+    secrets = [item for item in plan.kubernetes_secrets if sync_if_due(item, renderer, sync, progress, initial=initial)]
     changed += [f"Secret {secret.name}" for secret in secrets]
     progress.commit()
     return Outcome(tuple(changed), tuple(progress.problems), progress.write_failed, count, size)
@@ -154,26 +149,6 @@ def _file_sets(
         except ContractError as error:
             progress.report("environment", error)
             yield name, path, previous
-
-
-def _sync_secret(
-    secret: KubernetesSecret, renderer: Renderer, sync: SyncSecret, progress: Progress, *, initial: bool
-) -> bool:
-    """Write a Secret initially, and later if its records changed and it is rotated; return whether it was written."""
-    key = secret_key(secret)
-    previous = progress.previous_input(key)
-    try:
-        records = [renderer.find_record(source) for source in secret.sources]
-        digest = progress.digest(*map(record_digest, records))
-        due = initial or previous is None or (secret.rotation and previous != digest)
-        result = sync(secret, renderer.secret_data(secret)) if due else "unchanged"
-    except (ContractError, VaultError, SecretSyncError) as error:
-        progress.report(f"Secret {secret.name}", error)
-        if previous is not None:
-            progress.inputs[key] = previous
-        return False
-    progress.inputs[key] = digest if due or previous is None else previous
-    return result not in {"unchanged", "kept"}
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:
