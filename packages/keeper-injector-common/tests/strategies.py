@@ -54,7 +54,7 @@ PATHS = st.lists(st.from_regex(r"[a-z][a-z0-9.-]{0,8}", fullmatch=True), min_siz
 ABSOLUTE = PATHS.map(lambda parts: "/" + "/".join(parts))
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(str.strip).filter(bool)
 CONTENTS = st.one_of(
-    st.builds(Formatted, st.sampled_from(FORMATS), st.lists(TEXTS, unique=True, max_size=3).map(tuple)),
+    st.builds(Formatted, st.sampled_from(list(FORMATS)), st.lists(TEXTS, unique=True, max_size=3).map(tuple)),
     st.builds(Templated, TEXTS),
 )
 FILES = st.builds(
@@ -64,7 +64,7 @@ FOLDERS = st.builds(
     FolderItem,
     WHOLE.map(lambda whole: whole.record),
     MODES,
-    st.sampled_from(FORMATS),
+    st.sampled_from(list(FORMATS)),
     st.booleans(),
     st.just("") | PATHS.map("/".join),
 )
