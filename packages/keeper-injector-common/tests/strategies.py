@@ -1,4 +1,4 @@
-"""Values of the contract, made at random."""
+"""Strategies of hypothesis for references and plans."""
 
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ INDEXES = st.none() | st.just(ALL_VALUES) | st.integers(0, 99999)
 
 
 def _unambiguous(reference: object) -> bool:
-    """Leave out paths such as folder/field/title, which read as notation unless they are escaped."""
+    """Return whether the text of a reference is read as written: folder/field/title without escapes is a notation."""
     match reference:
         case WholeRecord(record) | FieldValue(record=record, kind="any"):
             words = [part.lower() for part in record.parts]

@@ -1,4 +1,4 @@
-"""The small grammars of annotation values."""
+"""Parsers: valid text becomes a value, and other text an error that says what to write."""
 
 import contextlib
 from collections.abc import Callable
@@ -13,14 +13,14 @@ from keeper_injector_common.parsers import InvalidValue
 
 
 @pytest.mark.parametrize("text", ["true", "Yes", "ON", "1", " true "])
-def test_switch_on(text: str) -> None:
-    """Booleans are read in any case."""
+def test_a_boolean_has_several_words(text: str) -> None:
+    """A boolean is read in any case."""
     assert parsers.switch(text) is True
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("5m", 300), ("1h30m", 5400), ("10s", 10)])
-def test_duration(text: str, seconds: float) -> None:
-    """A duration is whole numbers with units."""
+def test_a_duration_is_read_as_seconds(text: str, seconds: float) -> None:
+    """A duration consists of whole numbers with units."""
     assert parsers.duration(text) == seconds
 
 
@@ -56,26 +56,26 @@ def test_duration(text: str, seconds: float) -> None:
         (parsers.object_name, "Keeper_Secret", "lower-case letters"),
     ],
 )
-def test_what_is_wrong_and_what_would_be_right(parse: Callable[[str], object], text: str, message: str) -> None:
-    """Every refusal names the fault and the fix."""
+def test_invalid_text_is_an_error_with_advice(parse: Callable[[str], object], text: str, message: str) -> None:
+    """Each error says what is wrong and what to write."""
     with pytest.raises(InvalidValue, match=message):
         parse(text)
 
 
 @pytest.mark.parametrize("word", ["SIGHUP", "hup", "1"])
-def test_signals_have_three_spellings(word: str) -> None:
-    """A signal is named with or without SIG, or by its number."""
+def test_a_signal_has_three_spellings(word: str) -> None:
+    """A signal is read with or without SIG, or as its number."""
     assert parsers.signal_name(word) == "SIGHUP"
 
 
 def test_a_comma_in_a_title_is_escaped() -> None:
-    r"""``\,`` is a comma of the title."""
+    r"""``\,`` is a comma in a title, not the end of an item."""
     assert parsers.items(r"a\,b, c") == ("a,b", "c")
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation.name)
 def test_examples_and_defaults_are_valid(annotation: Annotation) -> None:
-    """What the documentation shows is accepted."""
+    """The parser of each annotation accepts its example and its default."""
     annotation.parse(annotation.example)
     if annotation.default:
         annotation.parse(annotation.default)
@@ -83,7 +83,7 @@ def test_examples_and_defaults_are_valid(annotation: Annotation) -> None:
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation.name)
 @given(text=st.text(max_size=40) | st.text("0123456789kMGi/.:-hms", max_size=20))
-def test_any_text_is_read_or_refused(annotation: Annotation, text: str) -> None:
-    """No text raises anything but InvalidValue."""
+def test_any_text_is_read_or_rejected(annotation: Annotation, text: str) -> None:
+    """A parser raises no exception but InvalidValue."""
     with contextlib.suppress(InvalidValue):
         annotation.parse(text)

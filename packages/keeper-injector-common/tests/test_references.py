@@ -1,4 +1,4 @@
-"""References: what a secret is called, as text and as a value."""
+"""References: the names of secrets, as text and as values."""
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from keeper_injector_common.references import (
     RecordText,
     Reference,
     WholeRecord,
+    is_uid,
     parse_file,
     parse_reference,
     split_target,
@@ -41,8 +42,8 @@ DB = RecordName(("db",))
         ("Ünïcode 秘密", WholeRecord(RecordName(("Ünïcode 秘密",)))),
     ],
 )
-def test_reading(text: str, reference: Reference) -> None:
-    """Titles, fields, folders and Keeper's notation are read as written."""
+def test_a_reference_is_read(text: str, reference: Reference) -> None:
+    """Titles, fields, folders and Keeper's notation are understood."""
     assert parse_reference(text) == reference
 
 
@@ -60,8 +61,8 @@ def test_reading(text: str, reference: Reference) -> None:
         ("db[a][b][c]", 11, r"write \[index\]"),
     ],
 )
-def test_faults_are_pointed_at(text: str, position: int, expected: str) -> None:
-    """An error says where in the text and what would be right."""
+def test_an_error_points_at_the_fault(text: str, position: int, expected: str) -> None:
+    """An error says where the fault is in the text, and what to write."""
     with pytest.raises(InvalidReferenceError, match=expected) as caught:
         parse_reference(text)
     assert caught.value.span[0] == position
@@ -69,14 +70,14 @@ def test_faults_are_pointed_at(text: str, position: int, expected: str) -> None:
 
 
 @given(REFERENCES)
-def test_what_is_written_is_read_back(reference: Reference) -> None:
+def test_a_reference_survives_being_written_and_read(reference: Reference) -> None:
     """``parse(str(reference)) == reference`` for every reference."""
     assert parse_reference(str(reference)) == reference
 
 
 @given(st.text(st.sampled_from("ab/[]:\\\0 .") | st.characters(), max_size=30))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    """No text raises anything but the declared error."""
+def test_any_text_is_read_or_rejected(text: str) -> None:
+    """Reading raises no exception but InvalidReferenceError."""
     try:
         reference = parse_reference(text)
     except InvalidReferenceError:
@@ -96,12 +97,28 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     ],
 )
 def test_a_path_follows_the_last_colon_before_a_slash(value: str, target: tuple[str, str | None]) -> None:
-    """The path is optional, and colons in names and fields are not its divider."""
+    """The path is optional, and a colon in a name or a field does not begin it."""
     assert split_target(value) == target
 
 
-def test_files_are_named_by_colon_or_notation() -> None:
-    """``record:file`` and notation name the same file; a record alone is an error."""
+def test_a_file_is_named_by_a_colon_or_in_notation() -> None:
+    """``record:file`` and a notation name the same file; a record alone is an error."""
     assert parse_file("TLS Certs:server.pem") == parse_file("keeper://TLS Certs/file/server.pem")
     with pytest.raises(InvalidReferenceError, match="no file is named; write record:file"):
         parse_file("TLS Certs")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("AAAAAAAAAAAAAAAAAAAAAA", True),
+        ("Cd-7_8w3nTKyT0mEDgcbQg", True),
+        ("production-db-password", False),
+        ("AAAAAAAAAAAAAAAAAAAAA", False),
+        ("AAAAAAAAAAAAAAAAAAAA+A", False),
+        ("", False),
+    ],
+)
+def test_a_uid_is_16_bytes_in_base64url(text: str, expected: bool) -> None:
+    """A title of the same length is not a UID if it cannot be the encoding of 16 bytes."""
+    assert is_uid(text) is expected

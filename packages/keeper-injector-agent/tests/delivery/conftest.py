@@ -10,7 +10,7 @@ from agent_pods import AgentPod
 from secret_clusters import SecretCluster
 from servers import serving
 
-from keeper_injector_agent.delivery.api_server import ACCOUNT_PATH
+from keeper_injector_common.plan.paths import ACCOUNT_PATH
 
 
 @pytest.fixture(name="cluster")

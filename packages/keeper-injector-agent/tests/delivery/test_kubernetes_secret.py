@@ -12,7 +12,7 @@ import pytest
 from agent_pods import AgentPod
 from secret_clusters import SecretCluster, foreign_secret, wanted_secret
 
-from keeper_injector_agent.delivery.api_server import ACCOUNT_PATH
+from keeper_injector_common.plan.paths import ACCOUNT_PATH
 from local_keeper import Fault, LocalKeeper
 
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "web-1", "uid": "uid-of-web-1"}

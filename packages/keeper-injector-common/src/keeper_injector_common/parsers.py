@@ -1,4 +1,8 @@
-"""The small grammars of annotation values: text becomes a value, or an :class:`InvalidValue` that says what would be right."""
+"""Parsers for the values of annotations, of the ``config`` document and of plans: each reads one kind of text.
+
+A parser takes text and returns a value. For text that is not valid it raises :class:`InvalidValue`, which says what was found and what
+to write instead.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,12 @@ SECONDS = 1.0
 MINUTES = 60 * SECONDS
 HOURS = 60 * MINUTES
 SHORTEST_INTERVAL = 10 * SECONDS
-"""Keeper allows about 100 requests in 10 seconds to a device; whoever looks more often gets throttled."""
+"""Seconds. Keeper allows a device about 100 requests in 10 seconds and throttles devices that send more."""
 LONGEST_INTERVAL = 7 * 24 * HOURS
 
 
 class InvalidValue(ValueError):  # noqa: N818 - named for what it is, like packaging.version.InvalidVersion
-    """A text that its grammar does not allow: what was *found* and what would be *right*, in the message ``found; right``."""
+    """A text that its parser does not accept: what was *found* and what to do to make it *right*, as ``found; right``."""
 
     def __init__(self, found: str, right: str = "") -> None:
         self.found = found
@@ -34,7 +38,7 @@ class InvalidValue(ValueError):  # noqa: N818 - named for what it is, like packa
 
 
 def switch(text: str) -> bool:
-    """Read a boolean: ``true/false``, ``yes/no``, ``on/off``, ``1/0`` in any case."""
+    """Read a boolean: ``true/false``, ``yes/no``, ``on/off`` or ``1/0``, in any case."""
     match text.strip().lower():
         case "true" | "yes" | "on" | "1":
             return True
@@ -48,7 +52,7 @@ _DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCI
 
 
 def duration(text: str) -> float:
-    """Read a duration like ``30s``, ``5m`` or ``1h30m`` as seconds, from ten seconds to seven days."""
+    """Read a duration such as ``30s``, ``5m`` or ``1h30m``; the result is in seconds, from ten seconds to seven days."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or not any(match.groups()):
         raise InvalidValue(f"{text!r} is not a duration", "write 30s, 5m or 1h30m")
@@ -64,20 +68,20 @@ _WRITABLE_BY_OTHERS = 0o002
 
 
 def file_mode(text: str) -> int:
-    """Read a file mode in octal, ``0440`` or ``440``; nobody but owner and group may write."""
+    """Read a file mode in octal, such as ``0440`` or ``440``. Other users must not be able to write the file."""
     if not _MODE.fullmatch(text.strip()):
         raise InvalidValue(f"{text!r} is not a file mode", "write three octal digits such as 0440")
     mode = int(text.strip(), 8)
     if mode & _WRITABLE_BY_OTHERS:
         raise InvalidValue(f"{text!r} lets every user write the file", "write 0440 or 0444")
     if not mode & 0o400:
-        # Its owner is the agent's user too, which compares what is there with what shall be.
+        # The agent owns the file and must be able to read it back to detect changes.
         raise InvalidValue(f"{text!r} does not let the file's owner read it", "write 0400, 0440 or 0444")
     return mode
 
 
 def absolute_path(text: str) -> str:
-    """Read an absolute path below the root; ``.`` and doubled slashes are taken out, ``..`` is refused."""
+    """Read an absolute path below the root directory. ``.`` and double slashes are removed; ``..`` is an error."""
     path = text.strip()
     if "\0" in path or any(ord(character) < ord(" ") for character in path):
         raise InvalidValue("the path has control characters", "write printable ones only")
@@ -92,16 +96,16 @@ def absolute_path(text: str) -> str:
 
 
 def file_path(text: str) -> str:
-    """Read the absolute path of a file: like :func:`absolute_path`, not ending in a slash, not directly in ``/``."""
+    """Read the absolute path of a file: as :func:`absolute_path`, but without a slash at the end and not directly in ``/``."""
     if text.strip().endswith("/"):
         raise InvalidValue(f"{text.strip()!r} is a directory", "add the name of the file")
     path = absolute_path(text)
     if posixpath.dirname(path) == "/":
-        raise InvalidValue(
-            f"{path!r} lies in the root directory, which cannot be a volume", f"use /keeper/secrets{path}"
-        )
+        raise InvalidValue(f"{path!r} is in the root directory, which cannot be a volume", f"use /keeper/secrets{path}")
     if any(part.startswith("..") for part in path.split("/")):
-        raise InvalidValue(f"{path!r} has a name that begins with '..', which is kept for atomic updates", "rename it")
+        raise InvalidValue(
+            f"{path!r} has a name that begins with '..', which is reserved for atomic updates", "rename it"
+        )
     return path
 
 
@@ -110,7 +114,7 @@ _MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**2
 
 
 def quantity(text: str) -> str:
-    """Read an amount of CPU or memory as Kubernetes writes them, such as ``50m`` or ``64Mi``; ``none`` is kept."""
+    """Read a Kubernetes quantity of CPU or memory, such as ``50m`` or ``64Mi``, or the word ``none``."""
     amount = text.strip()
     if amount.lower() == "none":
         return "none"
@@ -124,7 +128,7 @@ LARGEST_VOLUME = 1024**3
 
 
 def volume_size(text: str) -> int:
-    """Read the size of a memory volume, such as ``16Mi``, as bytes: from 64Ki to 1Gi."""
+    """Read the size of a memory volume, such as ``16Mi``, from 64Ki to 1Gi; the result is in bytes."""
     match = re.fullmatch(r"(\d{1,10})(k|M|G|Ki|Mi|Gi)?", text.strip(), re.ASCII)
     if match is None:
         raise InvalidValue(f"{text!r} is not a size", "write 16Mi")
@@ -135,7 +139,7 @@ def volume_size(text: str) -> int:
 
 
 def binary_quantity(size: int) -> str:
-    """Write bytes as Kubernetes does, with the largest binary suffix that is exact."""
+    """Return *size*, in bytes, as a Kubernetes quantity with the largest binary suffix that is exact: ``16Mi``."""
     for suffix, unit in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
         if size % unit == 0:
             return f"{size // unit}{suffix}"
@@ -144,7 +148,7 @@ def binary_quantity(size: int) -> str:
 
 @attrs.frozen
 class Choice:
-    """A parser that accepts one of its words, in any case; documents name them."""
+    """A parser that accepts one of its words, in any case. The documentation lists the words."""
 
     words: tuple[str, ...]
 
@@ -157,12 +161,12 @@ class Choice:
 
 
 def choice(*words: str) -> Choice:
-    """Make a parser that accepts one of *words*, in any case."""
+    """Return a parser that accepts one of *words*, in any case."""
     return Choice(words)
 
 
 def whole(lowest: int, highest: int) -> Parse[int]:
-    """Make a parser for whole numbers from *lowest* to *highest*."""
+    """Return a parser for whole numbers from *lowest* to *highest*."""
 
     def parse(text: str) -> int:
         number = int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip(), re.ASCII) else -1
@@ -174,12 +178,12 @@ def whole(lowest: int, highest: int) -> Parse[int]:
 
 
 LOWEST_PORT = 1024
-"""Ports below need a capability, which the agent does not have."""
+"""Lower ports need a capability that the agent does not have."""
 HIGHEST_PORT = 65535
 
 
 def text(value: str) -> str:
-    """Read any text but an empty one."""
+    """Read any text that is not empty."""
     if not value.strip():
         raise InvalidValue("the value is empty", "write one or remove the annotation")
     if "\0" in value:
@@ -188,13 +192,13 @@ def text(value: str) -> str:
 
 
 def block(value: str) -> str:
-    """Read a text whose white space matters, such as a template; only an empty one is refused."""
+    """Read any text that is not empty and keep its white space, as a template needs."""
     text(value)
     return value
 
 
 def items(value: str) -> tuple[str, ...]:
-    r"""Read a comma list; a comma inside a title is written ``\,``."""
+    r"""Read a comma-separated list. A comma inside a title is written ``\,``."""
     parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", value)]
     if not all(parts):
         raise InvalidValue(f"{value!r} has an empty item", "write names with one comma between them")
@@ -211,7 +215,7 @@ def object_name(value: str) -> str:
     name = value.strip()
     if not _DNS_SUBDOMAIN.fullmatch(name) or ".." in name:
         raise InvalidValue(
-            f"{value!r} is no name of a Kubernetes object", "write lower-case letters, digits, '-' and '.'"
+            f"{value!r} is not a name of a Kubernetes object", "write lower-case letters, digits, '-' and '.'"
         )
     return name
 
@@ -220,10 +224,10 @@ _DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
 
 
 def data_key(value: str) -> str:
-    """Read a key of a Secret's or ConfigMap's data."""
+    """Read a key in the data of a Secret or ConfigMap."""
     key = value.strip()
     if not _DATA_KEY.fullmatch(key) or key in {".", ".."}:
-        raise InvalidValue(f"{value!r} is no key of a Secret", "write letters, digits, '-', '_' and '.'")
+        raise InvalidValue(f"{value!r} is not a key of a Secret", "write letters, digits, '-', '_' and '.'")
     return key
 
 
@@ -233,12 +237,12 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 def variable_name(value: str) -> str:
     """Read the name of an environment variable."""
     if not _VARIABLE.fullmatch(value):
-        raise InvalidValue(f"{value!r} is no name of a variable", "write letters, digits and '_', no digit first")
+        raise InvalidValue(f"{value!r} is not a name of a variable", "write letters, digits and '_', no digit first")
     return value
 
 
 def variable_prefix(value: str) -> str:
-    """Read the prefix of environment variables' names."""
+    """Read a prefix of the names of environment variables."""
     return variable_name(value.strip())
 
 
@@ -252,20 +256,20 @@ SIGNALS = {
     "SIGCONT": 18,
     "SIGWINCH": 28,
 }
-"""Signals that applications reload or stop on, by their numbers on Linux (signal(7))."""
+"""The signals that make applications reload or stop, with their numbers on Linux (signal(7))."""
 
 
 def signal_name(value: str) -> str:
-    """Read a signal as ``SIGHUP``, ``HUP`` or ``1``; the result is the long form."""
+    """Read a signal such as ``SIGHUP``, ``HUP`` or ``1``; the result is the long form."""
     word = value.strip().upper()
     for name, number in SIGNALS.items():
         if word in {name, name.removeprefix("SIG"), str(number)}:
             return name
-    raise InvalidValue(f"{value!r} is no signal to reload on", f"write one of {', '.join(SIGNALS)}")
+    raise InvalidValue(f"{value!r} is not a signal to reload on", f"write one of {', '.join(SIGNALS)}")
 
 
 def loopback_url(value: str) -> str:
-    """Read an ``http`` URL that stays inside the pod."""
+    """Read an ``http`` URL of a server in the same pod."""
     try:
         url = urlsplit(value.strip())
         host, port = url.hostname, url.port

@@ -1,6 +1,6 @@
-r"""What a secret is called: a record, one field of it, its notes or a file, as text and as a value.
+r"""References: the names of secrets, as text and as values. A secret is a record, one field, its notes or an attached file.
 
-Grammar (unescaped characters; ``\`` before one of ``/ [ ] : , \`` makes it an ordinary character of a name)::
+The grammar, for characters without escape. A ``\`` before one of ``/ [ ] : , \`` makes that character part of a name::
 
     reference = [ "keeper://" ] names [ selector ]
     names     = name *( "/" name )                      title or UID; with "/", folders and then the title
@@ -9,7 +9,7 @@ Grammar (unescaped characters; ``\`` before one of ``/ [ ] : , \`` makes it an o
               | "/" ( "field" | "custom_field" ) "/" name [ "[" [ index ] "]" ] [ "[" property "]" ]
               | "/" "file" "/" name
 
-The notation part is Keeper's own (Keeper Secrets Manager documentation, "Keeper Notation"), with or without its prefix.
+The notation is Keeper's own (Keeper Secrets Manager documentation, "Keeper Notation"); its prefix may be left out.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ PREFIX = "keeper://"
 
 @attrs.frozen
 class RecordName:
-    """A record's title or UID, after the names of its folders when there are several parts."""
+    """The title or UID of a record. Parts before the last one are the names of its folders."""
 
     parts: tuple[str, ...]
 
     @property
     def title(self) -> str:
-        """The whole name as one title: a title may itself have slashes."""
+        """The whole name as one title, because a title may contain slashes."""
         return "/".join(self.parts)
 
     def __str__(self) -> str:
@@ -110,9 +110,9 @@ Reference = WholeRecord | FieldValue | RecordText | FileContent
 
 @lru_cache(maxsize=1024)
 def parse_reference(text: str) -> Reference:
-    """Read a reference; raises :class:`InvalidReferenceError` that points at the fault.
+    """Read a reference. Raises :class:`~keeper_injector_common.errors.InvalidReferenceError`, which has the position of the fault.
 
-    The replicas of a workload bring the same texts again and again: what was read lately is remembered.
+    Results are cached because the replicas of a workload all have the same references.
     """
     start = len(PREFIX) if text[: len(PREFIX)].lower() == PREFIX else 0
     segments = _segments(text, start)
@@ -126,7 +126,7 @@ def parse_reference(text: str) -> Reference:
     if keyword in {"field", "custom_field"}:
         return _notation_field(text, RecordName(_names(above[:-1])), keyword, last)
     if keyword == "file":
-        _refuse_brackets(text, last)
+        _reject_brackets(text, last)
         return FileContent(RecordName(_names(above[:-1])), last.name)
     which = _TEXTS.get(last.name.lower())
     if above and not last.brackets and which:
@@ -135,7 +135,10 @@ def parse_reference(text: str) -> Reference:
 
 
 def parse_file(text: str) -> FileContent:
-    """Read ``record:file`` or a notation with ``/file/``; the last colon divides."""
+    """Read ``record:file``, divided at the last colon, or a notation with ``/file/``.
+
+    Raises :class:`~keeper_injector_common.errors.InvalidReferenceError`.
+    """
     divider = text.rfind(":")
     if text[: len(PREFIX)].lower() != PREFIX and divider > 0:
         record = parse_reference(text[:divider])
@@ -151,7 +154,7 @@ def parse_file(text: str) -> FileContent:
 
 @lru_cache(maxsize=1024)
 def split_target(value: str) -> tuple[str, str | None]:
-    """Divide ``reference:/path`` at its last ``:/`` outside brackets; without one the path is None."""
+    """Divide ``reference:/path`` at the last ``:/`` outside brackets. The path is None if there is no ``:/``."""
     depth, divider = 0, None
     start = len(PREFIX) if value[: len(PREFIX)].lower() == PREFIX else 0
     for match in _TOKEN.finditer(value, start):
@@ -167,7 +170,7 @@ _RELATIVE = re.compile(r"(?<!\\):\s*(\.{1,2}/\S+|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w
 
 
 def relative_path(target: str) -> str | None:
-    """Return what looks like a relative path behind a colon at the end of a reference; titles may hold a colon as well."""
+    """Return the text after the last colon if it looks like a relative path, otherwise None: titles may contain colons."""
     match = _RELATIVE.search(target) if ":" in target else None
     return match[1] if match and match.end() == len(target) else None
 
@@ -179,7 +182,7 @@ _ESCAPABLE = frozenset("/[]:,\\")
 
 @attrs.frozen
 class _Segment:
-    """A name between slashes with the brackets behind it."""
+    """A name between slashes with the brackets that follow it."""
 
     name: str
     brackets: tuple[str, ...]
@@ -187,7 +190,7 @@ class _Segment:
 
 
 def _segments(text: str, start: int) -> list[_Segment]:
-    """Divide *text* at slashes outside brackets, taking brackets and escapes apart on the way."""
+    """Divide *text* at the slashes outside brackets, and read brackets and escapes."""
     segments: list[_Segment] = []
     name, brackets = "", list[str]()
     inside: str | None = None
@@ -217,7 +220,7 @@ def _segments(text: str, start: int) -> list[_Segment]:
 
 
 def _literal(text: str, part: str, position: int) -> str:
-    """Return the character that *part* stands for in a name."""
+    """Return the character that *part*, a character or an escape, means in a name."""
     if part in {"[", "]"}:
         raise InvalidReferenceError(
             text, (position, position + len(part)), "this bracket is not escaped", f"write '\\{part}'"
@@ -289,7 +292,7 @@ def _index(text: str) -> Index:
     return int(text) if text else ALL_VALUES
 
 
-def _refuse_brackets(text: str, last: _Segment) -> None:
+def _reject_brackets(text: str, last: _Segment) -> None:
     if last.brackets:
         raise InvalidReferenceError(
             text, (last.end, last.end), "a file has no index", "write a bracket in its name as '\\['"

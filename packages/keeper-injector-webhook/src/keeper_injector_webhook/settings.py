@@ -18,7 +18,7 @@ from keeper_injector_common.annotations import defaults
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.request import Credentials, SecretCredentials
 from keeper_injector_common.parsers import InvalidValue, Parse
-from keeper_injector_common.yaml_document import Section, load
+from keeper_injector_common.yaml_document import Section, load_yaml
 from keeper_injector_webhook.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Settings:
 def read_settings(path: Path) -> Settings:
     """Read the YAML file that the chart mounts; raises :class:`SettingsError` with every problem."""
     try:
-        content = load(path.read_text(encoding="utf-8"))
+        content = load_yaml(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, InvalidValue) as error:
         raise SettingsError(f"{path}: {error}") from None
     if content is None:

@@ -16,14 +16,12 @@ import attrs
 
 from keeper_injector_agent.errors import SecretSyncError, TransientSyncError
 from keeper_injector_common.json_values import Json, as_object
-from keeper_injector_common.plan.paths import below_root
+from keeper_injector_common.plan.paths import ACCOUNT_PATH, below_root
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
-"""Where the webhook mounts token, CA, namespace, and the pod's name and UID."""
 _TIMEOUT = 10.0
 """Seconds for one request."""
 

@@ -33,7 +33,7 @@ from keeper_injector_common.references import (
     WholeRecord,
     parse_reference,
 )
-from keeper_injector_common.yaml_document import Section, load
+from keeper_injector_common.yaml_document import Section, load_yaml
 
 
 @attrs.frozen
@@ -49,7 +49,7 @@ class ConfigDeliveries:
 def parse_config(where: str, text: str, problems: list[Problem], warnings: list[Problem]) -> ConfigDeliveries:
     """Read the document in *text*; add errors to *problems* and oddities to *warnings*, with their paths below *where*."""
     try:
-        content = load(text)
+        content = load_yaml(text)
     except parsers.InvalidValue as error:
         problems.append(Problem(where, error.found, error.right))
         return ConfigDeliveries()

@@ -18,7 +18,7 @@ import attrs
 
 from keeper_injector_common.annotations.table import BY_NAME
 from keeper_injector_common.parsers import InvalidValue
-from keeper_injector_common.yaml_document import Section, load
+from keeper_injector_common.yaml_document import Section, load_yaml
 
 if TYPE_CHECKING:
     from keeper_injector_common.errors import Problem
@@ -53,7 +53,7 @@ def parse(where: str, text: str, problems: list[Problem]) -> Defaults:
     Adds every problem to *problems*; *where* is the document in their messages. Raises
     :class:`~keeper_injector_common.parsers.InvalidValue` if *text* is not a YAML mapping.
     """
-    content = load(text)
+    content = load_yaml(text)
     if content is None:
         return Defaults()
     if not isinstance(content, dict):

@@ -10,7 +10,7 @@ import attrs
 from keeper_injector_common import parsers
 from keeper_injector_common.cli.console import CommandError
 from keeper_injector_common.records import Attachment, JsonValue, Library, Record, named_fields
-from keeper_injector_common.yaml_document import load
+from keeper_injector_common.yaml_document import load_yaml
 
 _KEYS = ("title", "uid", "type", "folder", "fields", "custom", "notes", "files")
 FORMAT = """\
@@ -41,7 +41,7 @@ class Sample:
 def parse_samples(where: str, text: str) -> Sample:
     """Return the sample records in *text*; raise :class:`CommandError` with the first problem."""
     try:
-        content = load(text)
+        content = load_yaml(text)
     except parsers.InvalidValue as error:
         raise CommandError(f"{where}: {error}") from None
     entries = content.get("records") if isinstance(content, dict) else None

@@ -1,1 +1,1 @@
-"""The plan: what the webhook tells the agent to do, as values and as versioned JSON. It contains no secret."""
+"""The plan tells the agent what to do. The webhook writes it as versioned JSON; it contains no secret."""

@@ -1,7 +1,6 @@
-"""Where things lie in the agent's containers.
+"""Paths and file names in the agent's containers, which the webhook mounts and the agent reads or writes.
 
-The webhook mounts them there; the plan names them all the same, so that an agent outside of Kubernetes can have them
-elsewhere. Apart from the plan, because the probe needs nothing else and runs every second.
+The readiness probe runs every second and imports this module, so the module imports nothing.
 """
 
 from __future__ import annotations
@@ -12,14 +11,25 @@ if TYPE_CHECKING:
 
 PLAN_PATH = "/keeper/plan/plan.json"
 CREDENTIALS_PATH = "/keeper/credentials/config"
+"""The KSM configuration."""
 CA_PATH = "/keeper/ca/ca.crt"
+"""The additional CA certificate."""
 STATE_PATH = "/keeper/state"
+"""Directory of the agent's state."""
 VOLUMES_PATH = "/keeper/volumes"
+"""Directory with a memory volume for each directory and each set of environment variables of the application."""
 EXEC_NAME = "keeper-exec"
+"""Program in a volume of environment variables, which starts the application with them."""
 VARIABLES_NAME = "variables"
+"""File in a volume of environment variables, which holds them."""
+ACCOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Directory of the service account token, where Kubernetes' own libraries expect it.
+
+If the agent writes a Kubernetes Secret, the webhook mounts there ``token``, ``ca.crt``, ``namespace``, ``pod-name`` and ``pod-uid``.
+"""
 
 STATE_NAME = "state.json"
-"""File in the state directory: what a refresh needs to know of the ones before."""
+"""File in the state directory: what a refresh needs to know about earlier ones."""
 METRICS_NAME = "metrics.prom"
 """File in the state directory: the metrics that the last worker wrote and that the supervisor serves."""
 REFRESHED_NAME = "refreshed"

@@ -19,7 +19,6 @@ from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.settings import Settings
 
 _AGENT = "keeper-injector-agent"
-_TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where the API server mounts tokens
 _TOKEN_SECONDS = 3600
 _SECRET_KEY = "config"  # noqa: S105 - the key of the KSM configuration in its Secret
 _STATE_SIZE = "4Mi"
@@ -37,8 +36,8 @@ _CA_DIRECTORY, _CA_FILE = posixpath.split(paths.CA_PATH)
 _PLAN_MOUNT = _mount(names.PLAN_VOLUME, _PLAN_DIRECTORY)
 _CREDENTIALS_MOUNT = _mount(names.CREDENTIALS_VOLUME, _CREDENTIALS_DIRECTORY)
 _CA_MOUNT = _mount(names.CA_VOLUME, _CA_DIRECTORY)
-_API_MOUNT = _mount(names.API_VOLUME, _TOKEN_PATH)
-_NO_TOKEN_MOUNT = _mount(names.PLAN_VOLUME, _TOKEN_PATH)
+_API_MOUNT = _mount(names.API_VOLUME, paths.ACCOUNT_PATH)
+_NO_TOKEN_MOUNT = _mount(names.PLAN_VOLUME, paths.ACCOUNT_PATH)
 """Keeps a service account token out of the agent's containers: after webhooks, API servers mount one into every container that mounts
 nothing at this path (ServiceAccount admission). The plan, which the agent may read anyway, is mounted there instead."""
 
