@@ -36,3 +36,13 @@ def test_a_plan_is_rendered(tmp_path: Path) -> None:
     )
     assert run(*arguments, "--output", str(tmp_path / "out")).code == 0
     assert (tmp_path / "out/app/dsn").read_text(encoding="utf-8") == "app@h"
+
+
+def test_an_output_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    """If the output directory is a file, the command ends with exit code 2 and says what to do."""
+    (tmp_path / "plan.json").write_text(json.dumps(PLAN), encoding="utf-8")
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    arguments = ("render", "--plan", str(tmp_path / "plan.json"), "--records", "-", "--output", str(tmp_path / "out"))
+    found = run(*arguments, text=RECORDS)
+    assert (found.code, found.output, "Traceback" in found.errors) == (2, "", False)
+    assert "; choose a directory that can be written\n" in found.errors

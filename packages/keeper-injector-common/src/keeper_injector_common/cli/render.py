@@ -121,5 +121,6 @@ def _write(root: Path, rendered: RenderedFile) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(rendered.content)
     except OSError as error:
-        raise console.CommandError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+        reason = (error.strerror or str(error)).lower()
+        raise console.CommandError(f"{path}: {reason}; choose a directory that can be written") from None
     console.print_error(f"{path} written")
