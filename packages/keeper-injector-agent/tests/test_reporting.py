@@ -22,7 +22,7 @@ def test_a_bug_is_reported_without_its_text(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("of a value")
 
-    monkeypatch.setattr(refresh, "deliver_records", broken)
+    monkeypatch.setattr(refresh, "_deliver_records", broken)
     code = worker.run_refresh(pod.at(PLAN_PATH), root=pod.root, deadline=10.0, initial=True)
     assert code == os.EX_IOERR
     assert "internal error: ZeroDivisionError in test_reporting.py, line" in pod.termination_message()

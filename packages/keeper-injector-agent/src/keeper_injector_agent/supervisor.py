@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
     """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT WORKER_COMMAND…`` (seconds; port 0 for no metrics)."""
     _make_undumpable()
     directory, interval, deadline, port, *command = arguments
-    supervisor = Supervisor(directory, float(interval), float(deadline), command)
+    supervisor = _Supervisor(directory, float(interval), float(deadline), command)
     if int(port):
         supervisor.open_metrics(int(port))
     return supervisor.run()
@@ -68,7 +68,7 @@ def _make_undumpable() -> None:
     _ctypes.call_cdeclfunction(prctl, (PR_SET_DUMPABLE, 0, 0, 0, 0))
 
 
-class Supervisor:
+class _Supervisor:
     """Runs one worker at a time, at intervals with jitter."""
 
     def __init__(self, directory: str, interval: float, deadline: float, command: list[str]) -> None:

@@ -42,7 +42,7 @@ class File:
     mode: int
 
 
-FileSet = Mapping[str, File]
+_FileSet = Mapping[str, File]
 """Files by their path below the directory."""
 
 
@@ -58,7 +58,7 @@ def read_files(directory: Path) -> dict[str, File]:
     }
 
 
-def write_files(directory: Path, files: FileSet, *, volume_size: int) -> bool:
+def write_files(directory: Path, files: _FileSet, *, volume_size: int) -> bool:
     """Make *files* the whole set of *directory* and return whether that changed anything.
 
     A set that is already current is not written again. Raises :class:`WriteError`; then the old set is still current.
@@ -80,7 +80,7 @@ def write_files(directory: Path, files: FileSet, *, volume_size: int) -> bool:
     return True
 
 
-def _write_generation(directory: Path, files: FileSet) -> str:
+def _write_generation(directory: Path, files: _FileSet) -> str:
     name = f"..{time.strftime('%Y_%m_%d_%H_%M_%S')}.{os.urandom(4).hex()}"
     top = directory / name
     _make_directory(top)
@@ -115,7 +115,7 @@ def _make_current(directory: Path, generation: str) -> None:
     _sync(directory)
 
 
-def _link_names(directory: Path, files: FileSet) -> None:
+def _link_names(directory: Path, files: _FileSet) -> None:
     """Add missing links to the current set, then remove those whose file is gone."""
     wanted = {name.split("/", 1)[0] for name in files}
     for name in wanted:
@@ -133,7 +133,7 @@ def _own_links(directory: Path) -> Iterator[Path]:
             yield path
 
 
-def _reject_foreign_files(directory: Path, files: FileSet) -> None:
+def _reject_foreign_files(directory: Path, files: _FileSet) -> None:
     own = {link.name for link in _own_links(directory)}
     for name in {name.split("/", 1)[0] for name in files} - own:
         if os.path.lexists(directory / name):
@@ -161,7 +161,7 @@ def _sync(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _describe(directory: Path, files: FileSet, error: OSError, volume_size: int) -> str:
+def _describe(directory: Path, files: _FileSet, error: OSError, volume_size: int) -> str:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         # The old and the new set exist side by side until the swap, and tmpfs counts whole pages.
         needed = 2 * sum(-(-len(file.content) // 4096) * 4096 + 4096 for file in files.values())

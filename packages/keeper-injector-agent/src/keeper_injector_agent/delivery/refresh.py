@@ -87,15 +87,15 @@ def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path,
     *initial* is true in the init container: there is no application to notify yet, and Secrets are always written.
     Raises :class:`VaultError` if the records cannot be fetched; a problem of a single item is in the outcome instead.
     """
-    library = fetch_records(plan, adapters.vault)
-    outcome = deliver_records(plan, library, adapters, state, root=root, initial=initial)
+    library = _fetch_records(plan, adapters.vault)
+    outcome = _deliver_records(plan, library, adapters, state, root=root, initial=initial)
     state.count("changes", len(outcome.changed))
     if outcome.changed and not initial:
         notify_application(plan.notify, state)
     return outcome
 
 
-def fetch_records(plan: Plan, vault: Vault) -> Library:
+def _fetch_records(plan: Plan, vault: Vault) -> Library:
     """Fetch the records of *plan* with one request, filtered if every reference is a UID; folders only if they are used."""
     names = [reference.record for reference in plan.references()]
     with_folders = bool(plan.folders()) or any(len(name.parts) > 1 for name in names)
@@ -108,7 +108,7 @@ def fetch_records(plan: Plan, vault: Vault) -> Library:
     return vault.fetch(folders=with_folders)
 
 
-def deliver_records(
+def _deliver_records(
     plan: Plan, library: Library, adapters: Adapters, state: State, *, root: Path, initial: bool
 ) -> Outcome:
     """Bring every directory of *plan* up to date with *library*, then its Kubernetes Secrets; see the theory above."""
