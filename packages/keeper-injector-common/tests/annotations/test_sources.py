@@ -1,0 +1,114 @@
+"""Files, folders, variables and Kubernetes Secrets of single annotations."""
+
+import pytest
+from annotation_requests import problems_of, request_of
+
+from keeper_injector_common.annotations.request import FolderFiles, RecordVariables, Variable
+from keeper_injector_common.plan.delivery import Formatted, KubernetesSecret
+from keeper_injector_common.references import RecordName, WholeRecord
+
+
+@pytest.mark.parametrize(
+    ("value", "source", "path", "form"),
+    [
+        ("/app/config/db.json", "name", "/app/config/db.json", "json"),
+        ("db:/app/db.json", "db", "/app/db.json", "json"),
+        ("db:/app/db.env", "db", "/app/db.env", "env"),
+        ("db[password]:/app/pw", "db[password]", "/app/pw", "raw"),
+        ("db[password]", "db[password]", "/keeper/secrets/name", "raw"),
+        ("keeper://UID/field/password:/app/pw", "keeper://UID/field/password", "/app/pw", "raw"),
+        ("keeper://UID/field/password", "keeper://UID/field/password", "/keeper/secrets/name", "raw"),
+        ("Prod/DB/mysql/field/password:/app/pw", "keeper://Prod/DB/mysql/field/password", "/app/pw", "raw"),
+        ("/app/field/x", "name", "/app/field/x", "json"),
+    ],
+)
+def test_every_form_of_a_named_secret(value: str, source: str, path: str, form: str) -> None:
+    """``secret-<name>`` accepts a path, a record, a field and a notation, the last three with or without a path."""
+    (file,) = request_of(secret_name=value).files
+    assert (str(file.sources[0]), file.path, file.content) == (source, path, Formatted(form))
+
+
+def test_a_comma_list_is_several_secrets() -> None:
+    """``secret`` and ``secrets`` both accept a list."""
+    assert len(request_of(secret="a, b", secrets="c").files) == 3
+
+
+def test_a_folder_has_a_path_or_a_uid() -> None:
+    """A folder is selected by its path or its UID, and its files go to the default directory unless one is set."""
+    assert request_of(folder="/Production/Databases/").folders == (
+        FolderFiles("keeper.security/folder", RecordName(("Production", "Databases")), "/keeper/secrets"),
+    )
+    assert request_of(folder_uid="A/B", folder_path="/app/db", folder_recursive="yes").folders == (
+        FolderFiles("keeper.security/folder-uid", RecordName(("A/B",)), "/app/db", recursive=True),
+    )
+
+
+def test_a_variable_of_one_field() -> None:
+    """``env-<NAME>`` is one variable from one field."""
+    (variable,) = request_of(env_PASSWORD="db[password]").variables
+    assert isinstance(variable, Variable)
+    assert (variable.name, str(variable.source)) == ("PASSWORD", "db[password]")
+
+
+def test_the_fields_of_files_become_variables() -> None:
+    """With ``inject-env-vars``, a record gives all its fields and a field itself; an attachment causes a warning."""
+    found = request_of(
+        secret="db", secret_a="api[key]", file_x="certs:ca.pem", inject_env_vars="true", env_prefix="APP_"
+    )
+    db, api = (WholeRecord(RecordName((title,))) for title in ("db", "api"))
+    assert found.variables == (
+        RecordVariables("keeper.security/secret", db, "APP_"),
+        RecordVariables("keeper.security/secret-a", api, "APP_", ("key",)),
+    )
+    (warning,) = found.warnings
+    assert (warning.where, warning.found) == (
+        "keeper.security/file-x",
+        "a file or template cannot become environment variables",
+    )
+
+
+def test_the_secrets_of_files_become_a_kubernetes_secret() -> None:
+    """``inject-as-k8s-secret`` writes the records of all files, with the defaults of the table for the rest."""
+    found = request_of(secret="db, api", inject_as_k8s_secret="true", k8s_secret_name="app", k8s_secret_mode="merge")
+    sources = tuple(WholeRecord(RecordName((title,))) for title in ("db", "api"))
+    assert found.kubernetes_secrets == (
+        KubernetesSecret(
+            where="keeper.security/inject-as-k8s-secret",
+            name="app",
+            sources=sources,
+            type="Opaque",
+            mode="merge",
+            rotation=False,
+            owner_reference=True,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("annotations", "problem"),
+    [
+        ({"secret": "a", "folder": "x", "folder_uid": "y"}, "keep one of the two"),
+        ({"folder": "x[y]"}, "'x[y]' is not the path of a folder"),
+        ({"format_x": "env", "secret": "a"}, "there is no keeper.security/secret-x that it applies to"),
+        ({"secret_x": "a:/b/c", "format_x": "env", "template_x": "y"}, "keep one of the two"),
+        ({"secret_x": "a:/b/c", "format_x": "xml"}, "'xml' is unknown"),
+        ({"file_x": "/app/x"}, "no file is named"),
+        ({"file_x": "record"}, "no file is named"),
+        ({"env_X": "db"}, "is a whole record"),
+        ({"env_X": "keeper://db/file/x"}, "a file cannot be a variable"),
+        ({"env_1X": "db[x]"}, "'1X' is"),
+        ({"secret": "a", "inject_as_k8s_secret": "true"}, "the Secret has no name"),
+        ({"env_X": "a[b]", "inject_as_k8s_secret": "true", "k8s_secret_name": "x"}, "nothing to put into the Secret"),
+    ],
+)
+def test_incomplete_and_contradictory_annotations(annotations: dict[str, str], problem: str) -> None:
+    """Annotations that contradict each other or lack something are reported with a way out."""
+    assert any(problem in text for text in problems_of(**annotations))
+
+
+@pytest.mark.parametrize("name", ["folder_path", "folder_recursive", "env_prefix"])
+def test_annotations_without_effect_are_warnings(name: str) -> None:
+    """An annotation that has no effect without another one causes a warning that names the other one."""
+    text = {"folder_path": "/app/x", "folder_recursive": "true", "env_prefix": "X_"}[name]
+    (warning,) = request_of(secret="a", **{name: text}).warnings
+    assert warning.found.startswith("has no effect without keeper.security/")
