@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import attrs
+
 from keeper_injector_common.annotations.directories import below
 from keeper_injector_common.annotations.identity import Identity
-from keeper_injector_common.annotations.request import FolderFiles, InjectionRequest, SecretCredentials, SecretFile
+from keeper_injector_common.annotations.request import (
+    FolderFiles,
+    InjectionRequest,
+    PodSettings,
+    SecretCredentials,
+    SecretFile,
+)
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.credentials import FileCredentials
 from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.volumes import Volume
+
+_UNCHANGED = [name for name in attrs.fields_dict(PodSettings) if name in attrs.fields_dict(Plan)]
+"""Settings that travel from the annotations to the agent as they are: request and plan have them under the same name."""
 
 
 def build_plan(
@@ -25,13 +36,8 @@ def build_plan(
         kubernetes_secrets=request.kubernetes_secrets,
         credentials=FileCredentials() if isinstance(source, SecretCredentials) else source,
         ca_file=paths.CA_PATH if request.ca else None,
-        refresh_interval=request.refresh_interval,
-        fail_on_error=request.fail_on_error,
-        strict_lookup=request.strict_lookup,
-        on_removal="remove" if request.on_removal == "remove" else "keep",
-        volume_size=request.volume_size,
         notify=request.notify,
-        metrics_port=request.metrics_port,
+        **{name: getattr(request, name) for name in _UNCHANGED},
     )
 
 

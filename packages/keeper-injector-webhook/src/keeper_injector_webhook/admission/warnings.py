@@ -15,7 +15,7 @@ from keeper_injector_webhook.admission.rules import Candidate
 
 _AGENT_MEMORY = 64 * 1024 * 1024
 """Bytes that a refresh needs besides the files (bench_agent). Files in memory volumes count as the agent's memory too."""
-_DEFAULT_VOLUME_SIZE: int = BY_NAME["volume-size"].parse(BY_NAME["volume-size"].default)
+_DEFAULT_VOLUME_SIZE: int = BY_NAME["volume-size"].default_value
 """Bytes; a volume of this size fits into the memory limit that the chart sets."""
 
 
