@@ -1,4 +1,4 @@
-"""Pods and reviews as API servers send them, and patches applied by a library that is not ours."""
+"""Pods and reviews as API servers send them. Patches are applied by an independent library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PREFIX = "keeper.security/"
 
 
 def pod(*, containers: list[Json] | None = None, annotations: dict[str, str] | None = None, **spec: Any) -> Json:
-    """Return a pod; annotations are given by name without prefix."""
+    """Return a pod; *annotations* have names without the prefix."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -43,13 +43,13 @@ def respond(pod: Json, settings: Settings | None = None, operation: str = "CREAT
 
 
 def operations(response: Json) -> list[Json]:
-    """Return the JSON Patch of a response; empty when there is none."""
+    """Return the JSON Patch of a response; empty if it has none."""
     found: list[Json] = json.loads(base64.b64decode(response.get("patch", "W10=")))
     return found
 
 
 def injected(pod: Json, settings: Settings | None = None, namespace: str = "shop") -> Json:
-    """Return *pod* as it would be created."""
+    """Return *pod* after the patch, as the API server would create it."""
     response = respond(pod, settings, namespace=namespace)
     if not response["allowed"]:
         raise AssertionError(response["status"]["message"])
@@ -69,3 +69,13 @@ def denial(pod: Json, settings: Settings | None = None) -> str:
     if response["allowed"]:
         raise AssertionError("the pod was not denied")
     return str(response["status"]["message"])
+
+
+def by_name(items: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    """Return the item called *name*."""
+    return next(item for item in items if item["name"] == name)
+
+
+def sidecar_of(new: dict[str, Any]) -> dict[str, Any]:
+    """Return the native sidecar of an injected pod."""
+    return next(item for item in new["spec"]["initContainers"] if item["name"] == "keeper-injector-sidecar")

@@ -1,4 +1,4 @@
-"""One Secret and one webhook configuration behind HTTP, with an API server's rules for versions and patches."""
+"""A small API server: one Secret and one webhook configuration, with the real rules for versions and patches."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ CONFIGURATION = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurat
 
 @attrs.define
 class ApiServer:
-    """Objects by path."""
+    """The server's objects by path, and the failures that it simulates."""
 
     url: str = ""
     objects: dict[str, Json] = attrs.field(factory=dict)
     version: int = 0
     away: bool = False
-    """Answers nothing but 503."""
+    """Whether every request gets status 503."""
     status: int = 0
-    """Answers everything with this, when not 0."""
+    """The status of every response, unless 0."""
     races: list[str] = attrs.field(factory=list)
-    """Paths whose object somebody else writes just before the next patch."""
+    """Paths of objects that another client changes just before the next patch."""
 
     def install(self) -> None:
-        """Make what the chart makes: an empty Secret, and a configuration without caBundle."""
+        """Create what the chart creates: an empty Secret, and a configuration without caBundle."""
         self.store(SECRET, {"metadata": {"name": "webhook-tls", "namespace": "injector"}, "type": "Opaque"})
         self.store(CONFIGURATION, {"metadata": {"name": "webhook"}, "webhooks": [webhook("pods.keeper.security")]})
 
     def store(self, path: str, content: Json) -> Json:
-        """Keep an object under a new version."""
+        """Store an object with a new resourceVersion."""
         self.version += 1
         self.objects[path] = {**content, "metadata": {**content["metadata"], "resourceVersion": str(self.version)}}
         return self.objects[path]
@@ -84,13 +84,13 @@ def webhook(name: str, **client: str) -> Json:
 
 @contextmanager
 def api_server() -> Iterator[ApiServer]:
-    """Serve one with everything installed."""
+    """Run an API server that has the objects of the chart."""
     server = ApiServer()
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
-        wbufsize = -1  # head and body in one segment: Nagle would hold the second up for 40 ms
+        wbufsize = -1  # head and body in one segment: Nagle's algorithm would delay the second one by 40 ms
 
         def handle_any(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -104,7 +104,7 @@ def api_server() -> Iterator[ApiServer]:
             self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
-            """Be quiet."""
+            """Log nothing."""
 
     for method in ("GET", "PATCH"):
         setattr(Handler, f"do_{method}", Handler.handle_any)
@@ -121,7 +121,7 @@ def api_server() -> Iterator[ApiServer]:
 
 
 def kubeconfig(server: ApiServer, directory: Path) -> Path:
-    """Write what leads a client to *server*."""
+    """Write a kubeconfig for *server*."""
     path = directory / "kubeconfig"
     named = {"cluster": {"server": server.url}, "user": {"token": "t"}, "context": {"cluster": "c", "user": "c"}}
     content = {f"{kind}s": [{"name": "c", kind: value}] for kind, value in named.items()}

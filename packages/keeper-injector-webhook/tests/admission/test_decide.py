@@ -1,0 +1,40 @@
+"""Decisions: which pods are skipped, and whose annotations count."""
+
+from __future__ import annotations
+
+from admission_reviews import denial, injected, plan, pod, respond
+
+from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_webhook.settings import Settings
+
+ASKED = {"inject": "true", "secret": "database-credentials"}
+
+
+def test_a_pod_that_does_not_ask_is_left_alone() -> None:
+    """A pod without the annotation is not changed."""
+    assert respond(pod()) == {"uid": "u-1", "allowed": True}
+
+
+def test_injected_pods_are_not_injected_again() -> None:
+    """A second review of an injected pod, or a copy of a running one, changes nothing."""
+    assert "patch" not in respond(injected(pod(annotations=ASKED)))
+
+
+def test_a_copied_marker_alone_does_not_stop_injection() -> None:
+    """A pod with copied annotations but without the agent's containers is injected."""
+    copied = pod(annotations={**ASKED, "injected": "true", "plan": "{}"})
+    assert len(injected(copied)["spec"]["initContainers"]) == 2
+
+
+def test_defaults_of_a_namespace_override_the_charts() -> None:
+    """An annotation of the pod overrides the namespace's default, which overrides the chart's."""
+    chosen = Settings(defaults=Defaults({"refresh-interval": "1h"}, {"shop": {"refresh-interval": "2h"}}))
+    assert plan(injected(pod(annotations=ASKED), chosen))["refreshInterval"] == 7200
+    own = {**ASKED, "refresh-interval": "30s"}
+    assert plan(injected(pod(annotations=own), chosen))["refreshInterval"] == 30
+
+
+def test_templates_are_parsed_at_admission() -> None:
+    """A template that cannot be parsed is rejected before the pod exists."""
+    asked = {"inject": "true", "secret-x": "db:/app/x", "template-x": "{{ .login "}
+    assert "keeper.security/template-x: template, parsing line 1" in denial(pod(annotations=asked))

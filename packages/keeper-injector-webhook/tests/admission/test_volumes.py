@@ -1,0 +1,58 @@
+"""Volumes: which container receives which files, and paths that cannot be mounted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from admission_reviews import denial, injected, plan, pod
+
+
+def test_every_container_receives_its_own_and_no_other() -> None:
+    """Containers that receive the same files share a volume; others have their own."""
+    config = """
+secrets:
+  - {record: shared, path: /app/shared.json}
+  - {record: private, path: /app/private.json, containers: [one]}
+"""
+    containers = [{"name": name} for name in ("one", "two", "three")]
+    new = injected(pod(annotations={"inject": "true", "config": config}, containers=containers))
+    mounts = {item["name"]: item["volumeMounts"][0]["name"] for item in new["spec"]["containers"]}
+    assert mounts["two"] == mounts["three"] != mounts["one"]
+    names = {
+        entry["path"].rsplit("/")[-1]: [file["name"] for file in entry["files"]] for entry in plan(new)["directories"]
+    }
+    assert names[mounts["one"]] == ["shared.json", "private.json"]
+    assert names[mounts["two"]] == ["shared.json"]
+
+
+def test_directories_inside_one_another_are_one_volume() -> None:
+    """A directory inside another one shares its volume, because read-only volumes cannot nest."""
+    new = injected(pod(annotations={"inject": "true", "secret-a": "/app/a", "secret-b": "/app/sub/b"}))
+    (entry,) = plan(new)["directories"]
+    assert [file["name"] for file in entry["files"]] == ["a", "sub/b"]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec", "reason"),
+    [
+        ({"secret-a": "/app/x", "secret-b": "/app/x"}, {}, "is the path of keeper.security/secret-a too"),
+        ({"secret-a": "/app/x", "secret-b": "/app/x/y"}, {}, "is a directory of another secret"),
+        ({"secret-a": "/data/x"}, {}, "/data clashes with the mount of volume 'disk' at /data in container 'app'"),
+        ({"secret-a": "/data/sub/x"}, {}, "/data/sub clashes"),
+        ({"secret": "a", "containers": "web"}, {}, "the pod has no container 'web'; it has app"),
+    ],
+)
+def test_paths_that_cannot_be_mounted_are_rejected(
+    annotations: dict[str, str], spec: dict[str, Any], reason: str
+) -> None:
+    """A path or a container that cannot work is rejected with the reason and what to do."""
+    containers = [{"name": "app", "volumeMounts": [{"name": "disk", "mountPath": "/data/"}]}]
+    assert reason in denial(pod(annotations={"inject": "true", **annotations}, containers=containers, **spec))
+
+
+def test_files_that_no_container_receives_together_may_share_a_path() -> None:
+    """Two files with one path are allowed if each goes to another container."""
+    config = "secrets: [{record: a, path: /app/x, containers: [one]}, {record: b, path: /app/x, containers: [two]}]"
+    new = injected(pod(annotations={"inject": "true", "config": config}, containers=[{"name": "one"}, {"name": "two"}]))
+    assert len(plan(new)["directories"]) == 2

@@ -1,0 +1,61 @@
+"""The HTTP interface: reviews, probes, metrics, and requests that are not reviews."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from admission_reviews import body, pod
+from webhook_server import Server, review
+
+ASKED = {"inject": "true", "secret": "database-credentials"}
+
+
+def test_reviews_and_probes(server: Server) -> None:
+    """Pods are injected or denied, probes and metrics are answered, and each review is logged and counted once."""
+    assert review(server, body(pod(annotations=ASKED)))["patchType"] == "JSONPatch"
+    denied = review(server, body(pod(annotations={**ASKED, "refresh-interval": "5x", "file-mode": "9"})))
+    assert not denied["allowed"]
+    assert "(1) keeper.security/file-mode: '9'" in denied["status"]["message"]
+    assert (
+        "(2) keeper.security/refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m"
+        in denied["status"]["message"]
+    )
+    assert server.request("GET", "/healthz") == (200, b"ok\n")
+    assert server.request("GET", "/readyz") == (200, b"ready\n")
+    series = server.request("GET", "/metrics")[1].decode()
+    assert 'keeper_injector_reviews_total{decision="inject",reason="asked"} 1.0' in series
+    lines = [json.loads(line) for line in server.log().splitlines()]
+    decisions = [line["decision"] for line in lines if line["event"] == "admission.reviewed"]
+    assert decisions == ["inject", "deny"]
+    assert "Traceback" not in server.log()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "status"),
+    [
+        ("POST", "/mutate", b"not json", 400),
+        ("POST", "/mutate", b"{}", 400),
+        ("POST", "/mutate", b"[" * 100_000, 400),
+        ("POST", "/mutate", b"\xff\xfe", 400),
+        (
+            "POST",
+            "/mutate",
+            body({"spec": {"containers": "none"}, "metadata": {"annotations": {"keeper.security/inject": "true"}}}),
+            400,
+        ),
+        ("POST", "/mutate", b" " * 10_000_000, 413),
+        ("POST", "/elsewhere", b"{}", 404),
+        ("GET", "/mutate", None, 405),
+    ],
+    ids=["no JSON", "no review", "deep", "no UTF-8", "no pod", "10 MB", "wrong path", "wrong method"],
+)
+def test_what_is_not_a_review_is_an_http_error(
+    server: Server, method: str, path: str, content: bytes | None, status: int
+) -> None:
+    """A request that is not a review gets an HTTP error with a message, and no traceback in the response or the log."""
+    found, answer = server.request(method, path, content)
+    assert found == status
+    assert json.loads(answer)["error"]
+    assert b"Traceback" not in answer
+    assert "Traceback" not in server.log()
