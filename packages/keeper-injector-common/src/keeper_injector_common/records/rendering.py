@@ -1,6 +1,6 @@
 """Render the items of a plan: files, folders of files, Kubernetes Secrets and environment variables.
 
-Everything here is pure, apart from the two functions that a :class:`Renderer` is given. The agent and ``keeper-injector
+Everything here is pure, apart from the two functions that a :class:`Renderer` holds. The agent and ``keeper-injector
 render`` use the same code.
 """
 

@@ -119,7 +119,7 @@ def select_value(reference: WholeRecord | FieldValue | RecordText, record: Recor
 def select_file(reference: FileContent, record: Record) -> Attachment:
     """Return the attachment of *record* that *reference* means, by name, title or UID.
 
-    Raises :class:`SelectionError` if there is none.
+    Raises :class:`SelectionError` if no attachment matches.
     """
     for attachment in record.attachments:
         if reference.file in {attachment.name, attachment.title, attachment.uid}:
@@ -156,7 +156,7 @@ def _field_value(reference: FieldValue, record: Record) -> JsonValue:
 
 
 def _matching_fields(reference: FieldValue, record: Record) -> list[Field]:
-    """Return the fields with this name or, if there is none, with this label, otherwise with this type."""
+    """Return the fields with this name or, without such a field, with this label, otherwise with this type."""
     candidates = [field for field in record.fields if _has_kind(field, reference)]
     for attribute in ("name", "label", "type"):
         found = [field for field in candidates if getattr(field, attribute) == reference.field]

@@ -23,7 +23,7 @@ def test_formats_are_those_that_annotations_offer() -> None:
     assert list(formats.FORMATS) == [
         *("json", "env", "properties", "yaml", "ini", "raw", "toml", "shell", "dockerconfigjson", "pkcs12")
     ]
-    assert tuple(formats.FORMATS) == delivery.FORMATS
+    assert list(formats.FORMATS) == list(delivery.FORMATS)
     assert list(formats.VARIABLE_FORMATS) == ["variables", "envfile"]
     for name, form in {**formats.FORMATS, **formats.VARIABLE_FORMATS}.items():
         assert form.name == name

@@ -34,7 +34,7 @@ def test_plain_value_is_accepted(value: str) -> None:
     check_unquoted("field 'a'", value, AMBIGUOUS, readers="INI parsers", alternatives="json")
 
 
-def test_format_adds_patterns_of_its_own() -> None:
+def test_format_can_add_patterns() -> None:
     """A format can reject more than the common patterns."""
     with pytest.raises(FormatError, match="the value has a '#'"):
         check_unquoted("w", "a#b", AMBIGUOUS | {"a '#'": re.compile("#")}, readers="r", alternatives="json")

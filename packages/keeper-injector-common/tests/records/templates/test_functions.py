@@ -75,7 +75,7 @@ def test_functions_of_the_go_injector_exist() -> None:
     ),
 )
 def test_no_function_shows_a_value(name: str, arguments: list[str]) -> None:
-    """With any arguments, a function gives text or an error of ours, and no error contains a value."""
+    """With any arguments, a function gives text or a TemplateError, and no error contains a value."""
     source = f"{{{{ {name} {' '.join(arguments)} }}}}"
     try:
         written = templates.render_template(source, RECORD)

@@ -36,7 +36,7 @@ def test_bytes_that_are_not_text_are_rejected(source: str) -> None:
 
 
 def test_large_attachment_costs_nothing_unless_used() -> None:
-    """A large attachment is no obstacle to a template that does not use it, and an error in one that does."""
+    """A large attachment does not affect a template that does not use it, and is an error in one that does."""
     data = RECORD | {"files": {"big": "x" * 3_000_000}}
     assert (
         templates.render_template(

@@ -1,6 +1,7 @@
 """File formats: pure functions from a record's fields to bytes, one module for each format, registered by name.
 
-To add a format, write a module ``NAME_format.py`` with a constant ``FORMAT`` and list it in :data:`FORMATS` below.
+To add a format, write a module ``NAME_format.py`` with a constant ``FORMAT``, list it in :data:`FORMATS` below, and add its
+name and suffix to ``keeper_injector_common.plan.delivery.FORMATS``. A test compares the two lists.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _SYNTAX: _Messages = {
     r"unclosed comment|comment ends": ("a comment is not closed", "write {{/* comment */}}"),
     r"untermin|invalid quoted|invalid char": ("a text is not closed or is quoted wrongly", 'write "text" or `text`'),
     r"unexpected (?:right paren|pipe)": ("there is nothing before a ) or |", "remove it"),
-    r"unexpected (?:else|end)\b": ("an else or end has no if, with or range", "remove it"),
+    r"unexpected e(?:lse|nd)\b": ("an 'else' or 'end' has no if, with or range", "remove it"),
     r"missing value|empty command": ("there is nothing to evaluate", "write a field, a value or a function"),
     r"multiple definition": ("two templates have the same name", "rename one"),
     r"\w+ outside range": ("break or continue is outside of range", "remove it"),
