@@ -52,7 +52,13 @@ def plan(root: Path, count: int) -> None:
         FileItem(f"f{number}", (parse_reference(f"{titles[number % 3]}[login]"),), Formatted("raw"), 0o400)
         for number in range(count)
     ]
-    whole = Plan(directories=(Directory(VOLUME, "/app", tuple(items)),), ca_file=CA_PATH, refresh_interval=3600.0)
+    whole = Plan(
+        directories=(Directory(VOLUME, "/app", tuple(items)),),
+        ca_file=CA_PATH,
+        refresh_interval=3600.0,
+        fail_on_error=True,
+        volume_size=2**24,
+    )
     below_root(root, PLAN_PATH).write_text(dumps(whole), encoding="utf-8")
 
 

@@ -111,7 +111,13 @@ def prepare(root: Path, keeper: LocalKeeper) -> None:
     ]
     items = zip([*FILES, ATTACHMENT], map(parse_reference, references), strict=True)
     files = tuple(FileItem(name, (reference,), Formatted("raw"), 0o400) for name, reference in items)
-    plan = Plan(directories=(Directory(VOLUME, "/app", files),), ca_file=CA_PATH, refresh_interval=3600.0)
+    plan = Plan(
+        directories=(Directory(VOLUME, "/app", files),),
+        ca_file=CA_PATH,
+        refresh_interval=3600.0,
+        fail_on_error=True,
+        volume_size=2**24,
+    )
     below_root(root, PLAN_PATH).write_text(dumps(plan), encoding="utf-8")
 
 

@@ -45,7 +45,8 @@ class AgentPod:
 
     def plan(self, *, directories: tuple[Directory, ...] | None = None, **more: Any) -> Plan:
         """Give the agent a plan with *directories* and with *more* as its other fields."""
-        plan = Plan(directories=directories or (), ca_file=CA_PATH, **{"refresh_interval": 3600.0, **more})
+        defaults = {"ca_file": CA_PATH, "refresh_interval": 3600.0, "fail_on_error": True, "volume_size": 2**24}
+        plan = Plan(directories=directories or (), **(defaults | more))
         self.put(PLAN_PATH, dumps(plan))
         return plan
 

@@ -20,6 +20,7 @@ from keeper_injector_common.plan.delivery import (
     Content,
     KubernetesSecret,
     Notify,
+    OnRemoval,
     file_name,
 )
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
@@ -136,7 +137,7 @@ class PodSettings:
     init_only: bool
     fail_on_error: bool
     strict_lookup: bool
-    on_removal: Literal["keep", "remove"]
+    on_removal: OnRemoval
     containers: Containers
     init_first: bool
     sidecar: Literal["auto", "native", "classic"]

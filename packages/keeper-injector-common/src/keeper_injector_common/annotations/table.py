@@ -13,7 +13,13 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.plan.credentials import METHODS
-from keeper_injector_common.plan.delivery import DEFAULT_SECRET_MODE, DEFAULT_SECRET_TYPE, FORMATS, SECRET_MODES
+from keeper_injector_common.plan.delivery import (
+    DEFAULT_SECRET_MODE,
+    DEFAULT_SECRET_TYPE,
+    FORMATS,
+    ON_REMOVAL,
+    SECRET_MODES,
+)
 from keeper_injector_common.records import templates
 from keeper_injector_common.suggestions import nearest_words
 
@@ -230,7 +236,7 @@ _BEHAVIOR = _group(
     ),
     _one(
         "on-removal",
-        parsers.choice("keep", "remove"),
+        parsers.choice(*ON_REMOVAL),
         "remove",
         "What happens to the file of a record that no longer exists in Keeper.",
         "keep",

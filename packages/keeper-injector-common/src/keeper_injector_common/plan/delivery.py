@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal, get_args
 
 import attrs
 
@@ -39,6 +40,10 @@ FORMAT_BY_SUFFIX = {
     ".pfx": "pkcs12",
 }
 """The suffixes of paths that choose a format; every other path is :data:`DEFAULT_FORMAT`."""
+
+OnRemoval = Literal["keep", "remove"]
+ON_REMOVAL: tuple[OnRemoval, ...] = get_args(OnRemoval)
+"""What happens to the files of a record that is gone."""
 
 SECRET_MODES = ("overwrite", "merge", "skip-if-exists", "fail")
 """What happens to a Kubernetes Secret that exists already."""

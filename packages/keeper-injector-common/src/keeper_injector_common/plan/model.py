@@ -12,7 +12,17 @@ import attrs
 from keeper_injector_common.plan.attrs_codec import inline, object_of, wire
 from keeper_injector_common.plan.codec import BOOLEAN, array, choice
 from keeper_injector_common.plan.credentials import CREDENTIALS, CloudCredentials, FileCredentials
-from keeper_injector_common.plan.delivery import FORMATS, Content, Formatted, KubernetesSecret, Notify, Templated
+from keeper_injector_common.plan.delivery import (
+    DEFAULT_FORMAT,
+    FORMATS,
+    ON_REMOVAL,
+    Content,
+    Formatted,
+    KubernetesSecret,
+    Notify,
+    OnRemoval,
+    Templated,
+)
 from keeper_injector_common.plan.paths import STATE_PATH
 from keeper_injector_common.plan.scalars import (
     ABSOLUTE_PATH,
@@ -52,7 +62,7 @@ class FolderItem:
     folder: RecordName = attrs.field(metadata=wire("folder", FOLDER, "Path of the folder by names, or its UID."))
     mode: int = attrs.field(metadata=wire("mode", FILE_MODE, "Mode of the files, in octal digits."))
     format: str = attrs.field(
-        default="json", metadata=wire("format", choice(*FORMATS), "Format of the files.", required=True)
+        default=DEFAULT_FORMAT, metadata=wire("format", choice(*FORMATS), "Format of the files.", required=True)
     )
     recursive: bool = attrs.field(
         default=False, metadata=wire("recursive", BOOLEAN, "Include the folders below this folder.")
@@ -133,10 +143,10 @@ class Plan:
         default=STATE_PATH, metadata=wire("state", ABSOLUTE_PATH, "Directory for the agent's state.", required=True)
     )
     refresh_interval: float = attrs.field(
-        default=300.0, metadata=wire("refreshInterval", SECONDS, "Seconds from one refresh to the next.", required=True)
+        metadata=wire("refreshInterval", SECONDS, "Seconds from one refresh to the next.")
     )
     fail_on_error: bool = attrs.field(
-        default=True, metadata=wire("failOnError", BOOLEAN, "Fail the start if a secret is unavailable.", required=True)
+        metadata=wire("failOnError", BOOLEAN, "Fail the start if a secret is unavailable.")
     )
     ca_file: str | None = attrs.field(
         default=None, metadata=wire("caFile", ABSOLUTE_PATH, "File with an additional CA certificate.")
@@ -144,16 +154,15 @@ class Plan:
     strict_lookup: bool = attrs.field(
         default=False, metadata=wire("strictLookup", BOOLEAN, "Treat a title that several records have as an error.")
     )
-    on_removal: Literal["keep", "remove"] = attrs.field(
+    on_removal: OnRemoval = attrs.field(
         default="keep",
-        metadata=wire("onRemoval", choice("keep", "remove"), "What happens to the files of removed records."),
+        metadata=wire("onRemoval", choice(*ON_REMOVAL), "What happens to the files of removed records."),
     )
     metrics_port: int | None = attrs.field(
         default=None, metadata=wire("metricsPort", PORT, "Port for metrics; no metrics if left out.")
     )
     volume_size: int = attrs.field(
-        default=16 * 1024 * 1024,
-        metadata=wire("volumeSize", VOLUME_BYTES, "Bytes of each memory volume, for messages.", required=True),
+        metadata=wire("volumeSize", VOLUME_BYTES, "Bytes of each memory volume, for messages.")
     )
     notify: Notify | None = attrs.field(
         default=None, metadata=wire("notify", object_of(Notify), "How the application learns of a change.")
