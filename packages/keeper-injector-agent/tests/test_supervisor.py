@@ -124,8 +124,8 @@ def test_a_metrics_port_in_use_is_logged(pod: AgentPod) -> None:
         process.terminate()
         log = process.communicate(timeout=5)[1]
     assert process.returncode == 0
-    said = [line for line in events(log) if line["event"] == "metrics.unavailable"]
-    assert [line["port"] for line in said] == [port]
+    logged = [line for line in events(log) if line["event"] == "metrics.unavailable"]
+    assert [line["port"] for line in logged] == [port]
 
 
 def test_names_of_state_files_are_those_of_the_plan() -> None:

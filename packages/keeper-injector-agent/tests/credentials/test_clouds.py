@@ -203,8 +203,8 @@ def azure(keeper: LocalKeeper) -> Respond:
             found = {f"{name}_endpoint": f"{base}/oauth2/v2.0/{end}" for name, end in known.items()}
             return 200, {}, {**found, "issuer": f"https://{LOGIN}/tenant/v2.0"}
         if host == LOGIN and path.split("?", maxsplit=1)[0].endswith("/token"):
-            asked = body.decode()
-            good = "client_assertion=federated" in asked and "vault.azure.net" in asked
+            requested = body.decode()
+            good = "client_assertion=federated" in requested and "vault.azure.net" in requested
             return (
                 (200, {}, {"access_token": "of-the-pod", "expires_in": 3600, "token_type": "Bearer"})
                 if good

@@ -23,10 +23,10 @@ from local_keeper import LocalKeeper
 LISTENER = """
 import signal, sys, time
 from pathlib import Path
-def told(*_):
+def record(*_):
     with open(sys.argv[2], "a") as seen:
         seen.write(Path(sys.argv[1]).read_text() + "\\n")
-signal.signal(signal.SIGHUP, told)
+signal.signal(signal.SIGHUP, record)
 Path(sys.argv[2]).touch()
 while True:
     time.sleep(60)
@@ -106,12 +106,12 @@ def test_the_first_process_of_each_container(tmp_path: Path, cgroups: tuple[str,
 @contextmanager
 def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
     """Serve HTTP with these statuses in turn, then only with the last; yields the URL and the requested paths."""
-    asked: list[str] = []
+    requested: list[str] = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            asked.append(self.path)
-            self.send_response(statuses[min(len(asked), len(statuses)) - 1])
+            requested.append(self.path)
+            self.send_response(statuses[min(len(requested), len(statuses)) - 1])
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
@@ -120,7 +120,7 @@ def endpoint(*statuses: int) -> Iterator[tuple[str, list[str]]]:
     server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/-/reload?x=1", asked
+        yield f"http://127.0.0.1:{server.server_port}/-/reload?x=1", requested
     finally:
         server.shutdown()
         server.server_close()
@@ -139,13 +139,13 @@ def test_a_change_is_posted_to_the_application(
     pod: AgentPod, keeper: LocalKeeper, statuses: list[int], requests: int, event: str
 ) -> None:
     """The request is sent up to three times; a failure is only logged."""
-    with endpoint(*statuses) as (url, asked):
+    with endpoint(*statuses) as (url, requested):
         pod.wants({"x": "api-keys[login]"}, notify=Notify(url=url))
         assert pod.run("init").returncode == 0
         keeper.set_field("api-keys", "login", "new")
         result = pod.run("once")
     assert (result.returncode, pod.file("x")) == (0, "new")
-    assert asked == ["/-/reload?x=1"] * requests
+    assert requested == ["/-/reload?x=1"] * requests
     assert event in [line["event"] for line in events(result.stderr)]
 
 

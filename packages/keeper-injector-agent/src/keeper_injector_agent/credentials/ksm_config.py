@@ -35,7 +35,7 @@ _REQUIRED_KEYS = ("clientId", "privateKey", "appKey")
 
 
 def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
-    """Return the configuration in *content*; raises PermanentVaultError, whose message begins with *where* and hides the content."""
+    """Return the configuration in *content*; raises PermanentVaultError, whose message begins with *where*."""
     text = content.decode("utf-8", errors="replace").strip().lstrip("\ufeff")
     if not text:
         raise PermanentVaultError(f"{where}: empty; store the KSM configuration there (base64 or JSON)")
