@@ -1,22 +1,24 @@
-"""What can go wrong by contract, as a tree of exceptions whose class says what the caller should do.
+"""The errors and problems that all packages share, as a tree that tells the caller what to do.
 
 ::
 
     KeeperInjectorError
-    ├─ ContractError                 the user's input is wrong; trying again cannot help
-    │  ├─ AnnotationsError           a pod's annotations: every problem of it at once
-    │  ├─ InvalidReferenceError      the name of a secret cannot be read
-    │  ├─ SelectionError             the name is readable, but Keeper has nothing (or too much) under it
-    │  │  └─ RecordGoneError         … not even the record or a record of the folder: deleted, or not shared any more
-    │  ├─ UnreadableRecordError      what the name means may be a record that Keeper sent and no key opens
-    │  ├─ PlanError                  a plan is damaged, or of a version unknown here
-    │  ├─ FormatError                these fields cannot be written in this format
-    │  └─ TemplateError              a template that cannot be parsed or rendered
-    ├─ VaultError                    Keeper could not serve us                     (package agent)
-    ├─ DeliveryError                 files, notification or Secret not delivered    (package agent)
-    └─ ReviewError                   not a usable AdmissionReview                   (package webhook)
+    ├─ ContractError                 the user's input is wrong; a retry cannot help
+    │  ├─ AnnotationsError           the annotations of a pod, with every problem in them
+    │  ├─ InvalidReferenceError      a text is not a reference to a secret
+    │  ├─ SelectionError             a reference is valid, but Keeper has nothing for it, or too much
+    │  │  └─ RecordGoneError         … because the record was deleted or is no longer shared
+    │  ├─ UnreadableRecordError      a record that may be meant cannot be decrypted
+    │  ├─ PlanError                  a plan is damaged, or has an unknown version
+    │  ├─ FormatError                fields cannot be written in a format
+    │  └─ TemplateError              a template cannot be parsed or rendered
+    ├─ VaultError                    Keeper did not serve the agent                  (package agent)
+    ├─ DeliveryError                 a fetched secret could not be delivered         (package agent)
+    ├─ ReviewError                   a request is not a valid AdmissionReview        (package webhook)
+    ├─ SettingsError                 the webhook's settings are invalid              (package webhook)
+    └─ ClusterError                  the certificate could not be reconciled         (package webhook)
 
-Every message reads ``where: what was found; what would be right`` and never holds the value of a secret.
+Every message has the form ``WHERE: FOUND; WHAT TO DO`` and never contains the value of a secret. Each class has an exit code.
 """
 
 from __future__ import annotations
@@ -32,39 +34,42 @@ if TYPE_CHECKING:
 
 
 class KeeperInjectorError(Exception):
-    """Anything that Keeper Injector raises on purpose."""
+    """Base class of all errors that Keeper Injector raises on purpose."""
 
     exit_code: ClassVar[int] = os.EX_SOFTWARE
     """Exit code (sysexits.h) of a command that ends with this error."""
 
 
 class ContractError(KeeperInjectorError):
-    """The user's input is wrong: trying again cannot help, changing the input does."""
+    """The user's input is wrong. A retry cannot help; a change of the input can."""
 
     exit_code: ClassVar[int] = os.EX_CONFIG
 
 
 def explain(found: str, right: str) -> str:
-    """Return the sentence of a message: ``found; right``, or *found* alone when *right* is empty."""
+    """Return the text of a message without its location: ``found; right``, or *found* alone if *right* is empty."""
     return f"{found}; {right}" if right else found
 
 
 class Severity(enum.Enum):
-    """Whether a problem prevents the injection (``ERROR``) or is only reported (``WARNING``)."""
+    """What a problem causes."""
 
     ERROR = "error"
+    """The webhook rejects the pod."""
     WARNING = "warning"
+    """The webhook reports the problem and accepts the pod."""
 
 
 @attrs.frozen
 class Problem:
-    """One thing that is wrong or surprising in one location, and what to write instead.
+    """One thing that is wrong or surprising, where it is, and what to do about it.
 
-    A problem stays a value until it is shown: only admission responses, logs and the command line turn it into text.
+    A problem stays a value until someone reads it: only admission responses, logs and the command line turn it into text. Its
+    text is ``keeper.security/refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m``, for example.
     """
 
     where: str
-    """The annotation, or the path inside a document: ``keeper.security/config: secrets[0].path``."""
+    """The annotation, with the path inside its YAML document: ``keeper.security/config: secrets[0].path``."""
     found: str
     """What was found: ``'5x' is not a duration``."""
     right: str = ""
@@ -81,22 +86,23 @@ class Problem:
 
 
 class AnnotationsError(ContractError):
-    """The annotations of a pod (or its namespace's or chart's defaults) cannot be followed."""
+    """The annotations of a pod, or the defaults of its namespace or chart, are invalid."""
 
     def __init__(self, problems: Iterable[Problem], warnings: Iterable[Problem] = ()) -> None:
         self.problems = tuple(problems)
+        """Problems of severity ``ERROR``, at least one."""
         self.warnings = tuple(warnings)
-        """Problems of severity ``WARNING``; an unknown annotation is often the cause of an error."""
+        """Problems of severity ``WARNING``. An unknown annotation is often the cause of an error."""
         super().__init__("\n".join(map(str, self.problems)))
 
 
 class InvalidReferenceError(ContractError):
-    """The text that should name a secret is not a reference; :attr:`span` is the faulty part of :attr:`source`."""
+    """The text that should refer to a secret is not a reference; :attr:`span` is the faulty part of :attr:`source`."""
 
     def __init__(self, source: str, span: tuple[int, int], fault: str, right: str = "") -> None:
         self.source = source
         self.span = span
-        """Start and end (exclusive) in characters; equal where something is missing."""
+        """Start and end (exclusive) in characters; equal if something is missing there."""
         self.fault = fault
         """What is wrong there, without the source."""
         self.found = f"{source!r} at character {span[0] + 1}: {fault}"
@@ -110,27 +116,30 @@ class InvalidReferenceError(ContractError):
 
 
 class SelectionError(ContractError):
-    """A reference that no record, field, file or folder answers to, or too many do."""
+    """No record, field, file or folder matches a reference, or more than one does."""
 
 
 class RecordGoneError(SelectionError):
-    """No record of that name, or none in that folder, is shared: what was delivered of it may go, if the pod wants that."""
+    """No record of this name is shared with the application, or none in this folder.
+
+    If the pod sets ``on-removal: remove``, the agent then removes what it delivered of the record.
+    """
 
 
 class UnreadableRecordError(ContractError):
-    """Keeper sent records that cannot be decrypted, and what was asked for may be one of them: it is not gone."""
+    """Keeper sent records that cannot be decrypted, and one of them may be the one that is meant. It is not gone."""
 
 
 class PlanError(ContractError):
-    """A plan that this version cannot read."""
+    """A plan cannot be read: it is damaged, or its version is unknown."""
 
 
 class FormatError(ContractError):
-    """Fields that cannot be written in the format asked for without changing their meaning."""
+    """Fields cannot be written in a format without a change of their meaning."""
 
 
 class TemplateError(ContractError):
-    """A template that does not parse, or fails on the records at hand."""
+    """A template cannot be parsed, or cannot be rendered with the records."""
 
     def __init__(self, found: str, right: str = "") -> None:
         self.found = found

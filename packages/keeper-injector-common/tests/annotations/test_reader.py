@@ -17,7 +17,7 @@ def test_an_annotation_overrides_a_default_which_overrides_the_table() -> None:
     assert Reader(keys(refresh_interval="30s"), {"refresh-interval": "1h"}).get("refresh-interval") == 30
 
 
-def test_an_annotation_without_a_default_is_none() -> None:
+def test_annotations_that_nobody_sets() -> None:
     """An annotation that nobody sets is not in the reader, even if the table has a default for it."""
     reader = Reader(keys(signal="HUP"), {})
     assert (reader.get("signal"), reader.get("metrics-port")) == ("SIGHUP", None)

@@ -1,4 +1,4 @@
-"""What the documentation of Keeper's Go injector tells people to write: accepted, or told why not and what to write."""
+"""Manifests as in the documentation of Keeper's Go injector: each is accepted, or rejected with what to write instead."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NEVER = "is documented by Keeper's Go injector, but does not exist there either"
 
 
 def asked(name: str) -> InjectionRequest:
-    """Return what one of the documented pods asks for."""
+    """Return the request of one of the documented pods."""
     found = {item.name: item for item in workloads(DOCUMENTED.read_text(encoding="utf-8"))}
     return parse_request(found[f"Pod/{name}"].annotations)
 
 
 def test_every_documented_annotation() -> None:
-    """All but what follows is accepted without a word."""
+    """Every documented annotation is accepted without a warning, except for these."""
     found = run("lint", str(DOCUMENTED))
     assert [line.removeprefix(f"{DOCUMENTED}:").partition(": ")[2] for line in found.output.splitlines()] == [
         f"warning: Pod/one-record: {PREFIX}auth-secret: old name; write {PREFIX}ksm-config",
@@ -59,13 +59,13 @@ def test_every_documented_annotation() -> None:
 
 
 def test_a_tls_secret_as_documented() -> None:
-    """Its keys stand the wrong way round and one file is named for two: what is meant is understood."""
+    """The documented TLS Secret has its keys the wrong way round and selects one file; both files are delivered."""
     (secret,) = asked("kubernetes-secret-tls").kubernetes_secrets
     assert secret.keys == {"cert.pem": "tls.crt", "key.pem": "tls.key"}
     assert [str(source) for source in secret.sources] == ["Shop Certificates"]
 
 
-def test_titles_that_its_code_took_for_something_else() -> None:
-    """Notation without a scheme, and lists."""
+def test_titles_that_the_go_injector_misreads() -> None:
+    """Notation without a scheme and lists of titles work as documented."""
     assert str(asked("notation").files[4].sources[0]) == "keeper://Test/Services/payments/field/api_key"
     assert len(asked("several-records").files) == 5

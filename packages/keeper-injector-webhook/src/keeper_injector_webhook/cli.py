@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         return server.run(server_options, settings)
     except SettingsError as error:
         print(f"keeper-injector-webhook: {error}", file=sys.stderr)
-        return os.EX_CONFIG
+        return error.exit_code
 
 
 def build_parser() -> argparse.ArgumentParser:

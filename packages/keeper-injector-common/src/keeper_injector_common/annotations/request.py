@@ -1,6 +1,6 @@
 """What a pod asks for, as values: the injection request and its parts.
 
-Nothing here has a default of its own that an annotation has too: those are in the table of annotations.
+The defaults of annotations are not here, but in the table of annotations.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from keeper_injector_common.plan.delivery import (
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 
 DEFAULT_DIRECTORY: str = BY_NAME["folder-path"].default_value
-"""Directory of files that have no path of their own."""
+"""Directory of the files that set no path."""
 
 
 Containers = tuple[str, ...] | None

@@ -175,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
     except config.ConfigException as error:
         return _failed(f"cannot connect to the API server: {error}", os.EX_CONFIG)
     except (ClusterError, OSError) as error:
-        return _failed(str(error), os.EX_TEMPFAIL)
+        return _failed(str(error), ClusterError.exit_code)
     sys.stdout.write(f"{json.dumps({'next_run_in_seconds': round(seconds)})}\n")
     return os.EX_OK
 
