@@ -10,10 +10,23 @@ from typing import Any
 import pytest
 import yaml
 from lookup_server import lookup_server
-from rendered_chart import CHART, CI, NAME, NAMESPACE, for_each_ci, helm, needs_helm, one, pod_of, render, rights
+from rendered_chart import (
+    CHART,
+    CI,
+    NAME,
+    NAMESPACE,
+    VERSIONS,
+    for_each_ci,
+    helm,
+    needs_helm,
+    one,
+    pod_of,
+    render,
+    rights,
+)
 
 from keeper_injector_webhook import cli
-from keeper_injector_webhook.settings import Agent, Amounts, read_settings
+from keeper_injector_webhook.settings import Agent, Amounts, Image, read_settings
 
 pytestmark = needs_helm
 
@@ -120,10 +133,10 @@ def test_every_object_is_labelled_and_has_its_place(ci: str) -> None:
         metadata = item["metadata"]
         assert metadata["labels"].items() >= SELECTED.items()
         assert metadata["labels"].items() >= {
-            ("app.kubernetes.io/version", "0.1.0"),
+            ("app.kubernetes.io/version", VERSIONS["appVersion"]),
             ("app.kubernetes.io/managed-by", "Helm"),
             ("app.kubernetes.io/part-of", "keeper-injector"),
-            ("helm.sh/chart", "keeper-injector-0.1.0"),
+            ("helm.sh/chart", f"keeper-injector-{VERSIONS['version']}"),
         }
         assert ("namespace" in metadata) is (item["kind"] not in NO_NAMESPACE)
         assert re.fullmatch(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?", metadata["name"])
@@ -169,7 +182,7 @@ def test_selectors_do_not_change_with_the_version(tmp_path: Path) -> None:
 def test_a_packaged_chart_has_no_tests(tmp_path: Path) -> None:
     """What users download is what they need."""
     assert helm("package", CHART, "--destination", tmp_path).returncode == 0
-    with tarfile.open(tmp_path / "keeper-injector-0.1.0.tgz") as archive:
+    with tarfile.open(tmp_path / f"keeper-injector-{VERSIONS['version']}.tgz") as archive:
         names = {name.removeprefix("keeper-injector/").split("/")[0] for name in archive.getnames()}
 
     assert names == {"Chart.yaml", "README.md", "monitoring", "templates", "values.schema.json", "values.yaml"}
@@ -263,7 +276,7 @@ def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
         assert agent.resources.limits == Amounts(cpu="500m", memory="128Mi")
         assert (agent.https_proxy, agent.no_proxy) == ("http://proxy.example:3128", ".example.com,10.0.0.0/8")
     else:
-        assert agent == Agent()
+        assert agent == Agent(image=Image(tag=VERSIONS["appVersion"]))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from lookup_server import lookup_server
-from rendered_chart import CHART, CI, NAMESPACE, helm, needs_helm, render
+from rendered_chart import CHART, CI, NAMESPACE, VERSIONS, helm, needs_helm, render
 
 from chart_values import read_values
 
@@ -245,7 +245,7 @@ def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:
     """A parent's condition and global values pass the closed schema; switched off, nothing is rendered."""
     (tmp_path / "charts").mkdir()
     (tmp_path / "charts/keeper-injector").symlink_to(CHART)
-    dependency = {"name": "keeper-injector", "version": "0.1.0", "condition": "keeper-injector.enabled"}
+    dependency = {"name": "keeper-injector", "version": VERSIONS["version"], "condition": "keeper-injector.enabled"}
     chart = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": [dependency]}
     (tmp_path / "Chart.yaml").write_text(yaml.safe_dump(chart))
 

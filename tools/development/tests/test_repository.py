@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from images.catalogue import VERSION
+
 ROOT = Path(__file__).parents[3]
 PACKAGES = sorted(path.parent for path in ROOT.glob("packages/*/pyproject.toml"))
 each_package = pytest.mark.parametrize("package", PACKAGES, ids=[package.name for package in PACKAGES])
@@ -67,6 +69,31 @@ def test_siblings_are_required_by_range() -> None:
         "keeper-injector-agent": ["keeper-injector-common>=0.1,<0.2"],
         "keeper-injector-webhook": ["keeper-injector-common>=0.1,<0.2"],
     }
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "README.md",
+        "charts/keeper-injector/Chart.yaml",
+        "packages/keeper-injector-common/docs/installation.md",
+        "tools/local_keeper/kubernetes.yaml",
+    ],
+)
+def test_image_tags_are_the_charts_app_version(path: str) -> None:
+    """Images are built and installed with the chart's appVersion; a package's version is in its pyproject.toml alone."""
+    tags = re.findall(r"(?:injector-[\w$-]+|agent|webhook):(\d+\.\d+\.\d+)", (ROOT / path).read_text(encoding="utf-8"))
+
+    assert tags
+    assert set(tags) == {VERSION}
+
+
+def test_versions_have_one_home() -> None:
+    """No module repeats the version of its package; it is read from what is installed."""
+    written = {str(_project(package)["project"]["version"]) for package in PACKAGES}
+    sources = [path for package in PACKAGES for path in package.glob("src/**/*.py")]
+
+    assert [path for path in sources if any(f'{word}"' in path.read_text(encoding="utf-8") for word in written)] == []
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "bootstrap.txt"])
