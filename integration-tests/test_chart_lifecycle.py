@@ -98,7 +98,7 @@ def test_a_second_release_is_refused(release: Any) -> None:
     refused = helm(release, "install", "second", CHART, "--dry-run=server")
 
     assert refused.returncode != 0
-    assert f"release {release.namespace}/keeper-injector injects into the same pods already" in refused.stderr
+    assert f"release {release.namespace}/keeper-injector already injects into the same pods" in refused.stderr
     succeeds(release, "install", "second", CHART, "--dry-run=server", *ELSEWHERE)
 
 

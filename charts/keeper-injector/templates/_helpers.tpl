@@ -3,14 +3,14 @@
 {{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
-{{/* What all objects are called: at most 50 characters, so that a suffix fits into the 63 of a Service's name. */}}
+{{/* The name of all objects: at most 50 characters, so that a name with a suffix fits into the 63 of a Service. */}}
 {{- define "keeper-injector.fullname" -}}
 {{- $name := include "keeper-injector.name" . -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
 {{- .Values.fullnameOverride | default $full | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The same for objects without a namespace. */}}
+{{/* The name of objects without a namespace. */}}
 {{- define "keeper-injector.clusterName" -}}
 {{- include "keeper-injector.fullname" . }}-{{ .Release.Namespace }}
 {{- end }}
@@ -19,21 +19,21 @@
 {{- .Values.serviceAccount.name | default (include "keeper-injector.fullname" .) }}
 {{- end }}
 
-{{/* The Secret with the webhook's certificate: one for each mode, so that nobody writes into another's after a change. */}}
+{{/* The Secret with the webhook's certificate: one for each mode, so that a change of the mode never reuses a Secret. */}}
 {{- define "keeper-injector.tlsSecretName" -}}
 {{- $full := include "keeper-injector.fullname" . -}}
 {{- $names := dict "own" (print $full "-tls") "cert-manager" (print $full "-certificate") "secret" .Values.tls.secretName -}}
 {{- get $names .Values.tls.mode }}
 {{- end }}
 
-{{/* What never changes in the life of a release: selectors are immutable. */}}
+{{/* Labels that never change during the life of a release, because selectors are immutable. */}}
 {{- define "keeper-injector.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "keeper-injector.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: webhook
 {{- end }}
 
-{{/* Labels of every object. A common label cannot replace one of ours. */}}
+{{/* Labels of every object. A common label cannot override one of the chart. */}}
 {{- define "keeper-injector.labels" -}}
 {{- $chart := printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" -}}
 {{- $ours := dict "helm.sh/chart" $chart "app.kubernetes.io/part-of" "keeper-injector" -}}
@@ -43,8 +43,8 @@ app.kubernetes.io/component: webhook
 {{- end }}
 
 {{/*
-Metadata of one object. Takes `root`; `name`; `namespace`, the release's when left out and none when empty; `labels` and
-`annotations` of this object alone.
+Metadata of one object. Arguments: `root`; `name`; `namespace` (missing: that of the release; empty: none); `labels` and
+`annotations` of this object only.
 */}}
 {{- define "keeper-injector.metadata" -}}
 {{- $root := .root -}}
@@ -58,19 +58,19 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* One image of `repository`, `digest` and `tag`. */}}
+{{/* The full name of an image from `repository`, `digest` and `tag`. */}}
 {{- define "keeper-injector.image" -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
 {{- end }}
 
 {{/*
-The webhook's settings, see settings.py in keeper_injector_webhook. Values go there as they are, but for what only Helm knows:
-the appVersion, and the cluster's version.
+The webhook's settings; keeper_injector_webhook/settings.py reads them. Values are passed on as they are, except for those that need
+Helm's knowledge: the appVersion and the version of the cluster.
 */}}
 {{- define "keeper-injector.settings" -}}
 {{- $tag := .Values.agent.image.tag | default .Chart.AppVersion -}}
 agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $tag)) | toYaml | nindent 2 }}
-# Whether every kubelet knows EnvFiles (from 1.35 on): kubelets may be three minor versions older than their API server.
+# Whether every kubelet supports EnvFiles (from 1.35): kubelets may be three minor versions older than their API server.
 {{- $sure := semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
 envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
 defaults: {{ toJson .Values.defaults }}

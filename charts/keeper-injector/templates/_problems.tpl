@@ -1,4 +1,4 @@
-{{/* Values that contradict each other, and another release; all of them are said at once. */}}
+{{/* Fail for values that contradict each other and for a conflicting release; all problems are reported at once. */}}
 {{- define "keeper-injector.refuseProblems" -}}
 {{- $problems := include "keeper-injector.problems" . | fromYamlArray -}}
 {{- $problems = concat $problems (include "keeper-injector.otherReleases" . | fromYamlArray) -}}
@@ -8,31 +8,31 @@
 {{- define "keeper-injector.problems" -}}
 {{- $v := .Values -}}
 {{- if and (eq $v.tls.mode "secret") (not $v.tls.secretName) }}
-- "tls.secretName: empty, and tls.mode is secret; name the Secret with tls.crt and tls.key"
+- "tls.secretName: empty, but tls.mode is secret; set it to the name of a Secret with tls.crt and tls.key"
 {{- end }}
 {{- if and (ne $v.tls.mode "secret") $v.tls.secretName }}
-- "tls.secretName: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=secret, or leave it empty"
+- "tls.secretName: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=secret, or remove it"
 {{- end }}
 {{- if and (ne $v.tls.mode "secret") $v.tls.caBundle }}
-- "tls.caBundle: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=secret, or leave it empty"
+- "tls.caBundle: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=secret, or remove it"
 {{- end }}
 {{- if and (ne $v.tls.mode "cert-manager") $v.tls.certManager.issuerRef }}
-- "tls.certManager.issuerRef: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=cert-manager, or leave it empty"
+- "tls.certManager.issuerRef: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=cert-manager, or remove it"
 {{- end }}
 {{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) }}
-- "serviceAccount.name: empty, and serviceAccount.create is false; name one that exists"
+- "serviceAccount.name: empty, but serviceAccount.create is false; set it to the name of an existing service account"
 {{- end }}
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
-- "autoscaling.minReplicas: {{ $v.autoscaling.minReplicas }} is more than autoscaling.maxReplicas; make it less"
+- "autoscaling.minReplicas: {{ $v.autoscaling.minReplicas }} is greater than autoscaling.maxReplicas; set a lower value"
 {{- end }}
 {{- if and (or $v.kubernetesSecrets.serviceAccounts $v.kubernetesSecrets.secretNames) (not $v.kubernetesSecrets.namespaces) }}
-- "kubernetesSecrets.namespaces: empty, so that nobody gets the right; name the namespaces"
+- "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces"
 {{- end }}
 {{- end }}
 
 {{/*
-Two releases that take the same pods: the first to be asked would inject, by the order of their names. Where namespaceSelector
-divides the namespaces, they may. `helm template` sees no cluster, and so no other release.
+Report other releases that inject into the same pods: only the one whose name sorts first would inject. Releases may share a cluster if
+namespaceSelector separates their namespaces. `helm template` does not see the cluster, so it cannot find other releases.
 */}}
 {{- define "keeper-injector.otherReleases" -}}
 {{- $mine := printf "%s/%s" .Release.Namespace .Release.Name -}}
@@ -41,7 +41,7 @@ divides the namespaces, they may. `helm template` sees no cluster, and so no oth
 {{- $release := printf "%s/%s" (dig "annotations" "meta.helm.sh/release-namespace" "?" .metadata) (dig "annotations" "meta.helm.sh/release-name" "?" .metadata) }}
 {{- $ours := eq (dig "labels" "app.kubernetes.io/part-of" "" .metadata) "keeper-injector" }}
 {{- if and $ours (ne $release $mine) }}
-- "MutatingWebhookConfiguration {{ .metadata.name }}: release {{ $release }} injects into the same pods already; uninstall it, or say in namespaceSelector which namespaces are this release's"
+- "MutatingWebhookConfiguration {{ .metadata.name }}: release {{ $release }} already injects into the same pods; uninstall it, or set namespaceSelector to the namespaces of this release"
 {{- end }}
 {{- end }}
 {{- end }}

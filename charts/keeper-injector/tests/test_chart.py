@@ -429,4 +429,4 @@ def test_notes_have_one_next_step(ci: str) -> None:
     assert len(notes.splitlines()) <= 16
     assert "kubectl create secret generic keeper-credentials" in notes
     assert 'keeper.security/inject: "true"' in notes
-    assert ("helm uninstall leaves" in notes) is (ci in {"cert-manager", "hardened"})
+    assert ("helm uninstall does not delete" in notes) is (ci in {"cert-manager", "hardened"})

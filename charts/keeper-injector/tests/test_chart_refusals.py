@@ -68,25 +68,25 @@ def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
     [
         (
             ["tls.mode=secret"],
-            "tls.secretName: empty, and tls.mode is secret; name the Secret with tls.crt and tls.key",
+            "tls.secretName: empty, but tls.mode is secret; set it to the name of a Secret with tls.crt and tls.key",
         ),
-        (["tls.secretName=x"], "tls.secretName: set, but tls.mode is own; set tls.mode=secret, or leave it empty"),
-        (["tls.caBundle=YQ=="], "tls.caBundle: set, but tls.mode is own; set tls.mode=secret, or leave it empty"),
+        (["tls.secretName=x"], "tls.secretName: set, but tls.mode is own; set tls.mode=secret, or remove it"),
+        (["tls.caBundle=YQ=="], "tls.caBundle: set, but tls.mode is own; set tls.mode=secret, or remove it"),
         (
             ["tls.certManager.issuerRef.name=x"],
-            "tls.certManager.issuerRef: set, but tls.mode is own; set tls.mode=cert-manager, or leave it empty",
+            "tls.certManager.issuerRef: set, but tls.mode is own; set tls.mode=cert-manager, or remove it",
         ),
         (
             ["serviceAccount.create=false"],
-            "serviceAccount.name: empty, and serviceAccount.create is false; name one that exists",
+            "serviceAccount.name: empty, but serviceAccount.create is false; set it to the name of an existing service account",
         ),
         (
             ["autoscaling.enabled=true", "autoscaling.minReplicas=9"],
-            "autoscaling.minReplicas: 9 is more than autoscaling.maxReplicas; make it less",
+            "autoscaling.minReplicas: 9 is greater than autoscaling.maxReplicas; set a lower value",
         ),
         (
             ["kubernetesSecrets.secretNames={db}"],
-            "kubernetesSecrets.namespaces: empty, so that nobody gets the right; name the namespaces",
+            "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces",
         ),
     ],
     ids=lambda value: value.partition(":")[0] if isinstance(value, str) else " ".join(value),
@@ -147,7 +147,7 @@ def test_a_second_release_is_refused(there: list[dict[str, Any]], settings: list
         done = helm("template", "first", CHART, "--namespace", NAMESPACE, *server, *settings)
 
     assert (done.returncode != 0) is refused, done.stderr
-    assert ("injects into the same pods already; uninstall it, or say in namespaceSelector" in done.stderr) is refused
+    assert ("already injects into the same pods; uninstall it, or set namespaceSelector" in done.stderr) is refused
 
 
 OWN: dict[str, Any] = {}
