@@ -16,10 +16,10 @@ _encode = json.JSONEncoder(ensure_ascii=False, default=repr).encode
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-class JsonFormatter(logging.Formatter):
-    """Formats a record as one line of JSON: ``time``, ``level``, ``event``, then the data in ``extra``.
+class _JsonFormatter(logging.Formatter):
+    """Format a record as one line of JSON: ``time``, ``level``, ``event``, then the data in ``extra``.
 
-    For example ``{"time": "2026-01-01T12:00:00.123Z", "level": "info", "event": "refresh.done", "files": 3}``. An exception
+    For example ``{"time": "2026-01-01T12:00:00.123Z", "level": "warning", "event": "record.ambiguous", "count": 2}``. An exception
     adds ``traceback``.
     """
 
@@ -36,8 +36,8 @@ class JsonFormatter(logging.Formatter):
         return _encode(line)
 
 
-class ConsoleFormatter(logging.Formatter):
-    """Formats a record as ``12:00:00 warning: event key=value …``; the level is left out for info and below."""
+class _ConsoleFormatter(logging.Formatter):
+    """Format a record as ``12:00:00 warning: event key=value …``; the level is left out for info and below."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line for *record*."""
@@ -55,14 +55,14 @@ def configure_logging(level: str, stream: IO[str] | None = None) -> None:
     """
     target = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(target)
-    handler.setFormatter(ConsoleFormatter() if target.isatty() else JsonFormatter())
+    handler.setFormatter(_ConsoleFormatter() if target.isatty() else _JsonFormatter())
     # Log lines contain neither source lines nor threads, and finding them takes longer than writing the line.
     logging._srcfile = None  # noqa: SLF001 - the documented way (logging, "Optimization")
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # The debug lines of these libraries are many, and may contain addresses of attachments that grant access to them.
+    # The debug lines of these libraries are many, and may contain the URLs of attachments.
     for name in ("urllib3", "asyncio", "botocore", "azure", "google"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 

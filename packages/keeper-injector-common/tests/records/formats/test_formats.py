@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import subprocess
 import sys
+import textwrap
 from typing import Any
 
 import pytest
@@ -88,3 +90,29 @@ def test_importing_formats_loads_no_libraries() -> None:
     script = "import sys, keeper_injector_common.records.formats; print({'cryptography', 'yaml'} & {*sys.modules})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
     assert done.stdout == "set()\n"
+
+
+ADDRESS = {"city": "Bern"}
+LOGIN = {"login": "admin", "password": "s3cret"}
+DOCUMENTED: dict[str, dict[str, Any]] = {
+    "json": {"login": "admin", "address": ADDRESS},
+    "env": {**LOGIN, "address": {"street1": "1 Main St", "city": "Bern"}},
+    "properties": {"login": "admin", "password": "s3crét", "address": ADDRESS},
+    "yaml": {"login": "admin", "answer": "yes", "port": 5432, "address": ADDRESS},
+    "ini": {**LOGIN, "address": ADDRESS},
+    "raw": {"password": "s3cret"},
+    "toml": {"login": "admin", "address": ADDRESS, "phone": ["555", "556"], "API key": "k"},
+    "shell": {"login": "admin", "password": "it's"},
+    "dockerconfigjson": {**LOGIN, "host": "ghcr.io"},
+    "variables": LOGIN,
+    "envfile": LOGIN,
+}
+
+
+@pytest.mark.parametrize(("name", "fields"), DOCUMENTED.items(), ids=DOCUMENTED.keys())
+def test_docstring_shows_what_the_format_writes(name: str, fields: dict[str, Any]) -> None:
+    """The example in the docstring of each text format is exactly what the format writes."""
+    module = importlib.import_module(f"keeper_injector_common.records.formats.{name}_format")
+    written = write_text(name, fields).rstrip("\n").replace("\0", "␀")
+    assert module.__doc__ is not None
+    assert textwrap.indent(written, "    ") in module.__doc__

@@ -9,7 +9,7 @@ does not matter which field or attachment holds which PEM::
 
 The password encrypts the store, and decrypts the private key if that is encrypted. It is required and must be printable
 ASCII: Java finds no key in a store without a password and accepts no other characters in one. The alias is the title of the
-record. The encryption is PBES2 with AES-256 and SHA-256, which Java 8u301, 11.0.12 and OpenSSL 1.1.1 can read.
+record. The encryption is PBES2 with AES-256 and SHA-256, which Java 8u301 and 11.0.12, OpenSSL 1.1.1 and later versions can read.
 
 Salts are random, so that equal content gives different bytes: ``FORMAT.repeatable`` is false, and changes are detected with
 :func:`~keeper_injector_common.records.formats.digest_input`. Needs ``cryptography``, the extra ``pkcs12`` of this package.

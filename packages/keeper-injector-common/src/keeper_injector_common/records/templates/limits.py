@@ -141,7 +141,7 @@ def _without(items: object, *others: object) -> int:
     return len(items) * len(others) if isinstance(items, list) else 0
 
 
-def _if_longer(text: str, limit: int) -> float:
+def _infinite_if_longer(text: str, limit: int) -> float:
     return 0 if len(text) <= limit else math.inf
 
 
@@ -164,9 +164,9 @@ _BOUNDS: dict[str, Callable[..., int | float]] = {
     "regexreplaceallliteral": _rewritten,
     "uniq": _compared,
     "without": _without,
-    "fromjson": lambda text: _if_longer(text, _MAX_JSON),
-    "fromyaml": lambda text: _if_longer(text, _MAX_YAML),
-    "semver": lambda text: _if_longer(text, _MAX_PATTERN),
-    "semvercompare": lambda pattern, text: _if_longer(pattern + text, _MAX_PATTERN),
+    "fromjson": lambda text: _infinite_if_longer(text, _MAX_JSON),
+    "fromyaml": lambda text: _infinite_if_longer(text, _MAX_YAML),
+    "semver": lambda text: _infinite_if_longer(text, _MAX_PATTERN),
+    "semvercompare": lambda pattern, text: _infinite_if_longer(pattern + text, _MAX_PATTERN),
 }
 """For each function, by its name in lower case without ``must``: an upper bound of the weight of its result or its work."""
