@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import PLANS
 
+from keeper_injector_common import plan as plan_package
 from keeper_injector_common.errors import PlanError
 from keeper_injector_common.plan.model import Plan
 from keeper_injector_common.plan.wire import dumps, from_json, json_schema, loads, to_json
@@ -162,3 +163,10 @@ def test_the_schema_and_the_agent_reject_the_same_structures(
         assert not VALIDATOR.is_valid(content), (before, content)
     else:
         assert VALIDATOR.is_valid(content), (before, content)
+
+
+def test_the_package_exports_its_public_names() -> None:
+    """``keeper_injector_common.plan`` has the plan and the functions that read and write it."""
+    assert (plan_package.Plan, plan_package.loads, plan_package.dumps) == (Plan, loads, dumps)
+    with pytest.raises(AttributeError):
+        plan_package.VERSION  # type: ignore[attr-defined] # noqa: B018 - not public

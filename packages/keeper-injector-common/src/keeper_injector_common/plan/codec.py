@@ -76,7 +76,7 @@ def number(above: float, highest: float) -> Codec[float]:
     """Return the codec of a number that is greater than *above* and at most *highest*."""
 
     def read(content: object) -> float:
-        # bool is a subclass of int. The comparison also refuses NaN, and goes before float(), which can overflow.
+        # bool is a subclass of int. The comparison also rejects NaN, and it precedes float(), which can overflow.
         if isinstance(content, bool) or not isinstance(content, int | float):
             raise InvalidValue(f"{kind_of(content)} found", "write a number")
         if not above < content <= highest:

@@ -14,12 +14,14 @@ import yaml
 
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations.config import NEEDED_KEYS
+from keeper_injector_common.annotations.config_keys import SECRETS, SecretKeys
 from keeper_injector_common.annotations.parser import parse_request
+from keeper_injector_common.annotations.request import DEFAULT_DIRECTORY
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli.migrate.counterparts import Document
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json, as_object, as_objects
-from keeper_injector_common.plan.delivery import file_name
+from keeper_injector_common.plan.delivery import DEFAULT_SECRET_TYPE, file_name
 
 _MIGRATED_KEYS = MappingProxyType(
     {
@@ -60,10 +62,13 @@ _POLICIES: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
         "Owner": ({}, "This also deletes its Secret. The agent does not overwrite a Secret that it did not create."),
         "Orphan": (
-            {"k8sSecretOwnerRef": False},
+            {SecretKeys.SECRET_OWNER.name: False},
             "Delete its Secret too: the agent does not overwrite a Secret that it did not create.",
         ),
-        "Merge": ({"k8sSecretMode": "merge"}, "The Secret is kept, and the agent writes the same keys to it."),
+        "Merge": (
+            {SecretKeys.SECRET_MODE.name: "merge"},
+            "The Secret is kept, and the agent writes the same keys to it.",
+        ),
     }
 )
 """The keys of config for each creationPolicy, and what happens when the ExternalSecret is deleted."""
@@ -94,22 +99,22 @@ def _annotations(spec: Json, target: Json, secret: str) -> tuple[dict[str, str],
     target_keys, target_problems = _target(target, records)
     interval, rotation, interval_problems = _interval(spec)
     problems = [*_unmigrated("spec", spec), *record_problems, *target_problems, *interval_problems]
-    common = {"injectAsK8sSecret": True, "k8sSecretName": secret, **target_keys}
+    common = {SecretKeys.AS_SECRET.name: True, SecretKeys.SECRET_NAME.name: secret, **target_keys}
     if rotation:
-        common["k8sSecretRotation"] = True
+        common[SecretKeys.SECRET_ROTATION.name] = True
     if len(records) > 1:
         problems.append("several records are in one Secret; use a Secret for each record, or files")
     secrets = [
         {
-            "record": record,
-            "path": f"/keeper/secrets/{secret if len(records) == 1 else file_name(record)}.json",
+            SecretKeys.RECORD.name: record,
+            SecretKeys.PATH.name: f"{DEFAULT_DIRECTORY}/{secret if len(records) == 1 else file_name(record)}.json",
             **common,
-            **({"k8sSecretKeys": keys} if keys else {}),
+            **({SecretKeys.SECRET_KEYS.name: keys} if keys else {}),
         }
         for record, keys in records.items()
     ]
     annotations = {f"{PREFIX}inject": "true", **interval}
-    config = yaml.safe_dump({"secrets": secrets}, sort_keys=False, allow_unicode=True)
+    config = yaml.safe_dump({SECRETS: secrets}, sort_keys=False, allow_unicode=True)
     try:
         parse_request({**annotations, f"{PREFIX}config": config})
     except AnnotationsError as error:
@@ -173,14 +178,14 @@ def _target(target: Json, records: Mapping[str, Mapping[str, str]]) -> tuple[Jso
             f"spec.target.creationPolicy: {policy} creates no Secret; remove all keys that begin with k8sSecret"
         )
     keys = dict(_POLICIES.get(policy, _POLICIES["Owner"])[0])
-    kind = str(template.get("type") or "Opaque")
+    kind = str(template.get("type") or DEFAULT_SECRET_TYPE)
     needed = NEEDED_KEYS.get(kind, set())
     if any(written and not needed <= set(written.values()) for written in records.values()):
         problems.append(
             f"spec.target.template.type: a Secret of type {kind} needs the keys {', '.join(sorted(needed))}"
         )
-    elif kind != "Opaque":
-        keys["k8sSecretType"] = kind
+    elif kind != DEFAULT_SECRET_TYPE:
+        keys[SecretKeys.SECRET_TYPE.name] = kind
     return keys, problems
 
 
