@@ -1,4 +1,4 @@
-"""How long deciding about a pod and patching it takes, without HTTP and TLS."""
+"""Measures how long it takes to decide about a pod and to build its patch, without HTTP and TLS."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from typing import Any
 
 from bench_table import Figure, table
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_webhook.admission.decide import decide_pod
-from keeper_injector_webhook.admission.decision import Inject
-from keeper_injector_webhook.admission.patch import build_patch
-from keeper_injector_webhook.admission.pod import Pod
+from keeper_injector_webhook.admission import Inject, Pod, build_patch, decide_pod
 from keeper_injector_webhook.settings import Settings
 
 SEVEN = {
@@ -33,7 +30,7 @@ MICROSECONDS = 1e6
 
 
 def pod(annotations: dict[str, str], containers: int, variables: int) -> dict[str, Any]:
-    """Return a pod of some size."""
+    """Return a pod with so many containers, each with so many environment variables."""
     environment = [{"name": f"VARIABLE_{number}", "value": "x" * 24} for number in range(variables)]
     return {
         "metadata": {
@@ -47,7 +44,7 @@ def pod(annotations: dict[str, str], containers: int, variables: int) -> dict[st
 
 
 def median(raw: dict[str, Any], number: int) -> float:
-    """Return the median time of deciding and patching, in microseconds."""
+    """Return the median time to decide and build the patch, in microseconds."""
 
     def review() -> None:
         view = Pod(raw)
@@ -61,7 +58,7 @@ def median(raw: dict[str, Any], number: int) -> float:
 
 
 def first(raw: dict[str, Any]) -> float:
-    """Return the median time of annotations that no pod had before, in microseconds."""
+    """Return the median time to decide about annotations that are parsed for the first time, in microseconds."""
     times = []
     for number in range(50):
         annotations = {**raw["metadata"]["annotations"], f"{PREFIX}log-level": "debug", "other": str(number)}
@@ -71,7 +68,7 @@ def first(raw: dict[str, Any]) -> float:
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure, print and return the exit code."""
     small, large = pod(SEVEN, 2, 45), pod(SEVEN, 200, 22)
     return table(
         "decide and patch, median",

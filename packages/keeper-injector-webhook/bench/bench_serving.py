@@ -1,4 +1,4 @@
-"""How fast the webhook serves, beside an app that always gives the same answer on the same server, in the same run."""
+"""Measures the webhook beside an application with a constant response, on the same server and in the same run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REVIEWS = 100_000
 
 
 def main() -> int:
-    """Measure and print. The servers share one core, and who asks has the other, as on a node of two."""
+    """Measure and print. The servers share one core and the client has the other, as on a node with two cores."""
     if len(os.sched_getaffinity(0)) > 1:
         os.sched_setaffinity(0, {0})
     body = review()
@@ -38,7 +38,7 @@ def main() -> int:
             varied = asyncio.run(
                 closed_loop(context, webhook.port, body, clients=CONNECTIONS, requests=4 * REQUESTS, varied=b"x" * 24)
             )
-            figures.append(Figure("webhook, no two pods alike", varied, "a second", at_least=1000))
+            figures.append(Figure("webhook, no two pods identical", varied, "a second", at_least=1000))
             latencies = asyncio.run(open_loop(context, webhook.port, body, rate=200, seconds=10))
             figures.append(
                 Figure("p99 at 200 a second", latencies[len(latencies) * 99 // 100] * 1000, "ms", at_most=10)
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def throughput(context: object, ours_at: int, other_at: int, body: bytes) -> list[Figure]:
-    """Measure both in turns; returns the median of each, and of their ratios."""
+    """Measure both alternately; return the median of each, and of their ratios."""
     pairs = []
     for _ in range(ROUNDS):
         rates = [
@@ -74,7 +74,7 @@ def throughput(context: object, ours_at: int, other_at: int, body: bytes) -> lis
 
 
 async def first_answer(context: object, port: int, body: bytes) -> bytes:
-    """Return what the webhook answers."""
+    """Return the webhook's response."""
     from load import Client
 
     _, answer = await Client(context, lambda: port).post(body)  # type: ignore[arg-type]

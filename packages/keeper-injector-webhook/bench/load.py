@@ -1,4 +1,4 @@
-"""Requests to webhooks as an API server sends them: HTTP/1.1 over TLS, kept alive, tried again only where Go does."""
+"""Requests to webhooks as an API server sends them: HTTP/1.1 over TLS, kept alive, retried only where Go retries."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Callable
 import attrs
 
 NEW_AT = 85.0
-"""Seconds after which an idle connection is not used again; Go's transport closes them after 90."""
+"""Seconds after which an idle connection is not reused; Go's transport closes them after 90."""
 
 
 class LostError(Exception):
-    """The connection ended before a byte of the answer came."""
+    """The connection was closed before the first byte of the response."""
 
 
 @attrs.define
@@ -28,7 +28,7 @@ class Connection:
     closing: bool = False
 
     async def request(self, head: bytes, body: bytes) -> tuple[int, bytes]:
-        """Send one request; returns status and body, raises :class:`LostError` or OSError."""
+        """Send one request and return status and body. Raises :class:`LostError` or OSError."""
         try:
             self.writer.write(head + body)
             await self.writer.drain()
@@ -42,7 +42,7 @@ class Connection:
         return int(lines[0].split()[1]), await self.reader.readexactly(length)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.writer.transport.abort()
 
 
@@ -81,7 +81,7 @@ class Client:
         return self.connection
 
     def drop(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -90,9 +90,9 @@ class Client:
 async def closed_loop(
     context: ssl.SSLContext, port: int, body: bytes, *, clients: int, requests: int, varied: bytes = b""
 ) -> float:
-    """Let *clients* send one request after the other; returns requests per second.
+    """Let *clients* send one request after the other; return requests per second.
 
-    The first *varied* in the body becomes another number each time: no two requests are alike.
+    The first *varied* in the body is replaced by another number each time, so that no two requests are identical.
     """
     numbers = itertools.count()
     workers = [Client(context, lambda: port) for _ in range(clients)]
@@ -116,7 +116,7 @@ async def closed_loop(
 
 
 async def open_loop(context: ssl.SSLContext, port: int, body: bytes, *, rate: float, seconds: float) -> list[float]:
-    """Send *rate* requests a second, however long answers take; returns sorted latencies since each was due, in seconds."""
+    """Send *rate* requests a second, however long answers take; return sorted latencies since each was due, in seconds."""
     idle: list[Client] = [Client(context, lambda: port) for _ in range(32)]
     await asyncio.gather(*(client.post(body) for client in idle))
     latencies: list[float] = []
@@ -138,7 +138,7 @@ async def open_loop(context: ssl.SSLContext, port: int, body: bytes, *, rate: fl
 
 
 async def stampede(context: ssl.SSLContext, port: int, body: bytes, count: int) -> float:
-    """Open *count* connections at once with a request each; returns seconds until all are answered."""
+    """Open *count* connections at once with a request each; return the seconds until all are answered."""
     clients = [Client(context, lambda: port) for _ in range(count)]
     started = time.perf_counter()
     await asyncio.gather(*(client.post(body) for client in clients))

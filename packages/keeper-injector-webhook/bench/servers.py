@@ -1,4 +1,4 @@
-"""Webhooks as processes: ours, and one that always answers the same, to be compared with."""
+"""Webhooks as processes: this one, and one with a constant response to compare it with."""
 
 from __future__ import annotations
 
@@ -54,20 +54,20 @@ class Process:
         return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
     def stop(self) -> None:
-        """End it, at once."""
+        """Kill it."""
         self.process.kill()
         self.process.wait()
 
 
 def free_port() -> int:
-    """Return a port that nobody has."""
+    """Return a port that is not in use."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
 
 @contextmanager
 def certificate(directory: Path) -> Iterator[ssl.SSLContext]:
-    """Write a pair for localhost into *directory*; yields what trusts it."""
+    """Write a key pair for localhost into *directory*; yield a context that trusts it."""
     authority = trustme.CA()
     pair = authority.issue_cert("localhost")
     pair.private_key_pem.write_to_path(str(directory / "tls.key"))
@@ -85,7 +85,7 @@ def ours(directory: Path, context: ssl.SSLContext, *options: str, port: int = 0)
 
 
 def constant(directory: Path, context: ssl.SSLContext, answer: dict[str, Any]) -> Process:
-    """Start what always gives *answer*."""
+    """Start a webhook that always responds with *answer*."""
     port = free_port()
     return _started([sys.executable, "-c", CONSTANT, str(port), str(directory), json.dumps(answer)], port, context)
 
@@ -101,7 +101,7 @@ def _started(command: list[str], port: int, context: ssl.SSLContext) -> Process:
 
 
 def ready(port: int, context: ssl.SSLContext) -> bool:
-    """Ask for readiness as a kubelet does."""
+    """Return whether the webhook is ready, as a kubelet checks it."""
     connection = http.client.HTTPSConnection("localhost", port, context=context, timeout=2)
     try:
         connection.request("GET", "/readyz")

@@ -23,14 +23,14 @@ from servers import Process, certificate, free_port, ours
 LAG = 1.0
 """Seconds until the rules of a Service follow the readiness of a pod."""
 DRAIN = 3.0
-"""Seconds that a replica serves on: longer than the lag, as in the chart."""
+"""Seconds that a stopping replica continues to serve: longer than the lag, as in the chart."""
 CLIENTS = 8
 REPLICAS = 2
 
 
 @attrs.define
 class Service:
-    """Two replicas, and which of them get new connections."""
+    """Two replicas, and the ports that get new connections."""
 
     directory: Path
     context: ssl.SSLContext
@@ -43,14 +43,14 @@ class Service:
         return random.choice(self.ready)  # noqa: S311 - no secret
 
     async def add(self) -> None:
-        """Start a replica; it gets connections when it is ready."""
+        """Start a replica, which gets connections once it is ready."""
         options = ["--drain", str(DRAIN), "--log-level", "error"]
         process = await asyncio.to_thread(ours, self.directory, self.context, *options, port=free_port())
         self.running.append(process)
         self.ready.append(process.port)
 
     async def remove(self) -> None:
-        """Ask the oldest replica to stop, and take it out of the rules only after the lag."""
+        """Ask the oldest replica to stop, and remove it from the rules after the lag."""
         process = self.running.pop(0)
         process.process.terminate()
         await asyncio.sleep(LAG)
@@ -62,7 +62,7 @@ class Service:
 
 
 async def roll(service: Service, body: bytes, requests: int) -> dict[str, int]:
-    """Send so many reviews and replace both replicas meanwhile, whichever takes longer; returns how reviews ended."""
+    """Send so many reviews while both replicas are replaced, until both are done; return the outcome of each review."""
     ends: dict[str, int] = {}
 
     def wanted() -> bool:
@@ -92,7 +92,7 @@ async def roll(service: Service, body: bytes, requests: int) -> dict[str, int]:
 
 
 async def run(requests: int) -> int:
-    """Start, load, report."""
+    """Run the restart under load and print the outcome."""
     with tempfile.TemporaryDirectory() as folder, certificate(Path(folder)) as context:
         service = Service(Path(folder), context)
         await service.add()
@@ -112,7 +112,7 @@ async def run(requests: int) -> int:
 
 
 def main() -> int:
-    """Run with arguments."""
+    """Run with the command line's arguments."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--requests", type=int, default=50_000, help="reviews to send (%(default)s)")
     return asyncio.run(run(parser.parse_args().requests))
