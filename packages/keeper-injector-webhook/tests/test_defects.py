@@ -19,7 +19,7 @@ review = body(pod(annotations=asked, containers=[{"name": "app", "command": ["/a
 settings = Settings()
 answer_review(review, settings)  # the first review imports modules lazily
 reached = []
-sys.addaudithook(lambda event, arguments: reached.append(event) if event.split(".")[0] in WATCHED else None)
+sys.addaudithook(lambda event, arguments: event.split(".")[0] in WATCHED and reached.append(event))
 WATCHED = {"open", "socket", "subprocess", "os", "urllib", "ctypes", "tempfile", "shutil"}
 answer = answer_review(review.replace(b'"db"', b'"other"'), settings)
 assert answer.review["response"]["allowed"] and "patch" in answer.review["response"], answer

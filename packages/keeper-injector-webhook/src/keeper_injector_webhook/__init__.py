@@ -1,5 +1,7 @@
 """Admission webhook that injects Keeper secrets into annotated pods."""
 
+__all__ = ["__version__"]
+
 
 def __getattr__(name: str) -> str:
     """Return ``__version__`` from the installed metadata, read on demand because that takes 20 ms."""

@@ -26,13 +26,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = build_parser().parse_args(arguments)
     from keeper_injector_common.logs import configure_logging
     from keeper_injector_webhook.errors import SettingsError
-    from keeper_injector_webhook.serving import server
+    from keeper_injector_webhook.serving import ServerOptions, serve
     from keeper_injector_webhook.settings import Settings, read_settings
 
     configure_logging(options.log_level)
     try:
         directory, own = _certificate(options)
-        server_options = server.ServerOptions(
+        server_options = ServerOptions(
             host=options.host,
             port=options.port,
             certificates=directory,
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             probe_port=options.probe_port,
         )
         settings = read_settings(options.settings) if options.settings else Settings()
-        return server.run(server_options, settings)
+        return serve(server_options, settings)
     except SettingsError as error:
         print(f"keeper-injector-webhook: {error}", file=sys.stderr)
         return error.exit_code

@@ -25,10 +25,8 @@ from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.wire import dumps
-from keeper_injector_webhook.admission.decide import decide_pod
-from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip
-from keeper_injector_webhook.admission.patch import build_patch
-from keeper_injector_webhook.admission.pod import Pod, object_at
+from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, Skip, build_patch, decide_pod
+from keeper_injector_webhook.admission.pod import object_at
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 

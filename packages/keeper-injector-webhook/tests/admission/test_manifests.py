@@ -32,7 +32,7 @@ def test_auto_is_native(wanted: str) -> None:
 
 
 def test_a_classic_sidecar_is_an_ordinary_container() -> None:
-    """``sidecar: classic`` adds the sidecar to the containers, without a restart policy of its own."""
+    """``sidecar: classic`` adds the sidecar to the containers, without a restart policy."""
     new = injected(pod(annotations={**ASKED, "sidecar": "classic"}))
     assert [item["name"] for item in new["spec"]["containers"]] == ["app", "keeper-injector-sidecar"]
     assert "restartPolicy" not in new["spec"]["containers"][1]

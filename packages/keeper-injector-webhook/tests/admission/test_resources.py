@@ -61,7 +61,7 @@ def test_own_amounts_in_a_guaranteed_pod() -> None:
 
 
 def test_resources_of_the_pod_as_a_whole() -> None:
-    """A pod with resources as a whole gets only the amounts of its own annotations, because the chart's could exceed them."""
+    """A pod with resources as a whole gets only the amounts in its annotations, because the chart's could exceed them."""
     whole = {"resources": {"limits": {"cpu": "1", "memory": "1Gi"}, "requests": {"cpu": "1", "memory": "1Gi"}}}
     assert sidecar_of(injected(pod(annotations=ASKED, **whole)))["resources"] == {}
     asked = {**ASKED, "agent-limits-memory": "64Mi"}

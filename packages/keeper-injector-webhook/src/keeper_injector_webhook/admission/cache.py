@@ -17,7 +17,7 @@ to lists and does not copy what is in them, and the only message that quotes a v
 
 What may be cached:
 
-- *Injections*, as the encoded patch, the warnings and the count of operations. Each answer gets the UID of its own request.
+- *Injections*, as the encoded patch, the warnings and the count of operations. Each answer gets the UID of the request.
 - No *denials*: their messages may quote anything, and people correct them rather than repeat them.
 - No *skips*: they take less time than a digest.
 - No pod of more than 64 KiB: it is rare, and its answer is large.

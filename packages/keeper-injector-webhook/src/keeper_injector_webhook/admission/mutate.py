@@ -83,7 +83,7 @@ def _computed(
             return ReviewResult(request, pod, "deny", "annotations", answer)
         case Inject(warnings=warnings):
             operations = build_patch(pod, decision, settings)
-            patch = CachedPatch(review.encoded_patch(operations), warnings, len(operations))
+            patch = CachedPatch(review.encode_patch(operations), warnings, len(operations))
             if cache is not None:
                 cache.keep(key, patch)
             return _injected(request, pod, patch)

@@ -59,13 +59,13 @@ def allowed(uid: str, *, warnings: Sequence[Problem] = ()) -> Json:
     return _review(uid, warnings, allow=True)
 
 
-def encoded_patch(operations: Iterable[Mapping[str, Any]]) -> str:
+def encode_patch(operations: Iterable[Mapping[str, Any]]) -> str:
     """Return JSON Patch operations (RFC 6902) in the encoding of a response: base64 of JSON."""
     return base64.b64encode(orjson.dumps(list(operations))).decode()
 
 
 def patched(uid: str, patch: str, *, warnings: Sequence[Problem] = ()) -> Json:
-    """Return a review that allows the object after applying *patch*, which :func:`encoded_patch` returned."""
+    """Return a review that allows the object after applying *patch*, which :func:`encode_patch` returned."""
     return _review(uid, warnings, allow=True, patchType="JSONPatch", patch=patch)
 
 
@@ -86,6 +86,6 @@ def _review(uid: str, warnings: Sequence[Problem], *, allow: bool, **more: Any) 
     return {"apiVersion": _API_VERSION, "kind": _KIND, "response": response}
 
 
-def encoded(review: Json) -> bytes:
+def encode_review(review: Json) -> bytes:
     """Return a review as the body of an HTTP response."""
     return orjson.dumps(review)

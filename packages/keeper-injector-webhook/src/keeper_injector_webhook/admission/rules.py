@@ -67,7 +67,7 @@ def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
 def _process_namespace(candidate: Candidate) -> Iterator[Problem]:
     notify = candidate.request.notify
     if notify and notify.signal and candidate.pod.spec.get("hostPID"):
-        found = "the pod uses the node's process namespace (hostPID), so its containers cannot share one of their own"
+        found = "the pod uses the node's process namespace (hostPID), so its containers cannot share another one"
         yield Problem(f"{PREFIX}signal", found, "remove hostPID, or use notify-url")
 
 

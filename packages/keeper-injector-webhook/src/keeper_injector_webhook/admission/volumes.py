@@ -80,7 +80,7 @@ def _shared_paths(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
     """Yield each pair of files of which one path is, or is inside, the other, if some container receives both."""
     for first, second in itertools.combinations(request.files, 2):
         if first.path == second.path:
-            found, right = f"{second.path} is the path of {first.where} too", "give each secret a path of its own"
+            found, right = f"{second.path} is the path of {first.where} too", "give each secret its own path"
             problem = Problem(second.where, found, right)
         elif is_inside(first.path, second.path) or is_inside(second.path, first.path):
             outer = min(first, second, key=lambda file: len(file.path))

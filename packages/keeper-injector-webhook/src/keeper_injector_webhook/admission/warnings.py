@@ -46,7 +46,7 @@ def _network_of_the_node(candidate: Candidate) -> Iterator[Problem]:
 
 
 def _signal(request: InjectionRequest, identity: Identity) -> Iterator[Problem]:
-    """Check the user: a process may signal processes of its own user only (kill(2)), and the agent never runs as root."""
+    """Check the user: a process may only signal processes of the same user (kill(2)), and the agent never runs as root."""
     if request.notify and request.notify.signal and not identity.known:
         yield _warning(
             "signal",

@@ -54,7 +54,7 @@ _LEAF_LIFE = timedelta(days=90)
 _SETTLING = timedelta(days=1)
 """How long a new CA is trusted before it signs. Every API server has read the new ``caBundle`` by then."""
 _BACKDATED = timedelta(hours=1)
-"""How far ``notBefore`` lies in the past, for API servers whose clock is behind."""
+"""How far ``notBefore`` is in the past, for API servers whose clock is behind."""
 
 
 @attrs.frozen

@@ -1,3 +1,5 @@
 """The HTTP side of the webhook: the ASGI application, its HTTPS server and the certificate that it presents."""
 
-__all__: list[str] = []
+from keeper_injector_webhook.serving.server import ServerOptions, serve
+
+__all__ = ["ServerOptions", "serve"]

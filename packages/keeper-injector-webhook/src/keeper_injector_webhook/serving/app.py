@@ -15,9 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from keeper_injector_webhook.admission import review
-from keeper_injector_webhook.admission.cache import AnswerCache
-from keeper_injector_webhook.admission.mutate import answer_review
+from keeper_injector_webhook.admission import AnswerCache, answer_review, encode_review, errored
 from keeper_injector_webhook.errors import ReviewError
 
 if TYPE_CHECKING:
@@ -118,14 +116,14 @@ def _reviewed(body: bytes, settings: Settings, metrics: Metrics, cache: AnswerCa
     started = time.perf_counter()
     try:
         result = answer_review(body, settings, cache)
-        encoded = review.encoded(result.review)
+        encoded = encode_review(result.review)
     except ReviewError as error:
         return _rejected(metrics, 400, str(error))
     except Exception:
         # A bug in the webhook. The API server gets an answer with its UID; the traceback goes to the log, never into the answer.
         log.exception("admission.failed")
         metrics.reviewed("error", "bug", 0.0)
-        return JSONResponse(review.errored(_uid(body), "keeper-injector: internal error, see the webhook's log"))
+        return JSONResponse(errored(_uid(body), "keeper-injector: internal error, see the webhook's log"))
     seconds = time.perf_counter() - started
     metrics.reviewed(result.decision, result.reason, seconds)
     log.info("admission.reviewed", extra={**result.facts, "milliseconds": round(seconds * 1000, 3)})

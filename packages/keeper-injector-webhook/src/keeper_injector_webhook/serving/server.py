@@ -21,7 +21,7 @@ from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 from starlette.requests import ClientDisconnect
 
-from keeper_injector_webhook.certificates.runner import CertificateJob
+from keeper_injector_webhook.certificates import CertificateJob
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.serving.app import create_app
 from keeper_injector_webhook.serving.tls import LiveCertificate
@@ -73,7 +73,7 @@ class _Config(Config):
         return True
 
 
-def run(options: ServerOptions, settings: Settings) -> int:
+def serve(options: ServerOptions, settings: Settings) -> int:
     """Serve until SIGTERM and return the exit code. Raises :class:`SettingsError` if the certificate is missing or invalid."""
     # Objects that exist now live as long as the process. Without freeze, each full collection would scan them and delay a review.
     gc.collect()
