@@ -1,6 +1,6 @@
-"""Everything that people and CI do here; `./tools/run` lists it, `./tools/run NAME` runs it.
+"""The tasks of people and CI. `./tools/run` lists them and `./tools/run NAME` runs one.
 
-All sessions share .venv, which editors find by themselves; what a session needs is installed there once.
+All sessions share .venv, where editors find it. A session installs what it needs there once.
 """
 
 import hashlib
@@ -34,19 +34,19 @@ Command = tuple[str, ...]
 
 DEMO = ("demo",)
 DEVELOPMENT = ("test", "lint", "docs", "release")
-"""Groups of tools/pyproject.toml; with more than the demo's, the packages' extras are installed too."""
+"""Groups of tools/pyproject.toml. With any group besides the demo's, the extras of the packages are installed too."""
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "test"]
 
-# Programs say what they did themselves. `nox --verbose` shows the commands.
+# The programs report what they did. `nox --verbose` shows the commands.
 if not {"-v", "--verbose"} & set(sys.argv):
     logging.getLogger("nox").setLevel(logging.WARNING)
 
 TOOLS = (str(ROOT / "tools"), str(ROOT / "tools/development"))
 sys.path[:0] = TOOLS
-import pip_settings  # noqa: E402 (it is in tools/development, which must be on the path first)
+import pip_settings  # noqa: E402 (the import needs tools/development on the path)
 
 os.environ["VIRTUAL_ENV"] = str(VENV)
 os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
@@ -55,22 +55,22 @@ os.environ["PYTHONPATH"] = os.pathsep.join(TOOLS)
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """Show one secret on its way from Keeper to a file in a pod, on this machine, with no cluster."""
+    """Show how a secret gets from Keeper to a file in a pod, on this machine and without a cluster."""
     install(session, DEMO)
-    # Ctrl-C ends `--keep`: long enough for it to stop what it started.
+    # Ctrl-C ends `--keep`; the demo needs some seconds to stop what it started.
     session.run("python", "-m", "demo", *session.posargs, interrupt_timeout=10)
 
 
 @nox.session
 def test(session: nox.Session) -> None:
-    """Run all tests, or those named (common agent webhook chart docs tools); the rest is pytest's."""
+    """Run the tests, or a part: common, agent, webhook, chart, docs, tools; pytest gets the other arguments."""
     install(session, DEVELOPMENT)
     folders = {short(package): str(package) for package in PACKAGES} | {
         "tools": "tools",
         "chart": "charts",
         "docs": DOCUMENTATION_TESTS,
     }
-    # pytest's closing line is the last: on failure nox would only say so again.
+    # pytest's last line shows the result; nox would only repeat a failure.
     logging.getLogger("nox").setLevel(logging.CRITICAL)
     build_keeper_exec(session)
     session.run("python", "-m", "pytest", *(folders.get(argument, argument) for argument in session.posargs))
@@ -78,7 +78,7 @@ def test(session: nox.Session) -> None:
 
 @nox.session(name="test-python")
 def test_python(session: nox.Session) -> None:
-    """Run the unit tests of common and webhook with another Python, or those named: `test-python 3.13 common`."""
+    """Run unit tests with another Python version: `test-python 3.13 common`; default: common and webhook."""
     version, *arguments = session.posargs or ["3.14"]
     install(session, DEVELOPMENT)
     folders = {short(package): str(package) for package in PACKAGES}
@@ -97,28 +97,28 @@ def test_python(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run every check that is not a test: ruff, shellcheck, hadolint, types, imports, plain English."""
+    """Run all checks that are not tests: ruff, shellcheck, hadolint, mypy, import-linter, plain English."""
     install(session, DEVELOPMENT)
     each(session, [*ruff(), *shell(), *dockerfiles(), *type_checks(), *import_contracts(), *english()])
 
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Check the types (mypy, strict)."""
+    """Check the types with mypy in strict mode."""
     install(session, DEVELOPMENT)
     each(session, type_checks())
 
 
 @nox.session
 def imports(session: nox.Session) -> None:
-    """Check who imports whom (import-linter)."""
+    """Check the import contracts with import-linter."""
     install(session, DEVELOPMENT)
     each(session, import_contracts())
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Check generated pages; `--write` makes them, `--build` makes the site in build/site, `--serve` shows it."""
+    """Check generated pages; `--write` updates them, `--build` builds the site in build/site, `--serve` serves it."""
     install(session, DEVELOPMENT)
     if {"--serve", "--build"} & set(session.posargs):
         site(session)
@@ -132,14 +132,14 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure what has a budget, one script after the other; arguments choose: `bench admission`."""
+    """Run the benchmarks and check their budgets: all, or those named: `bench admission`."""
     install(session, DEVELOPMENT)
     each(session, [("python", script) for script in scripts("bench", session.posargs)])
 
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Run for long under faults: all, or those named, with arguments of theirs: `soak agent --refreshes 1000`."""
+    """Run soak tests under faults: all, or those named, with their arguments: `soak agent --refreshes 1000`."""
     install(session, DEVELOPMENT)
     names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), session.posargs))
     arguments = session.posargs[len(names) :]
@@ -148,7 +148,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def integration(session: nox.Session) -> None:
-    """Test on a real cluster: `--cluster local|kind|current-context`; other arguments are pytest's."""
+    """Run the tests on a cluster: `--cluster local|kind|current-context`; pytest gets the other arguments."""
     install(session, DEVELOPMENT)
     logging.getLogger("nox").setLevel(logging.CRITICAL)
     session.run("python", "-m", "integration", *session.posargs, interrupt_timeout=30)
@@ -156,22 +156,22 @@ def integration(session: nox.Session) -> None:
 
 @nox.session
 def cluster(session: nox.Session) -> None:
-    """Run a Kubernetes node of our own: up, down, load, kubectl."""
+    """Manage a Kubernetes node that needs no Docker: up, down, load, kubectl."""
     install(session, DEVELOPMENT)
     session.run("python", "-m", "cluster", *session.posargs, interrupt_timeout=30)
 
 
 @nox.session
 def images(session: nox.Session) -> None:
-    """Build the container images with docker, podman or buildah, whichever is there."""
+    """Build the container images with docker, podman or buildah."""
     install(session, DEVELOPMENT)
     session.run("python", "-m", "images", *session.posargs)
 
 
 @nox.session
 def lock(session: nox.Session) -> None:
-    """Write the pins of everything to tools/constraints.txt; `lock --upgrade` moves them."""
-    # Named as a path, common satisfies its siblings' ranges, though no registry may have it yet; it gets no pin.
+    """Pin all dependencies in tools/constraints.txt; `lock --upgrade` updates them."""
+    # As a path, keeper-injector-common satisfies the ranges of the other packages even if no registry has it. It is not pinned.
     sibling = Path(session.create_tmp(), "sibling.txt")
     sibling.write_text(str(ROOT / "packages/keeper-injector-common"))
     sources = [sibling, *(package / "pyproject.toml" for package in PACKAGES)]
@@ -184,7 +184,7 @@ def lock(session: nox.Session) -> None:
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Make a release: version, changelog, commit, tag, sdist and wheel: `release agent 1.2.0 --dry-run`."""
+    """Make a release (version, changelog, commit, tag, sdist, wheel): `release agent 1.2.0 --dry-run`."""
     install(session, DEVELOPMENT)
     build_keeper_exec(session)
     session.run("python", "-m", "release", *session.posargs)
@@ -192,18 +192,18 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdists and wheels into dist/, and see each work in an empty environment."""
+    """Build sdists and wheels in dist/, and try each in an empty environment."""
     install(session, DEVELOPMENT)
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     build_keeper_exec(session)
     for package in PACKAGES:
-        # Both from the tree: an sdist has no keeper-exec, a wheel made here has.
+        # Build both from the tree: a wheel built from an sdist would lack keeper-exec.
         session.run("uv", "build", "--quiet", "--sdist", "--wheel", *PINNED_BUILD, "-o", "dist", str(package))
     session.run("python", "-m", "check_distributions", "dist")
 
 
 def install(session: nox.Session, groups: tuple[str, ...]) -> None:
-    """Install the packages in place, and *groups*, unless nothing has changed since they were."""
+    """Install the packages in place and the dependencies of *groups*, unless nothing has changed since the last time."""
     extras = {} if groups == DEMO else EXTRAS
     editables = [f"--editable={package}{extras.get(package.name, '')}" for package in PACKAGES]
     wanted = [*editables, *groups_of_tools(*groups)]
@@ -212,41 +212,41 @@ def install(session: nox.Session, groups: tuple[str, ...]) -> None:
     stamp = VENV / f"installed-{groups[0]}"
     if stamp.is_file() and stamp.read_text() == state:
         return
-    print(f"installing what {session.name} needs (once)", file=sys.stderr)
-    # uv verifies each hash that the constraints have, and takes the tree's packages, which can have none; pip would not.
+    print(f"installing the dependencies of {session.name} (once)", file=sys.stderr)
+    # uv verifies each hash in the constraints and accepts the packages of the tree, which have no hash. pip refuses them.
     uv(session, "install", "--constraints", CONSTRAINTS, *PINNED_BUILD, *wanted)
     stamp.write_text(state)
 
 
 def build_keeper_exec(session: nox.Session) -> None:
-    """Compile keeper-exec into the tree where there is a compiler; its tests say themselves when it is missing."""
+    """Compile keeper-exec into the tree if there is a compiler. Without it, its tests are skipped with a reason."""
     if sys.platform == "linux" and (shutil.which("musl-gcc") or shutil.which("cc")):
         session.run("sh", "packages/keeper-injector-agent/src/keeper_injector_agent/exec/build.sh")
 
 
 def uv(session: nox.Session, *arguments: str | Path) -> None:
-    """Run `uv pip`, told what this machine tells pip."""
+    """Run `uv pip` with the settings that this machine has for pip."""
     environment = pip_settings.for_uv(pip_settings.configured(), os.environ)
     session.run("uv", "pip", arguments[0], "--quiet", *arguments[1:], env=environment)
 
 
 def groups_of_tools(*names: str) -> list[str]:
-    """Name groups of tools/pyproject.toml as uv's arguments."""
+    """Return groups of tools/pyproject.toml as arguments of uv."""
     return [f"--group=tools/pyproject.toml:{name}" for name in names]
 
 
 def each(session: nox.Session, commands: Iterable[Command]) -> None:
-    """Run all of *commands*, whichever of them fail, so that one run shows all there is to do."""
+    """Run all *commands*, even if one fails, so that one run shows all problems."""
     commands = list(commands)
     if not commands:
-        session.skip("there is nothing of this kind yet")
+        session.skip("nothing to check")
     failed = [command for command in commands if not succeeds(session, command)]
     if failed:
         session.error(f"{len(failed)} of {len(commands)} checks failed, see above")
 
 
 def succeeds(session: nox.Session, command: Command) -> bool:
-    """Run *command*, and tell how it ended."""
+    """Run *command* and return whether it succeeded."""
     try:
         session.run(*command)
     except CommandFailed:
@@ -268,23 +268,23 @@ def site(session: nox.Session) -> None:
 
 
 def ruff() -> list[Command]:
-    """Rules and formatting."""
+    """Return the commands that check rules and formatting."""
     return [("ruff", "check", "--output-format=concise"), ("ruff", "format", "--check")]
 
 
 def shell() -> list[Command]:
-    """Shell scripts: the three without a suffix, and every *.sh."""
+    """Return the command that checks shell scripts: three without a suffix, and every *.sh."""
     return [("shellcheck", "tools/run", "tools/development/cluster/bin/kind", ".ci/run", *sources_named("*.sh"))]
 
 
 def dockerfiles() -> list[Command]:
-    """Every Dockerfile, once there is one."""
+    """Return the command that checks every Dockerfile."""
     found = sources_named("Dockerfile*")
     return [("hadolint", *found)] if found else []
 
 
 def type_checks() -> list[Command]:
-    """Packages by name, as installed in place; tools; single scripts, this one among them."""
+    """Return the commands that check the types of packages, tools and single scripts, including this file."""
     names = [package.name.replace("-", "_") for package in PACKAGES]
     names += sorted(path.parent.name for folder in TOOLS for path in Path(folder).glob("*/__init__.py"))
     scripts = ["noxfile.py", *sources_named("hatch_build.py"), *map(str, ROOT.glob("tools/development/*.py"))]
@@ -292,7 +292,7 @@ def type_checks() -> list[Command]:
 
 
 def import_contracts() -> list[Command]:
-    """The contracts of .importlinter."""
+    """Return the command that checks the contracts of .importlinter."""
     return [("lint-imports", "--no-logo", "--cache-dir", ".cache/import-linter")]
 
 
@@ -302,16 +302,16 @@ def english() -> list[Command]:
 
 
 def sources_named(pattern: str) -> list[str]:
-    """Find files by name in the folders that we write."""
+    """Return the files with a name like *pattern* in the source folders."""
     return sorted(str(path.relative_to(ROOT)) for folder in SOURCES for path in ROOT.glob(f"{folder}/**/{pattern}"))
 
 
 def scripts(kind: str, names: Sequence[str]) -> list[str]:
-    """Find packages/*/bench/KIND_NAME.py: all, or those with one of *names*."""
+    """Return the scripts packages/*/bench/KIND_NAME.py: all, or those whose NAME is in *names*."""
     found = sorted(ROOT.glob(f"packages/*/bench/{kind}_*.py"))
     return [str(path.relative_to(ROOT)) for path in found if not names or path.stem.removeprefix(f"{kind}_") in names]
 
 
 def short(package: Path) -> str:
-    """Name *package* as people do: `agent`."""
+    """Return the short name of *package*: `agent`."""
     return package.name.removeprefix(PREFIX)

@@ -99,7 +99,7 @@ def test_first_start_installs_pinned_and_hashed(machine: Machine) -> None:
 
     assert done.returncode == 0, done.stderr
     assert done.stdout == ""
-    assert "making .venv with Python 3.12.4 (once" in done.stderr
+    assert "creating .venv with Python 3.12.4 (once" in done.stderr
     install, session = machine.notes().splitlines()
     assert "<pip> <install>" in install
     assert "<--require-hashes> <--requirement> <tools/bootstrap.txt>" in install
@@ -142,7 +142,7 @@ def test_environment_is_made_anew_when_stale(machine: Machine, damage: str) -> N
 
     done = machine.run("test")
 
-    assert "making .venv" in done.stderr
+    assert "creating .venv" in done.stderr
     assert "<pip> <install>" in machine.notes()
 
 
@@ -158,7 +158,7 @@ def test_failed_installation_is_not_taken_for_complete(machine: Machine) -> None
     assert done.returncode == 69
     assert "PIP_INDEX_URL, PIP_CERT and HTTPS_PROXY" in done.stderr
     _write(python, good)
-    assert "making .venv" in machine.run("test").stderr
+    assert "creating .venv" in machine.run("test").stderr
 
 
 def test_uv_alone_is_enough(machine: Machine) -> None:
@@ -190,7 +190,7 @@ def test_uv_stands_in_for_a_missing_venv(machine: Machine) -> None:
     [
         ("python3", "3.9.18", True, "Python 3.11 or newer is needed, found Python 3.9.18; run: "),
         ("python", "2.7.18", True, "Python 3.11 or newer is needed, found none; run: "),
-        ("python3.11", "3.11.2", False, "cannot make environments; run: apt install python3-venv"),
+        ("python3.11", "3.11.2", False, "cannot create virtual environments; run: apt install python3-venv"),
     ],
     ids=["too old", "too old and unversioned", "Debian without python3-venv"],
 )
@@ -212,7 +212,7 @@ def test_the_newest_usable_python_is_taken(machine: Machine) -> None:
     machine.has_python("python3.12", version="3.12.4")
     machine.has_python("python3", version="3.8.2")
 
-    assert "making .venv with Python 3.12.4" in machine.run("test").stderr
+    assert "creating .venv with Python 3.12.4" in machine.run("test").stderr
 
 
 def test_python_may_be_chosen(machine: Machine) -> None:
@@ -220,7 +220,7 @@ def test_python_may_be_chosen(machine: Machine) -> None:
     machine.has_python("python3.12", version="3.12.4")
     machine.has_python("my-python", version="3.11.9")
 
-    assert "making .venv with Python 3.11.9" in machine.run("test", PYTHON="my-python").stderr
+    assert "creating .venv with Python 3.11.9" in machine.run("test", PYTHON="my-python").stderr
 
 
 @pytest.mark.parametrize(
