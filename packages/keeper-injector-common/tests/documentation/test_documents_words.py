@@ -112,6 +112,8 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
     """Each heading is a text of the code or of the chart; some are Kubernetes' own."""
     chart = ROOT.glob("charts/*/templates/*.tpl")
     code = "\n".join(path.read_text(encoding="utf-8") for path in (*SOURCES, *chart))
+    # A message in two halves, what was found and what to do about it, and a text on several lines.
+    code = re.sub(r"""["'],\s+f?["']""", "; ", code)
     code = re.sub(r'"\s+f?"', "", code)
     kubernetes = {
         'failed calling webhook "pods.keeper.security"',
