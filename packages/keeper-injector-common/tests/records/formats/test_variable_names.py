@@ -16,7 +16,7 @@ from keeper_injector_common.records.formats import (
     write_envfile,
     write_exec_variables,
 )
-from keeper_injector_common.records.formats.variable_names import check_variable_name, is_forbidden_variable
+from keeper_injector_common.records.formats.variable_names import check_variable, is_forbidden_variable
 
 NAMES = {
     "login": "LOGIN",
@@ -43,7 +43,7 @@ def test_any_field_gives_a_valid_name(field: str) -> None:
     """Every field name becomes a valid name of a variable, unless the name is forbidden."""
     name = to_variable_name(field)
     if not is_forbidden_variable(name):
-        check_variable_name(name)
+        check_variable(name, "value")
 
 
 def test_prefix_is_kept_as_it_is() -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format
-from keeper_injector_common.records.formats.variable_names import check_variable_name, to_variable_names
+from keeper_injector_common.records.formats.variable_names import check_variable, to_variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,21 +47,11 @@ def _write_record(content: RecordContent) -> bytes:
 
 
 def _line(name: str, value: str) -> bytes:
-    check_variable_name(name)
-    if "\0" in value:
-        raise FormatError(
-            f"variable {name}: contains a NUL character, which no variable can hold; deliver the value as a file"
-        )
+    check_variable(name, value)
     for text, description in (("'", "a single quote"), ("\r\n", "a carriage return")):
         if text in value:
             raise FormatError(f"variable {name}: contains {description}, which an EnvFile cannot hold; {_ADVICE}")
-    try:
-        encoded = value.encode()
-    except UnicodeEncodeError:
-        raise FormatError(
-            f"variable {name}: contains a lone surrogate, which is not valid text; enter the value again in Keeper"
-        ) from None
-    if len(encoded) > _VALUE_BYTES or len(name) > _NAME_CHARACTERS:
+    if len(value.encode()) > _VALUE_BYTES or len(name) > _NAME_CHARACTERS:
         raise FormatError(
             f"variable {name}: the name is over 128 characters or the value over 32 KiB, the limits of the kubelet; "
             f"{_ADVICE}"

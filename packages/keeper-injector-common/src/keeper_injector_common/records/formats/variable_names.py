@@ -1,4 +1,7 @@
-"""Names of environment variables: from field names to ``UPPER_CASE``, without names that could take over a process."""
+"""Names of environment variables: from field names to ``UPPER_CASE``, without names that could take over a process.
+
+Also what every variable must satisfy, in whatever format it is delivered.
+"""
 
 from __future__ import annotations
 
@@ -77,8 +80,8 @@ def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = ""
     return renamed
 
 
-def check_variable_name(name: str) -> None:
-    """Raise FormatError if *name* is not a valid name of a variable, or is forbidden."""
+def check_variable(name: str, value: str) -> None:
+    """Raise FormatError if no variable can be called *name*, if *name* is forbidden, or if no variable can hold *value*."""
     if not _NAME.fullmatch(name):
         raise FormatError(
             f"variable {name!r}: is not the name of a variable; write letters, digits and '_', not starting with a digit"
@@ -87,6 +90,16 @@ def check_variable_name(name: str) -> None:
         raise FormatError(
             f"variable {name}: controls the program loader and cannot be set from a secret; choose another name"
         )
+    if "\0" in value:
+        raise FormatError(
+            f"variable {name}: contains a NUL character, which no variable can hold; deliver the value as a file"
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise FormatError(
+            f"variable {name}: contains a lone surrogate, which is not valid text; enter the value again in Keeper"
+        ) from None
 
 
 def _matches(name: str, patterns: Iterable[str]) -> bool:

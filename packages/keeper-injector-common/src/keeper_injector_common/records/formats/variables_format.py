@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format
-from keeper_injector_common.records.formats.variable_names import check_variable_name, to_variable_names
+from keeper_injector_common.records.formats.variable_names import check_variable, to_variable_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,17 +44,8 @@ def _write_variables(content: RecordContent) -> bytes:
 
 
 def _entry(name: str, value: str) -> bytes:
-    check_variable_name(name)
-    if "\0" in value:
-        raise FormatError(
-            f"variable {name}: contains a NUL character, which no variable can hold; deliver the value as a file"
-        )
-    try:
-        entry = f"{name}={value}\0".encode()
-    except UnicodeEncodeError:
-        raise FormatError(
-            f"variable {name}: contains a lone surrogate, which is not valid text; enter the value again in Keeper"
-        ) from None
+    check_variable(name, value)
+    entry = f"{name}={value}\0".encode()
     if len(entry) > _ENTRY_BYTES:
         raise FormatError(
             f"variable {name}: is over 128 KiB, the limit of Linux for one variable; deliver the value as a file"
