@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import time
 
 import pytest
 from admission_reviews import denial, injected, plan, pod
@@ -34,21 +34,19 @@ def test_directories_inside_one_another_are_one_volume() -> None:
 
 
 @pytest.mark.parametrize(
-    ("annotations", "spec", "reason"),
+    ("annotations", "reason"),
     [
-        ({"secret-a": "/app/x", "secret-b": "/app/x"}, {}, "is the path of keeper.security/secret-a too"),
-        ({"secret-a": "/app/x", "secret-b": "/app/x/y"}, {}, "is a directory of another secret"),
-        ({"secret-a": "/data/x"}, {}, "/data clashes with the mount of volume 'disk' at /data in container 'app'"),
-        ({"secret-a": "/data/sub/x"}, {}, "/data/sub clashes"),
-        ({"secret": "a", "containers": "web"}, {}, "the pod has no container 'web'; it has app"),
+        ({"secret-a": "/app/x", "secret-b": "/app/x"}, "is the path of keeper.security/secret-a too"),
+        ({"secret-a": "/app/x", "secret-b": "/app/x/y"}, "is a directory of another secret"),
+        ({"secret-a": "/data/x"}, "/data clashes with the mount of volume 'disk' at /data in container 'app'"),
+        ({"secret-a": "/data/sub/x"}, "/data/sub clashes"),
+        ({"secret": "a", "containers": "web"}, "the pod has no container 'web'; it has app"),
     ],
 )
-def test_paths_that_cannot_be_mounted_are_rejected(
-    annotations: dict[str, str], spec: dict[str, Any], reason: str
-) -> None:
+def test_paths_that_cannot_be_mounted_are_rejected(annotations: dict[str, str], reason: str) -> None:
     """A path or a container that cannot work is rejected with the reason and what to do."""
     containers = [{"name": "app", "volumeMounts": [{"name": "disk", "mountPath": "/data/"}]}]
-    assert reason in denial(pod(annotations={"inject": "true", **annotations}, containers=containers, **spec))
+    assert reason in denial(pod(annotations={"inject": "true", **annotations}, containers=containers))
 
 
 def test_files_that_no_container_receives_together_may_share_a_path() -> None:
@@ -56,3 +54,20 @@ def test_files_that_no_container_receives_together_may_share_a_path() -> None:
     config = "secrets: [{record: a, path: /app/x, containers: [one]}, {record: b, path: /app/x, containers: [two]}]"
     new = injected(pod(annotations={"inject": "true", "config": config}, containers=[{"name": "one"}, {"name": "two"}]))
     assert len(plan(new)["directories"]) == 2
+
+
+def test_three_secrets_on_one_path_are_two_problems() -> None:
+    """Each secret after the first is reported once, with the first one's annotation."""
+    asked = {"inject": "true", "secret-a": "/app/x", "secret-b": "/app/x", "secret-c": "/app/x"}
+    message = denial(pod(annotations=asked))
+    assert message.count("is the path of keeper.security/secret-a too") == 2
+    assert "(3)" not in message
+
+
+def test_many_secrets_take_linear_time() -> None:
+    """Thousands of secrets are laid out in time proportional to their number (4.5 s when each pair was compared)."""
+    asked = {f"secret-s{number}": f"title:/app/{number}/x" for number in range(3000)}
+    started = time.process_time()
+    new = injected(pod(annotations={"inject": "true", **asked}))
+    assert time.process_time() - started < 2
+    assert len(plan(new)["directories"]) == 3000

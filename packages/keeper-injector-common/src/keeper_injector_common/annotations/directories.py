@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from keeper_injector_common.annotations.request import Containers, FolderFiles, SecretFile
 
@@ -32,14 +32,26 @@ def by_directory(directories: Sequence[str], received: Iterable[int]) -> dict[st
     another directory belongs to the outer one, because a volume cannot be mounted inside another read-only volume.
     """
     numbers = tuple(received)
-    found = sorted({directories[number] for number in numbers})
-    tops = [path for path in found if not any(is_inside(path, other) for other in found if other != path)]
-    return {top: tuple(number for number in numbers if is_inside(directories[number], top)) for top in tops}
+    present = {directories[number] for number in numbers}
+    grouped: dict[str, list[int]] = {}
+    for number in numbers:
+        directory = directories[number]
+        outermost = next((path for path in ancestors(directory) if path in present), directory)
+        grouped.setdefault(outermost, []).append(number)
+    return {directory: tuple(grouped[directory]) for directory in sorted(grouped)}
 
 
 def below(path: str, directory: str) -> str:
     """Return *path* relative to *directory*, which contains it; empty for the directory itself."""
     return path[len(directory) + 1 :]
+
+
+def ancestors(path: str) -> Iterator[str]:
+    """Yield the directories that contain *path*, outermost first and without the root: ``/a`` and ``/a/b`` for ``/a/b/c``."""
+    end = path.find("/", 1)
+    while end > 0:
+        yield path[:end]
+        end = path.find("/", end + 1)
 
 
 def is_inside(path: str, directory: str) -> bool:

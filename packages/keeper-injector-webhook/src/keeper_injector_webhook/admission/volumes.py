@@ -7,13 +7,19 @@ The JSON of these volumes is in :mod:`.manifests`.
 
 from __future__ import annotations
 
-import itertools
 import posixpath
 from collections.abc import Iterator, Sequence
 
 import attrs
 
-from keeper_injector_common.annotations.directories import Item, by_directory, directory_of, is_inside, receives
+from keeper_injector_common.annotations.directories import (
+    Item,
+    ancestors,
+    by_directory,
+    directory_of,
+    is_inside,
+    receives,
+)
 from keeper_injector_common.annotations.request import InjectionRequest, SecretFile
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
@@ -77,18 +83,22 @@ def _unknown_containers(request: InjectionRequest, pod: Pod) -> Iterator[Problem
 
 
 def _shared_paths(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
-    """Yield each pair of files of which one path is, or is inside, the other, if some container receives both."""
-    for first, second in itertools.combinations(request.files, 2):
-        if first.path == second.path:
-            found, right = f"{second.path} is the path of {first.where} too", "give each secret its own path"
-            problem = Problem(second.where, found, right)
-        elif is_inside(first.path, second.path) or is_inside(second.path, first.path):
-            outer = min(first, second, key=lambda file: len(file.path))
-            problem = Problem(outer.where, f"{outer.path} is a directory of another secret", "choose another path")
-        else:
-            continue
-        if _meet(first, second, request, pod):
-            yield problem
+    """Yield each file whose path another file has too, or is inside of, if some container receives both.
+
+    Files are found by their paths and not compared in pairs, because a pod may ask for thousands.
+    """
+    by_path: dict[str, list[SecretFile]] = {}
+    for file in request.files:
+        same = by_path.setdefault(file.path, [])
+        if first := next((other for other in same if _meet(other, file, request, pod)), None):
+            found = f"{file.path} is the path of {first.where} too"
+            yield Problem(file.where, found, "give each secret its own path")
+        same.append(file)
+    for file in request.files:
+        for path in ancestors(file.path):
+            for outer in by_path.get(path, ()):
+                if _meet(outer, file, request, pod):
+                    yield Problem(outer.where, f"{path} is a directory of another secret", "choose another path")
 
 
 def _meet(first: SecretFile, second: SecretFile, request: InjectionRequest, pod: Pod) -> bool:
