@@ -110,7 +110,7 @@ def _python(text: str) -> str:
         if kind:
             if last and last[0] == kind:
                 result[last[1] : begin] = [c if c == "\n" else " " for c in text[last[1] : begin]]
-            result[begin:end] = _TOKENS[kind](token.string)
+            result[begin:end] = _prose_of_token(token, text[begin:end])
             last = (kind, end)
         elif token.type == tokenize.NAME and previous == "def" and token.string.startswith("test_"):
             result[begin:end] = token.string.replace("_", " ")
@@ -120,13 +120,25 @@ def _python(text: str) -> str:
     return "".join(result)
 
 
+# From Python 3.12 on, an f-string is a start, texts, replacements and an end.
 _FORMATTED = getattr(tokenize, "FSTRING_MIDDLE", -1)
-"""From Python 3.12 on, the text of an f-string is a token of its kind."""
+_MARKS = (getattr(tokenize, "FSTRING_START", -1), getattr(tokenize, "FSTRING_END", -1))
 
 
 def _kind_of(token: tokenize.TokenInfo) -> int:
-    """Return the kind of text that a token is, or zero."""
-    return token.type if token.type in {tokenize.COMMENT, tokenize.STRING, _FORMATTED} else 0
+    """Return ``COMMENT`` or ``STRING`` for a comment, a text or a part of a text, and zero for code."""
+    if token.type in {tokenize.STRING, _FORMATTED, *_MARKS}:
+        return tokenize.STRING
+    return tokenize.COMMENT if token.type == tokenize.COMMENT else 0
+
+
+def _prose_of_token(token: tokenize.TokenInfo, written: str) -> str:
+    """Return the prose of a comment or text as it is *written*, with spaces for its marks and gaps for code."""
+    if token.type in _MARKS:
+        return " " * len(written)
+    if token.type == _FORMATTED:
+        return _masked(written, _CODE_SPAN)
+    return _string(written) if token.type == tokenize.STRING else _comment(written)
 
 
 def _comment(token: str) -> str:
@@ -137,19 +149,11 @@ def _comment(token: str) -> str:
 def _string(token: str) -> str:
     """Return the content of a string literal, with spaces for its quotation marks, and without code."""
     parts = _STRING.fullmatch(token)
-    if not parts:  # the start of an f-string, from Python 3.12 on
-        return _masked(token, _CODE_SPAN)
-    prefix, quotes, content = parts.groups()
+    prefix, quotes, content = parts.groups() if parts else ("", "", token)
     if "f" in prefix.lower():
         content = _masked(content, _REPLACEMENT)
     return " " * len(prefix + quotes) + _masked(content, _CODE_SPAN) + " " * len(quotes)
 
-
-_TOKENS: dict[int, Callable[[str], str]] = {
-    tokenize.COMMENT: _comment,
-    tokenize.STRING: _string,
-    _FORMATTED: lambda token: _masked(token, _CODE_SPAN),
-}
 
 LANGUAGES: dict[str, Callable[[str], str]] = {
     ".c": _c,
