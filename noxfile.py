@@ -260,7 +260,7 @@ def site(session: nox.Session) -> None:
     arguments = [argument for argument in session.posargs if argument not in {"--serve", "--build"}]
     command = ("serve", "--dev-addr", "127.0.0.1:8000") if serving else ("build", "--quiet")
     configuration = "tools/development/docs_site/mkdocs.yml"
-    # The theme's maintainers announce their next program with each build.
+    # Without this, each build prints an announcement of the theme's successor.
     silent = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("python", "-m", "mkdocs", *command, "-f", configuration, *arguments, env=silent, interrupt_timeout=10)
     if not serving:
@@ -297,7 +297,7 @@ def import_contracts() -> list[Command]:
 
 
 def english() -> list[Command]:
-    """The phrases that .github/STYLE.md forbids; counted only, until the texts are rewritten."""
+    """Return the command that finds the phrases forbidden by .github/STYLE.md. It only counts them until all texts are rewritten."""
     return [("python", "-m", "english", "--count")]
 
 

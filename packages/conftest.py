@@ -1,7 +1,7 @@
-"""How hypothesis runs here: a time limit per example would test the machine, not the code.
+"""Profiles of hypothesis. No profile has a time limit per example: it would measure the machine, not the code.
 
-`pytest --hypothesis-profile=thorough` looks further; CI looks at the same examples each time, so that a red run means a
-change and not luck.
+`pytest --hypothesis-profile=thorough` tries more examples. CI uses the same examples in each run, so that a test fails only
+after a change.
 """
 
 import os
