@@ -41,13 +41,13 @@ def _block(kind: type, **values: str) -> Any:
     return attrs.field(factory=partial(kind, **values), metadata={"kind": kind})
 
 
-def _matching(pattern: str, advice: str) -> Parse[str]:
+def _matching(pattern: str, kind: str, right: str) -> Parse[str]:
     """Make a parser of texts that *pattern* matches as a whole."""
     compiled = re.compile(pattern, re.ASCII)
 
     def parse(text: str) -> str:
         if not compiled.fullmatch(text.strip()):
-            raise InvalidValue(f"{text!r} is not {advice}")
+            raise InvalidValue(f"{text!r} is not {kind}", right)
         return text.strip()
 
     return parse
@@ -55,11 +55,12 @@ def _matching(pattern: str, advice: str) -> Parse[str]:
 
 _repository = _matching(
     r"(?:[^\s/@]+/)?[a-z0-9]+(?:[/._-]+[a-z0-9]+)*",
-    "the repository of an image; write it without tag and digest, such as registry.example/keeper-injector-agent",
+    "the repository of an image",
+    "write it without tag and digest, such as registry.example/keeper-injector-agent",
 )
-_tag = _matching(r"\w[\w.-]{0,127}", "the tag of an image; write one such as 1.4.2")
-_digest = _matching("sha256:[0-9a-f]{64}", "the digest of an image; write sha256: and 64 hexadecimal digits")
-_pull_policy = _matching("Always|IfNotPresent|Never", "a pull policy; write Always, IfNotPresent or Never")
+_tag = _matching(r"\w[\w.-]{0,127}", "the tag of an image", "write one such as 1.4.2")
+_digest = _matching("sha256:[0-9a-f]{64}", "the digest of an image", "write sha256: and 64 hexadecimal digits")
+_pull_policy = _matching("Always|IfNotPresent|Never", "a pull policy", "write Always, IfNotPresent or Never")
 
 
 def _proxy(text: str) -> str:

@@ -34,12 +34,12 @@ def render_in_child(source: str, data: Mapping[str, JsonValue]) -> str:
     try:
         child = subprocess.run(command, input=request, capture_output=True, timeout=DEADLINE, check=False, env={})
     except subprocess.TimeoutExpired:
-        raise TemplateError(f"template, rendering: not finished within {DEADLINE:.0f} s; simplify it") from None
+        raise TemplateError(f"template, rendering: not finished within {DEADLINE:.0f} s", "simplify it") from None
     try:
         result = json.loads(child.stdout)
     except ValueError:
         raise TemplateError(
-            f"template, rendering: used more than {_MEMORY_BYTES >> 20} MiB or {_CPU_SECONDS} s of CPU; simplify it"
+            f"template, rendering: used more than {_MEMORY_BYTES >> 20} MiB or {_CPU_SECONDS} s of CPU", "simplify it"
         ) from None
     if "error" in result:
         raise TemplateError(result["error"])
