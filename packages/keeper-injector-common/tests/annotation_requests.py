@@ -11,12 +11,12 @@ ONE_SECRET = {f"{PREFIX}inject": "true", f"{PREFIX}secret": "db"}
 
 
 def request_of(**annotations: str) -> InjectionRequest:
-    """Return the request of annotations whose names have ``_`` for ``-``; ``inject`` is set."""
-    return parse_request(keys(inject="true", **annotations))
+    """Return the request of annotations whose names have ``_`` for ``-``; ``inject`` is true unless set."""
+    return parse_request(keys(**{"inject": "true", **annotations}))
 
 
 def problems_of(**annotations: str) -> list[str]:
-    """Return the problems of annotations whose names have ``_`` for ``-``, without the prefix; ``inject`` is set."""
+    """Return the problems of annotations whose names have ``_`` for ``-``, without the prefix; ``inject`` is true unless set."""
     with pytest.raises(AnnotationsError) as caught:
         request_of(**annotations)
     return [str(problem).removeprefix(PREFIX) for problem in caught.value.problems]

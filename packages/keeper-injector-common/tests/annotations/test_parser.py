@@ -34,9 +34,10 @@ def test_an_invalid_switch_is_a_problem() -> None:
 
 def test_every_problem_is_reported_at_once() -> None:
     """A user can correct all mistakes in one go."""
-    found = problems_of(secret_a="db[", secret_b="db:/", refresh_interval="5x", file_mode="9")
+    found = problems_of(inject="maybe", secret_a="db[", secret_b="db:/", refresh_interval="5x", file_mode="9")
     assert found == [
         "file-mode: '9' is not a file mode; write three octal digits such as 0440",
+        "inject: 'maybe' is neither true nor false; write true or false",
         "refresh-interval: '5x' is not a duration; write 30s, 5m or 1h30m",
         "secret-a: 'db[' at character 4: ']' is missing; add it",
         "secret-b: '/' is a directory; add the name of the file",
