@@ -23,7 +23,7 @@ from keeper_injector_common.yaml_document import Section, load_yaml
 if TYPE_CHECKING:
     from keeper_injector_common.errors import Problem
 
-KEYS = ("defaults", "namespaceDefaults")
+_KEYS = ("defaults", "namespaceDefaults")
 
 
 @attrs.frozen
@@ -44,7 +44,7 @@ class Defaults:
 
 def read(section: Section) -> Defaults:
     """Read both mappings in *section*, which collects the problems. A switch may be a YAML boolean."""
-    return Defaults(section.mapping(KEYS[0], _texts) or {}, section.mapping(KEYS[1], _namespaces) or {})
+    return Defaults(section.mapping(_KEYS[0], _texts) or {}, section.mapping(_KEYS[1], _namespaces) or {})
 
 
 def parse(where: str, text: str, problems: list[Problem]) -> Defaults:
@@ -58,7 +58,7 @@ def parse(where: str, text: str, problems: list[Problem]) -> Defaults:
         return Defaults()
     if not isinstance(content, dict):
         raise InvalidValue("not a mapping", "write defaults: and below it names and values")
-    ours = {key: content[key] for key in KEYS if key in content}
+    ours = {key: content[key] for key in _KEYS if key in content}
     return read(Section(ours, f"{where}: ", problems))
 
 
