@@ -1,7 +1,7 @@
-"""Prints what benchmarks measured, all in one shape: name, figure, unit, and the budget it is held to.
+"""Prints the results of benchmarks as a table: name, figure, unit and budget.
 
-A benchmark is ``packages/*/bench/bench_*.py``, run by ``nox -s bench``. It measures, calls ``table`` once, and exits
-with what that returns, so that a budget missed is a session failed.
+A benchmark is a script ``packages/*/bench/bench_*.py``; ``./tools/run bench`` runs it. It measures, calls ``table`` once and exits with
+the return value, so that the session fails if a budget is missed.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Figure(NamedTuple):
-    """One row."""
+    """One row of the table."""
 
     name: str
     value: float
@@ -18,14 +18,14 @@ class Figure(NamedTuple):
     at_least: float | None = None
 
     def is_within_budget(self) -> bool:
-        """Tell whether the budget, if there is one, is kept."""
+        """Return whether the figure keeps its budget; without a budget, it does."""
         return (self.at_most is None or self.value <= self.at_most) and (
             self.at_least is None or self.value >= self.at_least
         )
 
 
 def table(title: str, figures: Sequence[Figure]) -> int:
-    """Print *figures* and return an exit code: 0 when every budget is kept."""
+    """Print *figures* and return the exit code: 0 if all budgets are kept, otherwise 1."""
     width = max(len(figure.name) for figure in figures)
     print(f"\n{title}")
     for figure in figures:

@@ -1,4 +1,4 @@
-"""The chart's values with what values.yaml says of them, and the JSON schema that follows from both."""
+"""The chart's values with their comments in values.yaml, and the JSON schema that follows from them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
 class UndocumentedError(ValueError):
-    """values.yaml does not say what a value is."""
+    """A value in values.yaml has no comment, or its type is unknown."""
 
 
 @attrs.frozen
 class Value:
-    """One value that users set."""
+    """A value that users can set."""
 
     path: tuple[str, ...]
     kind: str
-    """A word of :data:`KINDS`, a choice ``A | B``, a range ``1..30``, or empty: what the default shows."""
+    """A key of :data:`KINDS`, a choice ``A | B``, a range ``1..30``, or the type of the default."""
     help: str
     default: Any
     group: str
@@ -34,7 +34,7 @@ class Value:
 
     @property
     def name(self) -> str:
-        """The value as ``--set`` wants it."""
+        """The name of the value as in ``--set``."""
         return ".".join(self.path)
 
 
@@ -44,7 +44,7 @@ def closed(**properties: Json) -> Json:
 
 
 def map_of(schema: Json) -> Json:
-    """Return the schema of an object with names of the user's choice."""
+    """Return the schema of an object with arbitrary keys."""
     return {"type": "object", "additionalProperties": schema}
 
 
@@ -89,22 +89,28 @@ KINDS: dict[str, Json] = {
     "resources": closed(requests=QUANTITIES, limits=QUANTITIES, claims=list_of(OBJECT)),
     "selector": closed(matchLabels=STRINGS, matchExpressions=list_of(EXPRESSION)),
 }
-"""What words in parentheses mean."""
+"""The schema of each type that is named in parentheses."""
 
 OF_HELM: Json = {
-    "global": {"type": "object", "description": "Values of all charts, when this one is part of another."},
-    "enabled": {"const": True, "description": "The condition of a chart that this one is part of; says nothing here."},
+    "global": {"type": "object", "description": "Values of all charts, if this one is a dependency of another."},
+    "enabled": {
+        "const": True,
+        "description": "The condition of a chart that has this one as a dependency; no effect here.",
+    },
 }
-"""What Helm itself may put beside a chart's values."""
+"""Keys that Helm itself may add to a chart's values."""
 
 
 def read_values(text: str) -> list[Value]:
-    """Return the values of values.yaml in its order; raises UndocumentedError for one without a ``# --`` line."""
+    """Return the values of values.yaml in their order.
+
+    Raises :class:`UndocumentedError` for a value without a comment ``# -- …``.
+    """
     return list(_values(yaml.compose(text), text.splitlines(), ()))
 
 
 def _values(node: yaml.Node | None, lines: list[str], path: tuple[str, ...]) -> Any:
-    """Yield what is documented at *node* or below it."""
+    """Yield the values at *node* and below it."""
     assert isinstance(node, yaml.MappingNode)  # noqa: S101 - only sections are walked
     for key, content in node.value:
         here = (*path, key.value)
@@ -116,11 +122,11 @@ def _values(node: yaml.Node | None, lines: list[str], path: tuple[str, ...]) -> 
         elif isinstance(content, yaml.MappingNode) and content.value:
             yield from _values(content, lines, here)
         else:
-            raise UndocumentedError(f"{'.'.join(here)}: no line `# -- …` above it; say what it is")
+            raise UndocumentedError(f"{'.'.join(here)}: no comment `# -- …` above it; describe the value there")
 
 
 def _comment(lines: list[str], line: int) -> str:
-    """Return the comment right above *line*, from its ``--`` on; empty when there is none."""
+    """Return the comment directly above *line*, from its ``--``; empty if it is missing."""
     found: list[str] = []
     while line and (text := lines[line - 1].strip()).startswith("# "):
         found.insert(0, text.removeprefix("# "))
@@ -136,14 +142,14 @@ def _heading(lines: list[str], line: int) -> str:
 
 def _kind(kind: str | None, default: Any, path: tuple[str, ...]) -> str:
     if kind and not (kind in KINDS or RANGE.fullmatch(kind) or " | " in kind):
-        raise UndocumentedError(f"{'.'.join(path)}: no kind is called ({kind}); write one of {', '.join(KINDS)}")
+        raise UndocumentedError(f"{'.'.join(path)}: ({kind}) is not a type; write one of {', '.join(KINDS)}")
     if not kind and not isinstance(default, str | bool):
-        raise UndocumentedError(f"{'.'.join(path)}: its default does not show its kind; write it in parentheses")
+        raise UndocumentedError(f"{'.'.join(path)}: its default does not show its type; write the type in parentheses")
     return kind or {str: "string", bool: "switch"}[type(default)]
 
 
 def schema_of(values: list[Value]) -> Json:
-    """Return the schema that *values* make: closed, so that a misspelt value is refused."""
+    """Return the schema of *values*. It is closed, so that Helm rejects a misspelt value."""
     root: Json = {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Values of the chart keeper-injector",
@@ -160,7 +166,7 @@ def schema_of(values: list[Value]) -> Json:
 
 
 def schema_of_kind(kind: str) -> Json:
-    """Return what a value of *kind* has to look like."""
+    """Return the schema of a value of *kind*."""
     if span := RANGE.fullmatch(kind):
         return {"type": "integer", "minimum": int(span[1]), "maximum": int(span[2])}
     if " | " in kind:

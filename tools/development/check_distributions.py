@@ -1,4 +1,4 @@
-"""Sees what a build made work where nothing else is: wheels, and the source folders as pip installs them.
+"""Checks that built wheels, and the source folders, work when pip installs them into an empty environment.
 
 Usage: python -m check_distributions DIST
 """
@@ -33,7 +33,7 @@ for name in sys.argv[1:]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check each way of installing in an environment of its own; a failure is a traceback with the command."""
+    """Check each way of installing in a separate environment; a failure exits with the command and its output."""
     wheels = [_wheel(Path(arguments[0]), package) for package in PACKAGES]
     for wheel in wheels:
         _check_content(wheel)
@@ -45,14 +45,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _wheel(dist: Path, package: str) -> Path:
-    """Find the one wheel, beside its one sdist."""
+    """Return the wheel of a package; there must be one wheel and one sdist."""
     [_sdist] = dist.glob(f"{package.replace('-', '_')}-*.tar.gz")
     [wheel] = dist.glob(f"{package.replace('-', '_')}-*.whl")
     return wheel.absolute()
 
 
 def _check_content(wheel: Path) -> None:
-    """Only the package and its metadata, licence included."""
+    """Check that the wheel has only the package and its metadata, including the licence."""
     with ZipFile(wheel) as archive:
         names = archive.namelist()
     module = wheel.name.partition("-")[0]
@@ -63,7 +63,7 @@ def _check_content(wheel: Path) -> None:
 
 
 def _check(what: str, requirements: Sequence[str], packages: Sequence[str]) -> None:
-    """Install with plain pip into an empty environment; ask metadata and each console script."""
+    """Install with pip into an empty environment; check the metadata and run each console script."""
     with tempfile.TemporaryDirectory() as folder:
         run("uv", "venv", "--quiet", "--seed", folder)
         environment = Path(folder, "bin")
@@ -73,13 +73,13 @@ def _check(what: str, requirements: Sequence[str], packages: Sequence[str]) -> N
         for script in scripts:
             run(str(environment / script), "--help")
         if "keeper-injector-webhook" in packages:
-            # Found by the entry point in the metadata of another package.
+            # The entry point is in the metadata of another package.
             run(str(environment / "keeper-injector"), "preview", "--help")
     print(f"  {what}: installed, typed, runs ({', '.join(scripts) or 'no console script'})")
 
 
 def _fetch_once(wheels: Sequence[Path]) -> None:
-    """Let the agent of built wheels fetch a secret as its README says: outside of Kubernetes, from a real server."""
+    """Run the example of the agent's README with the built wheels: fetch a secret from local Keeper, without Kubernetes."""
     readme = (ROOT / "packages/keeper-injector-agent/README.md").read_text(encoding="utf-8")
     plan = json.loads(readme.partition("```json\n")[2].partition("```")[0])
     with tempfile.TemporaryDirectory() as folder, LocalKeeper.start() as keeper:
@@ -90,17 +90,17 @@ def _fetch_once(wheels: Sequence[Path]) -> None:
             (root / path).mkdir(parents=True)
         (root / "keeper/credentials/config").write_text(keeper.config(), encoding="utf-8")
         (root / "keeper/ca.crt").write_bytes(keeper.ca_file.read_bytes())
-        # The README's plan is for the real Keeper, whose certificate everybody trusts.
+        # The README's plan is for the real Keeper, whose certificate is trusted by default.
         Path(folder, "plan.json").write_text(json.dumps({**plan, "caFile": "/keeper/ca.crt"}), encoding="utf-8")
         run(f"{folder}/venv/bin/keeper-injector-agent", "once", "--plan", f"{folder}/plan.json", "--root", str(root))
         found = (root / "app/password").read_text(encoding="utf-8")
     if found != "correct-horse-battery":
-        sys.exit("keeper-injector-agent once: another password than local Keeper's")
+        sys.exit("keeper-injector-agent once: the file has another password than local Keeper's record")
     print("  built wheels: keeper-injector-agent once wrote the README's file from local Keeper")
 
 
 def run(*command: str) -> str:
-    """Run *command* in the repository and return what it printed; when it fails, show that and give up."""
+    """Run *command* in the repository and return its output; if it fails, print the output and exit."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}: exit code {done.returncode}\n{done.stdout}{done.stderr}")

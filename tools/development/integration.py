@@ -1,9 +1,9 @@
-"""``python -m integration``: a cluster, the images in it, the tests on it, and nothing left behind.
+"""``python -m integration``: start a cluster, load the images, run the tests, remove everything.
 
 Usage: ``./tools/run integration [--cluster local|kind|current-context] [PYTEST ARGUMENTS…]``
 
-Tests on a cluster wait most of the time, so several run at once, each process with a Keeper of its own; then, one by one, those
-that keep the whole machine busy.
+Tests on a cluster mostly wait, so several run at the same time, each process with its own local Keeper. Tests that use the whole machine
+run afterwards, one by one.
 """
 
 from __future__ import annotations
@@ -37,9 +37,13 @@ THROWN_AWAY = {"KEEPER_INJECTOR_CLUSTER": "thrown away"}
 
 def main(arguments: Sequence[str]) -> int:
     """Run and return pytest's exit code."""
-    parser = argparse.ArgumentParser(prog="./tools/run integration", description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(
+        prog="./tools/run integration", description="Run the integration tests on a cluster."
+    )
     choices = ("local", "kind", "current-context")
-    parser.add_argument("--cluster", choices=choices, help="(default: kind where docker is, else a local node)")
+    parser.add_argument(
+        "--cluster", choices=choices, help="(default: kind if Docker is available, otherwise a local node)"
+    )
     options, rest = parser.parse_known_args(arguments)
     chosen = options.cluster or ("kind" if shutil.which("kind") and builders.works("docker") else "local")
     places = {"local": _local, "kind": _kind, "current-context": _current}
@@ -71,14 +75,14 @@ def _pytest(environment: Mapping[str, str], *arguments: str) -> int:
 
 
 def _both(*codes: int) -> int:
-    """Return the exit code of several runs; one that had nothing to run counts when all had."""
+    """Return the exit code of several runs. "No tests collected" counts only if it is the result of all runs."""
     ran = [code for code in codes if code != NOTHING_TO_RUN]
     return next((code for code in ran if code), 0) if ran else NOTHING_TO_RUN
 
 
 @contextmanager
 def _local() -> Iterator[Mapping[str, str]]:
-    """Bring a node of our own up; it goes with this process, however that ends."""
+    """Start our own node; it is stopped when this process ends for any reason."""
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -93,7 +97,7 @@ def _local() -> Iterator[Mapping[str, str]]:
         try:
             for file in archives:
                 node.load(place, file)
-                say(f"{file.name} is loaded")
+                say(f"{file.name} loaded")
             path = f"{tools}{os.pathsep}{os.environ['PATH']}"
             yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images(), **THROWN_AWAY}
         finally:
@@ -102,9 +106,9 @@ def _local() -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def _kind() -> Iterator[Mapping[str, str]]:
-    """Bring a kind cluster up, and take it down."""
+    """Start a kind cluster and stop it."""
     started = time.monotonic()
-    # A kind without docker, as in tools/development/cluster/bin, is for machines that may have no registry either.
+    # A kind without Docker, as in tools/development/cluster/bin, is for machines that may have no registry either.
     base = () if builders.works("docker") else ("--base=debian",)
     with _archives(lambda text: _say(started, text), *base) as archives, tempfile.TemporaryDirectory() as folder:
         config = f"{folder}/kubeconfig"
@@ -119,13 +123,13 @@ def _kind() -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def _current() -> Iterator[Mapping[str, str]]:
-    """Take the cluster that kubectl speaks to; its images are its owner's business (KEEPER_INJECTOR_IMAGES)."""
+    """Use the current context of kubectl; the images must be there already (KEEPER_INJECTOR_IMAGES)."""
     yield os.environ
 
 
 @contextmanager
 def _archives(say: programs.Say, *options: str) -> Iterator[list[Path]]:
-    """Build the images and write their archives."""
+    """Build the images and write archives of them."""
     with tempfile.TemporaryDirectory() as folder:
         say("building images")
         _run(sys.executable, "-m", "images", *NEEDED, "--archive", folder, *options)
@@ -134,10 +138,10 @@ def _archives(say: programs.Say, *options: str) -> Iterator[list[Path]]:
 
 
 def _program(folder: str) -> bytes:
-    """Compile the application that is an image by itself."""
+    """Compile the application that is the only file in its image."""
     compiler = shutil.which("musl-gcc") or shutil.which("cc")
     if compiler is None:
-        raise ClusterError("no C compiler; install musl-tools, or any cc")
+        raise ClusterError("no C compiler found; install musl-tools or another cc")
     _run(compiler, "-static", "-Os", "-o", f"{folder}/program", "integration-tests/distroless.c")
     return Path(folder, "program").read_bytes()
 
@@ -156,6 +160,6 @@ def _say(started: float, text: str) -> None:
 
 
 if __name__ == "__main__":
-    # To be ended politely is to be interrupted: what was brought up is taken down.
+    # SIGTERM is handled like an interrupt, so that the cluster is stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""What this machine tells pip (mirror, proxy, CA), in uv's words: uv reads neither pip.conf nor PIP_* by itself."""
+"""Translates this machine's pip settings (mirror, proxy, CA) for uv, which reads neither pip.conf nor PIP_*."""
 
 import subprocess
 import sys
@@ -14,14 +14,14 @@ VARIABLES = {
     "proxy": "ALL_PROXY",
     "cert": "SSL_CERT_FILE",
 }
-"""By pip's name of the setting, the variable by which uv takes the same value."""
+"""The environment variable of uv for each setting of pip."""
 
 PRECEDENCE = ("global", "install", ":env:")
-"""Sections of pip's configuration that matter to an installation; a later one wins."""
+"""Sections of pip's configuration that apply to an installation; a later one takes precedence."""
 
 
 def configured() -> dict[str, str]:
-    """Ask the pip beside this interpreter; none there (an environment made by uv) means nothing is configured."""
+    """Return the settings of the pip in this environment; empty if there is no pip, as in an environment made by uv."""
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     )
@@ -40,7 +40,7 @@ def settings(lines: Iterable[str]) -> dict[str, str]:
 
 
 def for_uv(pip: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """Translate, leaving alone whatever the environment already says to uv itself."""
+    """Return uv's variables for *pip*'s settings, without those that *environment* already sets."""
     return {
         variable: " ".join(pip[setting].split())
         for setting, variable in VARIABLES.items()

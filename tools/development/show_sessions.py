@@ -1,4 +1,4 @@
-"""Shows what `tools/run` can do: noxfile.py's sessions with their descriptions, and examples."""
+"""Prints the sessions of noxfile.py with their descriptions, and examples."""
 
 import sys
 from inspect import getdoc
@@ -8,11 +8,11 @@ from nox import registry
 
 EXAMPLES = """\
 Examples:
-  ./tools/run demo                  one secret, from Keeper to a file in a pod, with no cluster
-  ./tools/run demo --keep           and leave it running, to play with
-  ./tools/run test                  every test
-  ./tools/run test agent -k retry   those of one package; the rest is pytest's
-  ./tools/run lint                  everything that is not a test
+  ./tools/run demo                  show how a secret gets from Keeper to a file in a pod
+  ./tools/run demo --keep           leave the demo running, so that you can try things
+  ./tools/run test                  run all tests
+  ./tools/run test agent -k retry   run the tests of one package, with arguments of pytest
+  ./tools/run lint                  run all other checks
 """
 
 
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def sessions() -> dict[str, str]:
-    """First lines of the sessions' docstrings, by name. `nox --list --json` knows only those that run by default."""
+    """Return the first line of each session's docstring, by name. `nox --list --json` lists only the default sessions."""
     sys.path.insert(0, str(Path(__file__).parents[2]))
     import noxfile  # noqa: F401 (registers them)
 

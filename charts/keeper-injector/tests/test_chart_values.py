@@ -52,10 +52,10 @@ def test_values_are_few() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: 1", "a: no line `# -- …` above it; say what it is"),
-        ("a:\n  # -- Said.\n  b: x\n  c: y", "a.c: no line `# -- …` above it; say what it is"),
-        ("# -- Said.\na: 1", "a: its default does not show its kind; write it in parentheses"),
-        ("# -- (lots) Said.\na: 1", r"a: no kind is called \(lots\); write one of affinity, "),
+        ("a: 1", "a: no comment `# -- …` above it; describe the value there"),
+        ("a:\n  # -- Said.\n  b: x\n  c: y", "a.c: no comment `# -- …` above it; describe the value there"),
+        ("# -- Said.\na: 1", "a: its default does not show its type; write the type in parentheses"),
+        ("# -- (lots) Said.\na: 1", r"a: \(lots\) is not a type; write one of affinity, "),
     ],
 )
 def test_a_value_without_a_word_is_refused(text: str, problem: str) -> None:

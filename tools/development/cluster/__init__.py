@@ -1,1 +1,1 @@
-"""A Kubernetes node of our own, for tests where there is no docker: a real API server, kubelet and container runtime."""
+"""A Kubernetes node that needs no Docker, for tests: with a real API server, kubelet and container runtime."""

@@ -1,4 +1,4 @@
-"""``python -m cluster``: a Kubernetes node of our own, up and down."""
+"""``python -m cluster``: start, use and stop a Kubernetes node that needs no Docker."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from cluster.places import DEFAULT
 HERE = Path(__file__).parent
 EXAMPLES = """\
 examples:
-  ./tools/run cluster up                          about 10 s; the program is built once before
-  ./tools/run cluster load image.tar              what docker save or buildah push wrote
+  ./tools/run cluster up                          about 10 s; the first time, the program is built
+  ./tools/run cluster load image.tar              written by docker save or buildah push
   ./tools/run cluster kubectl get pods --all-namespaces
   ./tools/run cluster down
 """
@@ -40,14 +40,14 @@ def _fail_politely(call: Callable[[], int]) -> int:
         print(f"cluster: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
     except KeyboardInterrupt:
-        print("cluster: interrupted; nothing is left", file=sys.stderr)
+        print("cluster: interrupted; everything was removed", file=sys.stderr)
         return 130
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./tools/run cluster",
-        description="A Kubernetes node of our own: Linux and root are all it needs, no docker.",
+        description="Manage a Kubernetes node. It needs Linux and root, but no Docker.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -56,9 +56,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start a cluster")
     up.set_defaults(call=_up)
     up.add_argument("name", nargs="?", default=DEFAULT, help="(%(default)s)")
-    up.add_argument("--while", dest="owner", type=int, metavar="PID", help="take it down when that process ends")
+    up.add_argument("--while", dest="owner", type=int, metavar="PID", help="stop it when that process ends")
 
-    down = commands.add_parser("down", help="end a cluster; nothing of it stays")
+    down = commands.add_parser("down", help="stop a cluster and remove all its files")
     down.set_defaults(call=_down)
     down.add_argument("name", nargs="?", default=DEFAULT, help="(%(default)s)")
 
@@ -66,8 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     load.set_defaults(call=_load)
     load.add_argument("arguments", nargs="+", metavar="[NAME] ARCHIVE.tar", help=f"(NAME: {DEFAULT})")
 
-    commands.add_parser("kubectl", help="kubectl, told of the clusters that run; --context kind-NAME chooses")
-    commands.add_parser("list", help="name the clusters that run").set_defaults(call=_list)
+    commands.add_parser("kubectl", help="run kubectl with the running clusters; --context kind-NAME selects one")
+    commands.add_parser("list", help="list the running clusters").set_defaults(call=_list)
     commands.add_parser("build", help="build the node's program").set_defaults(call=_build)
     commands.add_parser("install", help="install what a node needs (Debian, Ubuntu)").set_defaults(call=_install)
     return parser
@@ -76,13 +76,13 @@ def _parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace) -> None:
     say = _Clock()
     place = node.up(options.name, say, owner=options.owner)
-    say(f"ready; the host is {place.gateway} to it and to its pods")
+    say(f"ready; the node and its pods reach the host at {place.gateway}")
     print(f"export KUBECONFIG={place.kubeconfig}")
 
 
 def _down(options: argparse.Namespace) -> None:
     gone = node.down(options.name)
-    print(f"{options.name}: {'gone' if gone else 'was not there'}", file=sys.stderr)
+    print(f"{options.name}: {'stopped' if gone else 'was not running'}", file=sys.stderr)
 
 
 def _load(options: argparse.Namespace) -> None:
@@ -90,7 +90,7 @@ def _load(options: argparse.Namespace) -> None:
     place = node.running(*names or [DEFAULT])
     for archive in options.arguments[len(names) :]:
         node.load(place, Path(archive))
-        print(f"{place.name}: {archive} is loaded", file=sys.stderr)
+        print(f"{place.name}: {archive} loaded", file=sys.stderr)
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -107,17 +107,17 @@ def _install(options: argparse.Namespace) -> int:
 
 
 def _kubectl(arguments: Sequence[str]) -> int:
-    # Of several files the first says which context is the current one.
+    # The first of several files determines the current context.
     names = sorted(node.clusters(), key=lambda name: (name != DEFAULT, name))
     if not names:
-        raise ClusterError("no cluster runs; ./tools/run cluster up")
+        raise ClusterError("no cluster is running; start one: ./tools/run cluster up")
     files = os.pathsep.join(str(node.running(name).kubeconfig) for name in names)
     environment = {**os.environ, "KUBECONFIG": files}
     return subprocess.run([programs.kubectl(_Clock()), *arguments], check=False, env=environment).returncode
 
 
 class _Clock:
-    """Says what is being done, and when that began."""
+    """Prints messages with the seconds since the start."""
 
     def __init__(self) -> None:
         self._started = time.monotonic()
@@ -127,6 +127,6 @@ class _Clock:
 
 
 if __name__ == "__main__":
-    # To be ended politely is to be interrupted: what was begun is undone.
+    # SIGTERM is handled like an interrupt, so that a partial start is undone.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

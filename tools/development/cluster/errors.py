@@ -1,4 +1,4 @@
-"""What can go wrong with a cluster, said to people."""
+"""Errors of a cluster, with messages for people."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -6,11 +6,11 @@ from pathlib import Path
 
 
 class ClusterError(Exception):
-    """A cluster cannot do what was asked; the message says why, and what would help."""
+    """A cluster cannot do what was requested; the message says why and what to do."""
 
 
 def run(*command: str | Path, stdin: bytes | None = None, environment: Mapping[str, str] | None = None) -> str:
-    """Run *command* and return what it printed; a failure is a ClusterError with what it said."""
+    """Run *command* and return its output. Raises :class:`ClusterError` with its stderr if it fails."""
     words = [str(word) for word in command]
     try:
         done = subprocess.run(words, input=stdin, capture_output=True, check=False, env=environment)
@@ -22,5 +22,5 @@ def run(*command: str | Path, stdin: bytes | None = None, environment: Mapping[s
 
 
 def failure(command: Sequence[str], code: int) -> str:
-    """Say that *command* failed, without its many arguments."""
+    """Return a message that *command* failed, without its arguments."""
     return f"{' '.join(command[:3])}: exit code {code}"

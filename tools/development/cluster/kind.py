@@ -1,4 +1,4 @@
-"""kind's command line, as far as pytest-kind and people use it, over nodes of our own."""
+"""The part of kind's command line that pytest-kind and people use, for our node."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OWNER = "CLUSTER_WHILE"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit code, which is 1 for every failure, as kind's is."""
+    """Run one command and return its exit code: 1 for every failure, as in kind."""
     options = parser().parse_args(arguments)
     try:
         options.call(options)
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the grammar: kind's own words, where there is something behind them."""
+    """Return the parser of those commands of kind that are supported."""
     root = argparse.ArgumentParser(prog="kind", description="kind's command line over a node without docker.")
     root.add_argument("-q", "--quiet", action="store_true", help="no progress")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
@@ -75,12 +75,12 @@ def _command(commands: Any, name: str, call: Any, *options: str) -> argparse.Arg
 
 
 def name_of(option: str, config: Mapping[str, Any], environment: Mapping[str, str]) -> str:
-    """Return the cluster's name: the option's, else the file's, else the environment's, else kind's own default."""
+    """Return the cluster's name: from the option, the file or the environment, in this order; otherwise kind's default."""
     return option or str(config.get("name") or "") or environment.get("KIND_CLUSTER_NAME", "") or "kind"
 
 
 def refused(config: Mapping[str, Any]) -> list[str]:
-    """Say what of kind's configuration file a node of ours cannot do: all but a name and one node with nothing special."""
+    """Return the settings in kind's configuration file that our node does not support: all except a name and one plain node."""
     problems = []
     if (config.get("kind"), config.get("apiVersion")) != ("Cluster", API):
         problems.append(
@@ -114,7 +114,7 @@ def _get_kubeconfig(options: argparse.Namespace) -> None:
 def _create(options: argparse.Namespace) -> None:
     config = _read(Path(options.config)) if options.config else {}
     if options.image:
-        _say(options, f"{options.image} is not used: the only Kubernetes here is {programs.version()}")
+        _say(options, f"{options.image} is ignored; the only Kubernetes version here is {programs.version()}")
     name = name_of(options.name, config, os.environ)
     owner = os.environ.get(OWNER)
     place = node.up(name, lambda text: _say(options, text), owner=int(owner) if owner else None)
@@ -184,6 +184,6 @@ def _say(options: argparse.Namespace, text: str) -> None:
 
 
 if __name__ == "__main__":
-    # To be ended politely is to be interrupted: what was begun is undone.
+    # SIGTERM is handled like an interrupt, so that a partial start is undone.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(main(sys.argv[1:]))

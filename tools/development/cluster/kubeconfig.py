@@ -1,4 +1,4 @@
-"""Kubeconfig files as data: make one, add it to another, take it out again."""
+"""Kubeconfig files as data: create one, merge it into another, remove it again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make(name: str, server: str, authority: trustme.CA, leaf: trustme.LeafCert) 
 
 
 def added(config: Json, other: Json) -> Json:
-    """Return *config* with all of *other*, which wins and becomes the current context."""
+    """Return *config* merged with *other*, which takes precedence and becomes the current context."""
     empty: Json = {"apiVersion": "v1", "kind": "Config"}
     merged = {**empty, **config, "current-context": other["current-context"]}
     for key in LISTS:
@@ -41,7 +41,7 @@ def added(config: Json, other: Json) -> Json:
 
 
 def removed(config: Json, name: str) -> Json:
-    """Return *config* without cluster, user and context *name*; if that was the current context, there is none."""
+    """Return *config* without cluster, user and context *name*; if it was the current context, the result has no current context."""
     kept = {key: [entry for entry in config.get(key) or [] if entry["name"] != name] for key in LISTS}
     current = {"current-context": ""} if config.get("current-context") == name else {}
     return {**config, **kept, **current}
@@ -54,13 +54,13 @@ def default_file() -> Path:
 
 
 def read(path: Path) -> Json:
-    """Read a file; none, or an empty one, is an empty configuration."""
+    """Read a file; a missing or empty file is an empty configuration."""
     content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else None
     return content or {}
 
 
 def write(path: Path, config: Json) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
+    """Write a file atomically, readable only by its owner."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as file:
         yaml.safe_dump(config, file, sort_keys=False)

@@ -1,4 +1,4 @@
-"""One node up and down: every process of it lives in namespaces of its own, so that ending one process ends them all."""
+"""Start and stop a node. All its processes run in their own namespaces, so that ending one process ends all of them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LOG_LINES = 15
 
 
 def problems() -> list[str]:
-    """Say why this machine cannot run a node; an empty list means that it can."""
+    """Return the reasons why this machine cannot run a node; empty if it can."""
     if not sys.platform.startswith("linux"):
         return [f"{sys.platform}: a node needs Linux"]
     found = []
@@ -40,12 +40,12 @@ def problems() -> list[str]:
     missing = [name for name in NEEDED if shutil.which(name, path=_path()) is None]
     missing += [] if CNI.exists() else [str(CNI)]
     if missing:
-        found.append(f"{', '.join(missing)}: not found; ./tools/run cluster install")
+        found.append(f"{', '.join(missing)}: not found; install them: ./tools/run cluster install")
     return found + problems_of(states())
 
 
 def up(name: str, say: Say, *, owner: int | None = None) -> Place:
-    """Start a cluster and wait until its node takes pods; with *owner*, it ends when that process does."""
+    """Start a cluster and wait until its node accepts pods. With *owner*, the cluster is stopped when that process ends."""
     found = problems()
     if found:
         raise ClusterError("; ".join(found))
@@ -65,38 +65,38 @@ def up(name: str, say: Say, *, owner: int | None = None) -> Place:
 
 
 def down(name: str) -> bool:
-    """End a cluster and remove all it has on this machine; False if there was none."""
+    """Stop a cluster and remove all its files. Return False if it did not exist."""
     place = existing(name)
     if place is None:
         return False
     process = process_of(place)
     if process is not None:
-        # Its death is that of its namespaces' first process, and the kernel then ends all others in there.
+        # It is the first process of its namespaces; when it ends, the kernel ends all others in them.
         process.kill()
     deadline = time.monotonic() + GONE_TIMEOUT
     while _is_left(place, process):
         if time.monotonic() > deadline:
-            raise ClusterError(f"{name}: not gone after {GONE_TIMEOUT:.0f} s: {', '.join(_remains(place))}")
+            raise ClusterError(f"{name}: not stopped after {GONE_TIMEOUT:.0f} s: {', '.join(_remains(place))}")
         time.sleep(0.05)
     shutil.rmtree(place.state, ignore_errors=True)
     return True
 
 
 def clusters() -> list[str]:
-    """Return the names of the clusters that run."""
+    """Return the names of the running clusters."""
     return [name for name in names() if (place := existing(name)) and is_running(place)]
 
 
 def running(name: str) -> Place:
-    """Return the place of a cluster that runs."""
+    """Return the place of a running cluster."""
     place = existing(name)
     if place is None or not is_running(place):
-        raise ClusterError(f"{name}: no such cluster; there is: {', '.join(clusters()) or 'none'}")
+        raise ClusterError(f"{name}: no such cluster; running clusters: {', '.join(clusters()) or 'none'}")
     return place
 
 
 def is_running(place: Place) -> bool:
-    """Tell whether the cluster's processes are there."""
+    """Return whether the cluster's processes are running."""
     process = process_of(place)
     return process is not None and process.alive
 
@@ -104,7 +104,7 @@ def is_running(place: Place) -> bool:
 def load(place: Place, archive: Path) -> None:
     """Import the images of an archive, as ``docker save`` writes it, into the node."""
     inside = _first_process(place)
-    # Through a pipe: the node does not see every folder of the host.
+    # Use a pipe, because the node does not see every folder of the host.
     command = (
         "nsenter",
         f"--target={inside}",
@@ -123,7 +123,7 @@ def load(place: Place, archive: Path) -> None:
 
 
 def process_of(place: Place) -> Process | None:
-    """Return the process whose end is the cluster's, once it has been started."""
+    """Return the process that the cluster depends on, or None before it has started."""
     try:
         return Process.parse((place.state / "process").read_text())
     except FileNotFoundError:
@@ -131,18 +131,20 @@ def process_of(place: Place) -> Process | None:
 
 
 def _claim(name: str) -> Place:
-    """Take the name and the first free slot; what a dead cluster left is removed."""
+    """Reserve the name and the first free slot. Files of a cluster that is no longer running are removed."""
     with _lock():
         for other in names():
             place = existing(other)
             if place and not is_running(place) and not _is_being_started(place):
                 down(other)
         if existing(name):
-            raise ClusterError(f"{name}: is there already; ./tools/run cluster down {name}")
+            raise ClusterError(f"{name}: already exists; remove it: ./tools/run cluster down {name}")
         taken = {place.slot for other in names() if (place := existing(other))}
         free = [slot for slot in SLOTS if slot not in taken and not _has_link(Place(name, slot))]
         if not free:
-            raise ClusterError(f"{name}: {len(SLOTS)} clusters run already; ./tools/run cluster down NAME")
+            raise ClusterError(
+                f"{name}: {len(SLOTS)} clusters are already running; stop one: ./tools/run cluster down NAME"
+            )
         place = Place(name, free[0])
         shutil.rmtree(place.state, ignore_errors=True)
         for folder in (place.state / "lib", place.log):
@@ -153,14 +155,14 @@ def _claim(name: str) -> Place:
 
 
 def _is_being_started(place: Place) -> bool:
-    """Tell whether the process that claimed the place is still at it."""
+    """Return whether the process that reserved the place is still running."""
     with suppress(FileNotFoundError):
         return Process.parse((place.state / "starter").read_text()).alive
     return False
 
 
 def _start(place: Place, program: Path, pause: Path) -> Process:
-    """Start the process that holds the namespaces; with --kill-child nothing in them outlives it."""
+    """Start the process that holds the namespaces; because of --kill-child, no process in them outlives it."""
     for hierarchy in _hierarchies():
         (hierarchy / place.cgroup).mkdir(exist_ok=True)
     environment = {
@@ -185,13 +187,13 @@ def _start(place: Place, program: Path, pause: Path) -> Process:
         )
     process = Process.of(started.pid)
     if process is None:
-        raise ClusterError(f"{place.name}: the node ended at once{_last_words(place)}")
+        raise ClusterError(f"{place.name}: the node ended immediately{_last_words(place)}")
     (place.state / "process").write_text(str(process))
     return process
 
 
 def _watch(place: Place, process: Process, owner: int) -> None:
-    """Leave a process behind that takes the cluster down when *owner* has ended, in whatever way."""
+    """Start a process that stops the cluster when *owner* has ended for any reason."""
     command = [sys.executable, "-m", "cluster.watch", place.name, str(process), str(owner)]
     subprocess.Popen(
         command,
@@ -205,14 +207,14 @@ def _watch(place: Place, process: Process, owner: int) -> None:
 
 
 def _plug(place: Place, process: Process) -> None:
-    """Put a cable between host and node; it goes when the node's namespace goes."""
+    """Connect host and node by a veth pair; it is removed with the node's namespace."""
     run("ip", "link", "add", place.link, "type", "veth", "peer", "name", "eth0", "netns", str(_first_process(place)))
     run("ip", "addr", "add", f"{place.gateway}/24", "dev", place.link)
     run("ip", "link", "set", place.link, "up")
 
 
 def _wait_until_ready(place: Place, process: Process, program: Path) -> None:
-    """Wait for the node and for what every namespace's pods need."""
+    """Wait for the node and for the objects that pods in every namespace need."""
     kubectl = (program, "kubectl", f"--kubeconfig={place.kubeconfig}")
     deadline = time.monotonic() + READY_TIMEOUT
     conditions = [
@@ -232,7 +234,7 @@ def _wait_until_ready(place: Place, process: Process, program: Path) -> None:
 
 
 def _first_process(place: Place) -> int:
-    """Return the number of the first process in the node's namespaces."""
+    """Return the PID of the first process in the node's namespaces."""
     process = process_of(place)
     deadline = time.monotonic() + 5
     while process is not None and process.alive and time.monotonic() < deadline:
@@ -243,12 +245,12 @@ def _first_process(place: Place) -> int:
 
 
 def _is_left(place: Place, process: Process | None) -> bool:
-    """Tell whether something of the cluster is still there, having removed what can be."""
+    """Remove what can be removed and return whether something of the cluster is left."""
     if process is not None and process.alive:
         return True
     _reap(process)
     for group in _groups(place):
-        # From the innermost: a group with processes or groups in it stays.
+        # Start with the innermost: a group that contains processes or groups cannot be removed.
         for folder, _, _ in os.walk(group, topdown=False):
             with suppress(OSError):
                 Path(folder).rmdir()
@@ -258,7 +260,7 @@ def _is_left(place: Place, process: Process | None) -> bool:
 
 
 def _reap(process: Process | None) -> None:
-    """Take notice of the end of a process that may be a child of ours."""
+    """Reap a process that may be our child."""
     if process is not None:
         with suppress(ChildProcessError):
             os.waitpid(process.pid, os.WNOHANG)
@@ -269,7 +271,7 @@ def _remains(place: Place) -> list[str]:
 
 
 def _groups(place: Place) -> list[Path]:
-    # Of every hierarchy: runc makes groups in that of version 2 as well.
+    # All hierarchies, because runc creates groups in that of version 2 too.
     return sorted(CGROUPS.glob(f"*/{place.cgroup}"))
 
 
@@ -291,13 +293,13 @@ def _last_words(place: Place) -> str:
 
 
 def _path() -> str:
-    """Return PATH with the system's programs, which it lacks for some who are root."""
+    """Return PATH with the folders of system programs, which are missing for some root users."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 
 @contextmanager
 def _lock() -> Iterator[None]:
-    """Let one process at a time choose names and slots."""
+    """Lock the choice of names and slots, so that one process at a time makes it."""
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

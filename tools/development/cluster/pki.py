@@ -1,4 +1,4 @@
-"""Keys, certificates and kubeconfigs of a cluster, as kubeadm lays them out."""
+"""Keys, certificates and kubeconfigs of a cluster, in the layout of kubeadm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SERVICE_ADDRESS = "10.96.0.1"
 
 
 def write(place: Place) -> None:
-    """Fill ``place.pki``; only its owner may read it."""
+    """Write ``place.pki``, readable only by its owner."""
     authority = trustme.CA()
     place.pki.mkdir(mode=0o700)
     _write(place.pki / "ca.crt", authority.cert_pem.bytes())
@@ -38,7 +38,7 @@ def write(place: Place) -> None:
     _pair(place.pki / "apiserver", authority.issue_cert(*names, common_name="kube-apiserver"))
     client = authority.issue_cert(ANY_NAME, common_name="apiserver-kubelet", organization_name=MASTERS)
     _pair(place.pki / "apiserver-kubelet", client)
-    # Tokens are signed by a key of their own; its certificate is not needed.
+    # Tokens are signed by a separate key; its certificate is not needed.
     _write(
         place.pki / "service-accounts.key",
         authority.issue_cert(ANY_NAME, common_name="service-accounts").private_key_pem.bytes(),

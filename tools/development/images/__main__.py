@@ -1,4 +1,4 @@
-"""``python -m images``: build the images, tell their sizes, write archives of them."""
+"""``python -m images``: build the images, print their sizes, write archives."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from images.errors import BuildError
 
 EXAMPLES = """\
 examples:
-  ./tools/run images                              all, with the official slim Python below
-  ./tools/run images agent webhook --archive out  two of them, and out/agent.tar, out/webhook.tar
-  ./tools/run images --base debian                on a Debian made by mmdebstrap: no registry is asked
+  ./tools/run images                              all, based on the official slim Python image
+  ./tools/run images agent webhook --archive out  two images, and out/agent.tar, out/webhook.tar
+  ./tools/run images --base debian                based on a Debian built by mmdebstrap, without a registry
 """
 MEBIBYTE = 2**20
 BASE = "KEEPER_INJECTOR_BASE_IMAGE"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Build what is asked for and return an exit code."""
+    """Build the requested images and return the exit code."""
     options = _parser().parse_args(arguments)
     wanted = (
         [image for image in IMAGES if image.name in options.names]
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _same_again(builder: builders.Builder, image: Image, base: str) -> None:
-    """Build once more from nothing; raises BuildError when that gives another image."""
+    """Build the image again without a cache. Raises :class:`BuildError` if the digests differ."""
     first = builder.digest(image.tag)
     builder.build(image, base, cached=False)
     second = builder.digest(image.tag)
@@ -60,7 +60,7 @@ def _same_again(builder: builders.Builder, image: Image, base: str) -> None:
 
 
 def _told(rows: Sequence[tuple[Image, int]]) -> int:
-    """Print sizes without the base, and say whether all are small enough."""
+    """Print the sizes without the base; return 1 if one is above its budget, otherwise 0."""
     code = 0
     for image, size in rows:
         within = image.most is None or size <= image.most * MEBIBYTE
@@ -78,12 +78,12 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [image.name for image in IMAGES]
-    parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"of {', '.join(names)} (default: all)")
-    parser.add_argument("--archive", type=Path, metavar="DIR", help="also write each as an archive that nodes import")
+    parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"one of {', '.join(names)} (default: all)")
+    parser.add_argument("--archive", type=Path, metavar="DIR", help="also write each image as an archive for nodes")
     parser.add_argument("--twice", action="store_true", help="build each again without a cache, and compare digests")
-    parser.add_argument("--builder", choices=builders.NAMES, help="(default: the first of them that is there)")
+    parser.add_argument("--builder", choices=builders.NAMES, help="(default: the first one that is installed)")
     base = os.environ.get(BASE, "")
-    what = f"image below all, or `debian` (default: ${BASE}, else the Dockerfiles')"
+    what = f"base image, or `debian` (default: ${BASE}, otherwise that of the Dockerfile)"
     parser.add_argument("--base", default=base, help=what)
     return parser
 

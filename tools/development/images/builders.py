@@ -1,4 +1,4 @@
-"""docker, podman and buildah, spoken to alike."""
+"""One interface to docker, podman and buildah."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EPOCH = "1767225600"
 
 @attrs.frozen
 class Builder:
-    """One of the programs that build images."""
+    """A program that builds images."""
 
     program: str
 
@@ -37,13 +37,13 @@ class Builder:
         arguments |= {"BASE_IMAGE": base} if base else {}
         arguments |= {"EXTRAS": image.extras} if image.extras else {}
         given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        # The machine's CAs, for package indexes that only they vouch for; nothing of a secret stays in an image.
+        # The machine's CAs, for package indexes with an internal certificate. A build secret is not stored in the image.
         given += [f"--secret=id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         given += [] if cached else ["--no-cache"]
         self._run(*self._build(), *given, "--file", image.dockerfile, "--tag", image.tag, ".")
 
     def debian(self, archive: Path) -> None:
-        """Make the base image of a root file system in *archive*."""
+        """Build the base image from the root file system in *archive*."""
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "base.tar").symlink_to(archive)
             shutil.copyfile(archive, Path(folder) / "root.tar")
@@ -52,7 +52,7 @@ class Builder:
             self._run(*self._build(), "--tag", DEBIAN, folder)
 
     def size(self, tag: str) -> int:
-        """Return an image's size in bytes; 0 for no image."""
+        """Return the size of an image in bytes; 0 for an empty tag."""
         if not tag:
             return 0
         if self.program == "buildah":
@@ -61,13 +61,13 @@ class Builder:
         return int(self._run(self.program, "image", "inspect", "--format={{.Size}}", tag))
 
     def digest(self, tag: str) -> str:
-        """Return the digest of an image's configuration, which names every layer's."""
+        """Return the digest of an image's configuration, which contains the digests of all layers."""
         if self.program == "buildah":
             return str(json.loads(self._run("buildah", "inspect", "--type=image", tag))["FromImageID"])
         return self._run(self.program, "image", "inspect", "--format={{.Id}}", tag).strip()
 
     def _layer_sizes(self, found: dict[str, object]) -> list[int]:
-        """Return the sizes of an image's files, by looking: buildah does not tell."""
+        """Return the sizes of an image's files by mounting it, because buildah does not report them."""
         container = self._run("buildah", "from", "--pull-never", str(found["FromImageID"])).strip()
         try:
             mount = self._run("buildah", "mount", container).strip()
@@ -99,25 +99,25 @@ class Builder:
 
 
 def find(name: str | None) -> Builder:
-    """Return the builder called *name*, else the first that is there."""
+    """Return the builder *name*, or without a name the first one that works."""
     for program in [name] if name else NAMES:
         if works(program):
             _allow(program)
             return Builder(program)
     raise BuildError(
-        f"no {' or '.join([name] if name else NAMES)} that works; ./tools/run cluster install brings buildah"
+        f"no {' or '.join([name] if name else NAMES)} that works; install buildah: ./tools/run cluster install"
     )
 
 
 def works(program: str) -> bool:
-    """Say whether a builder is there and, where it needs a daemon, that is too."""
+    """Return whether a builder is installed and, if it needs a daemon, whether that is running."""
     if shutil.which(program) is None:
         return False
     return subprocess.run([program, "info"], capture_output=True, check=False).returncode == 0
 
 
 def base(builder: Builder, asked: str) -> str:
-    """Return the image to build on: *asked*, or the Debian made here when that is asked for."""
+    """Return the base image: *asked*, or a Debian that is built here if *asked* is ``debian``."""
     if asked != "debian":
         return asked
     archive = _cache() / f"{hashlib.sha256(f'{SUITE} {PACKAGES}'.encode()).hexdigest()[:16]}.tar"
@@ -136,7 +136,7 @@ def base(builder: Builder, asked: str) -> str:
 
 
 def _allow(program: str) -> None:
-    """Buildah wants to be told which images it may trust; where nobody has said so, local ones are meant."""
+    """Buildah requires a policy for the images it may use. If there is none, allow all images."""
     if program == "buildah" and not POLICY.exists() and os.geteuid() == 0:
         POLICY.parent.mkdir(parents=True, exist_ok=True)
         POLICY.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}), encoding="utf-8")

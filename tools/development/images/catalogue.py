@@ -1,4 +1,4 @@
-"""Which images there are."""
+"""The list of images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VERSION = _version()
 
 @attrs.frozen
 class Image:
-    """One image: its Dockerfile, and what it is told."""
+    """An image: its Dockerfile and build arguments."""
 
     name: str
     dockerfile: str
@@ -34,13 +34,13 @@ class Image:
     """Extras of the package, for the build argument EXTRAS."""
     suffix: str = ""
     for_tests: bool = False
-    """Whether only tests need it: it is built when it is asked for by name."""
+    """Whether only tests need the image; it is built only on request."""
     most: int | None = None
     """Budget in MiB above the base."""
 
     @property
     def tag(self) -> str:
-        """Full name on this machine."""
+        """The full name on this machine."""
         return f"{PREFIX}{self.name.removesuffix(self.suffix)}:{VERSION}{self.suffix}"
 
 

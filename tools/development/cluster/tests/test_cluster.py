@@ -63,7 +63,7 @@ def test_a_place_is_found_again(place: Place) -> None:
 @pytest.mark.parametrize("name", ["", "A", "a_b", "-a", "a-", "../a", "a" * 41])
 def test_names_that_no_node_could_have_are_refused(name: str) -> None:
     """A name becomes part of a host's name, of paths and of groups."""
-    with pytest.raises(ClusterError, match="no name for a cluster"):
+    with pytest.raises(ClusterError, match="not a name for a cluster"):
         checked(name)
 
 
@@ -222,7 +222,7 @@ def test_commands_on_a_cluster_that_is_not_there(place: Place, capsys: pytest.Ca
     assert main(["load", "nowhere", "x.tar"]) == os.EX_UNAVAILABLE
     assert main(["kubectl", "get", "pods"]) == os.EX_UNAVAILABLE
     assert capsys.readouterr().err.splitlines() == [
-        "nowhere: was not there",
-        "cluster: nowhere: no such cluster; there is: none",
-        "cluster: no cluster runs; ./tools/run cluster up",
+        "nowhere: was not running",
+        "cluster: nowhere: no such cluster; running clusters: none",
+        "cluster: no cluster is running; start one: ./tools/run cluster up",
     ]

@@ -76,6 +76,6 @@ def test_a_cluster_that_is_not_there(
     """An error is one line, and the exit code is kind's."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert kind.main(["get", "kubeconfig", "--name=nowhere"]) == 1
-    assert capsys.readouterr().err == "ERROR: nowhere: no such cluster; there is: none\n"
+    assert capsys.readouterr().err == "ERROR: nowhere: no such cluster; running clusters: none\n"
     assert kind.main(["get", "clusters"]) == 0
     assert capsys.readouterr().out == ""
