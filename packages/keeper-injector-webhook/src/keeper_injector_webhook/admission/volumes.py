@@ -91,8 +91,7 @@ def _shared_paths(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
     for file in request.files:
         same = by_path.setdefault(file.path, [])
         if first := next((other for other in same if _meet(other, file, request, pod)), None):
-            found = f"{file.path} is the path of {first.where} too"
-            yield Problem(file.where, found, "give each secret its own path")
+            yield Problem(file.where, f"{file.path} is the path of {first.where} too", "give each secret its own path")
         same.append(file)
     for file in request.files:
         for path in ancestors(file.path):
