@@ -116,6 +116,21 @@ def test_a_process_namespace_is_no_way_in(space: Namespace) -> None:
     assert app.of_supervisor(LOOK).split() == ["refused"]
 
 
+def test_a_changed_plan_is_refused(space: Namespace) -> None:
+    """A person who patches the plan annotation of a running pod gets no other record; the sidecar logs that."""
+    secrets = {"secret-x": "database-credentials[login]:/app/login", "refresh-interval": "10s"}
+    app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
+    before = app.read("/app/login")
+    key = "keeper.security/plan"
+    plan = app.object["metadata"]["annotations"][key]
+    changed = plan.replace("[login]", "[password]")
+    assert changed != plan
+    patch = json.dumps({"metadata": {"annotations": {key: changed}}})
+    space.kubectl("patch", "pod/web", "--type=merge", f"--patch={patch}")
+    wait_for(lambda: "plan.changed" in app.log("keeper-injector-sidecar"), "the refusal in the log")
+    assert app.read("/app/login") == before
+
+
 def assert_no_agent_mount_of_others(app: Pod) -> None:
     """The configuration's volume is mounted by the agent's containers alone."""
     spec = app.object["spec"]

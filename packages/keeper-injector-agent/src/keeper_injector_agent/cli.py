@@ -78,6 +78,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--deadline", type=float, default=deadline, help="seconds for one refresh (default: %(default)s)"
         )
+        if name in {"init", "sidecar", "once"}:
+            command.add_argument("--plan-digest", help="refuse every plan but the one with this digest (sha256:…)")
         if name == "status":
             command.add_argument(
                 "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
@@ -136,23 +138,30 @@ def _refresh(options: argparse.Namespace, *, initial: bool) -> int:
 
     configure_logging(options.log_level)
     harden_process()
-    return run_refresh(_plan_path(options), root=options.root, deadline=options.deadline, initial=initial)
+    return run_refresh(
+        _plan_path(options),
+        root=options.root,
+        deadline=options.deadline,
+        initial=initial,
+        plan_digest=options.plan_digest,
+    )
 
 
 def _sidecar(options: argparse.Namespace) -> int:
     """Become the supervisor: exec replaces this process, so that nothing that was imported here stays in memory."""
     from keeper_injector_agent import supervisor, worker
-    from keeper_injector_agent.reporting import report_fatal
     from keeper_injector_common.errors import ContractError
     from keeper_injector_common.logs import configure_logging
 
     path = _plan_path(options)
     configure_logging(options.log_level)
     try:
-        plan = worker.read_plan(path)
+        plan = worker.read_plan(path, options.plan_digest)
     except ContractError as error:
-        return report_fatal(options.root, str(error), error.exit_code)
+        return worker.report_unusable_plan(options.root, error, initial=True)
     refresh = [sys.executable, "-I", "-m", worker.__name__, "--plan", str(path), "--root", str(options.root)]
+    if options.plan_digest:
+        refresh += ["--plan-digest", options.plan_digest]
     state = below_root(options.root, plan.state)
     sys.stderr.flush()
     os.execv(  # noqa: S606 - our own interpreter and file

@@ -11,6 +11,8 @@
     │  ├─ WriteError                 a set of files could not be written; the previous set stays
     │  └─ SecretSyncError            a Kubernetes Secret could not be written
     │     └─ TransientSyncError      … but a retry may help
+    ├─ PlanError                     the plan cannot be used (see keeper_injector_common.errors)
+    │  └─ PlanChangedError           it is not the plan that the webhook admitted
     └─ UnexpectedError               a bug in the agent or in a library
 
 ``exit_code`` is the exit code (sysexits.h) of a command that ends with this error.
@@ -21,7 +23,7 @@ from __future__ import annotations
 import os
 from typing import ClassVar
 
-from keeper_injector_common.errors import KeeperInjectorError
+from keeper_injector_common.errors import KeeperInjectorError, PlanError
 
 
 class VaultError(KeeperInjectorError):
@@ -66,6 +68,10 @@ class SecretSyncError(DeliveryError):
 
 class TransientSyncError(SecretSyncError):
     """The API server could not accept a Secret at the moment; retry."""
+
+
+class PlanChangedError(PlanError):
+    """The plan is not the one that the webhook admitted; nothing may be fetched or written."""
 
 
 class UnexpectedError(KeeperInjectorError):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PREFIX = "keeper_injector_agent"
 _COUNTERS = {
-    "refreshes": "Refreshes by result: ok, partial, failed.",
+    "refreshes": "Refreshes by result: ok, partial, failed, refused (the plan had been changed).",
     "requests": "Requests to Keeper by result.",
     "changes": "Directories, environments and Secrets that changed.",
     "notifications": "Notifications of the application by result.",

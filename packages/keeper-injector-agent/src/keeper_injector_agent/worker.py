@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import hmac
 import logging
 import os
 import sys
@@ -19,6 +20,7 @@ from keeper_injector_agent import reporting
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, refresh_secrets
 from keeper_injector_agent.delivery.templating import render_in_child
+from keeper_injector_agent.errors import PlanChangedError
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.keeper.session import open_session
 from keeper_injector_agent.retry import INITIAL_ATTEMPTS, REFRESH_ATTEMPTS, call_with_retries
@@ -26,8 +28,8 @@ from keeper_injector_agent.state import load_state, save_state
 from keeper_injector_agent.telemetry import save_metrics
 from keeper_injector_common.errors import ContractError, KeeperInjectorError, PlanError
 from keeper_injector_common.logs import configure_logging
-from keeper_injector_common.plan.paths import REFRESHED_NAME, below_root
-from keeper_injector_common.plan.wire import loads
+from keeper_injector_common.plan.paths import REFRESHED_NAME, STATE_PATH, below_root
+from keeper_injector_common.plan.wire import digest, loads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +40,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("keeper_injector_agent")
 
+_LARGEST_PLAN = 1024 * 1024
+"""Bytes. All annotations of a pod together may have 256 KiB."""
+_ANNOTATION = "keeper.security/plan"
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one refresh and return its exit code (sysexits.h)."""
@@ -46,32 +52,39 @@ def main(arguments: list[str] | None = None) -> int:
     configure_logging(options.log_level)
     harden_process()
     return run_refresh(
-        options.plan, root=options.root, deadline=options.deadline, initial=options.initial, hint_fd=options.hint_fd
+        options.plan,
+        root=options.root,
+        deadline=options.deadline,
+        initial=options.initial,
+        hint_fd=options.hint_fd,
+        plan_digest=options.plan_digest,
     )
 
 
-def run_refresh(plan_path: Path, *, root: Path, deadline: float, initial: bool, hint_fd: int | None = None) -> int:
+def run_refresh(
+    plan_path: Path,
+    *,
+    root: Path,
+    deadline: float,
+    initial: bool,
+    hint_fd: int | None = None,
+    plan_digest: str | None = None,
+) -> int:
     """Refresh within *deadline* seconds and return the exit code.
 
     *initial* is the refresh of the init container: if it fails, the pod does not start. To *hint_fd* it writes for how
-    many seconds Keeper wants no request.
+    many seconds Keeper wants no request. With *plan_digest*, every plan with another digest is refused.
     """
     started = time.monotonic()
     try:
-        plan = read_plan(plan_path)
+        plan = read_plan(plan_path, plan_digest)
     except ContractError as error:
-        return reporting.report_fatal(root, str(error), error.exit_code)
+        return report_unusable_plan(root, error, initial=initial)
     directory = below_root(root, plan.state)
     state = load_state(directory)
     code = _refresh(plan, state, root, started, deadline, initial=initial)
     state.last_attempt = time.time()
-    try:
-        if state.last_success >= state.last_attempt - (time.monotonic() - started):
-            (directory / REFRESHED_NAME).touch()
-        save_state(directory, state)
-        save_metrics(directory, state)
-    except OSError as error:
-        log.warning("state.write_failed", extra={"path": str(directory), "cause": error.strerror})
+    _save(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
     if hint_fd is not None:
         os.write(hint_fd, f"{state.throttled_for():.1f}".encode())
     return code
@@ -93,6 +106,36 @@ def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: flo
     return reporting.report_outcome(plan, state, outcome, root, initial=initial, milliseconds=milliseconds)
 
 
+def _save(directory: Path, state: State, *, refreshed: bool) -> None:
+    """Save the state and its metrics. A failure is logged: the files matter more than what is known of them."""
+    try:
+        if refreshed:
+            (directory / REFRESHED_NAME).touch()
+        save_state(directory, state)
+        save_metrics(directory, state)
+    except OSError as error:
+        log.warning("state.write_failed", extra={"path": str(directory), "cause": error.strerror})
+
+
+def report_unusable_plan(root: Path, error: ContractError, *, initial: bool) -> int:
+    """Report a plan that cannot be used, and return the exit code. A plan that has been changed is counted as well.
+
+    Nothing in a changed plan can be trusted, so the state directory is always the one that the webhook mounts.
+    """
+    if isinstance(error, PlanChangedError):
+        log.error("plan.changed", extra={"cause": str(error)})
+        directory = below_root(root, STATE_PATH)
+        if directory.is_dir():
+            state = load_state(directory)
+            state.failures += 1
+            state.last_error, state.last_attempt = str(error), time.time()
+            state.count("refreshes_refused")
+            _save(directory, state, refreshed=False)
+        if not initial:
+            return error.exit_code
+    return reporting.report_fatal(root, str(error), error.exit_code)
+
+
 def _sync_secret(root: Path, until: float, attempts: int, secret: KubernetesSecret, data: Mapping[str, bytes]) -> str:
     from keeper_injector_agent.delivery.api_server import ApiServer  # here, because few pods need it
 
@@ -100,13 +143,23 @@ def _sync_secret(root: Path, until: float, attempts: int, secret: KubernetesSecr
     return call_with_retries(sync, deadline=until - time.monotonic(), attempts=attempts)
 
 
-def read_plan(path: Path) -> Plan:
-    """Return the plan in the file at *path*; raises PlanError."""
+def read_plan(path: Path, expected: str | None = None) -> Plan:
+    """Return the plan in the file at *path*; raises PlanError, or PlanChangedError if its digest is not the *expected* one."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as stream:
+            content = stream.read(_LARGEST_PLAN + 1)
+        text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
         raise PlanError(f"{path}: {reason}; the webhook mounts the plan there") from None
+    if len(content) > _LARGEST_PLAN:
+        raise PlanError(f"{path}: larger than {_LARGEST_PLAN >> 20} MiB; it must be what the webhook wrote")
+    found = digest(text)
+    if expected and not hmac.compare_digest(found, expected):
+        raise PlanChangedError(
+            f"{path}: not the plan that the webhook admitted ({found}, admitted {expected}): the annotation {_ANNOTATION} of the "
+            "pod has been changed; files stay as they are; restore the annotation, or delete the pod"
+        )
     return loads(text)
 
 
@@ -117,6 +170,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--deadline", type=float, default=120.0, help="seconds")
     parser.add_argument("--log-level", default="info")
     parser.add_argument("--initial", action="store_true", help="refresh as the init container does")
+    parser.add_argument("--plan-digest")
     parser.add_argument("--hint-fd", type=int, help="descriptor to write to for how many seconds Keeper throttles")
     return parser
 

@@ -131,7 +131,7 @@ class UnreadableRecordError(ContractError):
 
 
 class PlanError(ContractError):
-    """A plan cannot be read: it is damaged, or its version is unknown."""
+    """A plan cannot be used: it is damaged, its version is unknown, or it is not the plan that the webhook admitted."""
 
 
 class FormatError(ContractError):

@@ -11,8 +11,9 @@ import yaml
 from admission_reviews import injected, plan, pod, respond
 from kubernetes.client import V1Pod
 
-from keeper_injector_common.annotations.table import BY_NAME, FAMILIES
+from keeper_injector_common.annotations.table import BY_NAME, FAMILIES, PLAN
 from keeper_injector_common.json_values import Json
+from keeper_injector_common.plan.wire import digest
 from keeper_injector_webhook.settings import Settings, read_settings
 
 GOLDEN = sorted((Path(__file__).parents[1] / "data/golden").glob("*.yaml"))
@@ -41,6 +42,7 @@ def test_golden_file(path: Path, tmp_path: Path) -> None:
     V1Pod.model_validate(new)
     matches(new, expect.pop("pod", {}), "pod")
     matches(plan(new), expect.pop("plan", {}), "plan")
+    assert_bound_to_its_plan(new)
     if "order" in expect:
         assert [item["name"] for item in new["spec"]["initContainers"]] == expect.pop("order")
     for name in expect.pop("absent", []):
@@ -48,6 +50,17 @@ def test_golden_file(path: Path, tmp_path: Path) -> None:
     for name in expect.pop("same", []):
         assert item_named(new["spec"]["containers"], name) == item_named(original["spec"]["containers"], name)
     assert not expect, "every expectation must be checked"
+
+
+def assert_bound_to_its_plan(new: Json) -> None:
+    """Assert that each of the agent's containers has the digest of the pod's plan in its arguments."""
+    agents = [
+        item
+        for item in [*new["spec"]["initContainers"], *new["spec"]["containers"]]
+        if item.get("command", [""])[0] == "keeper-injector-agent"
+    ]
+    assert agents
+    assert {tuple(item["args"]) for item in agents} == {("--plan-digest", digest(new["metadata"]["annotations"][PLAN]))}
 
 
 def settings_of(case: Json, directory: Path) -> Settings:

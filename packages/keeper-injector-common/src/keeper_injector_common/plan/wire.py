@@ -7,6 +7,7 @@ Webhook and agent are released separately and meet at run time. The tests theref
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 from keeper_injector_common.errors import PlanError, Problem
@@ -25,6 +26,11 @@ _FILE = object_of(FileItem)
 def dumps(plan: Plan) -> str:
     """Return *plan* as compact JSON with its keys in a fixed order: equal plans give equal texts."""
     return json.dumps(to_json(plan), ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(text: str) -> str:
+    """Return the digest of a plan's JSON *text*, by which the agent recognizes the plan that the webhook admitted."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def to_json(plan: Plan) -> Json:

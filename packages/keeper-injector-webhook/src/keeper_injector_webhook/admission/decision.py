@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import cached_property
 
 import attrs
 
@@ -11,6 +12,7 @@ from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.model import Plan
+from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.volumes import Volume
 
@@ -56,6 +58,11 @@ class Inject:
     resources: Json
     """``resources`` of each of the agent's containers."""
     warnings: tuple[Problem, ...] = ()
+
+    @cached_property
+    def plan_text(self) -> str:
+        """The plan as the text of its annotation."""
+        return dumps(self.plan)
 
     @property
     def native(self) -> bool:

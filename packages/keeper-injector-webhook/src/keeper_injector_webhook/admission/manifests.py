@@ -13,6 +13,7 @@ from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.parsers import binary_quantity
 from keeper_injector_common.plan import paths
+from keeper_injector_common.plan.wire import digest
 from keeper_injector_webhook.admission import environment, names
 from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.identity import security_context
@@ -110,6 +111,8 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
         "image": request.agent_image or settings.image_for(request.credentials),
         "imagePullPolicy": settings.agent.image.pull_policy,
         "command": [_AGENT, command, "--log-level", request.log_level],
+        # Annotations of a running pod can be changed, arguments cannot: the agent refuses any other plan.
+        "args": ["--plan-digest", digest(decision.plan_text)],
         **_environment(settings),
         "resources": decision.resources,
         "securityContext": security_context(decision.identity),

@@ -6,7 +6,6 @@ from typing import Any
 
 from keeper_injector_common.annotations.table import INJECTED, PLAN
 from keeper_injector_common.json_values import Json
-from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission import environment, manifests
 from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.pod import Pod
@@ -40,7 +39,7 @@ def _add(path: str, value: Any) -> Json:
 
 
 def _annotations(pod: Pod, decision: Inject) -> list[Json]:
-    values = {INJECTED: "true", PLAN: dumps(decision.plan)}
+    values = {INJECTED: "true", PLAN: decision.plan_text}
     if not pod.metadata.get("annotations"):
         return [_add("/metadata/annotations", values)]
     return [_add(f"/metadata/annotations/{_escape(key)}", value) for key, value in values.items()]
