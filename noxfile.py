@@ -258,7 +258,7 @@ def site(session: nox.Session) -> None:
     """Build the documentation's site, or serve it on loopback until Ctrl-C and build it again when a file changes."""
     serving = "--serve" in session.posargs
     arguments = [argument for argument in session.posargs if argument not in {"--serve", "--build"}]
-    command = ("serve", "--dev-addr", "127.0.0.1:8000") if serving else ("build", "--quiet")
+    command = ("serve", "--dev-addr", "127.0.0.1:8000") if serving else ("build",)
     configuration = "tools/development/docs_site/mkdocs.yml"
     # Without this, each build prints an announcement of the theme's successor.
     silent = {"NO_MKDOCS_2_WARNING": "1"}

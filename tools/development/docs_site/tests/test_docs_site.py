@@ -18,6 +18,9 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from docs_site.docstrings import to_markdown
+from docs_site.source_tree import address_of
+
 ROOT = Path(__file__).parents[4]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
 CHROMEDRIVER = shutil.which("chromedriver")
@@ -177,3 +180,26 @@ def test_dark_mode_is_switched_by_its_button(browser: webdriver.Chrome, address:
     assert dark != light
     assert _background(browser) == dark
     assert _console_errors(browser) == []
+
+
+def test_docstrings_become_markdown() -> None:
+    """Roles become code, doctests get a fence, and a literal block keeps one colon."""
+    text = "See :func:`~a.b`::\n\n    x\n\n>>> b()\n['1']\n\nMore."
+
+    assert to_markdown(text) == "See `a.b`:\n\n    x\n\n```pycon\n>>> b()\n['1']\n```\n\nMore."
+
+
+@pytest.mark.parametrize(
+    ("path", "address"),
+    [
+        ("README.md", "tutorial"),
+        ("packages/keeper-injector-common/docs/index.md", ""),
+        ("packages/keeper-injector-common/docs/decisions/0005-gotpl-pinned.md", "decisions/0005-gotpl-pinned"),
+        ("charts/keeper-injector/README.md", "chart"),
+        ("packages/keeper-injector-agent/README.md", "packages/keeper-injector-agent"),
+        (".github/SECURITY.md", "contribute/security"),
+    ],
+)
+def test_pages_have_short_addresses(path: str, address: str) -> None:
+    """An address does not depend on the folders of the repository."""
+    assert address_of(path) == address
