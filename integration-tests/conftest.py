@@ -21,27 +21,27 @@ from xdist.scheduler import LoadScopeScheduling
 
 CHART = Path(__file__).parents[1] / "charts/keeper-injector"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-"""Which of several processes this is."""
+"""The name of this process of pytest-xdist."""
 ABSENT = pytest.StashKey[bool]()
-"""In the session's stash where there is no cluster: of which nothing can be told either."""
+"""The key in the session's stash for a missing cluster, about which nothing can be reported."""
 MEASURED = "measured"
 LONGEST = (
     *("test_webhook.py", "no_fault_reaches", "keeper_is_down", "test_the_tutorial", "every_example"),
     *("test_clouds.py", "test_settings.py", "throttled_pods", "postgresql_is_reached", "test_pytest_kind.py"),
 )
-"""Parts of the names of those tests that take a minute and more."""
+"""Parts of the names of tests that take a minute or longer."""
 TOGETHER = ("test_webhook.py", "test_settings.py", "test_pytest_kind.py")
-"""Files whose tests share what there is only one of, and so a process; any other test runs in any process."""
+"""Files whose tests share something that exists only once, so they run in one process; other tests run in any process."""
 
 
 @attrs.frozen
 class Cluster:
-    """A cluster with a namespace of our own."""
+    """A cluster with a namespace for these tests."""
 
     namespace: str
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
-        """Run kubectl in the namespace; its failure is the test's."""
+        """Run kubectl in the namespace; if it fails, the test fails."""
         return run("kubectl", "--namespace", self.namespace, *arguments, text=text).stdout
 
     def chart(self, *values: str, file: str = "default") -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ class Cluster:
 
 
 def _nothing_to_test_on(session: pytest.Session, reason: str) -> NoReturn:
-    """Skip; but where images were built for a cluster, a run that tests nothing has failed."""
+    """Skip the test; but if images were built for a cluster, fail, because a run that tests nothing must not pass."""
     session.stash[ABSENT] = True
     if IMAGES:
         pytest.fail(reason, pytrace=False)
@@ -84,21 +84,21 @@ def _cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show with a failure what a person would look at first: the test's namespace and the injector's."""
+    """Add to a failure what a person would inspect first: the namespaces of the test and of the injector."""
     report = yield
     if report.failed and ABSENT not in item.session.stash:
         had = getattr(item, "funcargs", {})
         spaces = [had["space"]] if "space" in had else []
         for namespace in [*spaces, had.get("webhook", SHARED).system]:
             report.sections.append((f"namespace {namespace.name}", namespace.story()))
-    # What was measured goes with the report, which is all that comes back from another process.
+    # Measurements travel with the report, because other processes return nothing else.
     report.user_properties += [(MEASURED, figure) for figure in FIGURES]
     FIGURES.clear()
     return report
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let those tests begin that take longest, so that several processes end together."""
+    """Start the longest tests first, so that all processes end at about the same time."""
     ranks = {
         item: next((rank for rank, part in enumerate(LONGEST) if part in item.nodeid), len(LONGEST)) for item in items
     }
@@ -106,7 +106,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class OneByOne(LoadScopeScheduling):
-    """Gives processes one test after another, but those of some files to the same."""
+    """Distributes single tests to the processes; tests of some files go to the same process."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -115,12 +115,12 @@ class OneByOne(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneByOne:
-    """Choose the order of work (`--dist=loadgroup` would be it, but xdist 3.8 loses the groups under pytest 9.2)."""
+    """Select the scheduler (`--dist=loadgroup` would do, but xdist 3.8 loses the groups under pytest 9.2)."""
     return OneByOne(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Tell what was measured."""
+    """Print the measurements."""
     reports = [report for found in terminalreporter.stats.values() for report in found]
     for report in reports:
         for name, figure in getattr(report, "user_properties", ()):
@@ -129,7 +129,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Uninstall, from a cluster that stays, what the tests of all processes had in common."""
+    """Uninstall what the tests of all processes share, if the cluster is kept."""
     is_worker = hasattr(session.config, "workerinput")
     if IMAGES and STAYS and not (is_worker or session.config.option.collectonly or ABSENT in session.stash):
         SHARED.uninstall()
@@ -137,7 +137,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(name="images", scope="session")
 def _images(cluster: Cluster) -> Cluster:
-    """The cluster, where it has our images."""
+    """The cluster, if it has our images."""
     if not IMAGES:
         pytest.skip("KEEPER_INJECTOR_IMAGES is not set; ./tools/run integration builds and loads images, and sets it")
     return cluster
@@ -145,9 +145,9 @@ def _images(cluster: Cluster) -> Cluster:
 
 @pytest.fixture(name="webhook", scope="session")
 def _webhook(images: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Release:
-    """The injector of all tests that have none of their own."""
+    """The injector that tests share unless they install their own."""
     assert images.namespace
-    # The first of several processes installs; the others find it done.
+    # The first process installs; the others wait for it.
     with (tmp_path_factory.getbasetemp().parent / "install.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         SHARED.install()
@@ -156,7 +156,7 @@ def _webhook(images: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Relea
 
 @pytest.fixture(name="keeper", scope="session")
 def _keeper(images: Cluster) -> Iterator[Keeper]:
-    """A Keeper of this process's own."""
+    """The local Keeper of this process."""
     assert images.namespace
     namespace = Namespace(f"keeper-{WORKER}")
     run("kubectl", "create", "namespace", namespace.name)
@@ -168,7 +168,7 @@ def _keeper(images: Cluster) -> Iterator[Keeper]:
 
 @pytest.fixture(name="space")
 def _space(webhook: Release, keeper: Keeper, request: pytest.FixtureRequest) -> Iterator[Namespace]:
-    """A namespace of the test's own that enforces Pod Security `restricted`, with the Secret that its owners make once."""
+    """A namespace for one test that enforces Pod Security `restricted`, with the configuration Secret."""
     name = request.node.name.partition("[")[0].removeprefix("test_").replace("_", "-")[:50].strip("-")
     labels = {"pod-security.kubernetes.io/enforce": "restricted", **webhook.labels}
     namespace = Namespace(f"{name}-{os.urandom(2).hex()}")

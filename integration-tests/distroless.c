@@ -1,4 +1,4 @@
-/* An application in an image of its own: one static program, no shell, no libraries. It says what it sees and stays. */
+/* The only program of an image: static, without shell and libraries. It prints its file and variable and keeps running. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

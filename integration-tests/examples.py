@@ -1,4 +1,4 @@
-"""The chart's examples, made to run where nothing is pulled: their images have stand-ins with the same programs."""
+"""The chart's examples, changed to run without pulling images: substitutes contain the same programs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def example(name: str) -> list[Json]:
 
 
 def documents(path: Path) -> list[Json]:
-    """Return the objects of an example, made to run here, with images that the cluster has."""
+    """Return the objects of an example, changed to use images that the cluster has."""
     found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
     for item in found:
         spec = item.get("spec", {})
@@ -43,5 +43,5 @@ def documents(path: Path) -> list[Json]:
 
 
 def baseline(space: Namespace) -> None:
-    """Let the examples' own containers be as they are: they ask for less than `restricted` wants."""
+    """Relax Pod Security for the examples' own containers, which do not satisfy `restricted`."""
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=baseline", "--overwrite")

@@ -1,4 +1,4 @@
-"""Local Keeper in the cluster: what pods get their secrets from, and every mood of it."""
+"""Local Keeper in the cluster, with its records and faults."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ class Keeper:
     address: str
 
     def order(self, *arguments: str) -> Any:
-        """Give it an order; returns the answer."""
+        """Run a command of local Keeper and return its output."""
         command = ("python3", "-m", "local_keeper", "--state", "/state", "--output", "json", *arguments)
         answer = self.namespace.kubectl("exec", "deployment/local-keeper", "--", *command)
         return json.loads(answer) if answer.strip() else None
 
     def set(self, record: str, field: str, value: str) -> None:
-        """Change a field."""
+        """Change a field of a record."""
         self.order("set", record, field, value)
 
     @property
     def requests(self) -> int:
-        """How often records were asked for."""
+        """The number of requests for records."""
         return int((self.order("stats") or {}).get("get_secret", 0))
 
     @contextmanager
     def failing(self, *fault: str) -> Iterator[None]:
-        """Fail all requests within."""
+        """Fail all requests inside the block."""
         self.order("fault", *fault, "--always")
         try:
             yield
@@ -52,7 +52,7 @@ class Keeper:
         return self.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program).strip()
 
     def share_with(self, namespace: Namespace) -> None:
-        """Make the configuration Secret and the CA in a namespace, as its owners do once."""
+        """Create the configuration Secret and the CA in a namespace, as its owner does once."""
         config = self.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/config")
         ca = self.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/ca.crt")
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "keeper-credentials"}}

@@ -1,4 +1,4 @@
-"""Namespaces and pods of a cluster, to make and to look into."""
+"""Helpers to create and inspect namespaces and pods of a cluster."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ CHART = str(ROOT / "charts/keeper-injector")
 IMAGES = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
 """Registry or prefix and tag of the images that the cluster has: ``localhost:0.1.0``."""
 STAYS = not os.environ.get("KEEPER_INJECTOR_CLUSTER")
-"""Whether the cluster is somebody's: what tests make there is gone before the next run begins."""
+"""Whether the cluster is kept: then tests wait until what they created is removed, so that the next run can begin."""
 PREFIX = "keeper.security/"
 FIGURES: list[str] = []
-"""What was measured; told at the end."""
+"""Measurements, printed at the end."""
 FIND_SUPERVISOR = """
 import os, pathlib, signal
 found = [
@@ -33,11 +33,11 @@ found = [
 ]
 process = min(found, key=lambda entry: int(entry.name))
 """
-"""The first, as a worker that is just being started looks the same for a moment."""
+"""Use the first one, because a worker that is just starting looks the same for a moment."""
 PAUSE = 0.5
-"""Seconds between two looks."""
+"""Seconds between two polls."""
 PATIENCE = 150.0
-"""Seconds for a pod to become what it shall."""
+"""Seconds for a pod to reach the expected state."""
 
 
 def image(name: str) -> str:
@@ -49,7 +49,7 @@ def image(name: str) -> str:
 def run(
     *command: str, text: str | None = None, check: bool = True, timeout: float = 240
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program; a failure shows what it said."""
+    """Run a program; a failure shows its output."""
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False, timeout=timeout)
     assert not check or done.returncode == 0, f"{' '.join(command[:8])}: {done.stderr}{done.stdout}"
     return done
@@ -57,13 +57,13 @@ def run(
 
 @cache
 def api() -> client.CoreV1Api:
-    """Return a client of kubectl's current context: what is asked again and again needs no process each time."""
+    """Return a client for kubectl's current context: polling with it needs no process for each request."""
     config.load_kube_config()
     return client.CoreV1Api()
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
-    """Wait until *condition* returns something true, and return that."""
+    """Wait until *condition* returns a true value, and return it."""
     until = time.monotonic() + seconds
     while True:
         found = condition()
@@ -80,7 +80,7 @@ class Namespace:
     name: str
 
     def kubectl(self, *arguments: str, text: str | None = None, check: bool = True) -> str:
-        """Run kubectl in the namespace; returns what it prints, errors included when they are not checked."""
+        """Run kubectl in the namespace and return its output; without *check*, including errors."""
         done = run("kubectl", "--namespace", self.name, *arguments, text=text, check=check)
         return done.stdout if check else done.stdout + done.stderr
 
@@ -90,24 +90,24 @@ class Namespace:
         return found
 
     def apply(self, *objects: Json, check: bool = True) -> str:
-        """Apply objects; returns what kubectl says."""
+        """Apply objects and return kubectl's output."""
         return self.kubectl("apply", "--filename=-", text=yaml.safe_dump_all(objects), check=check)
 
     def pod(self, name: str, secrets: Mapping[str, str], **spec: Any) -> Pod:
-        """Make an annotated pod; *secrets* are annotations without prefix, *spec* changes the pod's."""
+        """Create an annotated pod; *secrets* are annotations without prefix, *spec* overrides the pod's spec."""
         self.apply(pod(name, secrets, **spec))
         return Pod(self, name)
 
     def story(self) -> str:
-        """Return what happened in it: pods, events, and the logs of all containers, those of before too.
+        """Return what happened in the namespace: pods, events, and the logs of all containers, including previous ones.
 
-        It is told of a test that has failed already: a cluster that does not answer is said, and no second failure.
+        It is used for a test that has already failed: if the cluster does not answer, the text says so, and no exception is raised.
         """
         parts: list[str] = []
         try:
             parts.extend(self._chapters())
         except (AssertionError, OSError, subprocess.TimeoutExpired) as error:
-            parts.append(f"it cannot be told: {error}")
+            parts.append(f"not available: {error}")
         return "\n----\n".join(parts)
 
     def _chapters(self) -> Iterator[str]:
@@ -126,12 +126,12 @@ class Namespace:
         return done.stdout + done.stderr
 
     def remove(self, *, check: bool = True) -> None:
-        """Delete it; where the cluster stays, until it is gone: its name comes again."""
+        """Delete the namespace. If the cluster is kept, wait until it is removed, because the name is used again."""
         options = ("--ignore-not-found", f"--wait={str(STAYS).lower()}", "--timeout=200s")
         run("kubectl", "delete", "namespace", self.name, *options, check=check)
 
     def refused(self, item: Json) -> str:
-        """Try to make an object that must be refused; returns the reason as a person sees it."""
+        """Try to create an object that must be rejected; return the reason as a person sees it."""
         said = self.apply(item, check=False)
         assert "denied the request" in said, said
         return said
@@ -139,36 +139,36 @@ class Namespace:
 
 @attrs.frozen
 class Pod:
-    """A pod that runs or shall run."""
+    """A pod that is running or will run."""
 
     namespace: Namespace
     name: str
 
     @property
     def object(self) -> Json:
-        """The pod as the API server has it."""
+        """The pod as stored by the API server."""
         answer = api().read_namespaced_pod(self.name, self.namespace.name, _preload_content=False)
         found: Json = json.loads(answer.data)
         return found
 
     def is_ready(self) -> bool:
-        """Say whether it is ready."""
+        """Return whether the pod is ready."""
         conditions = self.object["status"].get("conditions", [])
         return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
     def ready_since(self) -> str:
-        """Say since when it has been ready without a break; fails when it is not."""
+        """Return since when the pod has been ready without interruption; fails if it is not ready."""
         (ready,) = [item for item in self.object["status"]["conditions"] if item["type"] == "Ready"]
         assert ready["status"] == "True", ready
         return str(ready["lastTransitionTime"])
 
     def ready(self) -> Pod:
-        """Wait until it is ready."""
+        """Wait until the pod is ready."""
         wait_for(self.is_ready, f"pod {self.name} ready")
         return self
 
     def succeeded(self) -> Pod:
-        """Wait until it has ended well."""
+        """Wait until the pod has succeeded."""
         wait_for(lambda: self.object["status"].get("phase") == "Succeeded", f"pod {self.name} succeeded")
         return self
 
@@ -179,18 +179,18 @@ class Pod:
         return str(ended.get("message", ""))
 
     def run(self, *command: str, container: str = "app", check: bool = True) -> str:
-        """Run a command in a container; returns what it prints."""
+        """Run a command in a container and return its output."""
         return self.namespace.kubectl("exec", self.name, f"--container={container}", "--", *command, check=check)
 
     def of_supervisor(self, program: str) -> str:
-        """Run a program of Python in the application that knows *process*, the folder in /proc of the process that stays.
+        """Run a Python program in the application; *process* is the folder in /proc of the supervisor.
 
         In a pod whose containers share a process namespace; that process is known by its options.
         """
         return self.run("python3", "-c", FIND_SUPERVISOR + program)
 
     def read(self, path: str, container: str = "app") -> str:
-        """Return a file of a container."""
+        """Return the content of a file in a container."""
         return self.run("cat", path, container=container)
 
     def log(self, container: str = "app") -> str:
@@ -198,14 +198,14 @@ class Pod:
         return self.namespace.kubectl("logs", self.name, f"--container={container}", check=False)
 
     def status(self, container: str) -> Json:
-        """Return the status of a container, of whatever kind."""
+        """Return the status of a container of any kind."""
         status = self.object["status"]
         found = [*status.get("containerStatuses", []), *status.get("initContainerStatuses", [])]
         return next((item for item in found if item["name"] == container), {})
 
 
 def pod(name: str, secrets: Mapping[str, str], *, labels: Mapping[str, str] | None = None, **spec: Any) -> Json:
-    """Return a pod that asks for *secrets* and sleeps."""
+    """Return a pod with the annotations *secrets* that sleeps."""
     annotations = {"inject": "true", **secrets} if secrets else {}
     containers = spec.pop("containers", [container()])
     return {
@@ -221,7 +221,7 @@ def pod(name: str, secrets: Mapping[str, str], *, labels: Mapping[str, str] | No
 
 
 def container(name: str = "app", script: str = "exec sleep 3600", **more: Any) -> Json:
-    """Return a container that runs a shell script, with everything that Pod Security `restricted` asks for."""
+    """Return a container that runs a shell script, with everything that Pod Security `restricted` requires."""
     security = {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},

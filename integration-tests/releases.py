@@ -1,4 +1,4 @@
-"""Releases of the chart: one that all tests share, and others for tests that change, replace or stop theirs."""
+"""Releases of the chart: one that tests share, and separate ones for tests that change, replace or stop a release."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import attrs
 from pods import CHART, IMAGES, Json, Namespace, run, wait_for
 
 DIVIDES = "injector"
-"""The label of namespaces that have a release of their own, and whose."""
+"""The label of namespaces that use a separate release; its value names the release."""
 
 
 @attrs.frozen
 class Release:
-    """A release of the chart, in a namespace that is named as it is."""
+    """A release of the chart in a namespace of the same name."""
 
     name: str
     selector: tuple[str, ...]
     labels: dict[str, str] = attrs.field(factory=dict)
-    """What namespaces of this release's pods are labelled with."""
+    """The label of the namespaces that this release serves."""
 
     @property
     def system(self) -> Namespace:
-        """Where the webhook runs."""
+        """The namespace of the webhook."""
         return Namespace(self.name)
 
     @property
     def configuration(self) -> str:
-        """The webhook's configuration, as kubectl names it."""
+        """The webhook configuration as an argument of kubectl."""
         return f"mutatingwebhookconfiguration/keeper-injector-{self.name}"
 
     def install(self, *values: str) -> None:
-        """Install or upgrade with our images, and wait until it serves, and nobody else."""
+        """Install or upgrade with our images, and wait until only the new webhook serves."""
         prefix, _, tag = IMAGES.rpartition(":")
         settings = {
             "image.repository": f"{prefix}/keeper-injector-webhook",
@@ -53,7 +53,7 @@ class Release:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until no webhook of before is left: one that is replaced answers for a while after the next is ready."""
+        """Wait until no previous webhook pod is left: a pod that is replaced keeps answering for a while after the next one is ready."""
         wait_for(
             lambda: not any("deletionTimestamp" in item["metadata"] for item in self.webhooks()),
             "the end of webhooks of before",
@@ -66,7 +66,7 @@ class Release:
         return items
 
     def uninstall(self) -> None:
-        """Take it away with its namespace; what it leaves behind is told by the tests of the chart."""
+        """Uninstall the release and delete its namespace; the tests of the chart check that nothing is left."""
         helm = ("helm", "uninstall", "keeper-injector", "--namespace", self.name, "--wait", "--ignore-not-found")
         run(*helm, check=False)
         self.system.remove(check=False)
@@ -76,12 +76,12 @@ SHARED = Release(
     "keeper-injector",
     tuple(f"namespaceSelector.matchExpressions[0].{part}" for part in (f"key={DIVIDES}", "operator=DoesNotExist")),
 )
-"""For all namespaces that are nobody else's."""
+"""The release for all namespaces without a separate one."""
 
 
 @contextmanager
 def own_release(name: str, *values: str) -> Iterator[Release]:
-    """Install a release for the namespaces of one file of tests, and take it away in the end."""
+    """Install a release for the namespaces of one test file, and remove it at the end."""
     release = Release(f"keeper-injector-{name}", (f"namespaceSelector.matchLabels.{DIVIDES}={name}",), {DIVIDES: name})
     release.install(*values)
     yield release

@@ -1,4 +1,4 @@
-"""Real applications: nginx, Java and PostgreSQL, as their examples have them, through a rotation."""
+"""The example applications nginx, Java and PostgreSQL use a new value after a rotation."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pods import PREFIX, Namespace, Pod, wait_for
 RECORD = "database-credentials"
 OLD = "correct-horse-battery"
 NEW = r"a:new\password"
-"""With both characters that a password file of libpq escapes."""
+"""A password with both characters that are escaped in libpq's password file."""
 
 
 def test_nginx_serves_the_new_certificate(space: Namespace, keeper: Keeper) -> None:
-    """It is told by a signal; its container is the same before and after."""
+    """nginx reloads its certificate on a signal, without a restart of its container."""
     baseline(space)
     *others, pod = example("nginx-tls")
     pod["metadata"]["annotations"][f"{PREFIX}refresh-interval"] = "10s"
@@ -29,7 +29,7 @@ def test_nginx_serves_the_new_certificate(space: Namespace, keeper: Keeper) -> N
 
 
 def test_java_reads_the_key_store(space: Namespace) -> None:
-    """Java's own keytool opens it with the password beside it, and finds the key under the record's title."""
+    """keytool opens the key store with the password in the file next to it, and finds the key under the record's title."""
     baseline(space)
     space.apply(*example("java-keystore"))
     java = Pod(space, "java-keystore").ready()
@@ -39,7 +39,7 @@ def test_java_reads_the_key_store(space: Namespace) -> None:
 
 
 def test_postgresql_is_reached_with_the_new_password(space: Namespace, keeper: Keeper) -> None:
-    """The role's password changes, connections are cut; the client comes back by itself, and the old password is dead."""
+    """The role's password changes and connections are closed; the client reconnects, and the old password is rejected."""
     baseline(space)
     server, client = Pod(space, "postgresql-server"), Pod(space, "postgresql")
     objects = example("postgresql")

@@ -1,4 +1,4 @@
-"""The chart as a real API server sees it."""
+"""A real API server accepts the chart's objects."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def one(objects: list[dict[str, Any]], kind: str) -> dict[str, Any]:
     ids=str,
 )
 def test_every_object_is_accepted(cluster: Any, values: tuple[str, ...]) -> None:
-    """The API server validates what the chart renders; nothing but what runs the webhook is in it, no right above all."""
+    """The API server accepts the rendered objects, and they contain only what the webhook needs, above all no other permissions."""
     budget = [] if "replicas=1" in values else ["PodDisruptionBudget"]
     assert kinds(cluster.chart(*SECRET, *values)) == sorted(WEBHOOK + budget)
 
@@ -51,7 +51,7 @@ def test_every_object_is_accepted(cluster: Any, values: tuple[str, ...]) -> None
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_users_may_want_is_accepted(cluster: Any, file: str, values: tuple[str, ...], more: list[str]) -> None:
-    """Every example of values passes the API server's own validation; operators' kinds only where they are installed."""
+    """Every file in ci/ passes the validation of the API server; kinds of operators only if these are installed."""
     operators = {"Certificate", "Issuer", "PrometheusRule", "ServiceMonitor"}
     here = [value.replace("NAMESPACE", cluster.namespace) for value in values]
     found = [kind for kind in kinds(cluster.chart(*here, file=file)) if kind not in operators]
@@ -59,7 +59,7 @@ def test_what_users_may_want_is_accepted(cluster: Any, file: str, values: tuple[
 
 
 def test_only_annotated_pods_reach_the_webhook(cluster: Any) -> None:
-    """The condition compiles on the API server, and no pod of the system is in its way."""
+    """The match condition compiles on the API server, and it matches no system pod."""
     (webhook,) = one(cluster.chart(*SECRET), "MutatingWebhookConfiguration")["webhooks"]
     assert "'keeper.security/inject' in object.metadata.annotations" in webhook["matchConditions"][0]["expression"]
     assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", cluster.namespace]

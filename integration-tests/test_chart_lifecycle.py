@@ -1,4 +1,4 @@
-"""Installed, upgraded and uninstalled on a real API server. No pod has to run: the tests write what the webhook would."""
+"""The chart is installed, upgraded and uninstalled on a real API server. No pod runs: the tests write what the webhook would write."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ CHART = str(Path(__file__).parents[1] / "charts/keeper-injector")
 SECRET = "secret/keeper-injector-tls"
 CERTIFICATE = {"tls.crt": "Y2VydGlmaWNhdGU=", "tls.key": "a2V5"}
 AUTHORITY = base64.b64encode(trustme.CA().cert_pem.bytes()).decode()
-# Pods of other tests go their way while no webhook runs here.
+# Pods of other tests must start while no webhook runs here.
 ELSEWHERE = ("--set", "namespaceSelector.matchLabels.of=nobody")
 
 
 def helm(cluster: Any, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run helm in the tests' namespace; its exit code is the caller's business."""
+    """Run helm in the tests' namespace, without checking its exit code."""
     command = ["helm", "--namespace", cluster.namespace, *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
 def succeeds(cluster: Any, *arguments: str) -> str:
-    """Run helm; returns what it prints."""
+    """Run helm and return its output."""
     done = helm(cluster, *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -48,14 +48,14 @@ def configuration(cluster: Any) -> str:
 
 
 def webhook_has_started(cluster: Any) -> None:
-    """Write certificate and CA where the webhook writes them, as fields of its own."""
+    """Write certificate and CA to the fields that the webhook owns."""
     cluster.kubectl("patch", SECRET, "--type=merge", f"--patch={json.dumps({'data': CERTIFICATE})}")
     patch = [{"op": "add", "path": "/webhooks/0/clientConfig/caBundle", "value": AUTHORITY}]
     cluster.kubectl("patch", configuration(cluster), "--type=json", f"--patch={json.dumps(patch)}")
 
 
 def state(cluster: Any) -> tuple[Any, Any, Any]:
-    """Return the certificate, the CA, and a value by which one sees that the upgrade has arrived."""
+    """Return the certificate, the CA, and a value that shows that the upgrade was applied."""
     secret = json.loads(cluster.kubectl("get", SECRET, "--output=json"))
     (webhook,) = json.loads(cluster.kubectl("get", configuration(cluster), "--output=json"))["webhooks"]
     return secret.get("data"), webhook["clientConfig"].get("caBundle"), webhook["timeoutSeconds"]
@@ -66,26 +66,26 @@ def rendered(cluster: Any, seconds: int) -> str:
 
 
 def by_helm(cluster: Any) -> None:
-    """Merge as this version of Helm does."""
+    """Upgrade with the merge of this Helm version."""
     succeeds(cluster, "upgrade", "keeper-injector", CHART, *ELSEWHERE, "--set", "timeoutSeconds=7")
 
 
 def by_comparison(cluster: Any) -> None:
-    """Merge as Helm 3 and Argo CD do: what was said, what is said now, and what is there."""
+    """Upgrade with the three-way merge of Helm 3 and Argo CD: old rendering, new rendering and live object."""
     cluster.kubectl("apply", "--filename", "-", text=rendered(cluster, 6))
     webhook_has_started(cluster)
     cluster.kubectl("apply", "--filename", "-", text=rendered(cluster, 7))
 
 
 def by_server_side_apply(cluster: Any) -> None:
-    """Merge as Argo CD does with `ServerSideApply=true`."""
+    """Upgrade with the merge of Argo CD with `ServerSideApply=true`."""
     options = ("--server-side", "--force-conflicts", "--field-manager=argocd-controller")
     cluster.kubectl("apply", *options, "--filename", "-", text=rendered(cluster, 7))
 
 
 @pytest.mark.parametrize("upgrade", [by_helm, by_comparison, by_server_side_apply], ids=lambda way: way.__name__)
 def test_an_upgrade_keeps_certificate_and_authority(release: Any, upgrade: Any) -> None:
-    """What the webhook wrote outlives an upgrade, whoever makes it."""
+    """The fields that the webhook wrote survive an upgrade by any tool."""
     assert state(release) == (None, None, 5)
     webhook_has_started(release)
     upgrade(release)
@@ -94,7 +94,7 @@ def test_an_upgrade_keeps_certificate_and_authority(release: Any, upgrade: Any) 
 
 
 def test_a_second_release_is_refused(release: Any) -> None:
-    """With the name of the first, before anything of it is there; with namespaces of its own it is not."""
+    """A second release is rejected, with the name of the first; with separate namespaces it is accepted."""
     refused = helm(release, "install", "second", CHART, "--dry-run=server")
 
     assert refused.returncode != 0
@@ -103,7 +103,7 @@ def test_a_second_release_is_refused(release: Any) -> None:
 
 
 def test_an_uninstall_leaves_nothing(release: Any) -> None:
-    """No object of the release, of whatever kind the cluster has."""
+    """No object of the release is left, of any kind in the cluster."""
     webhook_has_started(release)
 
     of_controllers = ("Pod/", "ReplicaSet/", "Endpoints/", "EndpointSlice/")
@@ -113,7 +113,7 @@ def test_an_uninstall_leaves_nothing(release: Any) -> None:
 
 
 def made(release: Any) -> list[str]:
-    """Return what there is of the release; objects without a namespace have that of their release in their names."""
+    """Return the objects of the release; those without a namespace have the release's namespace in their names."""
     kinds = release.kubectl("api-resources", "--verbs=list", "--output=name").split()
     selector = ("--selector=app.kubernetes.io/part-of=keeper-injector", "--all-namespaces", "--output=json")
     found = json.loads(release.kubectl("get", ",".join(kinds), *selector))["items"]
@@ -126,7 +126,7 @@ def made(release: Any) -> list[str]:
 
 
 def test_a_running_release_has_not_drifted(release: Any) -> None:
-    """What Argo CD compares: rendered once more, nothing differs from what is there, merged by client or by server."""
+    """Argo CD sees no drift: a second rendering equals the live objects, merged by the client or the server."""
     webhook_has_started(release)
     text = rendered(release, 5)
 
@@ -135,7 +135,7 @@ def test_a_running_release_has_not_drifted(release: Any) -> None:
 
 
 def test_the_webhook_may_do_what_it_must(release: Any) -> None:
-    """The API server's own answers about the webhook's service account: two objects by name, nothing besides."""
+    """The API server grants the webhook's service account access to two objects by name, and to nothing else."""
     of_admission = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
     verbs = ("get", "list", "watch", "create", "update", "patch", "delete")
     may = {
@@ -154,7 +154,7 @@ def test_the_webhook_may_do_what_it_must(release: Any) -> None:
 
 
 def allowed(cluster: Any, verb: str, resource: str, name: str) -> bool:
-    """Ask the API server whether the webhook's service account may."""
+    """Return whether the API server allows this to the webhook's service account."""
     kind, _, group = resource.partition(".")
     attributes = {"verb": verb, "group": group, "resource": kind, "name": name, "namespace": cluster.namespace}
     review = {

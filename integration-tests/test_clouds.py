@@ -1,4 +1,4 @@
-"""KSM configurations in cloud stores, as far as that goes without a cloud: the image, the real clients, and what they say."""
+"""KSM configurations in cloud stores, as far as it can be tested without a cloud: the image, the real clients and their messages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SAID = {
 
 
 def test_clouds_that_are_not_there(space: Namespace) -> None:
-    """Pods have the image with the clouds' libraries; each termination message says in a sentence what is missing."""
+    """Pods get the image with the cloud libraries; each termination message says in one sentence what is missing."""
     baseline(space)
     for cloud in SAID:
         space.apply(*example(cloud))

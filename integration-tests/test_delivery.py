@@ -1,4 +1,4 @@
-"""Every way of delivery in real pods: paths, formats, templates, variables, signals."""
+"""All ways of delivery in real pods: paths, formats, templates, variables and signals."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ folders:
 
 
 def test_paths_formats_templates_files_and_folders(space: Namespace) -> None:
-    """Each at the place that was asked for, all in one request."""
+    """Each secret is written to the requested path, with one request for all."""
     app = space.pod("web", {"config": CONFIG}, containers=[container(**AS_1000)]).ready()
     assert app.read("/app/config/db.env").splitlines() == ["LOGIN=app", "PASSWORD=correct-horse-battery"]
     assert app.read("/app/config/dsn") == "postgres://app:correct-horse-battery@db.example.com/app"
@@ -38,7 +38,7 @@ def test_paths_formats_templates_files_and_folders(space: Namespace) -> None:
 
 
 def test_variables_without_values_in_the_pod(space: Namespace) -> None:
-    """The command is kept, the process has the variables, the pod's object has not."""
+    """The command is kept, and the process has the variables, but the pod object does not contain them."""
     script = 'echo "$DB_PASSWORD $OWN $HOME"; exec sleep 3600'
     app = container(script=script, env=[{"name": "OWN", "value": "mine"}], **AS_1000)
     secrets = {"env-DB_PASSWORD": "database-credentials[password]", "env-OWN": "database-credentials[login]"}
@@ -60,7 +60,7 @@ def test_a_signal_after_a_rotation(space: Namespace, keeper: Keeper) -> None:
 
 
 def test_what_the_containers_cost(space: Namespace) -> None:
-    """The sidecar's memory in a real pod, as the kernel counts it."""
+    """The sidecar's memory in a real pod, as counted by the kernel, is within its budget."""
     app = space.pod(
         "web", {"secret": "api-keys"}, containers=[container(**AS_1000)], shareProcessNamespace=True
     ).ready()

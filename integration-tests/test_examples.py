@@ -1,4 +1,4 @@
-"""The chart's examples on a real cluster, with what they promise."""
+"""The chart's examples do on a real cluster what they say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from keeper import Keeper
 from pods import Namespace, Pod, wait_for
 
 ELSEWHERE = {"aws", "gcp", "azure", "nginx-tls", "java-keystore", "postgresql"}
-"""Those with tests of their own: test_applications.py, test_clouds.py."""
+"""Examples that are tested in test_applications.py and test_clouds.py."""
 FILES = {
     "basic": {"/keeper/secrets/database-credentials.json": "correct-horse-battery"},
     "custom-path": {"/app/config/db.json": "correct-horse-battery"},
@@ -27,11 +27,11 @@ FILES = {
 }
 LOGS = {"env": "app", "distroless": "correct-horse-battery|app|65532"}
 OWN = {"restricted", "rotation-with-signal", "job", "cron-job", "per-container", "argo-cd", *ELSEWHERE}
-"""Those that are looked at one by one."""
+"""Examples that are tested one by one."""
 
 
 def test_every_example(space: Namespace) -> None:
-    """All are applied at once; each becomes what its first lines say."""
+    """All examples are applied at once; each does what its first lines say."""
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
     paths = {path.stem.partition("-")[2]: path for path in sorted(EXAMPLES.glob("*.yaml"))}
     for name in ("argo-cd", "restricted", "rotation-with-signal", *ELSEWHERE):
@@ -55,7 +55,7 @@ def test_every_example(space: Namespace) -> None:
 
 
 def pod_of(space: Namespace, name: str) -> Pod:
-    """Return an example's pod, by its name or as its Deployment has made it."""
+    """Return the pod of an example, by name or by Deployment."""
     found = wait_for(
         lambda: [
             item["metadata"]["name"]
@@ -68,14 +68,14 @@ def pod_of(space: Namespace, name: str) -> Pod:
 
 
 def test_the_example_of_a_restricted_namespace(space: Namespace) -> None:
-    """It is admitted as it is where Pod Security `restricted` is enforced."""
+    """A namespace that enforces Pod Security `restricted` admits the example unchanged."""
     space.apply(*example("restricted"))
     app = Pod(space, "restricted").ready()
     assert "correct-horse-battery" in app.read("/keeper/secrets/database-credentials.json")
 
 
 def test_the_example_of_a_signal(space: Namespace, keeper: Keeper) -> None:
-    """The application says what it reads after the signal."""
+    """The application prints what it reads after the signal."""
     baseline(space)
     space.apply(*example("rotation-with-signal"))
     app = Pod(space, "rotation-with-signal").ready()
@@ -84,5 +84,5 @@ def test_the_example_of_a_signal(space: Namespace, keeper: Keeper) -> None:
 
 
 def test_no_example_is_forgotten() -> None:
-    """What is asked above is there, and what is there is asked above."""
+    """Every example is tested above, and every tested example exists."""
     assert {path.stem.partition("-")[2] for path in EXAMPLES.glob("*.yaml")} == {*FILES, *LOGS, *OWN}

@@ -1,4 +1,4 @@
-"""The webhook's rules by example, on a real API server: what it says, and that it takes what the webhook makes."""
+"""The golden files on a real API server: it reports the webhook's denials and accepts its patches."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pods import PREFIX, Namespace, pod
 Json = dict[str, Any]
 GOLDEN = Path(__file__).parents[1] / "packages/keeper-injector-webhook/tests/data/golden"
 SETTINGS_OF_ITS_OWN = ("settings", "namespace")
-"""Cases that need another webhook than the one that is installed."""
+"""Keys of cases that need a webhook with other settings."""
 
 
 def test_the_api_server_agrees(space: Namespace, keeper: Keeper) -> None:
-    """Server-side dry run of every example: denied in the same words, or valid after injection."""
+    """In a server-side dry run, each pod is denied with the same message, or valid after injection."""
     del keeper
-    # The examples are of pods as people write them; what is shown here is ours.
+    # The pods in golden files do not satisfy Pod Security `restricted`; this test is not about that.
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
     cases = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(GOLDEN.glob("*.yaml"))}
     cases = {name: case for name, case in cases.items() if not set(case) & set(SETTINGS_OF_ITS_OWN)}
@@ -31,7 +31,7 @@ def test_the_api_server_agrees(space: Namespace, keeper: Keeper) -> None:
 
 
 def disagreement(space: Namespace, name: str, case: Json) -> str:
-    """Return what the API server says and should not; empty when it agrees."""
+    """Return the difference from the expected answer; empty if there is none."""
     metadata = {
         "name": f"g{name}"[:60].rstrip("-"),
         "annotations": {PREFIX + key: value for key, value in case["annotations"].items()},
@@ -47,7 +47,7 @@ def disagreement(space: Namespace, name: str, case: Json) -> str:
 
 
 def test_the_agent_has_no_way_to_the_api_server(space: Namespace, keeper: Keeper) -> None:
-    """API servers mount a token into every container; the agent gets one only when it writes a Kubernetes Secret."""
+    """API servers mount a token into every container; the agent gets one only if it writes a Kubernetes Secret."""
     del keeper
     for wanted, count in (({}, 0), ({"inject-as-k8s-secret": "true", "k8s-secret-name": "s"}, 1)):
         manifest = pod("web", {"secret": "db", **wanted}, automountServiceAccountToken=True)

@@ -1,4 +1,4 @@
-"""Who sees a secret and who does not: the cluster's objects and logs, other containers, images of one program, root."""
+"""A secret is visible only to the containers that need it: not in objects and logs, not in other containers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ AS_1000 = {"security": {"runAsUser": 1000}}
 
 
 def test_no_value_is_anywhere_in_the_cluster(space: Namespace, keeper: Keeper, webhook: Release) -> None:
-    """Every object that the API server stores, events too, and every log: by file, variable and template, none has it."""
+    """No object in the API server, no event and no log contains a secret that is delivered by file, variable or template."""
     sentinel = f"sentinel-{os.urandom(12).hex()}"
     keeper.set("api-keys", "login", sentinel)
     secrets = {
@@ -45,14 +45,14 @@ def test_no_value_is_anywhere_in_the_cluster(space: Namespace, keeper: Keeper, w
 
 
 def is_in(value: str, text: str) -> bool:
-    """Say whether a value is in a text, as it is or inside something that was written as base64."""
+    """Return whether a text contains a value, directly or inside base64."""
     shifted = (base64.b64encode(b"x" * offset + value.encode()).decode() for offset in range(3))
-    # The first and the last characters depend on what stands before and after.
+    # The first and the last characters of base64 depend on the neighbouring bytes.
     return value in text or any(encoded[4:-4] in text for encoded in shifted)
 
 
 def test_an_image_without_a_shell(space: Namespace) -> None:
-    """One static program that reads a file and has a variable; its container names its command, which is kept."""
+    """An image with one static program gets a file and a variable; the command of its container is kept."""
     app = {
         "name": "app",
         "image": image("distroless"),
@@ -71,7 +71,7 @@ def test_an_image_without_a_shell(space: Namespace) -> None:
 
 
 def test_root_reads_its_files(space: Namespace) -> None:
-    """A pod of root's: the agent is not root, and root without any capability reads what it has written."""
+    """In a pod that runs as root, the agent does not, and root without capabilities can read the agent's files."""
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
     root = container(security={"runAsUser": 0, "runAsNonRoot": False})
     secrets = {"secret": "api-keys", "containers": "app"}
@@ -84,7 +84,7 @@ def test_root_reads_its_files(space: Namespace) -> None:
 
 
 def test_containers_have_what_is_theirs(space: Namespace) -> None:
-    """Two containers with one secret each, and none sees the other's, nor the configuration that opens the vault."""
+    """Of two containers with one secret each, neither sees the other's secret or the KSM configuration."""
     config = """
 secrets:
   - {record: "database-credentials", path: /app/secret.json, containers: [one]}
@@ -109,8 +109,8 @@ except PermissionError:
 """
 
 
-def test_a_process_namespace_is_no_way_in(space: Namespace) -> None:
-    """An application that is signalled shares its process namespace and its user with the agent, and sees nothing of it."""
+def test_a_shared_process_namespace_gives_no_access(space: Namespace) -> None:
+    """An application that gets signals shares the process namespace and the user with the agent, but cannot read the agent's files."""
     secrets = {"secret": "api-keys", "signal": "SIGHUP"}
     app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()
     assert app.of_supervisor(LOOK).split() == ["refused"]
@@ -132,7 +132,7 @@ def test_a_changed_plan_is_refused(space: Namespace) -> None:
 
 
 def assert_no_agent_mount_of_others(app: Pod) -> None:
-    """The configuration's volume is mounted by the agent's containers alone."""
+    """Only the agent's containers mount the volume with the configuration."""
     spec = app.object["spec"]
     holders = {
         item["name"]
@@ -144,7 +144,7 @@ def assert_no_agent_mount_of_others(app: Pod) -> None:
 
 
 def test_a_namespace_without_a_configuration(space: Namespace) -> None:
-    """The Secret is the namespace's own: without it a pod waits, and the kubelet says for what."""
+    """The Secret belongs to the namespace: without it a pod waits, and the kubelet reports the reason."""
     space.kubectl("delete", "secret/keeper-credentials")
     space.pod("web", {"secret": "api-keys"}, containers=[container(**AS_1000)])
     missing = 'secret "keeper-credentials" not found'

@@ -1,4 +1,4 @@
-"""Pods that end, restart, or lose a record: CronJobs, classic sidecars, an application that is restarted, what it is told."""
+"""Pods that end, restart or lose a record: CronJobs, classic sidecars, restarted applications and notifications."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pods import Namespace, container, pod, wait_for
 
 AS_1000 = {"security": {"runAsUser": 1000}}
 RARELY = {"secret": "api-keys", "refresh-interval": "24h"}
-"""For tests that count requests: the first look is somewhere within the interval."""
+"""For tests that count requests: the first refresh is at a random time within the interval."""
 LISTENER = """
 import http.server
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -35,17 +35,17 @@ for process in pathlib.Path("/proc").glob("[0-9]*"):
         os.kill(int(process.name), 9)
         print("killed")
 """
-"""Kills the process that holds a pod's namespaces, as a restart of a node's container runtime may: kind's pause, or ours."""
+"""Kills the process that holds a pod's namespaces, as a restart of a container runtime may: kind's pause or ours."""
 
 
 def template_of(made: dict[str, Any]) -> dict[str, Any]:
-    """Return a pod as the template of a workload."""
+    """Return a pod template."""
     del made["metadata"]["name"]
     return {"metadata": made["metadata"], "spec": made["spec"]}
 
 
 def test_a_cron_job_completes(space: Namespace) -> None:
-    """Its Jobs are like any other: the sidecar goes when the work is done."""
+    """The Jobs of a CronJob complete: the sidecar ends when the work is done."""
     work = container(script="cat /keeper/secrets/api-keys.json", **AS_1000)
     template = template_of(pod("job", {"secret": "api-keys"}, containers=[work], restartPolicy="Never"))
     spec = {"schedule": "0 3 1 1 *", "jobTemplate": {"spec": {"template": template, "backoffLimit": 0}}}
@@ -56,7 +56,7 @@ def test_a_cron_job_completes(space: Namespace) -> None:
 
 
 def test_a_classic_sidecar(space: Namespace, keeper: Keeper) -> None:
-    """An ordinary container beside the application; it takes over what the init container has fetched."""
+    """A classic sidecar is an ordinary container, which takes over the files of the init container."""
     asked = keeper.requests
     app = space.pod("web", {**RARELY, "sidecar": "classic"}, containers=[container(**AS_1000)]).ready()
     assert [item["name"] for item in app.object["spec"]["containers"]] == ["app", "keeper-injector-sidecar"]
@@ -65,7 +65,7 @@ def test_a_classic_sidecar(space: Namespace, keeper: Keeper) -> None:
 
 
 def test_an_application_that_is_restarted(space: Namespace, keeper: Keeper) -> None:
-    """The container is new, its files are those of before, and nobody asks Keeper."""
+    """A restarted container finds its files, without a request to Keeper."""
     script = "trap 'exit 3' TERM; while :; do sleep 0.2; done"
     app = space.pod("web", RARELY, containers=[container(script=script, **AS_1000)]).ready()
     asked = keeper.requests
@@ -77,8 +77,8 @@ def test_an_application_that_is_restarted(space: Namespace, keeper: Keeper) -> N
     assert app.status("keeper-injector-sidecar")["restartCount"] == 0
 
 
-def test_a_sandbox_that_is_made_anew(space: Namespace, keeper: Keeper) -> None:
-    """All containers of the pod start again, the init container too, which looks once; files were there all the time."""
+def test_a_sandbox_that_is_recreated(space: Namespace, keeper: Keeper) -> None:
+    """All containers of the pod start again, including the init container, which sends one request; the files were never missing."""
     app = space.pod("web", RARELY, containers=[container(**AS_1000)]).ready()
     uid, asked = app.object["metadata"]["uid"], keeper.requests
     space.kubectl("label", f"namespace/{space.name}", "pod-security.kubernetes.io/enforce=privileged", "--overwrite")
@@ -94,17 +94,17 @@ def test_a_sandbox_that_is_made_anew(space: Namespace, keeper: Keeper) -> None:
 
 
 def test_a_post_after_a_rotation(space: Namespace, keeper: Keeper) -> None:
-    """The application is told by HTTP, and reads the new value while it answers."""
+    """The agent notifies the application by HTTP, and the application reads the new value while it answers."""
     listener = container(command=["python3", "-c", LISTENER], **AS_1000)
     secrets = {"secret": "two-factor", "notify-url": "http://127.0.0.1:8080/reload", "refresh-interval": "10s"}
     app = space.pod("web", secrets, containers=[listener]).ready()
     keeper.set("two-factor", "login", "posted")
-    # The record's one-time code is a change too, and may be told before.
+    # The record's one-time code is a change too, and its notification may come first.
     wait_for(lambda: '"posted"' in app.log(), "the POST")
 
 
 def test_a_record_that_is_gone(space: Namespace, keeper: Keeper) -> None:
-    """Its file stays, or goes with it when that was asked for; the application stays Ready in either case."""
+    """The file of a deleted record is kept, or removed if requested; the application stays Ready in both cases."""
     secrets = {"secrets": "deploy-key, api-keys", "refresh-interval": "10s", "fail-on-error": "false"}
     keeping = space.pod("keeping", secrets, containers=[container(**AS_1000)])
     removing = space.pod("removing", {**secrets, "on-removal": "remove"}, containers=[container(**AS_1000)])

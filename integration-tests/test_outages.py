@@ -1,4 +1,4 @@
-"""Keeper in all its moods while an application runs: Ready throughout, with the files it had."""
+"""During every fault of Keeper, a running application stays Ready and keeps its files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pods import Namespace, Pod, container, wait_for
 FAULTS = (("status", "503"), ("cut",), ("corrupt",), ("revoked",), ("hang",), ("throttled",))
 PATH = "/keeper/secrets/database-credentials.json"
 NOW = "os.kill(int(process.name), signal.SIGHUP)"
-"""Lets the sidecar refresh at once, whatever wait it has learned."""
+"""Makes the sidecar refresh at once, even if it is waiting."""
 
 
 def test_no_fault_reaches_an_application(space: Namespace, keeper: Keeper) -> None:
-    """Every fault fails a refresh, which is said; the application stays Ready with its files, and then all recovers."""
+    """Every fault fails a refresh, which is logged; the application stays Ready with its files, and later refreshes succeed."""
     secrets = {"secret": "database-credentials"}
     app = space.pod(
         "web", secrets, containers=[container(security={"runAsUser": 1000})], shareProcessNamespace=True
@@ -43,19 +43,19 @@ def test_no_fault_reaches_an_application(space: Namespace, keeper: Keeper) -> No
 
 
 def recovered(app: Pod) -> bool:
-    """Ask for a refresh, which Keeper's quiet window may put off, and say whether one has brought the new value."""
+    """Request a refresh, which Keeper's throttle window may delay, and return whether the new value has arrived."""
     app.of_supervisor(NOW)
     time.sleep(2)
     return bool(json.loads(app.read(PATH))["login"] == "recovered")
 
 
 def test_throttled_pods_leave_keeper_alone(space: Namespace, keeper: Keeper) -> None:
-    """Keeper prolongs its refusal with each request: after one, pods of short intervals do not ask again for a while."""
+    """Keeper extends a throttle window with each request, so pods with short intervals do not send another one for a while."""
     secrets = {"secret": "api-keys", "refresh-interval": "10s"}
     app = space.pod("web", secrets, containers=[container(security={"runAsUser": 1000})]).ready()
     with keeper.failing("throttled"):
         first, second = wait_for(lambda: refusals(app)[:2] if len(refusals(app)) > 1 else None, "two refusals")
-    # The quiet time is 30 s, in which an agent that does not keep it would ask two or three times.
+    # The window is 30 s; an agent that ignores it would send two or three requests.
     assert second - first > timedelta(seconds=25)
     asked = keeper.requests
     wait_for(lambda: keeper.requests > asked, "another request")
@@ -63,6 +63,6 @@ def test_throttled_pods_leave_keeper_alone(space: Namespace, keeper: Keeper) -> 
 
 
 def refusals(app: Pod) -> list[datetime]:
-    """Return when Keeper refused, as the sidecar tells it."""
+    """Return when Keeper throttled, according to the sidecar's log."""
     lines = [json.loads(line) for line in app.log("keeper-injector-sidecar").splitlines()]
     return [datetime.fromisoformat(line["time"]) for line in lines if "throttled" in line.get("cause", "")]

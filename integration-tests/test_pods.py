@@ -1,4 +1,4 @@
-"""Secrets in real pods: what an application reads, as whom, and how it changes."""
+"""Secrets in real pods: content, owner, mode and rotation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AS_1000 = {"security": {"runAsUser": 1000}}
 
 
 def test_two_annotations_are_enough(space: Namespace) -> None:
-    """The file is there at the default path, on a memory volume, the application's own, and nowhere else in the cluster."""
+    """The file is at the default path, on a memory volume, owned by the application's user, and nowhere else in the cluster."""
     app = space.pod("web", DATABASE, containers=[container(**AS_1000)]).ready()
     asked = {key for key in app.object["metadata"]["annotations"] if key.startswith(PREFIX)}
     assert asked == {f"{PREFIX}{name}" for name in ("inject", "secret", "injected", "plan")}
@@ -29,11 +29,11 @@ def test_two_annotations_are_enough(space: Namespace) -> None:
 
 
 def test_rotation_without_a_restart(space: Namespace, keeper: Keeper) -> None:
-    """Same pod, same container, same process; the new value within the interval."""
+    """A changed value arrives within the interval, in the same pod, container and process."""
     app = space.pod("web", {"secret": "api-keys", "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
 
     def identity() -> tuple[str, str, str]:
-        # Field 22 of /proc/PID/stat: when the process started.
+        # Field 22 of /proc/PID/stat is the start time of the process.
         started = app.run("cat", "/proc/1/stat").split()[21]
         return app.object["metadata"]["uid"], app.status("app")["containerID"], started
 
@@ -58,7 +58,7 @@ def test_rotation_without_a_restart(space: Namespace, keeper: Keeper) -> None:
 def test_every_user_reads_its_files(
     space: Namespace, spec: dict[str, Any], security: dict[str, Any], owner_and_mode: list[str]
 ) -> None:
-    """Owner and mode follow what the pod says; a container that is not named does not even have the volume."""
+    """Owner and mode follow the pod's security context; a container that is not listed does not have the volume."""
     containers = [container(security=security), container("other", security=security)]
     app = space.pod("web", {**DATABASE, "containers": "app"}, containers=containers, **spec).ready()
     assert json.loads(app.read(PATH))["login"] == "app"
@@ -67,7 +67,7 @@ def test_every_user_reads_its_files(
 
 
 def test_a_job_completes(space: Namespace) -> None:
-    """The sidecar goes when the job is done; init containers of its own have the secrets too."""
+    """The sidecar ends when the job is done; the job's own init containers have the secrets too."""
     migration = container("migrate", f"grep -q correct-horse {PATH}", **AS_1000)
     work = container(script=f"cat {PATH}", **AS_1000)
     spec = pod("job", DATABASE, containers=[work], initContainers=[migration], restartPolicy="Never")
@@ -79,7 +79,7 @@ def test_a_job_completes(space: Namespace) -> None:
 
 
 def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, keeper: Keeper) -> None:
-    """No file is lost, no application restarted, and Keeper is not asked again at once."""
+    """After the sidecar is killed, no file is lost, the application is not restarted, and no request is repeated at once."""
     secrets = {**DATABASE, "refresh-interval": "24h"}
     app = space.pod("web", secrets, containers=[container(**AS_1000)], shareProcessNamespace=True).ready()
     asked = keeper.requests
@@ -95,7 +95,7 @@ def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, keeper
 
 
 def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:
-    """Every problem at once, each with what would be right; a warning for what is only odd."""
+    """A denial has all problems with their solutions; something that is only unusual gives a warning."""
     wrong = {"refresh-interval": "5x", "secret": "db", "file-mode": "9"}
     said = space.refused(pod("wrong", wrong))
     assert "(1) keeper.security/file-mode: '9' is not a file mode; write three octal digits such as 0440" in said
@@ -108,7 +108,7 @@ def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:
 
 
 def test_plain_pods_are_not_our_business(space: Namespace) -> None:
-    """A pod without the annotation is left as it is."""
+    """A pod without the annotation is not changed."""
     plain = space.pod("plain", {}, containers=[container(**AS_1000)]).ready()
     assert [item["name"] for item in plain.object["spec"]["containers"]] == ["app"]
     assert "initContainers" not in plain.object["spec"]

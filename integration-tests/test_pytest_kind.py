@@ -1,4 +1,4 @@
-"""pytest-kind, as it is, finds a kind in tools/development/cluster/bin: no docker, nothing downloaded."""
+"""An unmodified pytest-kind works with the kind in tools/development/cluster/bin, without Docker and downloads."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.skipif(bool(node.problems()), reason="; ".join(node.pro
 
 @pytest.fixture(name="kind", scope="module")
 def _kind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KindCluster]:
-    """A cluster that pytest-kind creates and deletes; it goes as well when this process is killed."""
+    """A cluster that pytest-kind creates and deletes; it is also stopped if this process is killed."""
     with pytest.MonkeyPatch.context() as patch:
-        # pytest-kind puts a folder where it is called, and the owner's number reaches kind by the environment.
+        # pytest-kind creates a folder in the current directory; kind gets the owner's PID from the environment.
         patch.chdir(tmp_path_factory.mktemp("pytest-kind"))
         patch.setenv("CLUSTER_WHILE", str(os.getpid()))
         cluster = KindCluster(NAME, kind_path=KIND, kubectl_path=programs.kubectl(print))
@@ -35,12 +35,12 @@ def _kind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KindCluster]:
 
 
 def asked(*arguments: str) -> list[str]:
-    """Return the words of kind's answer."""
+    """Return the words of kind's output."""
     return subprocess.run([KIND, *arguments], capture_output=True, text=True, check=True).stdout.split()
 
 
 def test_a_created_cluster_is_kinds(kind: KindCluster) -> None:
-    """The cluster is listed, its one node bears kind's name and is ready, and `create` again takes it as it is."""
+    """The cluster is listed, its node has kind's name and is ready, and a second `create` reuses it."""
     assert NAME in asked("get", "clusters")
     assert asked("get", "nodes", "--name", NAME) == [f"{NAME}-control-plane"]
     kind.create()
@@ -48,13 +48,13 @@ def test_a_created_cluster_is_kinds(kind: KindCluster) -> None:
 
 
 def test_the_client_of_pytest_kind_works(kind: KindCluster) -> None:
-    """pykube speaks to the API server by the kubeconfig that was written."""
+    """pykube connects to the API server with the kubeconfig that was written."""
     names = [namespace.name for namespace in pykube.Namespace.objects(kind.api)]
     assert "kube-system" in names
 
 
 def test_a_loaded_image_runs(kind: KindCluster) -> None:
-    """A pod starts from an image that nothing could pull, and a port of it is forwarded."""
+    """A pod starts from an image that was loaded, not pulled, and its port can be forwarded."""
     images = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
     if not images:
         pytest.skip("KEEPER_INJECTOR_IMAGES is not set")
@@ -74,7 +74,7 @@ def test_a_loaded_image_runs(kind: KindCluster) -> None:
 
 
 def test_a_deleted_cluster_is_gone(kind: KindCluster) -> None:
-    """`delete` leaves neither the cluster nor its context in the file; to delete what is not there is no error."""
+    """`delete` removes the cluster and its context in the file; deleting a missing cluster is not an error."""
     kind.delete()
     assert NAME not in asked("get", "clusters")
     assert f"kind-{NAME}" not in kind.kubeconfig_path.read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Many pods at once: all admitted, and what that costs."""
+"""Many pods at once are admitted, and the costs are measured."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESIDENT = "print(next(line for line in open('/proc/1/status') if line.startswit
 
 
 def test_two_hundred_pods_at_once(space: Namespace, webhook: Release) -> None:
-    """All are admitted and injected. They find no node, as one node of tests cannot start so many; fifty that start are below."""
+    """All pods are admitted and injected. They are not scheduled, because one node cannot start so many; the next test starts fifty."""
     template = pod("many", {"secret": "api-keys"}, containers=[container(security={"runAsUser": 1000})])
     del template["metadata"]["name"]
     template["spec"]["nodeSelector"] = {"of": "nobody"}
@@ -31,7 +31,7 @@ def test_two_hundred_pods_at_once(space: Namespace, webhook: Release) -> None:
     after = histogram()
     counts = {bound: after[bound] - before.get(bound, 0.0) for bound in after}
     total = counts["+Inf"]
-    # Told, not judged: how long admission takes is the machine's business as well as ours.
+    # The duration is printed, not checked: it depends on the machine too.
     FIGURES.append(f"{total:.0f} pods admitted at once: p99 {told(counts)} by the API server's own count")
     FIGURES.append(f"{after['+Inf']:.0f} admissions in all tests: p99 {told(after)}")
     assert total >= MANY
@@ -43,7 +43,7 @@ def test_two_hundred_pods_at_once(space: Namespace, webhook: Release) -> None:
 
 
 def test_a_scale_of_fifty(space: Namespace, keeper: Keeper) -> None:
-    """Created at once: all admitted, each with one request to Keeper at its start."""
+    """Fifty pods that are created at once are admitted, and each sends one request to Keeper at its start."""
     asked = keeper.requests
     template = pod(
         "many", {"secret": "api-keys", "init-only": "true"}, containers=[container(security={"runAsUser": 1000})]
@@ -60,12 +60,12 @@ def test_a_scale_of_fifty(space: Namespace, keeper: Keeper) -> None:
 
 
 def told(counts: Mapping[str, float]) -> str:
-    """Tell the 99th percentile of a histogram, in milliseconds."""
+    """Return the 99th percentile of a histogram as text, in milliseconds."""
     return f"{quantile(counts, 0.99) * 1000:.0f} ms"
 
 
 def quantile(counts: Mapping[str, float], share: float) -> float:
-    """Return the quantile of a histogram in seconds, interpolated within its bucket as Prometheus does it."""
+    """Return the quantile of a histogram in seconds, interpolated within its bucket as in Prometheus."""
     below, lower = 0.0, 0.0
     for upper, count in sorted((float(key), count) for key, count in counts.items()):
         if count >= counts["+Inf"] * share:

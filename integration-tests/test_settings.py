@@ -1,4 +1,4 @@
-"""What values of the chart change in pods: variables by the kubelet, Kubernetes Secrets."""
+"""Values of the chart that change pods: variables by the kubelet, Kubernetes Secrets."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ VALUES = ("replicas=1", "envFiles=always")
 
 @pytest.fixture(name="webhook", scope="module")
 def _webhook(images: Any) -> Iterator[Release]:
-    """A release with other values than the one that tests share."""
+    """A release with different values from the one that tests share."""
     assert images.namespace
     with own_release("settings", *VALUES) as release:
         yield release
 
 
 def test_variables_by_the_kubelet(space: Namespace) -> None:
-    """Where all nodes know EnvFiles, a container that leaves its command to the image gets its variables as well."""
+    """If all nodes support EnvFiles, a container that does not set its command gets its variables too."""
     app = container(image=image("applications"), env=[{"name": "OWN", "value": "mine"}], **AS_1000)
     del app["command"]
     secrets = {"env-DB_PASSWORD": "database-credentials[password]", "env-OWN": "database-credentials[login]"}
@@ -36,7 +36,7 @@ def test_variables_by_the_kubelet(space: Namespace) -> None:
 
 
 def test_a_kubernetes_secret(space: Namespace, webhook: Release) -> None:
-    """Written with the pod's own account, where the chart's Role lets it; it goes with the pod."""
+    """The agent writes the Secret with the pod's service account, which the chart's Role allows; it is deleted with the pod."""
     mine = (f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")
     webhook.install(*VALUES, *mine)
     secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}

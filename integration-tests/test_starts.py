@@ -1,4 +1,4 @@
-"""Pods that start while Keeper is down: what may pass is tried again, and then said, or gone without."""
+"""Pods that start while Keeper is unavailable retry, and then report the reason or start without secrets."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ AS_1000 = {"security": {"runAsUser": 1000}}
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
 def test_keeper_is_down(space: Namespace, keeper: Keeper, fault: tuple[str, ...], said: str) -> None:
-    """At the start a pod waits and says why, or starts without if it may; one that runs stays as it is."""
+    """A starting pod waits and reports the reason, or starts without secrets if allowed; a running pod is not affected."""
     running = space.pod("running", {**DATABASE, "refresh-interval": "10s"}, containers=[container(**AS_1000)]).ready()
     ready_since = running.ready_since()
     with keeper.failing(*fault):
         strict = space.pod("strict", DATABASE, containers=[container(**AS_1000)])
         lenient = space.pod("lenient", {**DATABASE, "fail-on-error": "false", "refresh-interval": "10s"})
         wait_for(lambda: "refresh.failed" in running.log("keeper-injector-sidecar"), "a refresh that fails")
-        # What may pass is tried again for up to four minutes.
+        # Transient failures are retried for up to four minutes.
         wait_for(lenient.is_ready, "the pod that may start without", 300)
         assert said in wait_for(lambda: strict.last_words(), "the init container's last words", 300)
         assert said in space.kubectl("describe", "pod/strict")

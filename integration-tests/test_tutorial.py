@@ -1,4 +1,4 @@
-"""The README's tutorial, word by word, on a cluster of its own; what it shows is what is printed."""
+"""The README's tutorial, run on a separate cluster: every command prints what the README shows."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from images import builders
 ROOT = Path(__file__).parents[1]
 HEADING = "## On a cluster, in five minutes"
 PULLED = "docker.io/library/python:3.13-slim"
-"""The image of the example, for a cluster that pulls none; any with a shell and `cat` will do."""
+"""The image of the example for a cluster that cannot pull; any image with a shell and `cat` works."""
 NAME = "keeper-injector-tutorial"
 
 HAS_KIND = bool(shutil.which("kind")) and builders.works("docker")
 LOCAL = not HAS_KIND and not node.problems()
-"""Whether a kind without docker stands in."""
+"""Whether our kind without Docker is used."""
 
 pytestmark = pytest.mark.skipif(
-    not (IMAGES and (HAS_KIND or LOCAL)), reason="no kind with docker, and no node of our own"
+    not (IMAGES and (HAS_KIND or LOCAL)), reason="neither kind with Docker nor our local node is available"
 )
 
 
 @attrs.frozen
 class Step:
-    """A command, and the lines that the README shows below it."""
+    """A command and the output that the README shows."""
 
     command: str
     shown: tuple[str, ...]
@@ -52,7 +52,7 @@ def steps(text: str) -> list[Step]:
 
 
 def likened(line: str) -> str:
-    """Return a line without what differs from run to run: numbers, times, the random ends of names, widths of columns."""
+    """Return a line without the parts that differ between runs: numbers, times, random suffixes, column widths."""
     line = re.sub(r"\b[a-z]+(-[a-z0-9]+)*-[a-z0-9]{8,10}-[a-z0-9]{5}\b", "POD", line)
     line = re.sub(r"\d+(\.\d+)?", "0", line)
     return re.sub(r"\s+", " ", line).strip()
@@ -60,7 +60,7 @@ def likened(line: str) -> str:
 
 @pytest.fixture(name="shell")
 def _shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    """A shell like that of a reader, with kind on its PATH; the cluster it makes goes with it."""
+    """A shell like a reader's, with kind on PATH; its cluster is removed with it."""
     path = os.environ["PATH"]
     environment = {
         "KUBECONFIG": str(tmp_path / "kubeconfig"),
@@ -89,7 +89,7 @@ def _shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def said(shell: subprocess.Popen[str], command: str) -> str:
-    """Run a command in the shell; returns all it prints, which must end well."""
+    """Run a command in the shell, which must succeed, and return its output."""
     shell.stdin.write(f"{command}\nstatus=$?; echo; echo ended $status\n")
     shell.stdin.flush()
     lines: list[str] = []
@@ -102,7 +102,7 @@ def said(shell: subprocess.Popen[str], command: str) -> str:
 
 
 def test_the_tutorial(shell: subprocess.Popen[str]) -> None:
-    """Every command works, and prints every line that is shown below it."""
+    """Every command succeeds and prints every line that the README shows."""
     text = (ROOT / "README.md").read_text(encoding="utf-8").partition(HEADING)[2].partition("\n## ")[0]
     transcript, missing = [], []
     started = time.monotonic()

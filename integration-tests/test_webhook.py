@@ -1,6 +1,6 @@
-"""The webhook's own life: replicas replaced, certificates rotated, all of it gone, under a stream of pods.
+"""The webhook keeps admitting pods while its replicas are replaced and its certificates rotate, and recovers from a total loss.
 
-It is a release of its own: other tests go their way while this one's webhooks come and go.
+The tests use a separate release, so that they do not disturb other tests.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from releases import Release, own_release
 WEBHOOK = "deployment/keeper-injector"
 CLIENTS = 3
 PAUSE = 0.1
-"""Seconds between two pods of a client."""
+"""Seconds between two pods of one client."""
 ENOUGH = 20
 
 
 @pytest.fixture(name="release", scope="module")
 def _release(images: Any) -> Iterator[Release]:
-    """A release that no other file of tests uses."""
+    """A release that no other test file uses."""
     assert images.namespace
     with own_release("webhook") as release:
         yield release
@@ -38,7 +38,7 @@ def _release(images: Any) -> Iterator[Release]:
 
 @pytest.fixture(name="webhook")
 def _webhook(release: Release) -> Release:
-    """The release as it is installed, whatever the test before has made of it."""
+    """The release in its initial state, whatever the previous test changed."""
     release.install()
     wait_for(lambda: authorities(release), "a CA that the API server trusts")
     return release
@@ -46,11 +46,11 @@ def _webhook(release: Release) -> Release:
 
 @attrs.define
 class Stream:
-    """Pods that are created, as it goes on."""
+    """A running stream of pods."""
 
     admitted: int = 0
     refused: list[str] = attrs.field(factory=list)
-    """What was said of those that were not admitted."""
+    """Errors of the pods that were not admitted."""
 
     def goes_on(self) -> None:
         """Wait until some more pods have been created."""
@@ -60,7 +60,7 @@ class Stream:
 
 @contextmanager
 def stream(space: Namespace) -> Iterator[Stream]:
-    """Create annotated pods all the time (dry runs: only admission is of interest)."""
+    """Create annotated pods continuously, as dry runs, because only admission matters."""
     found = Stream()
     over, lock = threading.Event(), threading.Lock()
     one = pod("probe", {"secret": "api-keys"}, containers=[container()])
@@ -91,7 +91,7 @@ def stream(space: Namespace) -> Iterator[Stream]:
 
 
 def test_no_pod_is_refused_while_replicas_are_replaced(space: Namespace, webhook: Release) -> None:
-    """One is deleted, then all are replaced one by one; the stream goes on until the last of the old ones is gone."""
+    """One pod is deleted, then all are replaced one by one; every pod is admitted until the last old one has ended."""
     system = webhook.system
     with stream(space) as found:
         system.kubectl("delete", f"pod/{webhook.webhooks()[0]['metadata']['name']}", "--wait")
@@ -103,7 +103,7 @@ def test_no_pod_is_refused_while_replicas_are_replaced(space: Namespace, webhook
 
 
 def test_a_replica_that_is_killed(space: Namespace, webhook: Release) -> None:
-    """What ends without a word is missed for seconds, until its endpoint is gone; controllers try again, and no pod is lost."""
+    """A webhook pod that is killed causes errors for seconds, until its endpoint is removed; controllers retry, and no pod is lost."""
     system = webhook.system
     wanted = pod(
         "web", {"secret": "api-keys", "init-only": "true"}, containers=[container(security={"runAsUser": 1000})]
@@ -126,7 +126,7 @@ def test_a_replica_that_is_killed(space: Namespace, webhook: Release) -> None:
 
 
 def test_no_pod_is_refused_while_the_certificate_is_lost(space: Namespace, webhook: Release) -> None:
-    """Somebody empties the Secret; a replica that starts makes a new CA, and both are trusted."""
+    """After the Secret is emptied, a starting replica creates a new CA, and both CAs are trusted."""
     system = webhook.system
     before = authorities(webhook)
     with stream(space) as found:
@@ -139,14 +139,14 @@ def test_no_pod_is_refused_while_the_certificate_is_lost(space: Namespace, webho
 
 
 def authorities(webhook: Release) -> str:
-    """Return what the API server trusts: PEM as base64."""
+    """Return the CA bundle of the API server: PEM as base64."""
     (entry,) = webhook.system.get(webhook.configuration)["webhooks"]
     return str(entry["clientConfig"].get("caBundle", ""))
 
 
 def test_plain_pods_start_while_no_webhook_runs(space: Namespace, webhook: Release) -> None:
-    """And annotated ones are refused with a reason, not started bare."""
-    # Not by `kubectl scale`: then the field is kubectl's, and Helm refuses to write it.
+    """Annotated pods are rejected with a reason; they do not start without secrets."""
+    # Do not use `kubectl scale`: kubectl would own the field, and Helm would refuse to change it.
     webhook.install("replicas=0")
     assert webhook.webhooks() == []
     space.pod("plain", {}, containers=[container(security={"runAsUser": 1000})]).ready()
@@ -155,12 +155,12 @@ def test_plain_pods_start_while_no_webhook_runs(space: Namespace, webhook: Relea
 
 
 def test_a_certificate_as_cert_manager_makes_it(space: Namespace, keeper: Keeper, webhook: Release) -> None:
-    """A Secret of type kubernetes.io/tls with the CA beside; neither the change to it nor its renewal refuses a pod."""
+    """With a Secret of type kubernetes.io/tls and its CA, neither the change to it nor a renewal rejects a pod."""
     system, authority = webhook.system, trustme.CA()
     system.apply(secret_of(authority, webhook))
     both = base64.b64encode(base64.b64decode(authorities(webhook)) + authority.cert_pem.bytes()).decode()
     with stream(space) as found:
-        # As one changes a CA: both are trusted first, then the other signs.
+        # A CA is replaced in two steps: trust both, then use the new one.
         bundle = json.dumps([{"op": "replace", "path": "/webhooks/0/clientConfig/caBundle", "value": both}])
         system.kubectl("patch", webhook.configuration, "--type=json", f"--patch={bundle}")
         found.goes_on()
@@ -173,7 +173,7 @@ def test_a_certificate_as_cert_manager_makes_it(space: Namespace, keeper: Keeper
 
 
 def secret_of(authority: trustme.CA, webhook: Release) -> Json:
-    """Return a Secret with a new certificate, as cert-manager writes it."""
+    """Return a Secret with a new certificate in the form that cert-manager writes."""
     leaf = authority.issue_cert(f"keeper-injector.{webhook.system.name}.svc")
     content = {
         "tls.crt": leaf.cert_chain_pems[0].bytes(),
@@ -186,7 +186,7 @@ def secret_of(authority: trustme.CA, webhook: Release) -> Json:
 
 
 def replaced_without_a_restart(space: Namespace, keeper: Keeper, webhook: Release, renewed: Json) -> None:
-    """Renew the certificate under a stream; the same pods serve the new one, and no pod is refused."""
+    """The certificate is renewed while pods are created: the same webhook pods serve the new one, and no pod is rejected."""
     pem = base64.b64decode(renewed["data"]["tls.crt"]).decode()
     expected = ssl.PEM_cert_to_DER_cert(pem)
     before = sorted(item["metadata"]["name"] for item in webhook.webhooks())
@@ -197,7 +197,7 @@ def replaced_without_a_restart(space: Namespace, keeper: Keeper, webhook: Releas
 
     with stream(space) as found:
         webhook.system.apply(renewed)
-        # Kubelets look at mounted Secrets every minute or so.
+        # Kubelets update mounted Secrets about once a minute.
         wait_for(lambda: served() == {expected}, "the new certificate")
     assert found.refused == []
     assert sorted(item["metadata"]["name"] for item in webhook.webhooks()) == before

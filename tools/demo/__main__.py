@@ -93,7 +93,9 @@ def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
         check(seen["pid"] == said["pid"], "the application was restarted")
         after = time.monotonic() - rotated
         console.say(f"shop (PID {seen['pid']}, the same) uses {seen['password']}, {after:.1f} s later")
-        console.say(f"requests to Keeper meanwhile: {keeper.requests['get_secret'] - asked['get_secret']}", "dim")
+        console.say(
+            f"requests to Keeper during that time: {keeper.requests['get_secret'] - asked['get_secret']}", "dim"
+        )
     with console.step("The secret is nowhere but in the memory volume"):
         for name in ("keeper-injector-init", "keeper-injector-sidecar"):
             log = runner.log(name)

@@ -49,7 +49,7 @@ class Webhook:
             self.port = probe.getsockname()[1]
         self._context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
         settings = directory / "settings.yaml"
-        # The demo's local Keeper has a CA of its own; the chart sets the same default for a company's.
+        # The demo's local Keeper has its own CA. In a cluster, the chart sets this default for a company's CA.
         settings.write_text("defaults: {ca-cert-configmap: local-keeper-ca}\n", encoding="utf-8")
         self.log = directory / "webhook.log"
         command = [

@@ -1,6 +1,6 @@
 """A local server that speaks Keeper Secrets Manager's protocol, for the demo, for tests and for trying things out.
 
-Unmodified clients work against it (Python SDK 17.3, JavaScript SDK 17.5). It is no vault: keys live as long as the process.
+Unmodified clients work against it (Python SDK 17.3, JavaScript SDK 17.5). It is not a vault: keys are lost when the process ends.
 """
 
 from local_keeper.faults import Fault

@@ -1,4 +1,4 @@
-"""A CA of its own and a certificate for the server, strict enough for Python ≥ 3.13 (VERIFY_X509_STRICT)."""
+"""A CA and a certificate for the server, strict enough for Python ≥ 3.13 (VERIFY_X509_STRICT)."""
 
 from __future__ import annotations
 

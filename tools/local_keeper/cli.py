@@ -106,7 +106,7 @@ def _serve(options: argparse.Namespace) -> int:
     vault: Path | None = options.vault
     if unknown := [name for name in options.name if "$(" in name]:
         # A kubelet leaves variables as they are that it does not know yet; a restart is what helps.
-        raise ValueError(f"--name {unknown[0]}: is no name but a variable without a value")
+        raise ValueError(f"--name {unknown[0]}: is not a name; it is probably a variable without a value")
     with LocalKeeper.start(
         vault, host=options.host, port=options.port, names=options.name, directory=options.state, key_id=options.key_id
     ) as keeper:

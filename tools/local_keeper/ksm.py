@@ -1,6 +1,6 @@
 """Keeper's command line ``ksm`` against local Keeper: ``python tools/local_keeper/ksm.py secret list``.
 
-``ksm`` (1.5) drops the server's public key from the configuration it is given and uses key 10 of its own table, whose
+``ksm`` (1.5) ignores the server's public key in the configuration and uses key 10 of a built-in table, whose
 private half only Keeper has. This puts local Keeper's key there (serve with ``--key-id 10``) and changes nothing else.
 """
 
@@ -12,7 +12,7 @@ import sys
 
 def main() -> int:
     """Run ``ksm`` with the arguments of this process."""
-    # Run as a file, so that ksm's environment needs nothing of ours; its directory is no place for ksm to import from.
+    # This runs as a file, so that ksm's environment does not need our packages. ksm must not import from this directory.
     del sys.path[0]
     from keeper_secrets_manager_cli.__main__ import main as ksm  # type: ignore[import-not-found] # installed beside ksm
     from keeper_secrets_manager_core.keeper_globals import keeper_public_keys

@@ -37,7 +37,7 @@ class LocalKeeper:
         self._directory = directory
         listener = socket.create_server((host, port), backlog=256)
         self.port = int(listener.getsockname()[1])
-        # Hypercorn makes a socket of its own of the descriptor, and closes it.
+        # Hypercorn creates its own socket from the descriptor and closes it.
         self._descriptor = listener.detach()
         self.hostname = f"{next(iter(names), 'localhost')}:{self.port}"
         self._keeper = Keeper(vault, Faults(), self.hostname, key_id=key_id)

@@ -48,7 +48,7 @@ class Record:
 
     data: Json = attrs.field(repr=False)
     folder: str = ""
-    """UID of the folder it lies in; empty when it is shared with the application by itself."""
+    """UID of its folder; empty if the record itself is shared with the application."""
     files: list[File] = attrs.field(factory=list)
     uid: str = attrs.field(factory=crypto.new_uid)
     key: bytes = attrs.field(factory=_random_key, repr=False)

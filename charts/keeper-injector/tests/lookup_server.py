@@ -1,4 +1,4 @@
-"""As much of an API server as helm asks while it renders: what kinds there are, and the webhook configurations of a cluster."""
+"""The part of an API server that helm uses while it renders: the known kinds and the webhook configurations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigura
 
 @contextlib.contextmanager
 def lookup_server(configurations: list[dict[str, Any]]) -> Iterator[str]:
-    """Serve a cluster with these webhook configurations and nothing else; yields its URL."""
+    """Serve a cluster with these webhook configurations only; yield its URL."""
     answers = {**_discovery(), CONFIGURATIONS: {"kind": "MutatingWebhookConfigurationList", "items": configurations}}
     answers[CONFIGURATIONS] |= {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"resourceVersion": "1"}}
 
@@ -41,7 +41,7 @@ def lookup_server(configurations: list[dict[str, Any]]) -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
+            """Do not log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)

@@ -1,4 +1,4 @@
-"""The chart as helm renders it, for the tests of the chart."""
+"""Helpers for tests of the chart: render it with helm and read the objects."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NAME = "keeper-injector"
 Json = dict[str, Any]
 
 HELM = programs.kept_helm()
-needs_helm = pytest.mark.skipif(HELM is None, reason="no helm on PATH: the chart is not rendered")
+needs_helm = pytest.mark.skipif(HELM is None, reason="helm is not installed")
 for_each_ci = pytest.mark.parametrize("ci", CI)
 
 
 def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run helm; its exit code is the caller's business."""
+    """Run helm without checking its exit code."""
     return subprocess.run([str(HELM), *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -59,7 +59,7 @@ def pod_of(objects: list[Json]) -> Json:
 
 
 def rights(objects: list[Json]) -> list[str]:
-    """Return every right that *objects* grant, one line each: who may do what with what, and where."""
+    """Return every permission that *objects* grant, one per line: who, verbs, resource, object."""
     roles = {(item["kind"], item["metadata"]["name"], where(item)): item for item in objects if "Role" in item["kind"]}
     lines = []
     for (kind, _, namespace), binding in roles.items():

@@ -35,7 +35,7 @@ SELECTED = {
     "app.kubernetes.io/instance": NAME,
     "app.kubernetes.io/component": "webhook",
 }
-"""Selectors of a Deployment never change: what these say now they say in every later version."""
+"""The selector of a Deployment is immutable, so these labels must be the same in every later version."""
 WEBHOOK = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service", "ServiceAccount"]
 OWN = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"]
 CONFIGURATIONS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
@@ -64,7 +64,7 @@ NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfigurati
     ],
 )
 def test_nothing_else_is_rendered(ci: str, more: list[str]) -> None:
-    """What runs the webhook, and what was asked for."""
+    """The chart renders the objects that the webhook needs and those that a value enables, and no others."""
     assert sorted(item["kind"] for item in render(ci)) == sorted(WEBHOOK + more)
 
 
@@ -86,12 +86,12 @@ def test_nothing_else_is_rendered(ci: str, more: list[str]) -> None:
     ],
 )
 def test_every_right_is_listed_here(ci: str, granted: list[str]) -> None:
-    """The webhook may touch two objects by name, or nothing at all."""
+    """The webhook has access to two objects by name, or to none."""
     assert rights(render(ci)) == granted
 
 
 def test_all_pods_of_a_namespace_write_secrets_only_when_asked_for() -> None:
-    """The widest right that the chart can give, and what asks for it."""
+    """Only an explicit value lets all pods of a namespace write Secrets, the widest permission that the chart can grant."""
     objects = render("cert-manager", kubernetesSecrets__namespaces=["shop", "till"])
 
     assert rights(objects) == [
@@ -105,7 +105,7 @@ README = re.findall(r"^```yaml\n(.*?)^```", (CHART / "README.md").read_text(enco
 
 @pytest.mark.parametrize("example", [text for text in README if "kind:" not in text], ids=lambda text: text.split()[0])
 def test_the_examples_of_the_readme_are_values(example: str, tmp_path: Path) -> None:
-    """The schema accepts each, and the templates do."""
+    """The schema and the templates accept each example."""
     (tmp_path / "values.yaml").write_text(example)
     done = helm("template", NAME, CHART, "--values", tmp_path / "values.yaml")
 
@@ -113,7 +113,7 @@ def test_the_examples_of_the_readme_are_values(example: str, tmp_path: Path) -> 
 
 
 def test_the_readme_lists_every_alert() -> None:
-    """With its severity."""
+    """The README's table has each alert with its severity."""
     groups = yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text(encoding="utf-8"))["groups"]
     rows = re.findall(r"^\| `(Keeper\w+)` \| (\w+) \|", (CHART / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -121,14 +121,14 @@ def test_the_readme_lists_every_alert() -> None:
 
 
 def test_the_readme_lists_the_rights() -> None:
-    """Word for word, as helm renders them."""
+    """The README lists the permissions exactly as helm renders them."""
     for line in rights(render("default")):
         assert f"\n{line}\n" in (CHART / "README.md").read_text(encoding="utf-8")
 
 
 @for_each_ci
 def test_every_object_is_labelled_and_has_its_place(ci: str) -> None:
-    """All the recommended labels; a namespace wherever there is one; names that Kubernetes takes."""
+    """Every object has the recommended labels, a namespace if its kind has one, and a valid name."""
     for item in render(ci):
         metadata = item["metadata"]
         assert metadata["labels"].items() >= SELECTED.items()
@@ -144,7 +144,7 @@ def test_every_object_is_labelled_and_has_its_place(ci: str) -> None:
 
 
 def test_common_labels_do_not_replace_ours() -> None:
-    """They are added everywhere but to selectors."""
+    """Common labels are added to every object, but not to selectors."""
     ours = {"team": "platform", "app.kubernetes.io/name": "mine", "app.kubernetes.io/part-of": "mine"}
     objects = render("monitoring", commonLabels=ours, networkPolicy__enabled=True)
 
@@ -170,7 +170,7 @@ def selectors(objects: list[dict[str, Any]]) -> list[dict[str, str]]:
 
 
 def test_selectors_do_not_change_with_the_version(tmp_path: Path) -> None:
-    """A later version of the chart selects the pods of this one."""
+    """A later version of the chart selects the pods of this version."""
     done = helm("package", CHART, "--version", "9.9.9", "--app-version", "9.9.9", "--destination", tmp_path)
     assert done.returncode == 0, done.stderr
     objects = render("monitoring", chart=tmp_path / "keeper-injector-9.9.9.tgz", networkPolicy__enabled=True)
@@ -180,7 +180,7 @@ def test_selectors_do_not_change_with_the_version(tmp_path: Path) -> None:
 
 
 def test_a_packaged_chart_has_no_tests(tmp_path: Path) -> None:
-    """What users download is what they need."""
+    """The archive contains only files that an installation needs."""
     assert helm("package", CHART, "--destination", tmp_path).returncode == 0
     with tarfile.open(tmp_path / f"keeper-injector-{VERSIONS['version']}.tgz") as archive:
         names = {name.removeprefix("keeper-injector/").split("/")[0] for name in archive.getnames()}
@@ -246,10 +246,10 @@ def test_the_webhook_drains_before_it_is_killed(ci: str) -> None:
 
 @for_each_ci
 def test_the_webhook_understands_its_arguments(ci: str) -> None:
-    """The command line that the chart writes is one that the program of this version takes."""
+    """The webhook of this version accepts the arguments that the chart writes."""
     (container,) = pod_of(render(ci))["spec"]["containers"]
     if "--tls=own" in container["args"] and "--tls" not in Path(cli.__file__).read_text(encoding="utf-8"):
-        pytest.skip("this webhook has no certificates of its own yet")
+        pytest.skip("this webhook cannot issue its own certificate yet")
     options = cli.build_parser().parse_args(container["args"])
 
     assert options.command == "serve"
@@ -259,7 +259,7 @@ def test_the_webhook_understands_its_arguments(ci: str) -> None:
 
 @for_each_ci
 def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
-    """The settings that the chart writes are read without a problem by the program of this version."""
+    """The webhook of this version reads the settings that the chart writes without a problem."""
     content = next(item["data"]["settings.yaml"] for item in render(ci) if "settings.yaml" in item.get("data", {}))
     (tmp_path / "settings.yaml").write_text(content)
     settings = read_settings(tmp_path / "settings.yaml")
@@ -289,7 +289,7 @@ def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
     ],
 )
 def test_env_files_are_used_where_every_kubelet_has_them(version: str, value: str, env_files: str) -> None:
-    """Kubelets may be three minor versions behind the API server; who knows better says so."""
+    """`auto` uses EnvFiles only if every kubelet supports it: kubelets may be three minor versions older than the API server."""
     options = ("--kube-version", version, "--set", f"envFiles={value}")
     settings = [item for item in render("default", *options) if item["kind"] == "ConfigMap"]
 
@@ -297,7 +297,7 @@ def test_env_files_are_used_where_every_kubelet_has_them(version: str, value: st
 
 
 def test_new_settings_are_new_pods() -> None:
-    """The webhook reads its settings once."""
+    """A change of the settings replaces the pods, because the webhook reads its settings once."""
     before = pod_of(render("default"))["metadata"]["annotations"]
 
     assert pod_of(render("default"))["metadata"]["annotations"] == before
@@ -340,7 +340,7 @@ def test_namespaces_can_be_chosen_besides() -> None:
 
 @for_each_ci
 def test_who_brings_the_certificate(ci: str) -> None:
-    """Own: an empty Secret, memory, a token; else: a mounted Secret and no token. No caBundle but the user's own."""
+    """In mode `own` there are an empty Secret, a memory volume and a token; in other modes a mounted Secret and no token. Only the user sets caBundle."""
     objects = render(ci)
     configuration = one(objects, "MutatingWebhookConfiguration")
     spec = pod_of(objects)["spec"]

@@ -1,4 +1,4 @@
-"""What the chart refuses, before anything reaches a cluster, and that every value it takes has an effect."""
+"""The chart rejects invalid values before anything reaches a cluster, and every valid value has an effect."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VALUES = [value.name for value in read_values((CHART / "values.yaml").read_text(
 
 
 def refusal(*settings: str) -> str:
-    """Return what helm says when it is given *settings*, and insist that it refuses."""
+    """Return helm's error for *settings*, which must fail."""
     done = helm("template", "keeper-injector", CHART, *(word for setting in settings for word in ("--set", setting)))
     assert done.returncode != 0
     return done.stderr
@@ -55,11 +55,11 @@ def refusal(*settings: str) -> str:
     ],
 )
 def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
-    """A misspelt name or a value out of range is said with its place, and not rendered."""
+    """A misspelt name or a value out of range is reported with its path."""
     said = refusal(setting)
 
     assert "values don't meet the specifications of the schema" in said
-    # Helm 3 says the same in other words.
+    # Helm 3 has other messages for the same problems.
     assert problem in said or helm("version", "--short").stdout.startswith("v3.")
 
 
@@ -92,12 +92,12 @@ def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
     ids=lambda value: value.partition(":")[0] if isinstance(value, str) else " ".join(value),
 )
 def test_values_that_contradict_each_other_are_refused(settings: list[str], problem: str) -> None:
-    """The sentence says which value, what was found and what would be right."""
+    """The message says which value is wrong, what was found and what to set."""
     assert problem in refusal(*settings).splitlines()
 
 
-def test_all_contradictions_are_said_at_once() -> None:
-    """Nobody installs three times to learn of three problems."""
+def test_all_contradictions_are_reported_at_once() -> None:
+    """Three problems are reported by one attempt to install."""
     said = refusal("tls.secretName=x", "serviceAccount.create=false", "kubernetesSecrets.serviceAccounts={shop}")
 
     assert [line.partition(":")[0] for line in said.splitlines() if "; " in line] == [
@@ -106,7 +106,7 @@ def test_all_contradictions_are_said_at_once() -> None:
 
 
 def test_a_cluster_that_is_too_old_is_refused() -> None:
-    """Native sidecars and matchConditions are on from Kubernetes 1.29 on."""
+    """The chart requires Kubernetes 1.29, where native sidecars and matchConditions are enabled."""
     old = helm("template", "x", CHART, "--kube-version", "1.28.9")
     assert "chart requires kubeVersion: >= 1.29.0-0" in old.stderr
     assert helm("template", "x", CHART, "--kube-version", "1.29.0-gke.100").returncode == 0
@@ -141,7 +141,7 @@ def configuration(release: str, part_of: str = "keeper-injector") -> dict[str, A
     ids=["none", "itself", "another product", "another namespace", "the same namespace", "namespaces divided"],
 )
 def test_a_second_release_is_refused(there: list[dict[str, Any]], settings: list[str], refused: bool) -> None:
-    """Two releases would take the same pods; where their namespaces are divided, they may."""
+    """A second release for the same pods is rejected; with separate namespaces it is accepted."""
     with lookup_server(there) as url:
         server = ("--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", url)
         done = helm("template", "first", CHART, "--namespace", NAMESPACE, *server, *settings)
@@ -234,7 +234,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("name", VALUES)
 def test_every_value_has_an_effect(name: str) -> None:
-    """Set to something else, each value changes what is rendered."""
+    """A different value changes the rendered objects."""
     value, given = EFFECTS[name]
     before = render("default", **given)
 
@@ -242,7 +242,7 @@ def test_every_value_has_an_effect(name: str) -> None:
 
 
 def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:
-    """A parent's condition and global values pass the closed schema; switched off, nothing is rendered."""
+    """The schema accepts a parent chart's condition and global values; if the condition is false, nothing is rendered."""
     (tmp_path / "charts").mkdir()
     (tmp_path / "charts/keeper-injector").symlink_to(CHART)
     dependency = {"name": "keeper-injector", "version": VERSIONS["version"], "condition": "keeper-injector.enabled"}
@@ -260,7 +260,7 @@ def test_it_can_be_part_of_another_chart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ci", CI)
 def test_helm_lint_has_nothing_to_say(ci: str) -> None:
-    """Neither an error nor a warning."""
+    """`helm lint --strict` reports neither an error nor a warning."""
     done = helm("lint", "--strict", CHART, "--values", CI[ci])
 
     assert done.returncode == 0, done.stdout

@@ -1,4 +1,4 @@
-"""What can be said of the chart without rendering it: its values, its rights to be random, its alerts, its images."""
+"""The chart's values, templates, alerts, dashboard and images, without rendering."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def references(template: str) -> set[str]:
 
 
 def test_schema_and_readme_are_current() -> None:
-    """What is made from values.yaml is what `./tools/run docs --write` would make."""
+    """Schema and README are up to date with values.yaml."""
     done = subprocess.run(
         [sys.executable, "-m", "generators.chart", "--check"], cwd=ROOT / "tools/development", check=False
     )
@@ -45,7 +45,7 @@ def test_schema_and_readme_are_current() -> None:
 
 
 def test_values_are_few() -> None:
-    """People read values.yaml from top to bottom."""
+    """values.yaml is short enough to be read from top to bottom."""
     assert len((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()) <= 250
 
 
@@ -58,14 +58,14 @@ def test_values_are_few() -> None:
         ("# -- (lots) Said.\na: 1", r"a: \(lots\) is not a type; write one of affinity, "),
     ],
 )
-def test_a_value_without_a_word_is_refused(text: str, problem: str) -> None:
-    """The generator makes no schema from a value that says not what it is."""
+def test_a_value_without_a_comment_is_rejected(text: str, problem: str) -> None:
+    """The generator rejects a value without a comment or with an unknown type."""
     with pytest.raises(UndocumentedError, match=f"^{problem}"):
         read_values(text)
 
 
 def test_a_value_knows_its_kind() -> None:
-    """A default shows it, or the word in parentheses; a section is closed."""
+    """The type of a value comes from its default or from the word in parentheses; sections are closed."""
     text = "s:\n  # -- (1..30) Seconds\n  # of life.\n  a: 5\n  # -- (A | B) Which.\n  b: A\n## T\n# -- Name.\nc: x\n"
     found = read_values(text)
 
@@ -87,7 +87,7 @@ def test_a_value_knows_its_kind() -> None:
 
 
 def test_every_value_is_used_and_every_used_value_is_there() -> None:
-    """Templates name each value of values.yaml, and no other."""
+    """Templates use every value in values.yaml, and no others."""
     used = set().union(*map(references, TEMPLATES.values()))
     known = {value.name for value in values()}
     above = {name: name.rpartition(".")[0] for name in used | known}
@@ -101,7 +101,7 @@ def test_every_value_is_used_and_every_used_value_is_there() -> None:
 
 @EACH
 def test_nothing_is_random(template: str) -> None:
-    """Two renderings are equal, as Argo CD and `helm diff` want it; nor does one read a Secret of the cluster."""
+    """Two renderings are equal, as Argo CD and `helm diff` require, and no template reads a Secret of the cluster."""
     actions = " ".join(re.findall(r"\{\{-?\s(.*?)\}\}", template, flags=re.DOTALL))
     assert not re.findall(
         r"\b(?:(?:rand|uuid|gen[A-Z]|derivePassword|htpasswd|bcrypt|now|date|ago|expandenv|getHostByName)\w*|env\b)",
@@ -112,7 +112,7 @@ def test_nothing_is_random(template: str) -> None:
 
 
 def exported() -> set[str]:
-    """Return the names of all series that webhook and agent have, from their own output."""
+    """Return the names of all series that the webhook and the agent export."""
     metrics = Metrics()
     metrics.reviewed("inject", "asked", 0.001)
     metrics.rejected(400)
@@ -123,7 +123,7 @@ def exported() -> set[str]:
 
 @pytest.mark.parametrize("name", ["alerts.yaml", "dashboard.json"])
 def test_alerts_and_dashboard_ask_for_what_there_is(name: str) -> None:
-    """Every series that they name is one that webhook or agent exports."""
+    """Alerts and dashboard use only series that the webhook or the agent exports."""
     asked = set(re.findall(r"\bkeeper_injector_\w+", (CHART / "monitoring" / name).read_text(encoding="utf-8")))
 
     assert asked
@@ -131,7 +131,7 @@ def test_alerts_and_dashboard_ask_for_what_there_is(name: str) -> None:
 
 
 def test_every_alert_says_what_to_do() -> None:
-    """Each has a severity, a summary and a description, and a name of its own."""
+    """Each alert has a unique name, a severity, a summary and a description."""
     groups = yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text(encoding="utf-8"))["groups"]
     rules = [rule for group in groups for rule in group["rules"]]
 
@@ -142,7 +142,7 @@ def test_every_alert_says_what_to_do() -> None:
 
 
 def test_the_dashboards_panels_do_not_overlap() -> None:
-    """Panels have a place, a number and a source of data each."""
+    """Panels do not overlap, have unique ids and use the selected data source."""
     panels = json.loads((CHART / "monitoring/dashboard.json").read_text(encoding="utf-8"))["panels"]
     cells = [
         (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
@@ -157,7 +157,7 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
 
 
 def test_scanners_find_every_image() -> None:
-    """Artifact Hub is told of the images of this version, which it could not find in what is rendered."""
+    """Chart.yaml lists all images of this version, because scanners cannot find the agent's image in rendered objects."""
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
     defaults = {value.name: value.default for value in values()}
     agent = f"{defaults['agent.image.repository']}:{chart['appVersion']}"
@@ -167,6 +167,6 @@ def test_scanners_find_every_image() -> None:
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
-    """Every relative link is a file."""
+    """Every relative link points to a file."""
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (CHART / "README.md").read_text(encoding="utf-8")):
         assert (CHART / target).exists(), target

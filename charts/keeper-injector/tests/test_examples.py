@@ -1,4 +1,4 @@
-"""The chart's examples: listed, without a warning, and injected by the webhook's own code."""
+"""The chart's examples are listed, pass lint, and are injected by the webhook's code."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ FILES = sorted(EXAMPLES.glob("*.yaml"))
 
 
 def test_all_are_listed() -> None:
-    """The table names each, and nothing else."""
+    """The README's table lists every example and nothing else."""
     listed = re.findall(r"\]\(([\w.-]+)\)", (EXAMPLES / "README.md").read_text(encoding="utf-8"))
     assert listed == [path.name for path in FILES]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_an_example(path: Path) -> None:
-    """It says first what it shows; lint has nothing to say; what makes pods is injected, and nothing surprises."""
+    """An example starts with a description, passes lint, and its workloads are injected without a warning."""
     text = path.read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert lint_text(str(path), text).findings == ()
@@ -39,7 +39,7 @@ def test_an_example(path: Path) -> None:
 
 @needs_helm
 def test_argo_cd_names_both_images() -> None:
-    """Images are published nowhere yet: what Argo CD would render has none of the chart's own repositories."""
+    """The example sets both images, because the chart's default images are not published yet."""
     application = yaml.safe_load((EXAMPLES / "23-argo-cd.yaml").read_text(encoding="utf-8"))
     objects = render("default", **application["spec"]["source"].get("helm", {}).get("valuesObject", {}))
     (container,) = pod_of(objects)["spec"]["containers"]

@@ -1,4 +1,4 @@
-"""Benchmarks fail when a budget is missed, and say which."""
+"""A benchmark that misses a budget fails and reports it."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ from bench_table import Figure, table
     ids=["kept", "missed", "missed from below", "without a budget"],
 )
 def test_table(capsys: pytest.CaptureFixture[str], figure: Figure, code: int, shown: str) -> None:
-    """The exit code is 1 as soon as one budget is missed."""
+    """The exit code is 1 if a budget is missed."""
     assert table("admission", [figure]) == code
     assert capsys.readouterr().out == f"\nadmission\n  {shown}\n"

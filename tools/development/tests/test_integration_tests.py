@@ -1,4 +1,4 @@
-"""What the tests on a cluster do where the cluster does not: programs that take notes and fail stand in for kubectl and helm."""
+"""The integration tests without a cluster: kubectl and helm are replaced by scripts that record their calls and fail."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ exit 1
 
 @attrs.frozen
 class Machine:
-    """A machine with a kubectl that takes notes."""
+    """A machine with a kubectl that records its calls."""
 
     path: Path
 
     def has_cluster(self, *, answers: bool) -> None:
-        """Say whether there is a cluster; nothing can be made in it."""
+        """Set whether a cluster answers; nothing can be created in it."""
         script = KUBECTL.format(notes=self.path / "notes", answers=int(not answers))
         for program in ("kubectl", "helm"):
             (self.path / program).write_text(script, encoding="utf-8")
@@ -39,11 +39,11 @@ class Machine:
 
     @property
     def asked(self) -> list[str]:
-        """What kubectl and helm were asked."""
+        """The recorded calls of kubectl and helm."""
         return (self.path / "notes").read_text(encoding="utf-8").splitlines()
 
     def test(self, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a test that needs a cluster."""
+        """Run an integration test."""
         ours = ("KEEPER_INJECTOR_", "PYTEST_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         path = f"{self.path}{os.pathsep}{os.environ['PATH']}"
@@ -63,8 +63,8 @@ def _machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
-def test_a_run_that_tested_nothing_is_not_green(machine: Machine) -> None:
-    """Images were built for a cluster, and it does not answer: that fails, and it is asked once."""
+def test_a_run_without_tests_fails(machine: Machine) -> None:
+    """If images were built for a cluster that does not answer, the run fails after one request."""
     machine.has_cluster(answers=False)
     done = machine.test(KEEPER_INJECTOR_IMAGES="localhost:0.1.0")
 
@@ -73,8 +73,8 @@ def test_a_run_that_tested_nothing_is_not_green(machine: Machine) -> None:
     assert len(machine.asked) == 1
 
 
-def test_who_has_no_cluster_is_not_asked_for_one(machine: Machine) -> None:
-    """Without images there is nothing to test."""
+def test_without_images_the_tests_are_skipped(machine: Machine) -> None:
+    """A contributor without a cluster is not asked for one."""
     machine.has_cluster(answers=False)
     done = machine.test()
 
@@ -82,12 +82,12 @@ def test_who_has_no_cluster_is_not_asked_for_one(machine: Machine) -> None:
     assert "1 skipped" in done.stdout
 
 
-def test_a_failure_shows_what_can_be_told(machine: Machine) -> None:
-    """Nobody waits long for it: the test has failed already."""
+def test_a_failure_shows_the_state_of_the_cluster(machine: Machine) -> None:
+    """The requests have a short timeout, because the test has already failed."""
     machine.has_cluster(answers=True)
     done = machine.test(KEEPER_INJECTOR_IMAGES="localhost:0.1.0", KEEPER_INJECTOR_CLUSTER="thrown away")
 
-    assert "it cannot be told" in done.stdout
+    assert "not available" in done.stdout
     told = [line for line in machine.asked if "get pods" in line]
     assert told
     assert all("--request-timeout=20s" in line for line in told)
@@ -95,7 +95,7 @@ def test_a_failure_shows_what_can_be_told(machine: Machine) -> None:
 
 @pytest.mark.parametrize(("thrown_away", "wait"), [({"KEEPER_INJECTOR_CLUSTER": "thrown away"}, None), ({}, "true")])
 def test_a_cluster_that_stays_is_left_empty(machine: Machine, thrown_away: dict[str, str], wait: str | None) -> None:
-    """The next run installs into namespaces of the same names: it would find them terminating."""
+    """The next run uses namespaces of the same names, and would find them terminating."""
     machine.has_cluster(answers=True)
     machine.test(KEEPER_INJECTOR_IMAGES="localhost:0.1.0", **thrown_away)
 
@@ -107,7 +107,7 @@ def test_a_cluster_that_stays_is_left_empty(machine: Machine, thrown_away: dict[
 def test_a_namespace_is_waited_for_where_the_cluster_stays(
     monkeypatch: pytest.MonkeyPatch, stays: bool, wait: str
 ) -> None:
-    """Keeper's and a release's: their names come again."""
+    """The names of Keeper's namespace and of a release's are used again."""
     pods: Any = importlib.import_module("pods")
     asked: list[str] = []
     monkeypatch.setattr(pods, "run", lambda *command, **_: asked.extend(command))
@@ -117,8 +117,8 @@ def test_a_namespace_is_waited_for_where_the_cluster_stays(
     assert {"keeper-gw0", wait} <= set(asked)
 
 
-def test_a_story_that_takes_too_long_is_no_second_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An exception there would end the process with all tests that it still has to run."""
+def test_a_story_that_times_out_raises_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception would end the process with all tests that it still has to run."""
     pods: Any = importlib.import_module("pods")
 
     def told(*command: str, **_: Any) -> subprocess.CompletedProcess[str]:
@@ -128,4 +128,4 @@ def test_a_story_that_takes_too_long_is_no_second_failure(monkeypatch: pytest.Mo
 
     monkeypatch.setattr(pods, "run", told)
 
-    assert re.match(r"pod/shop\n----\npod/shop\n----\nit cannot be told: .* timed out", pods.Namespace("shop").story())
+    assert re.match(r"pod/shop\n----\npod/shop\n----\nnot available: .* timed out", pods.Namespace("shop").story())

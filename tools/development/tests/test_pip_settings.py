@@ -1,4 +1,4 @@
-"""What this machine tells pip reaches uv."""
+"""pip's settings on this machine are passed on to uv."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ list.format='columns'
 
 
 def test_the_environment_wins_over_files() -> None:
-    """A variable is nearer than the configuration of a command, and that nearer than the global one."""
+    """A variable overrides the configuration of a command, which overrides the global one."""
     found = pip_settings.settings(LISTING.splitlines())
 
     assert found["cert"] == "/etc/company.pem"
@@ -25,7 +25,7 @@ def test_the_environment_wins_over_files() -> None:
 
 
 def test_settings_get_uv_s_names() -> None:
-    """Each setting that uv knows gets its name there; lists are separated by spaces."""
+    """Each setting that uv supports gets uv's name; lists are separated by spaces."""
     assert pip_settings.for_uv(pip_settings.settings(LISTING.splitlines()), {}) == {
         "SSL_CERT_FILE": "/etc/company.pem",
         "UV_DEFAULT_INDEX": "https://user:word@mirror.example/simple",
@@ -34,8 +34,8 @@ def test_settings_get_uv_s_names() -> None:
     }
 
 
-def test_what_uv_was_told_itself_stays() -> None:
-    """uv's own variable is never overwritten, not even by an empty one's neighbour."""
+def test_variables_of_uv_are_kept() -> None:
+    """A variable of uv that is already set is not overwritten."""
     environment = {"UV_DEFAULT_INDEX": "https://uv.example/simple"}
 
     found = pip_settings.for_uv({"index-url": "https://pip.example/simple", "proxy": "http://proxy:3128"}, environment)
@@ -44,5 +44,5 @@ def test_what_uv_was_told_itself_stays() -> None:
 
 
 def test_this_machine_s_pip_can_be_asked() -> None:
-    """The listing of the real pip is understood, whatever is in it."""
+    """The output of the real pip can be parsed, whatever it contains."""
     assert isinstance(pip_settings.configured(), dict)

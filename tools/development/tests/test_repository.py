@@ -1,4 +1,4 @@
-"""What has to agree between files that nothing else compares."""
+"""Facts that several files repeat are equal."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def _project(package: Path) -> dict[str, Any]:
 
 @each_package
 def test_licence_travels_with_each_package(package: Path) -> None:
-    """An sdist cannot reach above its folder, so each package has the repository's licence, word for word."""
+    """Each package has a copy of the repository's licence, because an sdist contains only files of its folder."""
     assert (package / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
 @each_package
 def test_package_is_complete(package: Path) -> None:
-    """Name, folder and import agree; types, readme, changelog and a place for fragments are there."""
+    """Name, folder and import name are equal; type marker, README, changelog and changelog.d exist."""
     module = package.name.replace("-", "_")
 
     assert _project(package)["project"]["name"] == package.name
@@ -43,7 +43,7 @@ def test_package_is_complete(package: Path) -> None:
 
 @each_package
 def test_changelog_can_be_made(package: Path) -> None:
-    """towncrier understands the package's table and every fragment in changelog.d."""
+    """towncrier can build the changelog from every fragment in changelog.d."""
     done = subprocess.run(
         [*(sys.executable, "-m", "towncrier", "build", "--draft"), *("--dir", package, "--version", "9.9.9")],
         capture_output=True,
@@ -58,7 +58,7 @@ def test_changelog_can_be_made(package: Path) -> None:
 
 
 def test_siblings_are_required_by_range() -> None:
-    """Agent and webhook are released apart: each takes every common of one minor version."""
+    """The agent and the webhook accept every version of keeper-injector-common in one minor series."""
     required = {
         package.name: [line for line in _project(package)["project"]["dependencies"] if line.startswith("keeper-inj")]
         for package in PACKAGES
@@ -98,7 +98,7 @@ def test_versions_have_one_home() -> None:
 
 @pytest.mark.parametrize("name", ["constraints.txt", "bootstrap.txt"])
 def test_pins_have_hashes_and_no_places(name: str) -> None:
-    """Every pin is exact and hashed; no index, no file of the machine that made it."""
+    """Every pin is exact and has hashes; no index and no local path is written."""
     lines = (ROOT / "tools" / name).read_text().splitlines()
     pins = [(line, following) for line, following in pairwise(lines) if re.match(r"\w", line)]
 
@@ -110,7 +110,7 @@ def test_pins_have_hashes_and_no_places(name: str) -> None:
 
 
 def test_bootstrap_is_part_of_the_constraints() -> None:
-    """What tools/run installs first is never moved by what is installed next."""
+    """The later installation never changes the versions that tools/run installs first."""
     pins = {
         name: {line.split(" ")[0] for line in (ROOT / "tools" / name).read_text().splitlines() if re.match(r"\w", line)}
         for name in ("constraints.txt", "bootstrap.txt")

@@ -1,4 +1,4 @@
-"""tools/run on machines that lack this or that: a PATH of their own, and stand-ins for Python and uv that take notes."""
+"""tools/run on machines with missing programs: PATH contains only scripts that replace Python and uv and record their calls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ echo "uv $*" >>notes
 
 @attrs.frozen
 class Machine:
-    """A clone of the repository and what there is on PATH."""
+    """A clone of the repository and the programs on PATH."""
 
     clone: Path
     path: Path
@@ -41,7 +41,7 @@ class Machine:
         _write(self.path / name, _python(version, venv=venv))
 
     def has_uv(self) -> None:
-        """Put uv on PATH; the environments it makes have a Python of its own."""
+        """Put uv on PATH; it creates environments with its own Python."""
         _write(self.path / "uv", UV)
         _write(self.clone / "python-of-uv", _python("3.13.1", venv=True))
 
@@ -57,7 +57,7 @@ class Machine:
         )
 
     def notes(self) -> str:
-        """What the stand-ins were asked since the last time."""
+        """The recorded calls since the last time."""
         notes = self.clone / "notes"
         text = notes.read_text() if notes.exists() else ""
         notes.unlink(missing_ok=True)
@@ -78,7 +78,7 @@ def _write(path: Path, text: str) -> None:
 
 @pytest.fixture(name="machine")
 def _machine(tmp_path: Path) -> Machine:
-    """A machine with a shell, and a clone in a folder whose name has a space."""
+    """A machine with a shell, and a clone in a folder whose name contains a space."""
     clone, path = tmp_path / "a clone", tmp_path / "bin"
     (clone / "tools/development").mkdir(parents=True)
     path.mkdir()
@@ -107,7 +107,7 @@ def test_first_start_installs_pinned_and_hashed(machine: Machine) -> None:
 
 
 def test_second_start_only_hands_over(machine: Machine) -> None:
-    """A second start installs nothing, prints nothing of its own, and keeps arguments as they are."""
+    """A second start installs nothing, prints nothing, and passes arguments on unchanged."""
     machine.has_python()
     machine.run("test")
     machine.notes()
@@ -130,8 +130,8 @@ def test_two_dashes_before_arguments_are_optional(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize("damage", ["pins moved", "interpreter gone"])
-def test_environment_is_made_anew_when_stale(machine: Machine, damage: str) -> None:
-    """Other pins, or a Python that was uninstalled, make .venv anew."""
+def test_a_stale_environment_is_recreated(machine: Machine, damage: str) -> None:
+    """If the pins change or its Python is uninstalled, .venv is created again."""
     machine.has_python()
     machine.run("test")
     machine.notes()
@@ -147,7 +147,7 @@ def test_environment_is_made_anew_when_stale(machine: Machine, damage: str) -> N
 
 
 def test_failed_installation_is_not_taken_for_complete(machine: Machine) -> None:
-    """When pip fails, so does this start, with the settings to look at; and the next one tries again."""
+    """If pip fails, the start fails and names the settings to check; the next start retries."""
     machine.has_python()
     python = machine.path / "python3"
     good = python.read_text()
@@ -234,7 +234,7 @@ def test_python_may_be_chosen(machine: Machine) -> None:
     ids=["uv's own", "pip's", "requests'", "system's store refused"],
 )
 def test_certificates_of_this_machine(machine: Machine, given: dict[str, str], told: str) -> None:
-    """uv trusts what pip was told to trust, unless it was told itself."""
+    """uv trusts the CA that is configured for pip, unless uv has its own setting."""
     machine.has_python()
 
     machine.run("test", **given)

@@ -37,7 +37,7 @@ def _value(default: Any, parse: Parse[str]) -> Any:
 
 
 def _block(kind: type, **values: str) -> Any:
-    """Declare a mapping of its own class; *values* are the defaults of a mapping that is missing altogether."""
+    """Declare a mapping that *kind* describes; *values* are its content if the mapping is missing."""
     return attrs.field(factory=partial(kind, **values), metadata={"kind": kind})
 
 

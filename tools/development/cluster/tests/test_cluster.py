@@ -80,7 +80,7 @@ def test_state_under_what_the_node_covers_is_refused() -> None:
 
 
 def test_kubeconfigs_are_added_and_removed() -> None:
-    """What was there stays, the added context is the current one, and after removal there is none."""
+    """Existing entries are kept, the added context becomes the current one, and after its removal no context is current."""
     mine = {**entry("mine"), "preferences": {"colors": True}}
     both = kubeconfig.added(mine, entry("kind-a"))
     assert [item["name"] for item in both["clusters"]] == ["mine", "kind-a"]
@@ -89,13 +89,13 @@ def test_kubeconfigs_are_added_and_removed() -> None:
 
 
 def test_an_added_kubeconfig_replaces_an_older_one_of_its_name() -> None:
-    """A cluster that was made anew has other keys."""
+    """A cluster that is created again has other keys."""
     merged = kubeconfig.added(entry("kind-a", "https://old"), entry("kind-a", "https://new"))
     assert [item["cluster"]["server"] for item in merged["clusters"]] == ["https://new"]
     assert len(merged["users"]) == len(merged["contexts"]) == 1
 
 
-def test_an_empty_kubeconfig_is_none(tmp_path: Path) -> None:
+def test_an_empty_kubeconfig_has_no_entries(tmp_path: Path) -> None:
     """pytest-kind makes an empty file first; what is written is its owner's alone."""
     path = tmp_path / "folder/config"
     assert kubeconfig.read(path) == {}
@@ -150,7 +150,7 @@ def test_an_image_is_one_static_program() -> None:
 
 
 def test_a_process_is_not_mistaken_for_another() -> None:
-    """A number with another time of start is another process; one that has ended is none."""
+    """The same PID with another start time is another process; a process that has ended is not found."""
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as popen:
         process = Process.of(popen.pid)
         assert process is not None

@@ -1,4 +1,4 @@
-"""What kind's users say, and what a node of ours can make of it."""
+"""The command line of kind, and the settings that our node supports."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_what_has_its_effect_is_taken(config: dict[str, Any]) -> None:
     ids=["another version", "two nodes", "a node's image", "settings"],
 )
 def test_what_would_have_no_effect_is_refused(config: dict[str, Any], places: list[str]) -> None:
-    """Every setting that a node of ours would pass over is named: a test must not run on another cluster than it asked for."""
+    """Every setting that our node would ignore is reported, so that a test never runs on a different cluster than it requested."""
     assert [problem.partition(":")[0] for problem in refused(config)] == places
 
 
@@ -66,7 +66,7 @@ def test_what_would_have_no_effect_is_refused(config: dict[str, Any], places: li
     ids=lambda words: " ".join(words[:2]),
 )
 def test_kinds_words_are_understood(words: list[str]) -> None:
-    """Options stand where kind's users put them, with or without an equals sign."""
+    """Options are accepted where kind's users write them, with or without an equals sign."""
     assert kind.parser().parse_args(words).name == "x"
 
 
