@@ -31,7 +31,7 @@ def test_the_api_server_agrees(space: Namespace, keeper: Keeper) -> None:
 
 
 def disagreement(space: Namespace, name: str, case: Json) -> str:
-    """Return the difference from the expected answer; empty if there is none."""
+    """Return the difference from the expected answer; empty if the API server agrees."""
     metadata = {
         "name": f"g{name}"[:60].rstrip("-"),
         "annotations": {PREFIX + key: value for key, value in case["annotations"].items()},

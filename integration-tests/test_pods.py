@@ -53,7 +53,7 @@ def test_rotation_without_a_restart(space: Namespace, keeper: Keeper) -> None:
         ({"securityContext": {"fsGroup": 1000650000}}, {"runAsUser": 1000650000}, ["1000650000", "400"]),
         ({}, {}, ["65532", "444"]),
     ],
-    ids=["a number of its own", "a group for its volumes", "a number of OpenShift's", "the image's user"],
+    ids=["its own number", "a group for its volumes", "a number of OpenShift's", "the image's user"],
 )
 def test_every_user_reads_its_files(
     space: Namespace, spec: dict[str, Any], security: dict[str, Any], owner_and_mode: list[str]

@@ -136,7 +136,7 @@ def base(builder: Builder, asked: str) -> str:
 
 
 def _allow(program: str) -> None:
-    """Buildah requires a policy for the images it may use. If there is none, allow all images."""
+    """Buildah requires a policy for the images it may use. If the file is missing, write one that allows all images."""
     if program == "buildah" and not POLICY.exists() and os.geteuid() == 0:
         POLICY.parent.mkdir(parents=True, exist_ok=True)
         POLICY.write_text(json.dumps({"default": [{"type": "insecureAcceptAnything"}]}), encoding="utf-8")
