@@ -1,1 +1,1 @@
-"""The demo: one secret on its way from Keeper into a running pod, and its rotation, with no cluster."""
+"""The demo: how a secret gets from Keeper into a running pod, and how it is rotated, without a cluster."""

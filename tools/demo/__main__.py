@@ -1,4 +1,4 @@
-"""``python -m demo``: every step is shown and verified; the exit code is 0 only when all of them were."""
+"""``python -m demo``: show and verify every step; the exit code is 0 only if all steps succeed."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
-    """Take one secret from Keeper to a file, rotate it, and clean up."""
+    """Deliver a secret to a file, rotate it, and clean up."""
     directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="demo-")))
     with console.step("Local Keeper: a server that the unmodified Keeper SDK works against"):
         keeper = stack.enter_context(LocalKeeper.start())
@@ -112,7 +112,7 @@ def run(console: Console, stack: ExitStack, *, keep: bool) -> None:
 
 
 def fingerprint(secret: str) -> str:
-    """Return what the application shows of a secret."""
+    """Return the fingerprint that the application prints for a secret."""
     return hashlib.sha256(secret.encode()).hexdigest()[:12]
 
 
@@ -123,7 +123,7 @@ def stop_if_running(runner: PodRunner) -> None:
 
 
 def wait_for_line(runner: PodRunner, number: int, timeout: float) -> Json:
-    """Return the *number*-th thing that the application says."""
+    """Return the line *number* of the application's output."""
     until = time.monotonic() + timeout
     while time.monotonic() < until:
         lines = runner.log(CONTAINER).splitlines()
@@ -168,7 +168,7 @@ def show_files(console: Console, runner: PodRunner) -> None:
 
 
 def show_sidecar(console: Console, runner: PodRunner) -> None:
-    """Show what the idle sidecar costs, where the system tells."""
+    """Show the memory of the idle sidecar, if the system reports it."""
     status = Path(f"/proc/{runner.process('keeper-injector-sidecar').popen.pid}/status")
     if status.exists():
         resident = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmRSS"))
@@ -176,7 +176,7 @@ def show_sidecar(console: Console, runner: PodRunner) -> None:
 
 
 def leave_running(console: Console, keeper: LocalKeeper, runner: PodRunner) -> None:
-    """Wait for Ctrl-C with everything up."""
+    """Keep everything running until Ctrl-C."""
     shop = runner.root(CONTAINER)
     console.say("Everything runs. In another terminal:")
     console.say(f"  cat {shop}/keeper/secrets/{RECORD}.json       what the application sees")

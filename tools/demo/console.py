@@ -1,4 +1,4 @@
-"""What the demo shows: numbered steps with their times, colours only on a terminal."""
+"""The demo's output: numbered steps with their durations, and colours on a terminal."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _COLOURS = {"green": "32", "red": "31", "yellow": "33", "dim": "2", "bold": "1"}
 
 
 class StepFailedError(Exception):
-    """A step did not show what it should have shown."""
+    """A step failed."""
 
 
 class Console:
-    """Prints steps; knows how many there are and how they went."""
+    """Prints steps and counts them."""
 
     def __init__(self, steps: int) -> None:
         self._steps = steps
@@ -24,12 +24,12 @@ class Console:
         self._coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
     def paint(self, text: str, colour: str) -> str:
-        """Return *text* in a colour where colours are wanted."""
+        """Return *text* in a colour if colours are enabled."""
         return f"\033[{_COLOURS[colour]}m{text}\033[0m" if self._coloured else text
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Announce a step, and say how long it took or that it failed."""
+        """Print a step, then its duration or its failure."""
         self._number += 1
         label = f"[{self._number}/{self._steps}] {title}"
         print(self.paint(label, "bold"), flush=True)

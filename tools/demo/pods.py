@@ -29,7 +29,7 @@ STOP_TIMEOUT = 5.0
 
 @attrs.define
 class Process:
-    """A container that runs."""
+    """A running container."""
 
     name: str
     popen: subprocess.Popen[bytes]
@@ -68,7 +68,7 @@ class PodRunner:
         return self.directory / "containers" / name
 
     def log(self, name: str) -> str:
-        """Return what container *name* has written so far."""
+        """Return the output of container *name* so far."""
         return (self.directory / f"{name}.log").read_text(encoding="utf-8")
 
     def process(self, name: str) -> Process:

@@ -27,7 +27,7 @@ START_TIMEOUT = 20.0
 
 
 def pod_of(deployment: Path) -> Json:
-    """Make the pod that the controllers would create for a Deployment."""
+    """Return the pod that the controllers would create for a Deployment."""
     manifest = yaml.safe_load(deployment.read_text(encoding="utf-8"))
     template = manifest["spec"]["template"]
     name = manifest["metadata"]["name"]
@@ -83,7 +83,7 @@ class Webhook:
             return str(answer.read().decode())
 
     def review(self, pod: Json, namespace: str = "default") -> Json:
-        """Ask for admission as an API server does; returns the response."""
+        """Send an admission review as an API server does and return the response."""
         request = {
             "uid": str(uuid.uuid4()),
             "kind": {"group": "", "version": "v1", "kind": "Pod"},

@@ -1,4 +1,4 @@
-"""A local server that speaks Keeper Secrets Manager's protocol, for the demo, for tests and for trying things out.
+"""A local server that speaks Keeper Secrets Manager's protocol, for the demo, tests and experiments.
 
 Unmodified clients work against it (Python SDK 17.3, JavaScript SDK 17.5). It is not a vault: keys are lost when the process ends.
 """

@@ -1,4 +1,4 @@
-"""The HTTP side: requests of Keeper's protocol, downloads and uploads of files, and faults where they are wanted."""
+"""The HTTP routes: requests of Keeper's protocol, downloads and uploads of files, and injected faults."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CLIENT_VERSION = re.compile(r"[a-z]{2}\d+\.\d+\.\d+")
 
 
 class CutConnectionError(Exception):
-    """Raised in the middle of an answer: the server can only close the connection."""
+    """Raised in the middle of a response, so that the server closes the connection."""
 
 
 @attrs.define
-class Keeper:
-    """What the routes share."""
+class ServerState:
+    """The state that the routes share."""
 
     vault: Vault
     faults: Faults
@@ -46,25 +46,25 @@ class Keeper:
     requests: Counter[str] = attrs.field(factory=Counter)
 
     def file_url(self, file: File) -> str:
-        """Return the address of a file's content; like Keeper's it needs no other right."""
+        """Return the address of a file's content; like Keeper's, it needs no authentication."""
         return f"https://{self.address}/files/{file.uid}"
 
 
-def create_app(keeper: Keeper, *more: Route) -> Starlette:
+def create_app(state: ServerState, *more: Route) -> Starlette:
     """Build the application."""
 
     async def operation(request: Request) -> Response:
         name = request.path_params["operation"]
         body = await request.body()
-        return await _served(keeper, name, lambda: _operation(keeper, name, request, body))
+        return await _served(state, name, lambda: _operation(state, name, request, body))
 
     async def download(request: Request) -> Response:
-        return await _served(keeper, "file_download", lambda: _download(keeper, request.path_params["uid"]))
+        return await _served(state, "file_download", lambda: _download(state, request.path_params["uid"]))
 
     async def upload(request: Request) -> Response:
         parts = _parts(request.headers["Content-Type"], await request.body())
-        keeper.requests["file_upload"] += 1
-        file = _file(keeper, parts["key"].decode())
+        state.requests["file_upload"] += 1
+        file = _file(state, parts["key"].decode())
         if file is None:
             return Response(status_code=404)
         file.content = crypto.ungcm(file.key, parts["file"])
@@ -90,9 +90,9 @@ def _parts(content_type: str, body: bytes) -> dict[str, bytes]:
     }
 
 
-async def _served(keeper: Keeper, name: str, serve: Any) -> Response:
-    keeper.requests[name] += 1
-    fault = keeper.faults.next(name)
+async def _served(state: ServerState, name: str, serve: Any) -> Response:
+    state.requests[name] += 1
+    fault = state.faults.next(name)
     if fault is None:
         return _answered(serve)
     return await _failing(fault, serve)
@@ -135,30 +135,30 @@ def _cut(body: bytes, length: int) -> Response:
     return StreamingResponse(stream(), headers={"Content-Length": str(length)})
 
 
-def _operation(keeper: Keeper, name: str, request: Request, body: bytes) -> Response:
-    key, payload = _opened(keeper, request, body)
-    device = _authenticated(keeper, request, body, payload)
-    if keeper.faults.too_many(f"{device.client_id} {name}"):
+def _operation(state: ServerState, name: str, request: Request, body: bytes) -> Response:
+    key, payload = _opened(state, request, body)
+    device = _authenticated(state, request, body, payload)
+    if state.faults.too_many(f"{device.client_id} {name}"):
         raise ApiError("throttled", name, additional_info="throttled")
-    answer = perform(name, keeper.vault, device, payload, keeper.file_url)
+    answer = perform(name, state.vault, device, payload, state.file_url)
     return Response(b"" if answer is None else crypto.gcm(key, json.dumps(answer).encode()))
 
 
-def _opened(keeper: Keeper, request: Request, body: bytes) -> tuple[bytes, Json]:
-    if request.headers.get("PublicKeyId") != str(keeper.key_id):
-        raise ApiError("key", "invalid key id", 401, key_id=keeper.key_id)
+def _opened(state: ServerState, request: Request, body: bytes) -> tuple[bytes, Json]:
+    if request.headers.get("PublicKeyId") != str(state.key_id):
+        raise ApiError("key", "invalid key id", 401, key_id=state.key_id)
     try:
-        key = crypto.ecies_decrypt(keeper.key, crypto.unb64(request.headers.get("TransmissionKey", "")))
+        key = crypto.ecies_decrypt(state.key, crypto.unb64(request.headers.get("TransmissionKey", "")))
         payload = json.loads(crypto.ungcm(key, body))
     except (ValueError, InvalidTag):
-        raise ApiError("key", "invalid transmission key", 401, key_id=keeper.key_id) from None
+        raise ApiError("key", "invalid transmission key", 401, key_id=state.key_id) from None
     if not _CLIENT_VERSION.fullmatch(str(payload.get("clientVersion"))):
         raise ApiError("client_version", "invalid client version", result_code="invalid_client_version")
     return key, payload
 
 
-def _authenticated(keeper: Keeper, request: Request, body: bytes, payload: Json) -> Device:
-    device = keeper.vault.devices.get(str(payload.get("clientId")))
+def _authenticated(state: ServerState, request: Request, body: bytes, payload: Json) -> Device:
+    device = state.vault.devices.get(str(payload.get("clientId")))
     if device is None or device.revoked:
         raise ApiError("access_denied", "Unable to validate application access")
     binding = device.public_key is None
@@ -175,15 +175,13 @@ def _authenticated(keeper: Keeper, request: Request, body: bytes, payload: Json)
     return device
 
 
-def _download(keeper: Keeper, uid: str) -> Response:
-    file = _file(keeper, uid)
+def _download(state: ServerState, uid: str) -> Response:
+    file = _file(state, uid)
     if file is None:
         return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
     return Response(crypto.gcm(file.key, file.content))
 
 
-def _file(keeper: Keeper, uid: str) -> File | None:
-    with keeper.vault.lock:
-        return next(
-            (file for record in keeper.vault.records.values() for file in record.files if file.uid == uid), None
-        )
+def _file(state: ServerState, uid: str) -> File | None:
+    with state.vault.lock:
+        return next((file for record in state.vault.records.values() for file in record.files if file.uid == uid), None)

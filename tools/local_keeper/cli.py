@@ -1,4 +1,4 @@
-"""The command line: start a local Keeper, and change, break and watch it from another shell."""
+"""The command line: start local Keeper, and change, break and observe it from another shell."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ examples:
 
 
 class ControlError(Exception):
-    """The server is not there, or refuses an order."""
+    """The server is not running, or it rejects a command."""
 
 
 def main(arguments: list[str] | None = None) -> int:

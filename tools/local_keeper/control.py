@@ -1,4 +1,4 @@
-"""Control from outside of the process: one protected address that changes the vault, arms faults and tells counts."""
+"""Control from other processes: one protected URL that changes the vault, injects faults and returns counts."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def route(keeper: LocalKeeper) -> Callable[[Request], Awaitable[Response]]:
 
 
 def perform(keeper: LocalKeeper, order: str, given: dict[str, Any]) -> Any:
-    """Carry out one order; raises KeyError, TypeError or ValueError with a sentence."""
+    """Run one command. Raises KeyError, TypeError or ValueError with a message."""
     known = _ORDERS.get(order)
     if known is None:
         raise ValueError(f"unknown order {order!r}; there are {', '.join(_ORDERS)}")

@@ -35,7 +35,7 @@ def b64url(data: bytes) -> str:
 
 
 def new_uid() -> str:
-    """Return 16 random bytes as Keeper writes them; a leading ``-`` is avoided, as its clients do."""
+    """Return 16 random bytes in Keeper's encoding; like Keeper's clients, avoid a leading ``-``."""
     while (uid := b64url(os.urandom(16))).startswith("-"):
         pass
     return uid
@@ -70,7 +70,7 @@ def gcm(key: bytes, data: bytes) -> bytes:
 
 
 def ungcm(key: bytes, data: bytes) -> bytes:
-    """Decrypt what :func:`gcm` made; raises InvalidTag."""
+    """Decrypt the result of :func:`gcm`. Raises InvalidTag."""
     return AESGCM(key).decrypt(data[:_IV], data[_IV:], None)
 
 
@@ -83,7 +83,7 @@ def cbc(key: bytes, data: bytes) -> bytes:
 
 
 def uncbc(key: bytes, data: bytes) -> bytes:
-    """Decrypt what :func:`cbc` made."""
+    """Decrypt the result of :func:`cbc`."""
     decryptor = Cipher(algorithms.AES(key), modes.CBC(data[:_CBC_IV])).decryptor()
     unpadder = padding.PKCS7(128).unpadder()
     return unpadder.update(decryptor.update(data[_CBC_IV:]) + decryptor.finalize()) + unpadder.finalize()
@@ -96,12 +96,12 @@ def ecies_decrypt(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
 
 
 def client_id(token: bytes) -> str:
-    """Return the name by which a device introduces itself, derived from its one-time token."""
+    """Return the client id of a device, derived from its one-time token."""
     return b64(hmac.new(token, _CLIENT_ID_MESSAGE, hashlib.sha512).digest())
 
 
 def signed_by(key: ec.EllipticCurvePublicKey, signature: bytes, message: bytes) -> bool:
-    """Say whether *signature* (DER, ECDSA with SHA-256) is of *message*."""
+    """Return whether *signature* (DER, ECDSA with SHA-256) is valid for *message*."""
     try:
         key.verify(signature, message, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:

@@ -1,4 +1,4 @@
-"""Faults on demand: what goes wrong, in which operation, and how many times."""
+"""Faults on demand: the kind of fault, the operation, and the number of requests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Fault:
 
     @classmethod
     def throttled(cls, status: int = 403, retry_after: float | None = None) -> Fault:
-        """Answer like Keeper when too many requests came: 403 with an error code, or 429 of the edge."""
+        """Answer like Keeper after too many requests: 403 with an error code, or 429 of the edge."""
         if status == 429:
             headers = {} if retry_after is None else {"Retry-After": str(int(retry_after))}
             return cls("answer", 429, None, headers)
@@ -41,17 +41,17 @@ class Fault:
 
     @classmethod
     def revoked(cls) -> Fault:
-        """Answer as to a device that was removed."""
+        """Answer as for a device that was removed."""
         return cls.api_error("access_denied", "Unable to validate application access")
 
     @classmethod
     def key_error(cls, key_id: int) -> Fault:
-        """Ask for another server key."""
+        """Tell the client to use another server key."""
         return cls("answer", 401, {"error": "key", "key_id": key_id, "message": "invalid key id"})
 
     @classmethod
     def slow(cls, seconds: float) -> Fault:
-        """Answer rightly, but later."""
+        """Answer correctly, but later."""
         return cls("slow", seconds=seconds)
 
     @classmethod
@@ -76,12 +76,12 @@ class Fault:
 
     @classmethod
     def empty(cls) -> Fault:
-        """Answer 200 with no body: the SDK takes it for zero records."""
+        """Answer 200 with no body: the SDK treats it as zero records."""
         return cls("empty")
 
     @classmethod
     def expired_file_url(cls) -> Fault:
-        """Answer a download as a storage service does when its address has expired."""
+        """Answer a download like a storage service whose URL has expired."""
         return cls("answer", 403)
 
 
@@ -93,7 +93,7 @@ class _Armed:
 
 
 class Faults:
-    """The faults that wait for their requests, an outage, and Keeper's rule against too many requests."""
+    """The armed faults, an outage, and Keeper's throttle rule."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,17 +108,17 @@ class Faults:
             self._armed.append(_Armed(fault, operation, times))
 
     def clear(self) -> None:
-        """Forget all faults and end an outage."""
+        """Remove all faults and end an outage."""
         with self._lock:
             self._armed.clear()
             self._outage_until = 0.0
 
     def outage(self, seconds: float) -> None:
-        """Answer everything with 503 for that long."""
+        """Answer every request with 503 for that long."""
         self._outage_until = time.monotonic() + seconds
 
     def throttle_rule(self, limit: int | None, window: float = 10.0) -> None:
-        """Throttle a client after *limit* requests within *window* seconds, refused ones counted too; None: never."""
+        """Throttle a client after *limit* requests within *window* seconds, including rejected requests; None: never."""
         with self._lock:
             self._rule = None if limit is None else (limit, window)
             self._seen.clear()
@@ -138,7 +138,7 @@ class Faults:
         return None
 
     def too_many(self, client: str) -> bool:
-        """Count a request of *client*; say whether the rule refuses it. The window ends only after as long a silence."""
+        """Count a request of *client* and return whether to throttle it. The window ends only after that time without a request."""
         with self._lock:
             if self._rule is None:
                 return False

@@ -14,7 +14,7 @@ FileUrl = Callable[[File], str]
 
 
 class ApiError(Exception):
-    """An answer that is one of Keeper's error documents."""
+    """One of Keeper's error documents as the answer."""
 
     def __init__(self, error: str, message: str, status: int = 403, **more: Any) -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class ApiError(Exception):
 
 
 def perform(operation: str, vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json | None:
-    """Perform one operation; None stands for an empty answer. Raises ApiError."""
+    """Perform one operation and return its answer; None for an empty answer. Raises :class:`ApiError`."""
     known = _OPERATIONS.get(operation)
     if known is None:
         raise ApiError("bad_request", f"unknown operation {operation}", 400)

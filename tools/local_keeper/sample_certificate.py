@@ -1,4 +1,4 @@
-"""A key and a certificate that a record of a vault can hold: self-signed, for servers that are only tried out."""
+"""A key and a self-signed certificate for a record of the sample vault."""
 
 from __future__ import annotations
 

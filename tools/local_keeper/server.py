@@ -1,4 +1,4 @@
-"""A running local Keeper, as an object for tests and for the command line."""
+"""Local Keeper as an object, for tests and for the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from hypercorn.config import Config
 from starlette.routing import Route
 
 from local_keeper import certificates, control, crypto
-from local_keeper.app import Keeper, create_app
+from local_keeper.app import ServerState, create_app
 from local_keeper.faults import Fault, Faults
 from local_keeper.vault import Device, Vault
 
@@ -40,7 +40,7 @@ class LocalKeeper:
         # Hypercorn creates its own socket from the descriptor and closes it.
         self._descriptor = listener.detach()
         self.hostname = f"{next(iter(names), 'localhost')}:{self.port}"
-        self._keeper = Keeper(vault, Faults(), self.hostname, key_id=key_id)
+        self._state = ServerState(vault, Faults(), self.hostname, key_id=key_id)
         self._devices: dict[str, dict[str, str]] = {}
         self.control_token = secrets.token_urlsafe(32)
         self.ca_file = directory / "ca.crt"
@@ -78,7 +78,7 @@ class LocalKeeper:
         return keeper
 
     def stop(self) -> None:
-        """Stop serving; open requests are cut."""
+        """Stop the server and close open connections."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(timeout=10)
 
@@ -99,7 +99,7 @@ class LocalKeeper:
         config.graceful_timeout = 0.1
         config.keep_alive_timeout = 60.0
         config.errorlog = None
-        app = create_app(self._keeper, Route("/control", control.route(self), methods=["POST"]))
+        app = create_app(self._state, Route("/control", control.route(self), methods=["POST"]))
         asyncio.set_event_loop(self._loop)
         # Requests that hang on purpose are cancelled at the end; asyncio would report each.
         self._loop.set_exception_handler(lambda _loop, _context: None)
@@ -116,19 +116,19 @@ class LocalKeeper:
     @property
     def server_key_id(self) -> str:
         """Id of the server's public key."""
-        return str(self._keeper.key_id)
+        return str(self._state.key_id)
 
     @property
     def server_public_key(self) -> str:
         """The server's public key as KSM configurations hold it."""
-        return crypto.b64url(crypto.point(self._keeper.key.public_key()))
+        return crypto.b64url(crypto.point(self._state.key.public_key()))
 
     def token(self) -> str:
         """Return a fresh one-time token."""
         return self.vault.new_token()
 
     def config_dict(self, device: str = "default") -> dict[str, str]:
-        """Return the bound KSM configuration of a *device*, which is made at its first mention."""
+        """Return the bound KSM configuration of a *device*, which is created on first use."""
         if device not in self._devices:
             bound, key = self.vault.bound_device()
             self._devices[device] = {
@@ -151,7 +151,7 @@ class LocalKeeper:
     @property
     def vault(self) -> Vault:
         """The contents."""
-        return self._keeper.vault
+        return self._state.vault
 
     def uid(self, record: str) -> str:
         """Return the UID of a record."""
@@ -183,11 +183,11 @@ class LocalKeeper:
             del self.vault.records[self.uid(record)]
 
     def corrupt_record(self, record: str) -> None:
-        """Send a record from now on so that no key opens it."""
+        """Send a record so that no key decrypts it, from now on."""
         self.vault.find(record).corrupt = True
 
     def revoke(self, device: str = "default") -> None:
-        """Take a device's access away."""
+        """Revoke a device's access."""
         self._device(device).revoked = True
 
     def _device(self, device: str) -> Device:
@@ -195,34 +195,34 @@ class LocalKeeper:
 
     def fault(self, fault: Fault, operation: str = "*", times: int | None = 1) -> None:
         """Let the next *times* requests of *operation* fail; None: until :meth:`clear_faults`."""
-        self._keeper.faults.arm(fault, operation, times)
+        self._state.faults.arm(fault, operation, times)
 
     def clear_faults(self) -> None:
-        """Forget all faults and end an outage."""
-        self._keeper.faults.clear()
+        """Remove all faults and end an outage."""
+        self._state.faults.clear()
 
     def outage(self, seconds: float) -> None:
-        """Answer everything with 503 for that long."""
-        self._keeper.faults.outage(seconds)
+        """Answer every request with 503 for that long."""
+        self._state.faults.outage(seconds)
 
     def throttle_rule(self, limit: int | None = 100, window: float = 10.0) -> None:
-        """Switch Keeper's rule on (None: off): so many requests in so many seconds for each client and operation."""
-        self._keeper.faults.throttle_rule(limit, window)
+        """Set Keeper's throttle rule (None: off): requests per seconds for each client and operation."""
+        self._state.faults.throttle_rule(limit, window)
 
     def rotate_server_key(self, *, new_key: bool = False) -> None:
         """Ask clients for another key id; with *new_key* the key behind it changes too, which a pinned key cannot follow."""
-        self._keeper.key_id += 1
+        self._state.key_id += 1
         if new_key:
-            self._keeper.key = crypto.new_key()
+            self._state.key = crypto.new_key()
 
     @property
     def requests(self) -> Mapping[str, int]:
-        """How many requests came, by operation."""
-        return dict(self._keeper.requests)
+        """The number of requests by operation."""
+        return dict(self._state.requests)
 
     def reset_requests(self) -> None:
-        """Count from nothing again."""
-        self._keeper.requests.clear()
+        """Set the counts to zero."""
+        self._state.requests.clear()
 
 
 def _vault_text(vault: str | Path | None) -> str:

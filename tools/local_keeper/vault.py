@@ -1,4 +1,4 @@
-"""The vault's contents: shared folders, records, files and devices, read from a YAML file that people like to write."""
+"""The vault's contents: shared folders, records, files and devices, read from a short YAML format."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Folder:
 
 @attrs.define
 class Record:
-    """A record: its JSON as clients see it, and what the server keeps beside it."""
+    """A record: its JSON as clients see it, and the server's data about it."""
 
     data: Json = attrs.field(repr=False)
     folder: str = ""
@@ -77,7 +77,7 @@ class Device:
 
 
 class Vault:
-    """One application with its folders, records and devices; safe to change while it is served."""
+    """One application with its folders, records and devices; safe to change while the server uses it."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
@@ -90,7 +90,7 @@ class Vault:
 
     @classmethod
     def from_yaml(cls, text: str) -> Vault:
-        """Read a vault; raises ValueError that names the place of what is wrong."""
+        """Read a vault. Raises ValueError with the position of the problem."""
         content = yaml.safe_load(text) or {}
         vault = cls()
         vault.title = str(content.get("application", vault.title))
@@ -153,7 +153,7 @@ class Vault:
             record.revision += 1
 
     def renew(self, name: str) -> None:
-        """Give a record a new key and certificate, as new files; raises ValueError for one that has none."""
+        """Give a record a new key and certificate, as new files; raises ValueError if it has none."""
         with self.lock:
             record = self.find(name)
             old = {file.name: file for file in record.files}
@@ -188,7 +188,7 @@ class Vault:
         return crypto.b64url(token)
 
     def bound_device(self) -> tuple[Device, ec.EllipticCurvePrivateKey]:
-        """Create a device as if it had bound itself already."""
+        """Create a device that is already bound."""
         key = crypto.new_key()
         device = Device(crypto.client_id(os.urandom(32)), public_key=key.public_key(), confirmed=True)
         with self.lock:
