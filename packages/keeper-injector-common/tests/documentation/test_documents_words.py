@@ -17,7 +17,11 @@ DOCS = ROOT / "packages/keeper-injector-common/docs"
 DOCUMENTS = sorted(
     [
         ROOT / "README.md",
-        *(path for folder in ("packages/*/README.md", ".github/*.md", "charts/**/*.md") for path in ROOT.glob(folder)),
+        *(
+            path
+            for folder in ("packages/*/README.md", ".github/*.md", "charts/**/*.md", "tools/**/*.md")
+            for path in ROOT.glob(folder)
+        ),
         *DOCS.glob("**/*.md"),
     ]
 )
