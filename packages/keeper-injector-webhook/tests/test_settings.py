@@ -35,7 +35,7 @@ def test_an_empty_value_leaves_the_default(tmp_path: Path, text: str) -> None:
 
 
 def test_a_digest_overrides_the_tag_of_its_own_image_only(tmp_path: Path) -> None:
-    """The image with the cloud libraries has a digest of its own, and is used for clouds."""
+    """The image with the cloud libraries has its own digest, and is used for clouds."""
     settings = read(tmp_path, f"agent: {{image: {{repository: r.example:5000/agent, tag: 2, digest: '{DIGEST}'}}}}")
 
     assert settings.image_for(SecretCredentials("keeper")) == f"r.example:5000/agent@{DIGEST}"

@@ -145,8 +145,8 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
     ],
     ids=["clouds", "kubernetes-secret", "api-server", "ca", "configuration"],
 )
-def test_what_people_have_to_mend_has_a_heading(module: str, raised: str) -> None:
-    """All failures of clouds and of the Kubernetes Secret; of Keeper's, those that say neither network nor rights."""
+def test_problems_that_users_fix_have_a_heading(module: str, raised: str) -> None:
+    """Troubleshooting has a heading for each message about clouds and Kubernetes Secrets, and for Keeper's that need a fix."""
     code = re.sub(r'"\s+f?"', "", (AGENT / module).read_text(encoding="utf-8"))
     messages = re.findall(raised + r'\s*f?"(.+)"', code)
     headings = re.findall(r"^### (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)

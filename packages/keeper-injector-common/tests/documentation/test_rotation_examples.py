@@ -59,8 +59,8 @@ def test_python_connects_with_what_is_there_now(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not shutil.which("node"), reason="no node on PATH")
-def test_node_is_told_by_the_kernel(tmp_path: Path) -> None:
-    """The watch on the directory sees the swap."""
+def test_a_node_application_sees_the_swap(tmp_path: Path) -> None:
+    """A watch on the directory of the files reports the swap of a refresh."""
     write(tmp_path, {"api-keys.json": b'{"password": "old"}'})
     asked = 'process.stdin.on("data", () => console.log(JSON.stringify(keys)));'
     source = program("javascript", **{"/keeper/secrets": str(tmp_path)}) + asked
