@@ -30,6 +30,10 @@ def _phrase(pattern: str, better: str, unless_after: str = "", flags: re.RegexFl
 _COMPARED = (
     "longer|more|less|fewer|later|earlier|older|newer|larger|greater|smaller|higher|lower|better|worse|different"
 )
+_AFTER_A_NOUN = (
+    "after|and|are|around|as|at|because|before|below|beside|but|by|for|from|has|have|if|in|is|on|or|so|that|then|to|too|was|were"
+    "|when|where|which|while|who|with|without"
+)
 
 PHRASES = (
     _phrase(f"{_BE} (?:then |also |not |never |only |all )?said", "'is logged' or 'is reported'"),
@@ -39,7 +43,11 @@ PHRASES = (
     _phrase(f"{_BE} none", "'does not exist', 'is missing' or 'is not set'", flags=re.NOFLAG),
     _phrase(r"be (?:\w+ )?had", "'is unavailable' or 'cannot be fetched'"),
     _phrase("of ours|of theirs|of yours", "'our', 'their' or 'your' before the noun"),
-    _phrase("of (?:its|their|our|your|his|her|one's) own", "'its own' (or 'our', 'your') before the noun"),
+    # "The tag of its own image" is plain English; "an image of its own" is not.
+    _phrase(
+        f"of (?:its|their|our|your|his|her|one's) own(?! (?!(?:{_AFTER_A_NOUN})\\b)[a-z])",
+        "'its own' (or 'our', 'your') before the noun",
+    ),
     _phrase(r"(?:keep|keeps|kept|keeping) (?:[\w'-]+ ){0,3}right", "'reconcile' or 'keep valid'"),
     _phrase("for ever", "'indefinitely', or 'never expires'"),
     _phrase("anew|afresh|once more", "'again', or say what starts over"),

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[3]
         ("a.md", "It goes\nbefore the file.\n\n```sh\nif x; else y\n```\n\nSee `is said`.\n", ["1: goes before"]),
         ("a.md", "[stored](of-ours/is said)\n", []),
         ("a.md", "It is\n\nnone\n", []),
+        ("a.md", "A CA of its own around it.\nA port of its\nown.\n", ["1: of its own", "2: of its own"]),
         ("values.yaml", "# The value stands\n# here.\nkey: who is told\n", ["1: stands", "3: is told"]),
         ("a.tpl", "{{- /* It lies here. */ -}}\n{{ if .x }}{{ else }}{{ end }}", ["1: lies"]),
         ("a.tpl", '{{ if eq .a "else" }}{{ fail "cannot be had" }}{{ end }} otherwise', ["1: be had", "1: else"]),
@@ -49,7 +50,7 @@ def test_phrases_are_found_in_prose(path: str, text: str, found: list[str]) -> N
         "There is no cluster. It is no longer valid, and is no larger than before.",
         "Nothing else, or else. Who else? Somebody else's.",
         "X stands for the value, a stand-in. A stand-alone program.",
-        "The value is given to the worker. They are told apart.",
+        "The value is given to the worker. They are told apart. The tag of its own image.",
     ],
 )
 def test_plain_english_passes(text: str) -> None:
