@@ -82,7 +82,7 @@ def test_examples_and_defaults_are_valid(annotation: Annotation) -> None:
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation.name)
-@given(text=st.text(max_size=40) | st.text("0123456789kMGi/.:-hms", max_size=20))
+@given(text=st.text(max_size=40) | st.text("0123456789kMGi/.:-hms \x1c\x1f\x85\u2028", max_size=20))
 def test_any_text_is_read_or_rejected(annotation: Annotation, text: str) -> None:
     """A parser raises no exception but InvalidValue."""
     with contextlib.suppress(InvalidValue):

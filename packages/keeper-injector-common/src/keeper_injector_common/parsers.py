@@ -169,7 +169,9 @@ def whole(lowest: int, highest: int) -> Parse[int]:
     """Return a parser for whole numbers from *lowest* to *highest*."""
 
     def parse(text: str) -> int:
-        number = int(text) if re.fullmatch(r"[0-9]{1,18}", text.strip(), re.ASCII) else -1
+        # int() must get the stripped text: it strips fewer characters than str.strip() does.
+        digits = text.strip()
+        number = int(digits) if re.fullmatch(r"[0-9]{1,18}", digits, re.ASCII) else -1
         if not lowest <= number <= highest:
             raise InvalidValue(f"{text!r} is not a number from {lowest} to {highest}", "write one")
         return number
