@@ -297,8 +297,8 @@ def import_contracts() -> list[Command]:
 
 
 def english() -> list[Command]:
-    """Return the command that finds the phrases forbidden by .github/STYLE.md. It only counts them until all texts are rewritten."""
-    return [("python", "-m", "english", "--count")]
+    """Return the command that finds the phrases forbidden by .github/STYLE.md."""
+    return [("python", "-m", "english")]
 
 
 def sources_named(pattern: str) -> list[str]:

@@ -91,7 +91,6 @@ def test_all_that_people_write_is_checked() -> None:
     assert not names & {"LICENSE", "tools/constraints.txt"}
 
 
-@pytest.mark.xfail(reason="the texts are being rewritten; enforced when that is done", strict=False)
 def test_the_repository_has_no_forbidden_phrase() -> None:
     """Each forbidden phrase is printed with its file, its line and a better wording."""
     path = f"{ROOT}/tools/development"
