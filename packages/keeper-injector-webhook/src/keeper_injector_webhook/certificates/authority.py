@@ -30,7 +30,9 @@ Each replica runs :mod:`.reconcile` at start, at least once an hour and when :fu
 3. It waits until API servers have seen a changed ``caBundle``, and only then writes the leaf to the server's directory.
 
 If the Secret is lost or damaged, the first replica to notice starts over with a new CA; the old one stays in the ``caBundle`` until
-it expires. If the API server is unavailable, the renewal is retried, and a third of the certificate's life is left for that.
+it expires. *Damaged* is everything that :func:`renew_if_due` could not have written: a key of another kind, a CA that may not sign,
+a leaf without names. A CA that is not valid yet was written by a replica whose clock is ahead, and is dropped like an expired one.
+If the API server is unavailable, the renewal is retried, and a third of the certificate's life is left for that.
 """
 
 from __future__ import annotations
@@ -42,19 +44,30 @@ from datetime import datetime, timedelta
 
 import attrs
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 _CA_NAME = "keeper-injector-ca"
 CA_LIFE = timedelta(days=3 * 365)
 _LEAF_LIFE = timedelta(days=90)
 _SETTLING = timedelta(days=1)
 """How long a new CA is trusted before it signs. Every API server has read the new ``caBundle`` by then."""
-_BACKDATED = timedelta(hours=1)
+BACKDATED = timedelta(hours=1)
 """How far ``notBefore`` is in the past, for API servers whose clock is behind."""
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.ExtensionNotFound,
+    x509.UnsupportedGeneralNameType,
+)
+"""What *cryptography* raises for certificates and keys that are damaged, or of a kind that it does not support."""
 
 
 @attrs.frozen
@@ -86,7 +99,7 @@ class Material:
 def renew_if_due(material: Material | None, now: datetime, names: Sequence[str]) -> Material:
     """Return the material to use at *now* for a server with the DNS *names*: *material* itself if nothing is due.
 
-    Without *material*, return a new CA and a leaf that it signed.
+    Without *material*, return a new CA and a leaf that it signed; also if none of its CAs can sign a leaf that API servers accept.
     """
     authorities = tuple(pair for pair in material.authorities if _is_valid(pair, now)) if material else ()
     if not authorities or _is_due(authorities[-1], now):
@@ -94,6 +107,9 @@ def renew_if_due(material: Material | None, now: datetime, names: Sequence[str])
     leaf = material.leaf if material else None
     if leaf is None or not _serves(leaf, authorities, now, names):
         leaf = _leaf(_signer(authorities, now), now, names)
+        if not _serves(leaf, authorities, now, names):  # a CA with constraints that exclude these names, for example
+            authorities = (_authority(now),)
+            leaf = _leaf(authorities[0], now, names)
     result = Material(authorities, leaf)
     return material if material == result else result
 
@@ -104,7 +120,7 @@ def next_change(material: Material) -> datetime:
 
 
 def _is_valid(pair: KeyPair, now: datetime) -> bool:
-    return now < _expiry(pair)
+    return pair.parsed.not_valid_before_utc <= now < _expiry(pair)
 
 
 def _expiry(pair: KeyPair) -> datetime:
@@ -123,27 +139,28 @@ def _is_due(pair: KeyPair, now: datetime) -> bool:
 
 
 def _signer(authorities: Sequence[KeyPair], now: datetime) -> KeyPair:
-    """Return the newest CA that has settled. If none has, return the oldest, which API servers have trusted for longest."""
-    settled = [pair for pair in authorities if pair.parsed.not_valid_before_utc + _BACKDATED + _SETTLING <= now]
-    return settled[-1] if settled else authorities[0]
+    """Return the newest CA that has settled. If none has, return the oldest, which API servers have trusted for longest.
+
+    CAs that would expire before a leaf are not considered, unless there are no others.
+    """
+    lasting = [pair for pair in authorities if _expiry(pair) - now >= _LEAF_LIFE] or authorities[-1:]
+    settled = [pair for pair in lasting if pair.parsed.not_valid_before_utc + BACKDATED + _SETTLING <= now]
+    return settled[-1] if settled else lasting[0]
 
 
 def _serves(leaf: KeyPair, authorities: Sequence[KeyPair], now: datetime, names: Sequence[str]) -> bool:
-    """Return whether the leaf can still be used: not due, for exactly these names, and signed by a trusted CA."""
+    """Return whether the leaf can still be used: not due, for exactly these names, and accepted by who trusts the CAs."""
     certificate = leaf.parsed
-    if _is_due(leaf, now) or certificate.not_valid_before_utc > now:
+    if _is_due(leaf, now):
         return False
     found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    return found.get_values_for_type(x509.DNSName) == list(names) and any(
-        certificate.issuer == authority.parsed.subject and _is_signed_by(certificate, authority)
-        for authority in authorities
-    )
-
-
-def _is_signed_by(certificate: x509.Certificate, authority: KeyPair) -> bool:
+    if found.get_values_for_type(x509.DNSName) != list(names):
+        return False
+    trusted = Store([authority.parsed for authority in authorities])
     try:
-        certificate.verify_directly_issued_by(authority.parsed)
-    except (ValueError, TypeError, InvalidSignature):
+        verifier = PolicyBuilder().store(trusted).time(now).build_server_verifier(x509.DNSName(names[0]))
+        verifier.verify(certificate, [])
+    except (VerificationError, *_UNREADABLE):
         return False
     return True
 
@@ -156,7 +173,7 @@ def _authority(now: datetime) -> KeyPair:
     )
     public = key.public_key()
     certificate = (
-        _builder(name, name, public, now, CA_LIFE)
+        _builder(name, name, public, now - BACKDATED, now + CA_LIFE)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
@@ -168,12 +185,16 @@ def _authority(now: datetime) -> KeyPair:
 def _leaf(authority: KeyPair, now: datetime, names: Sequence[str]) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.parsed
-    signing = load_pem_private_key(authority.key, password=None)
-    if not isinstance(signing, ec.EllipticCurvePrivateKey):
-        raise TypeError("the CA key is not an EC key")
+    signing = _elliptic_key(authority.key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     certificate = (
-        _builder(subject, issuer.subject, key.public_key(), now, min(_LEAF_LIFE, issuer.not_valid_after_utc - now))
+        _builder(
+            subject,
+            issuer.subject,
+            key.public_key(),
+            max(now - BACKDATED, issuer.not_valid_before_utc),
+            min(now + _LEAF_LIFE, issuer.not_valid_after_utc),
+        )
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
@@ -185,7 +206,7 @@ def _leaf(authority: KeyPair, now: datetime, names: Sequence[str]) -> KeyPair:
 
 
 def _builder(
-    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, now: datetime, life: timedelta
+    subject: x509.Name, issuer: x509.Name, public: ec.EllipticCurvePublicKey, start: datetime, end: datetime
 ) -> x509.CertificateBuilder:
     return (
         x509.CertificateBuilder()
@@ -193,8 +214,8 @@ def _builder(
         .issuer_name(issuer)
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + life)
+        .not_valid_before(start)
+        .not_valid_after(end)
     )
 
 
@@ -248,21 +269,45 @@ def to_secret_data(material: Material) -> dict[str, str]:
 
 
 def from_secret_data(data: Mapping[str, str]) -> Material | None:
-    """Read what :func:`to_secret_data` wrote. Return None for an empty Secret, and for any part that is missing or invalid."""
+    """Read what :func:`to_secret_data` wrote. Return None for an empty Secret, and for one that :func:`renew_if_due` cannot use."""
     try:
         parts = {
             name: base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key", "ca.crt", "ca.key")
         }
         pairs = zip(split_pem(parts["ca.crt"]), split_pem(parts["ca.key"]), strict=True)
-        material = Material(tuple(KeyPair(*pair) for pair in pairs), KeyPair(parts["tls.crt"], parts["tls.key"]))
-        return material if material.authorities and all(map(_matches, (*material.authorities, material.leaf))) else None
-    except (KeyError, ValueError, TypeError, binascii.Error):
+        authorities = tuple(_read_pair(*pair) for pair in pairs)
+        leaf = _read_pair(parts["tls.crt"], parts["tls.key"])
+        leaf.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        for authority in authorities:
+            _check_authority(authority.parsed)
+    except (KeyError, binascii.Error, *_UNREADABLE):
         return None
+    return Material(authorities, leaf) if authorities else None
 
 
-def _matches(pair: KeyPair) -> bool:
-    """Return whether the private key belongs to the certificate."""
-    return load_pem_private_key(pair.key, password=None).public_key() == pair.parsed.public_key()
+def _read_pair(certificate: bytes, key: bytes) -> KeyPair:
+    """Return a key pair in our own encoding. Raises one of :data:`_UNREADABLE` unless its keys match and are of our kind."""
+    parsed, private = x509.load_pem_x509_certificate(certificate), _elliptic_key(key)
+    if private.public_key() != parsed.public_key():
+        raise ValueError("the private key does not belong to the certificate")
+    return _pair(parsed, private)
+
+
+def _elliptic_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
+    key = load_pem_private_key(pem, password=None)
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise TypeError("the key is not an EC key with the curve P-256")
+    return key
+
+
+def _check_authority(certificate: x509.Certificate) -> None:
+    """Raise one of :data:`_UNREADABLE` unless the certificate may sign others and has the ID that they refer to."""
+    found = certificate.extensions
+    found.get_extension_for_class(x509.SubjectKeyIdentifier)
+    if not found.get_extension_for_class(x509.BasicConstraints).value.ca:
+        raise ValueError("the certificate is not a CA")
+    if not found.get_extension_for_class(x509.KeyUsage).value.key_cert_sign:
+        raise ValueError("the CA may not sign certificates")
 
 
 def split_pem(pem: bytes) -> list[bytes]:
@@ -286,7 +331,7 @@ def merge_bundle(present: bytes, material: Material, now: datetime) -> bytes:
     for block in split_pem(present):
         try:
             certificate = x509.load_pem_x509_certificate(block)
-        except ValueError:
+        except _UNREADABLE:
             continue
         if now < certificate.not_valid_after_utc and block not in kept:
             kept.append(block)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,23 @@ class Cluster:
 
     api: client.ApiClient
     objects: ClusterObjects
+
+    def check_clock(self, now: datetime) -> None:
+        """Compare *now* with the API server's clock, which verifies the certificate; raises :class:`ClusterError`.
+
+        A replica with a wrong clock would replace the CA of the others, which would replace its CA.
+        """
+        where = (self.objects.secret, self.objects.namespace)
+        read = client.CoreV1Api(self.api).read_namespaced_secret_with_http_info
+        _, _, headers = self._request(f"Secret {self.objects.secret}", read, *where)
+        date = headers.get("Date")
+        if date is None:
+            return
+        ahead = now - parsedate_to_datetime(date)
+        if abs(ahead) > authority.BACKDATED:
+            raise ClusterError(
+                f"clock: {now:%Y-%m-%d %H:%M} here is {date} at the API server; set the clock of the node that is wrong"
+            )
 
     def ensure(self, now: datetime) -> tuple[Material, bool]:
         """Return the material to use at *now* and whether the ``caBundle`` had to change; raises :class:`ClusterError`."""
@@ -171,7 +189,9 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
         objects = ClusterObjects(options.namespace, options.secret, options.service, options.webhook_configuration)
-        seconds = run(Cluster(client.ApiClient(), objects), options.directory, datetime.now(UTC))
+        cluster, now = Cluster(client.ApiClient(), objects), datetime.now(UTC)
+        cluster.check_clock(now)
+        seconds = run(cluster, options.directory, now)
     except config.ConfigException as error:
         return _failed(f"cannot connect to the API server: {error}", os.EX_CONFIG)
     except (ClusterError, OSError) as error:
