@@ -116,6 +116,37 @@ def test_a_shared_process_namespace_gives_no_access(space: Namespace) -> None:
     assert app.of_supervisor(LOOK).split() == ["refused"]
 
 
+THIEF = """
+import time
+found, until = set(), time.monotonic() + 40
+os.kill(int(process.name), signal.SIGTERM)
+while time.monotonic() < until:
+    for entry in pathlib.Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().split(b"\\0")
+            if line[1:3] == [b"-I", b"-S"] or any(part.endswith(b"/keeper-injector-agent") for part in line[:2]):
+                for what, look in {"root": os.listdir, "environ": lambda path: path.read_bytes(), "mem": os.open}.items():
+                    try:
+                        look(entry / what, *([os.O_RDONLY] if what == "mem" else []))
+                        found.add(what)
+                    except OSError:
+                        continue
+        except OSError:
+            continue
+print("found", sorted(found))
+"""
+
+
+def test_refreshes_and_a_restart_show_nothing(space: Namespace) -> None:
+    """An application that polls the agent's processes during refreshes and a restart of their container sees nothing."""
+    secrets = {"secret": "api-keys", "signal": "SIGHUP", "refresh-interval": "10s"}
+    app = space.pod(
+        "web", secrets, containers=[container(script="trap : HUP; while :; do sleep 1; done", **AS_1000)]
+    ).ready()
+    assert app.of_supervisor(THIEF).split("\n")[0] == "found []"
+    assert app.status("keeper-injector-sidecar")["restartCount"] == 1
+
+
 def test_a_changed_plan_is_refused(space: Namespace) -> None:
     """A person who patches the plan annotation of a running pod gets no other record; the sidecar logs that."""
     secrets = {"secret-x": "database-credentials[login]:/app/login", "refresh-interval": "10s"}

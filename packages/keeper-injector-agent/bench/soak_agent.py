@@ -72,7 +72,7 @@ def soak(root: Path, keeper: LocalKeeper, refreshes: int, chance: random.Random)
     """Run a sidecar for this many *refreshes* under faults."""
     prepare(root, keeper)
     run = Run()
-    command = [sys.executable, "-m", "keeper_injector_agent.cli", "sidecar", "--root", str(root), "--deadline", "2"]
+    command = [sys.executable, "-m", "keeper_injector_agent", "sidecar", "--root", str(root), "--deadline", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as sidecar:
         log = Log(sidecar)
         reader = threading.Thread(target=read, args=(root, run, sidecar), daemon=True)

@@ -70,7 +70,7 @@ class AgentPod:
 
     def command(self, command: str, *options: str) -> list[str]:
         """Return the command line of a command of the agent."""
-        return [sys.executable, "-m", "keeper_injector_agent.cli", command, "--root", str(self.root), *options]
+        return [sys.executable, "-m", "keeper_injector_agent", command, "--root", str(self.root), *options]
 
     def file(self, name: str) -> str:
         """Return the content of a file as the application reads it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -22,18 +23,70 @@ from keeper_injector_common.plan import paths
 
 def test_a_hanging_worker_is_terminated(tmp_path: Path) -> None:
     """The supervisor sends SIGTERM to a worker that passes the supervisor's deadline."""
-    with supervised(tmp_path, 0.3, sys.executable, "-c", "import time; time.sleep(60)") as process:
+    with supervised(tmp_path, 0.3, "import time; main = lambda _: time.sleep(60)") as process:
         assert logged_event(process, "worker.deadline_exceeded")["deadline_seconds"] == 0.3
         assert logged_event(process, "worker.killed")["signal"] == signal.SIGTERM
         wait_for(lambda: not children(process.pid))
 
 
-def test_a_worker_that_cannot_be_spawned_is_logged(tmp_path: Path) -> None:
-    """Without processes or memory for a worker, the supervisor logs that, carries on, and tries again later."""
-    with supervised(tmp_path, 5.0, str(tmp_path / "nothing")) as process:
-        assert logged_event(process, "worker.spawn_failed")["errno"] == errno.ENOENT
+def test_a_worker_that_cannot_be_started_is_logged(tmp_path: Path) -> None:
+    """Without processes, memory or descriptors for a worker, the supervisor logs that, carries on, and tries again later."""
+    with supervised(tmp_path, 5.0, "main = lambda _: 0") as process:
+        logged_event(process, "sidecar.started")
+        wait_for(lambda: not children(process.pid))
+        last = max(int(entry.name) for entry in Path(f"/proc/{process.pid}/fd").iterdir())
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (last + 1, last + 1))
         process.send_signal(signal.SIGHUP)
-        assert logged_event(process, "worker.spawn_failed")["errno"] == errno.ENOENT
+        assert logged_event(process, "worker.spawn_failed")["errno"] == errno.EMFILE
+        process.send_signal(signal.SIGHUP)
+        assert logged_event(process, "worker.spawn_failed")["errno"] == errno.EMFILE
+
+
+def test_a_worker_that_crashes_is_a_failure(tmp_path: Path) -> None:
+    """An exception ends the worker, not the supervisor, which waits as after any failure and runs the next worker."""
+    with supervised(tmp_path, 5.0, "def main(_): raise ValueError('a bug')") as process:
+        lines = iter(process.stderr or ())
+        for _ in range(2):
+            assert any(line == "ValueError: a bug\n" for line in lines)
+            process.send_signal(signal.SIGHUP)
+        assert process.poll() is None
+
+
+INHERITED = """
+import json, os, signal, sys
+def main(arguments):
+    hint = int(arguments[-1])
+    kept = [number for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_DFL]
+    opened = [int(name) for name in os.listdir("/proc/self/fd")]
+    facts = {"event": "worker.started", "kept": kept, "opened": sum(number > 2 for number in opened) - 1, "hint": hint in opened}
+    print(json.dumps(facts), file=sys.stderr)
+    return 0
+"""
+
+
+def test_a_worker_inherits_nothing_but_the_pipe(tmp_path: Path) -> None:
+    """A worker has the default action for each signal, and of the supervisor's descriptors only the pipe for its hint."""
+    with supervised(tmp_path, 5.0, INHERITED) as process:
+        facts = logged_event(process, "worker.started")
+    assert (facts["kept"], facts["opened"], facts["hint"]) == ([], 1, True)
+
+
+ORPHAN = """
+import os, sys, time
+def main(_):
+    if os.fork() == 0:
+        time.sleep(3)
+        print('{"event": "orphan.ended"}', file=sys.stderr)
+    return 0
+"""
+
+
+def test_a_process_that_a_worker_leaves_behind_delays_nothing(tmp_path: Path) -> None:
+    """The supervisor does not wait for the hint of a worker that has ended without one."""
+    with supervised(tmp_path, 5.0, ORPHAN) as process:
+        logged_event(process, "sidecar.started")
+        process.terminate()
+        assert [event["event"] for event in events(process.stderr.readline())] == ["sidecar.stopped"]
 
 
 AS_ANOTHER = """
@@ -46,7 +99,7 @@ os.setuid(12345)
 _ctypes.call_cdeclfunction(_ctypes.dlsym(_ctypes.dlopen(None, 0), "prctl"), (supervisor.PR_SET_DUMPABLE, 1, 0, 0, 0))
 os.write(1, b"open")
 sys.stdin.read()
-supervisor.main([sys.argv[1], "3600", "5", "0", "/bin/true"])
+supervisor.main([sys.argv[1], "3600", "5", "0", "/nowhere", "nothing"])
 """
 
 

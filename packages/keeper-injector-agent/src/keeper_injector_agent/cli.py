@@ -159,7 +159,9 @@ def _sidecar(options: argparse.Namespace) -> int:
         plan = worker.read_plan(path, options.plan_digest)
     except ContractError as error:
         return worker.report_unusable_plan(options.root, error, initial=True)
-    refresh = [sys.executable, "-I", "-m", worker.__name__, "--plan", str(path), "--root", str(options.root)]
+    # The first entry is the directory of the script, or the current one: nothing may be imported from there.
+    imports = ":".join(sys.path if sys.flags.safe_path else sys.path[1:])
+    refresh = [imports, worker.__name__, "--plan", str(path), "--root", str(options.root)]
     if options.plan_digest:
         refresh += ["--plan-digest", options.plan_digest]
     state = below_root(options.root, plan.state)

@@ -1,19 +1,21 @@
-"""The supervisor: the process that stays. It starts a worker for every refresh, and never sees a secret."""
+"""The supervisor: the process that stays. It forks a worker for every refresh, and never sees a secret."""
 
 # Theory of operation
 #
 # An idle Python that has imported Keeper's SDK holds 45 MB in every pod; this process holds less than 10. It runs as a file
 # in a bare interpreter (`python -I -S supervisor.py`) and imports only a few C modules of the standard library. (This theory
 # is a comment because docstrings stay in memory.) Everything that handles a secret, or that could leak, hang or crash, is
-# in the worker, a separate process.
+# in the worker, a separate process. The worker is a fork without exec: exec would make it dumpable again, and until it had
+# hardened itself, other processes of its user could read the KSM configuration through /proc. It imports what it needs after
+# the fork, so that this process stays small.
 #
 # state       event                                   next state   what it does
 # ----------  --------------------------------------  -----------  ---------------------------------------------------
 # STARTING    ready                                   WAITING      opens the metrics port, creates the file "ready"
-# WAITING     the wait is over, or SIGHUP             REFRESHING   spawns a worker
+# WAITING     the wait is over, or SIGHUP             REFRESHING   forks a worker
 # WAITING     SIGTERM or SIGINT                       STOPPED      exits with code 0
 # REFRESHING  the worker has ended                    WAITING      its exit code and its hint decide the next wait
-# REFRESHING  no worker can be spawned                WAITING      as after a failure
+# REFRESHING  no worker can be forked                 WAITING      as after a failure
 # REFRESHING  deadline passed, or SIGTERM or SIGINT   ENDING       sends the worker SIGTERM, and SIGKILL after _KILL_GRACE
 # ENDING      the worker has ended                    WAITING      or STOPPED after SIGTERM or SIGINT
 #
@@ -46,11 +48,15 @@ _LONGEST_WAIT = 600.0
 _JITTER = 0.1
 _KILL_GRACE = 0.5
 _SCRAPE_TIMEOUT = 1.0
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 
 
 def main(arguments: list[str]) -> int:
-    """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT WORKER_COMMAND…`` (seconds; port 0 for no metrics)."""
+    """Supervise: ``STATE_DIRECTORY INTERVAL DEADLINE METRICS_PORT PATH MODULE ARGUMENTS…`` (seconds; port 0 for no metrics).
+
+    A worker imports MODULE from PATH (directories, separated by colons) and calls its ``main`` with ARGUMENTS.
+    """
     _make_undumpable()
     directory, interval, deadline, port, *command = arguments
     supervisor = _Supervisor(directory, float(interval), float(deadline), command)
@@ -95,7 +101,7 @@ class _Supervisor:
     def run(self) -> int:
         """Supervise until SIGTERM or SIGINT; return the exit code."""
         signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in _SIGNALS:
             signal.signal(number, self._handle_signal)
         wait = first_wait(self._age(), self._interval, _random_fraction())
         _log_event("info", "sidecar.started", wait_seconds=round(wait, 1), interval_seconds=self._interval)
@@ -141,29 +147,49 @@ class _Supervisor:
 
     def _refresh(self) -> tuple[int, float]:
         """Run one worker until it ends or its deadline passes; return its exit code and its hint in seconds."""
-        hints, out = posix.pipe()
         try:
-            try:
-                self._spawn(hints, out)
-            except OSError as error:  # no processes or memory left; files stay, and the next refresh may succeed
-                _log_event("error", "worker.spawn_failed", errno=error.errno)
-                return posix.EX_TEMPFAIL, 0.0
-            finally:
-                posix.close(out)
+            hints = self._fork()
+        except (
+            OSError
+        ) as error:  # no processes, memory or descriptors left; files stay, and the next refresh may succeed
+            _log_event("error", "worker.spawn_failed", errno=error.errno)
+            return posix.EX_TEMPFAIL, 0.0
+        try:
             code = self._wait_for_worker(time.monotonic() + self._deadline)
-            return code, _hint_from(posix.read(hints, 64))
+            return code, _read_hint(hints)
         finally:
             posix.close(hints)
 
-    def _spawn(self, hints: int, out: int) -> None:
-        """Start a worker that writes its hint to the pipe *out*; raises OSError."""
-        self._worker = posix.posix_spawn(
-            self._command[0],
-            [*self._command, "--hint-fd", "3"],
-            posix.environ,
-            file_actions=[(posix.POSIX_SPAWN_DUP2, out, 3), (posix.POSIX_SPAWN_CLOSE, hints)],
-            setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE],
-        )
+    def _fork(self) -> int:
+        """Fork a worker, and return the end of a pipe to which it will write its hint; raises OSError."""
+        hints, out = posix.pipe()
+        try:
+            self._worker = posix.fork()
+        except OSError:
+            posix.close(hints)
+            posix.close(out)
+            raise
+        if not self._worker:
+            self._become_worker(hints, out)
+        posix.close(out)
+        return hints
+
+    def _become_worker(self, hints: int, out: int) -> None:
+        """Do the work of a worker in this process, the fork, and exit with its code."""
+        code = 1  # as of a Python program that ends with an exception
+        try:
+            signal.set_wakeup_fd(-1)
+            for number in _SIGNALS:
+                signal.signal(number, signal.SIG_DFL)
+            for end in (hints, self._wake_in, self._wake_out, *(port.fileno() for port in self._ports)):
+                posix.close(end)
+            code = _work(*self._command, "--hint-fd", str(out))
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        except BaseException:  # noqa: BLE001 - the supervisor's own code must never run in the worker
+            sys.excepthook(*sys.exc_info())
+        finally:
+            posix._exit(code)  # noqa: SLF001 - a public function, in spite of its name
 
     def _wait_for_worker(self, until: float) -> int:
         """Wait for the worker and return its exit code. End it at *until*, or when the supervisor has to stop."""
@@ -274,11 +300,22 @@ def next_wait(interval: float, failures: int, hint: float, random: float) -> flo
     return interval * (1 - _JITTER + 2 * _JITTER * random)
 
 
-def _hint_from(data: bytes) -> float:
+def _work(path: str, module: str, *arguments: str) -> int:
+    """Do the work of a worker: import *module* from *path*, run it, and return its exit code."""
+    import gc
+
+    gc.disable()  # the process lives for a second; collecting garbage would take a tenth of that
+    sys.path[:] = path.split(":")
+    code: int = __import__(module, fromlist=["main"]).main(list(arguments))
+    return code
+
+
+def _read_hint(pipe: int) -> float:
     """Return the seconds that a worker wrote as its hint, or 0 if it wrote nothing."""
+    posix.set_blocking(pipe, False)  # a process that the worker left behind may still hold the other end
     try:
-        return min(3600.0, max(0.0, float(data or b"0")))
-    except ValueError:
+        return min(3600.0, max(0.0, float(posix.read(pipe, 64) or b"0")))
+    except (ValueError, BlockingIOError):
         return 0.0
 
 

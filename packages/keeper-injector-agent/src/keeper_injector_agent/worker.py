@@ -1,17 +1,16 @@
 """The worker process: runs one refresh and exits with a code that tells the result. Secrets exist only in this process.
 
-The supervisor starts it for every refresh, with ``--hint-fd``; the commands ``init`` and ``once`` call :func:`run_refresh`.
+The supervisor forks it for every refresh, with ``--hint-fd``; the commands ``init`` and ``once`` call :func:`run_refresh`.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import hmac
 import logging
 import os
-import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +18,16 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent import reporting
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, refresh_secrets
-from keeper_injector_agent.delivery.templating import render_in_child
+from keeper_injector_agent.delivery.templating import template_server
 from keeper_injector_agent.errors import PlanChangedError
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.keeper.session import open_session
 from keeper_injector_agent.retry import INITIAL_ATTEMPTS, REFRESH_ATTEMPTS, call_with_retries
 from keeper_injector_agent.state import load_state, save_state
 from keeper_injector_agent.telemetry import save_metrics
-from keeper_injector_common.errors import ContractError, KeeperInjectorError, PlanError
+from keeper_injector_common.errors import ContractError, KeeperInjectorError, PlanError, TemplateError
 from keeper_injector_common.logs import configure_logging
+from keeper_injector_common.plan.delivery import Templated
 from keeper_injector_common.plan.paths import REFRESHED_NAME, STATE_PATH, below_root
 from keeper_injector_common.plan.wire import digest, loads
 
@@ -47,10 +47,9 @@ _ANNOTATION = "keeper.security/plan"
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one refresh and return its exit code (sysexits.h)."""
-    gc.disable()  # the process lives for a second; collecting garbage would take a tenth of that
+    harden_process()
     options = _parser().parse_args(arguments)
     configure_logging(options.log_level)
-    harden_process()
     return run_refresh(
         options.plan,
         root=options.root,
@@ -94,8 +93,11 @@ def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: flo
     until = started + deadline
     attempts = INITIAL_ATTEMPTS if initial else REFRESH_ATTEMPTS
     try:
-        with open_session(plan, state, root, deadline=until, attempts=attempts) as vault:
-            adapters = Adapters(vault, render_in_child, partial(_sync_secret, root, until, attempts))
+        with (
+            template_server() if _has_templates(plan) else nullcontext(_render_nothing) as render_template,
+            open_session(plan, state, root, deadline=until, attempts=attempts) as vault,
+        ):
+            adapters = Adapters(vault, render_template, partial(_sync_secret, root, until, attempts))
             outcome = refresh_secrets(plan, adapters, state, root=root, initial=initial)
     except KeeperInjectorError as error:
         return reporting.report_failure(plan, state, error, root, initial=initial)
@@ -104,6 +106,14 @@ def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: flo
         return reporting.report_failure(plan, state, bug, root, initial=initial)
     milliseconds = round((time.monotonic() - started) * 1000)
     return reporting.report_outcome(plan, state, outcome, root, initial=initial, milliseconds=milliseconds)
+
+
+def _has_templates(plan: Plan) -> bool:
+    return any(isinstance(file.content, Templated) for directory in plan.directories for file in directory.files)
+
+
+def _render_nothing(*_: object) -> str:
+    raise TemplateError("template, rendering: the plan has none")
 
 
 def _save(directory: Path, state: State, *, refreshed: bool) -> None:
@@ -173,7 +183,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--plan-digest")
     parser.add_argument("--hint-fd", type=int, help="descriptor to write to for how many seconds Keeper throttles")
     return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

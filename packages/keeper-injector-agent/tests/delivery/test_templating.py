@@ -63,8 +63,42 @@ def test_an_error_names_record_and_line_but_no_value(pod: AgentPod, keeper: Loca
 def test_an_endless_template_is_stopped(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endless template uses up its own process, never the agent's."""
     monkeypatch.setattr(templating, "DEADLINE", 5.0)
-    with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
-        templating.render_in_child(source, {})
+    with templating.template_server() as render:
+        with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
+            render(source, {})
+        assert render("{{ .x }}", {"x": "still there"}) == "still there"
+
+
+@pytest.mark.parametrize("size", [1, 65536, 400_000])
+def test_data_of_any_size_arrives(size: int) -> None:
+    """Data larger than a pipe, with line breaks, arrives whole, and so does the output."""
+    value = "x\n" * size
+    with templating.template_server() as render:
+        assert render("{{ .x }}", {"x": value}) == value
+
+
+def test_too_much_output_is_an_error() -> None:
+    """The output of a template has a limit."""
+    with templating.template_server() as render, pytest.raises(TemplateError, match="more than"):
+        render("{{ .x }}", {"x": "x" * (8 * 1024 * 1024 + 1)})
+
+
+def test_too_much_memory_ends_only_the_template() -> None:
+    """A template that needs more memory than its limit is an error, and the next one is rendered."""
+    with templating.template_server() as render:
+        with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
+            render('{{ repeat 1000000000 "x" }}', {})
+        assert render("{{ .x }}", {"x": 1}) == "1"
+
+
+def test_the_server_ends_with_its_refresh() -> None:
+    """No process is left behind, and a request after the end is an error."""
+    with templating.template_server() as render:
+        assert render("x", {}) == "x"
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+    with pytest.raises(TemplateError):
+        render("x", {})
 
 
 TRY = """

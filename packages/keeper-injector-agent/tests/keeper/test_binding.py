@@ -20,7 +20,7 @@ TOKEN = "A" * 43
 
 def bind(keeper: LocalKeeper, output: Path, token: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run ``bind`` with *token* on stdin."""
-    line = [sys.executable, "-m", "keeper_injector_agent.cli", "bind", "--output", str(output), *options]
+    line = [sys.executable, "-m", "keeper_injector_agent", "bind", "--output", str(output), *options]
     line += ["--hostname", keeper.hostname, "--ca-file", str(keeper.ca_file)]
     return subprocess.run(line, input=token, capture_output=True, text=True, timeout=60, check=False)
 
@@ -100,7 +100,7 @@ def test_two_processes_cannot_bind_at_once(keeper: LocalKeeper, tmp_path: Path) 
     """Of two processes with one token, one binds and the other reports that."""
     output, token = tmp_path / "ksm-config.json", given(keeper, keeper.token())
     keeper.fault(Fault.slow(1.0), "get_secret", 1)
-    line = [sys.executable, "-m", "keeper_injector_agent.cli", "bind", "--output", str(output)]
+    line = [sys.executable, "-m", "keeper_injector_agent", "bind", "--output", str(output)]
     line += ["--hostname", keeper.hostname, "--ca-file", str(keeper.ca_file)]
     running = [subprocess.Popen(line, stdin=subprocess.PIPE, stdout=-3, stderr=-3, text=True) for _ in range(2)]
     for process in running:

@@ -1,7 +1,7 @@
 """Delivery to the pod: from records to files, environment variables and Kubernetes Secrets, and the notification.
 
-Import from the modules, and from outside only from ``refresh`` and ``templating``. Nothing is imported here: each template
-is rendered in a child process, which would import all of it.
+Import from the modules, and from outside only from ``refresh`` and ``templating``. Nothing is imported here, so that a
+command imports only what it needs.
 """
 
 __all__: list[str] = []

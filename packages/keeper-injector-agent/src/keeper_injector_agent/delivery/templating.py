@@ -1,66 +1,137 @@
-"""Renders templates in a child process that can open no file and no socket, and that ends at its deadline.
+"""Renders templates in processes that can open no file and no socket, and that end at their deadline.
 
-The child imports the engine, then lowers its limits, and only then receives source and data through a pipe. A hostile or
-broken template can use up the child's own seconds and memory, but it cannot read anything or send it anywhere.
+A refresh whose plan has templates forks a template server before it fetches anything, so that no secret is in its memory.
+The server imports the engine when the first template is to be rendered, and forks once more for each template. That child
+lowers its limits, and only then renders. A hostile or broken template can use up the child's own seconds and memory, but it
+cannot read anything or send it anywhere. No process executes a program, because exec would make it dumpable again: until it
+had hardened itself, other processes of its user could read the KSM configuration through /proc.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import resource
-import subprocess
-import sys
-from typing import TYPE_CHECKING
+import select
+import signal
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_common.errors import TemplateError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-    from keeper_injector_common.records import JsonValue
+    from keeper_injector_common.records import JsonValue, RenderTemplate
 
 DEADLINE = 15.0
-"""Seconds for one template, including the start of its process."""
+"""Seconds for one template."""
 _CPU_SECONDS = 10
 _MEMORY_BYTES = 512 * 1024 * 1024
 _LARGEST_OUTPUT = 8 * 1024 * 1024
+_BLOCK = 65536
+_MOST_DESCRIPTORS = 4096
 
 
-def render_in_child(source: str, data: Mapping[str, JsonValue]) -> str:
+@contextmanager
+def template_server() -> Iterator[RenderTemplate]:
+    """Yield a function that renders templates in a process without secrets; call this before any secret is in memory."""
+    request_in, request_out = os.pipe()
+    result_in, result_out = os.pipe()
+    server = os.fork()
+    if server == 0:
+        _become_server(request_in, result_out)
+    os.close(request_in)
+    os.close(result_out)
+    with os.fdopen(request_out, "wb") as requests, os.fdopen(result_in, "rb") as results:
+        try:
+            yield lambda source, data: _render(requests, results, source, data)
+        finally:
+            os.kill(server, signal.SIGKILL)  # it renders nothing now, or something that nobody will read
+            os.waitpid(server, 0)
+
+
+def _render(requests: Any, results: Any, source: str, data: Mapping[str, JsonValue]) -> str:
     """Return the output of the template *source* for *data*; raises TemplateError with line and function but no value."""
-    request = json.dumps({"source": source, "data": data}).encode()
-    command = [sys.executable, "-I", "-m", __name__]
     try:
-        child = subprocess.run(command, input=request, capture_output=True, timeout=DEADLINE, check=False, env={})
-    except subprocess.TimeoutExpired:
-        raise TemplateError(f"template, rendering: not finished within {DEADLINE:.0f} s", "simplify it") from None
-    try:
-        result = json.loads(child.stdout)
-    except ValueError:
-        raise TemplateError(
-            f"template, rendering: used more than {_MEMORY_BYTES >> 20} MiB or {_CPU_SECONDS} s of CPU", "simplify it"
-        ) from None
+        requests.write(json.dumps({"source": source, "data": data}).encode() + b"\n")
+        requests.flush()
+        result = json.loads(results.readline())
+    except (OSError, ValueError):
+        raise TemplateError("template, rendering: its process has ended; it may be out of memory") from None
     if "error" in result:
         raise TemplateError(result["error"])
     return str(result["text"])
 
 
-def main() -> int:
-    """Render one template as the child: read JSON with source and data from stdin, write JSON with the result to stdout."""
+def _become_server(requests: int, results: int) -> None:
+    """Render one template for each line of JSON from *requests*, and write one line of JSON to *results* for each."""
+    try:
+        os.dup2(requests, 0)
+        os.dup2(results, 1)
+        os.closerange(3, _MOST_DESCRIPTORS)
+        harden_process()
+        with os.fdopen(0, "rb") as lines:
+            for line in lines:
+                _write(1, _result_of_child(line) + b"\n")
+    finally:
+        os._exit(0)
+
+
+def _result_of_child(request: bytes) -> bytes:
+    """Fork a child that renders one template, and return what it writes; it has until the deadline."""
     from keeper_injector_common.records import templates
 
+    until = time.monotonic() + DEADLINE
     templates.load_engine()
-    restrict_process()
-    request = json.loads(sys.stdin.buffer.read())
+    result_in, result_out = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _become_child(request, result_out)
+    os.close(result_out)
+    result = b""
+    while select.select([result_in], [], [], max(0.0, until - time.monotonic()))[0]:
+        block = os.read(result_in, _BLOCK)
+        if not block:
+            break
+        result += block
+    else:
+        result = _error(f"not finished within {DEADLINE:.0f} s; simplify it")
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    os.close(result_in)
+    return result or _error(f"used more than {_MEMORY_BYTES >> 20} MiB or {_CPU_SECONDS} s of CPU; simplify it")
+
+
+def _become_child(request: bytes, result: int) -> None:
+    """Render one template as the child, write the result as JSON, and exit."""
+    from keeper_injector_common.records import templates
+
     try:
-        result = {"text": templates.render_template(request["source"], request["data"])}
-    except TemplateError as error:
-        result = {"error": str(error)}
-    if len(result.get("text", "")) > _LARGEST_OUTPUT:
-        result = {"error": f"template, rendering: more than {_LARGEST_OUTPUT >> 20} MiB of output; simplify it"}
-    sys.stdout.write(json.dumps(result))
-    return 0
+        restrict_process()
+        given = json.loads(request)
+        try:
+            text = templates.render_template(given["source"], given["data"])
+        except TemplateError as error:
+            _write(result, json.dumps({"error": str(error)}).encode())
+        else:
+            small = len(text) <= _LARGEST_OUTPUT
+            more = _error(f"more than {_LARGEST_OUTPUT >> 20} MiB of output; simplify it")
+            _write(result, json.dumps({"text": text}).encode() if small else more)
+    finally:
+        os._exit(0)  # without a traceback, which might contain a value
+
+
+def _error(cause: str) -> bytes:
+    return json.dumps({"error": f"template, rendering: {cause}"}).encode()
+
+
+def _write(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
 
 
 def restrict_process() -> None:
@@ -71,7 +142,3 @@ def restrict_process() -> None:
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
-
-
-if __name__ == "__main__":
-    sys.exit(main())
