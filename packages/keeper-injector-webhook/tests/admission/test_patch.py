@@ -20,13 +20,6 @@ def test_own_init_containers_receive_secrets_and_run_later() -> None:
     assert new["spec"]["initContainers"][2]["volumeMounts"][0]["mountPath"] == "/keeper/secrets"
 
 
-def test_the_network_comes_first() -> None:
-    """The agent starts after the init container of a service mesh, because it needs the network."""
-    new = injected(pod(annotations=ASKED, initContainers=[{"name": "istio-init"}, {"name": "migrate"}]))
-    names = [item["name"] for item in new["spec"]["initContainers"]]
-    assert names == ["istio-init", "keeper-injector-init", "keeper-injector-sidecar", "migrate"]
-
-
 def test_init_first_false_puts_the_agent_last() -> None:
     """With `init-first: false` the agent starts after the pod's own init containers."""
     new = injected(pod(annotations={**ASKED, "init-first": "false"}, initContainers=[{"name": "migrate"}]))

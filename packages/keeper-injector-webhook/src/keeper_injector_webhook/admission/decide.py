@@ -12,8 +12,10 @@ from keeper_injector_webhook.admission import names
 from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
 from keeper_injector_webhook.admission.identity import identify
+from keeper_injector_webhook.admission.mounts import problems_of_mounts, warnings_of_mounts
 from keeper_injector_webhook.admission.plan_for_pod import build_plan
 from keeper_injector_webhook.admission.pod import Pod
+from keeper_injector_webhook.admission.receivers import problems_of_receivers, rate, warnings_of_meshes
 from keeper_injector_webhook.admission.resources import agent_resources, problems_of_resources
 from keeper_injector_webhook.admission.rules import Candidate, problems_of_candidate
 from keeper_injector_webhook.admission.volumes import Volume, lay_out, problems_of_volumes
@@ -35,21 +37,29 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     except AnnotationsError as error:
         return Deny(error.problems, error.warnings)
     candidate = Candidate(request, pod, namespace)
-    volumes = lay_out(request, pod)
-    variables = assign_variables(request, pod, settings)
+    receivers = rate(request, pod)
+    volumes = lay_out(request, receivers)
+    variables = assign_variables(request, receivers, settings)
     resources = agent_resources(request, pod, settings)
     problems = itertools.chain(
         problems_of_candidate(candidate),
-        problems_of_volumes(request, pod, volumes),
+        problems_of_receivers(request, pod, receivers),
+        problems_of_volumes(request, receivers),
+        problems_of_mounts(pod, volumes, variables),
         problems_of_variables(request, settings, variables),
         problems_of_resources(resources),
     )
     if distinct := tuple(dict.fromkeys(problems)):
         return Deny(distinct, request.warnings)
     groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
-    receivers = {container.name: container for group in groups for container in group.containers}
-    identity = identify(request, pod, receivers.values())
-    warnings = (*request.warnings, *warnings_for(candidate, identity, resources))
+    receiving = {container.name: container for group in groups for container in group.containers}
+    identity = identify(request, pod, receiving.values())
+    warnings = (
+        *request.warnings,
+        *warnings_for(candidate, identity, resources),
+        *warnings_of_mounts(volumes),
+        *warnings_of_meshes(request, pod, receivers),
+    )
     plan = build_plan(request, volumes, variables, identity)
     return Inject(plan, request, volumes, variables, identity, resources, warnings)
 

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
-from keeper_injector_common.annotations.directories import receives
 from keeper_injector_common.annotations.request import InjectionRequest, RecordVariables, Variable
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
@@ -29,7 +28,8 @@ from keeper_injector_common.references import FieldValue
 from keeper_injector_webhook.admission.names import VARIABLES_VOLUME_PREFIX
 
 if TYPE_CHECKING:
-    from keeper_injector_webhook.admission.pod import Container, Pod
+    from keeper_injector_webhook.admission.pod import Container
+    from keeper_injector_webhook.admission.receivers import Receivers
     from keeper_injector_webhook.settings import Settings
 
 _Item = Variable | RecordVariables
@@ -66,19 +66,19 @@ class Variables:
         return [item for item in self.items if isinstance(item, RecordVariables)]
 
 
-def assign_variables(request: InjectionRequest, pod: Pod, settings: Settings) -> tuple[Variables, ...]:
-    """Return the volumes with variables that *pod* needs for *request*, each with the containers that use it.
+def assign_variables(request: InjectionRequest, receivers: Receivers, settings: Settings) -> tuple[Variables, ...]:
+    """Return the volumes with variables that *request* needs, each with the containers that use it.
 
     A container for which no delivery works is in a group of style ``exec``; :func:`problems_of_variables` reports it.
     """
     if not request.variables:
         return ()
     grouped: dict[tuple[int, ...], list[Container]] = {}
-    for container in pod.containers():
+    for container, rating in receivers.candidates():
         received = tuple(
             number
             for number, item in enumerate(request.variables)
-            if receives(container.name, item.containers, request.containers)
+            if receivers.receives(container, rating, item.containers)
         )
         if received:
             grouped.setdefault(received, []).append(container)

@@ -8,13 +8,9 @@ from keeper_injector_common.annotations.table import INJECTED, PLAN
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import environment, manifests
 from keeper_injector_webhook.admission.decision import Inject
+from keeper_injector_webhook.admission.placement import agent_position
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
-
-_NETWORK_CONTAINERS = frozenset(
-    {"istio-init", "istio-validation", "istio-proxy", "linkerd-init", "linkerd-network-validator", "linkerd-proxy"}
-)
-"""Init containers of service meshes that set up the network. The agent needs the network, so it starts after them."""
 
 
 def build_patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
@@ -84,15 +80,10 @@ def _agents(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     operations = _appended("/spec/containers", pod.spec.get("containers"), staying)
     if not own:
         return [*operations, _add("/spec/initContainers", starting)]
-    position = _position(own) if decision.request.init_first else len(own)
+    position = agent_position(decision.request, pod)
     return operations + [
         _add(f"/spec/initContainers/{position + offset}", container) for offset, container in enumerate(starting)
     ]
-
-
-def _position(own: list[Json]) -> int:
-    """Return the agent's position among the init containers: first, but after those that set up the network."""
-    return max((index + 1 for index, item in enumerate(own) if item.get("name") in _NETWORK_CONTAINERS), default=0)
 
 
 def _appended(path: str, present: object, items: list[Json]) -> list[Json]:

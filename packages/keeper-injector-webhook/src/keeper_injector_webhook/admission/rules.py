@@ -15,7 +15,7 @@ from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
-from keeper_injector_webhook.admission.names import is_reserved_volume
+from keeper_injector_webhook.admission.mounts import problems_of_reserved_names
 from keeper_injector_webhook.admission.pod import Pod, list_at, object_at
 
 
@@ -41,9 +41,7 @@ def _windows(candidate: Candidate) -> Iterator[Problem]:
 
 
 def _reserved_volumes(candidate: Candidate) -> Iterator[Problem]:
-    for name in sorted(candidate.pod.volume_names()):
-        if is_reserved_volume(name):
-            yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
+    return problems_of_reserved_names(candidate.pod)
 
 
 def _other_namespace(candidate: Candidate) -> Iterator[Problem]:

@@ -7,7 +7,6 @@ The JSON of these volumes is in :mod:`.manifests`.
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -17,14 +16,12 @@ from keeper_injector_common.annotations.directories import (
     ancestors,
     by_directory,
     directory_of,
-    is_inside,
-    receives,
 )
 from keeper_injector_common.annotations.request import InjectionRequest, SecretFile
-from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
 from keeper_injector_webhook.admission.names import SECRETS_VOLUME_PREFIX
-from keeper_injector_webhook.admission.pod import Container, Pod
+from keeper_injector_webhook.admission.pod import Container
+from keeper_injector_webhook.admission.receivers import Receivers
 
 
 @attrs.frozen
@@ -38,15 +35,15 @@ class Volume:
     containers: tuple[Container, ...]
 
 
-def lay_out(request: InjectionRequest, pod: Pod) -> tuple[Volume, ...]:
-    """Return the volumes that *pod* needs for the files and folders of *request*."""
+def lay_out(request: InjectionRequest, receivers: Receivers) -> tuple[Volume, ...]:
+    """Return the volumes that the pod of *receivers* needs for the files and folders of *request*."""
     items: Sequence[Item] = (*request.files, *request.folders)
     directories = [directory_of(item) for item in items]
     laid_out: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
     grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
-    for container in pod.containers():
+    for container, rating in receivers.candidates():
         received = tuple(
-            number for number, item in enumerate(items) if receives(container.name, item.containers, request.containers)
+            number for number, item in enumerate(items) if receivers.receives(container, rating, item.containers)
         )
         if received not in laid_out:
             laid_out[received] = by_directory(directories, received)
@@ -60,62 +57,29 @@ def lay_out(request: InjectionRequest, pod: Pod) -> tuple[Volume, ...]:
     )
 
 
-def problems_of_volumes(request: InjectionRequest, pod: Pod, volumes: Sequence[Volume]) -> Iterator[Problem]:
-    """Yield why *volumes*, laid out for *request*, cannot be mounted in *pod*."""
-    yield from _unknown_containers(request, pod)
-    yield from _shared_paths(request, pod)
-    for volume in volumes:
-        for container in volume.containers:
-            yield from _clashes(volume, container)
-
-
-def _unknown_containers(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
-    present = [container.name for container in pod.containers()]
-    items = (*request.files, *request.folders, *request.variables)
-    chosen = {
-        (f"{PREFIX}containers", request.containers): None,
-        **{(item.where, item.containers): None for item in items},
-    }
-    for where, containers in chosen:
-        for name in containers or ():
-            if name not in present:
-                yield Problem(where, f"the pod has no container {name!r}", f"it has {', '.join(present)}")
-
-
-def _shared_paths(request: InjectionRequest, pod: Pod) -> Iterator[Problem]:
+def problems_of_volumes(request: InjectionRequest, receivers: Receivers) -> Iterator[Problem]:
     """Yield each file whose path another file has too, or is inside of, if some container receives both.
 
     Files are found by their paths and not compared in pairs, because a pod may ask for thousands.
     """
-    by_path: dict[str, list[SecretFile]] = {}
+    by_path: dict[str, dict[int, SecretFile]] = {}
     for file in request.files:
-        same = by_path.setdefault(file.path, [])
-        if first := next((other for other in same if _meet(other, file, request, pod)), None):
-            yield Problem(file.where, f"{file.path} is the path of {first.where} too", "give each secret its own path")
-        same.append(file)
+        first = by_path.setdefault(file.path, {})
+        others = [first.setdefault(number, file) for number in _receiving(file, receivers)]
+        if other := next((other for other in others if other is not file), None):
+            yield Problem(file.where, f"{file.path} is the path of {other.where} too", "give each secret its own path")
     for file in request.files:
         for path in ancestors(file.path):
-            for outer in by_path.get(path, ()):
-                if _meet(outer, file, request, pod):
-                    yield Problem(outer.where, f"{path} is a directory of another secret", "choose another path")
+            outer = by_path.get(path, {})
+            for number in _receiving(file, receivers) if outer else ():
+                if number in outer:
+                    found = f"{path} is a directory of another secret"
+                    yield Problem(outer[number].where, found, "choose another path")
+                    break
 
 
-def _meet(first: SecretFile, second: SecretFile, request: InjectionRequest, pod: Pod) -> bool:
-    """Return whether some container of *pod* receives both files."""
-    return any(
-        all(receives(container.name, item.containers, request.containers) for item in (first, second))
-        for container in pod.containers()
-    )
-
-
-def _clashes(volume: Volume, container: Container) -> Iterator[Problem]:
-    """Yield each mount of *container* that would hide the volume, or that the volume would hide."""
-    for mount in container.mounts:
-        path = posixpath.normpath(str(mount.get("mountPath", "")))
-        if is_inside(path, volume.directory) or (is_inside(volume.directory, path) and path != "/"):
-            yield Problem(
-                volume.items[0].where,
-                f"{volume.directory} clashes with the mount of volume {mount.get('name')!r} at {path} in container "
-                f"{container.name!r}",
-                "choose a path outside of it",
-            )
+def _receiving(file: SecretFile, receivers: Receivers) -> Iterator[int]:
+    """Yield the numbers of the containers that receive *file*."""
+    for number, (container, rating) in enumerate(receivers.candidates()):
+        if receivers.receives(container, rating, file.containers):
+            yield number

@@ -1,0 +1,102 @@
+"""The service meshes whose containers the webhook recognizes by name: what each container does, and how a pod bypasses the proxy.
+
+A mesh redirects the pod's network to its proxy. The agent needs a network that works, and the containers of a mesh need no secrets.
+:mod:`.placement` and :mod:`.receivers` draw the consequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import attrs
+
+from keeper_injector_webhook.admission.pod import Container, Pod
+
+
+@attrs.frozen
+class Mesh:
+    """One service mesh."""
+
+    title: str
+    proxy: str
+    """Name of the container with the proxy: a native sidecar, or a classic one among the ordinary containers."""
+    redirects: str
+    """Name of the init container that redirects the pod's network to the proxy."""
+    validates: str
+    """Name of the init container that replaces the former if a CNI plugin redirects the network; may be empty."""
+    exclusion: str
+    """Annotation with the outbound ports that bypass the proxy, separated by commas."""
+    native: str
+    """What turns on native sidecars."""
+    multiple: bool = False
+    """Whether there may be several of each container, with a suffix after ``-``."""
+
+    def owns(self, name: str) -> bool:
+        """Return whether the container called *name* belongs to this mesh."""
+        return any(own and self._is(name, own) for own in (self.proxy, self.redirects, self.validates))
+
+    def is_proxy(self, name: str) -> bool:
+        """Return whether *name* is that of the proxy."""
+        return self._is(name, self.proxy)
+
+    def is_redirecting(self, name: str) -> bool:
+        """Return whether *name* is that of the container after which the network needs the proxy."""
+        return self._is(name, self.redirects)
+
+    def _is(self, name: str, own: str) -> bool:
+        return name == own or (self.multiple and name.startswith(f"{own}-"))
+
+
+MESHES = (
+    Mesh(
+        "Istio",
+        "istio-proxy",
+        "istio-init",
+        "istio-validation",
+        "traffic.sidecar.istio.io/excludeOutboundPorts",
+        'annotation sidecar.istio.io/nativeSidecar: "true"',
+    ),
+    Mesh(
+        "Linkerd",
+        "linkerd-proxy",
+        "linkerd-init",
+        "linkerd-network-validator",
+        "config.linkerd.io/skip-outbound-ports",
+        'annotation config.linkerd.io/proxy-enable-native-sidecar: "true"',
+    ),
+    Mesh(
+        "Consul",
+        "consul-dataplane",
+        "consul-connect-inject-init",
+        "",
+        "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports",
+        "",
+        multiple=True,
+    ),
+    Mesh(
+        "Kuma",
+        "kuma-sidecar",
+        "kuma-init",
+        "kuma-validation",
+        "traffic.kuma.io/exclude-outbound-ports",
+        "KUMA_EXPERIMENTAL_SIDECAR_CONTAINERS=true for the control plane",
+    ),
+)
+
+
+def mesh_of(container: Container) -> Mesh | None:
+    """Return the mesh that *container* belongs to; None for a container of the pod's author."""
+    return next((mesh for mesh in MESHES if mesh.owns(container.name)), None)
+
+
+def native_proxies(pod: Pod) -> Iterator[Container]:
+    """Yield the proxies of *pod* that are native sidecars, so that the network works for every container after them."""
+    for container in pod.containers():
+        mesh = mesh_of(container)
+        if mesh and mesh.is_proxy(container.name) and is_native_sidecar(container):
+            yield container
+
+
+def is_native_sidecar(container: Container) -> bool:
+    """Return whether *container* is an init container that keeps running (KEP-753)."""
+    return container.kind == "initContainers" and container.raw.get("restartPolicy") == "Always"
