@@ -163,7 +163,7 @@ _SOURCES = _group(
     _one(
         "secret-<name>",
         parsers.text,
-        "database-credentials[password]:/app/password",
+        "database-credentials[password]:/app/secrets/password",
         "A record, a field or a notation, and the path of its file.",
     ),
     _one(
@@ -183,7 +183,12 @@ _SOURCES = _group(
         "user={{ .login }}",
         "Template of the file of `secret-<name>`, in Go's template language.",
     ),
-    _one("config", parsers.block, "secrets: [{record: db, path: /app/db.json}]", "Everything in one YAML document."),
+    _one(
+        "config",
+        parsers.block,
+        "secrets: [{record: db, path: /app/secrets/db.json}]",
+        "Everything in one YAML document.",
+    ),
 )
 
 _BEHAVIOR = _group(
@@ -243,13 +248,16 @@ _BEHAVIOR = _group(
         default_allowed=True,
     ),
     _one(
-        "containers", parsers.items, "app, migrate", "Containers that receive the secrets. All containers, if not set."
+        "containers",
+        parsers.items,
+        "app, migrate",
+        "Containers that receive the secrets. If not set, all that start after the agent, except those of a service mesh.",
     ),
     _one(
         "init-first",
         parsers.switch,
         "false",
-        "Whether the agent runs before the pod's own init containers.",
+        "Whether the agent runs before the pod's own init containers. Those that run before it receive nothing.",
         "true",
         default_allowed=True,
     ),
