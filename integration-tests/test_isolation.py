@@ -125,9 +125,14 @@ while time.monotonic() < until:
         try:
             line = (entry / "cmdline").read_bytes().split(b"\\0")
             if line[1:3] == [b"-I", b"-S"] or any(part.endswith(b"/keeper-injector-agent") for part in line[:2]):
-                for what, look in {"root": os.listdir, "environ": lambda path: path.read_bytes(), "mem": os.open}.items():
+                attempts = {
+                    "root": os.listdir,
+                    "environ": pathlib.Path.read_bytes,
+                    "mem": lambda path: os.open(path, os.O_RDONLY),
+                }
+                for what, look in attempts.items():
                     try:
-                        look(entry / what, *([os.O_RDONLY] if what == "mem" else []))
+                        look(entry / what)
                         found.add(what)
                     except OSError:
                         continue

@@ -1,8 +1,8 @@
 """A tiny pod runner: the containers of a pod as processes, their volumes as directories, in the kubelet's order.
 
 Commands, environment, volumes and mounts come from the pod's spec and nowhere else. A container's root is a directory
-with one link for each mount; the agent takes it as ``--root``, other programs find it in ``POD_ROOT``. Memory volumes lie in
-``/dev/shm`` where there is one. There is no isolation: this shows what a pod does, it does not protect one.
+with one link for each mount; the agent takes it as ``--root``, other programs find it in ``POD_ROOT``. Memory volumes are in
+``/dev/shm`` if it exists. There is no isolation: this shows what a pod does, it does not protect one.
 """
 
 from __future__ import annotations

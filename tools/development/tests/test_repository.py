@@ -57,7 +57,7 @@ def test_changelog_can_be_made(package: Path) -> None:
         assert line.strip() in done.stdout
 
 
-def test_siblings_are_required_by_range() -> None:
+def test_each_package_accepts_one_minor_series_of_common() -> None:
     """The agent and the webhook accept every version of keeper-injector-common in one minor series."""
     required = {
         package.name: [line for line in _project(package)["project"]["dependencies"] if line.startswith("keeper-inj")]
@@ -97,7 +97,7 @@ def test_versions_have_one_home() -> None:
 
 
 @pytest.mark.parametrize("name", ["constraints.txt", "bootstrap.txt"])
-def test_pins_have_hashes_and_no_places(name: str) -> None:
+def test_pins_have_hashes_and_name_no_index_or_path(name: str) -> None:
     """Every pin is exact and has hashes; no index and no local path is written."""
     lines = (ROOT / "tools" / name).read_text().splitlines()
     pins = [(line, following) for line, following in pairwise(lines) if re.match(r"\w", line)]

@@ -28,10 +28,12 @@ def response(status: int, body: object = b"", **headers: str) -> Response:
         (response(401, {"error": "key", "key_id": 8}), "key_rotated", type(None)),
         (response(503, {"error": "internal"}), "http_503", TransientVaultError),
         (response(400, b"<html>"), "http_400", TransientVaultError),
+        (response(403, b"<html>"), "http_403", TransientVaultError),
         (response(403, {"error": "access_denied"}), "http_403", PermanentVaultError),
+        (response(403, {"message": "no code"}), "http_403", PermanentVaultError),
         (response(400, {"result_code": "invalid_client_version"}), "http_400", PermanentVaultError),
     ],
-    ids=["ok", "empty", "throttled", "429", "key", "503", "no JSON", "denied", "other"],
+    ids=["ok", "empty", "throttled", "429", "key", "503", "no JSON", "proxy", "denied", "no code", "other"],
 )
 def test_each_response_has_one_meaning(given: Response, result: str, error: type) -> None:
     """The table at the top of the module is true."""
@@ -78,6 +80,21 @@ def test_a_throttle_window_can_end_at_a_date() -> None:
 def test_downloads(status: int, error: type) -> None:
     """A download is retried after a timeout or a server error; an expired URL is replaced by the next refresh."""
     assert type(download_result(response(status))[1]) is error
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (response(403, b"<html>"), "Keeper: HTTP 403"),
+        (response(403, {"error": "access_denied"}), "Keeper: access denied; the device may be"),
+        (response(403, {"error": "access_denied", "message": "IP"}), "Keeper: access denied (IP); the device may be"),
+        (response(400, {"error": "bad", "additional_info": "more"}), "Keeper: HTTP 400, bad, more"),
+    ],
+)
+def test_a_message_has_only_what_keeper_sends(given: Response, message: str) -> None:
+    """The message contains the status or the error, and the text of Keeper if it sends one."""
+    _, error = api_result(given, expects_content=True, key_rotated=False)
+    assert str(error).startswith(message)
 
 
 def test_a_message_of_keeper_is_printable() -> None:

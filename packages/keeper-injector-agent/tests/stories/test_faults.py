@@ -36,7 +36,7 @@ HEAD = """\
 This table shows how the agent reacts to each fault. `test_faults.py` causes the faults, writes the table and checks it.
 
 - The pod needs three files. `init` is the init container of a new pod; `sidecar` is a refresh of a pod that has its files;
-  `sidecar, bare` is a refresh of a pod that started without them.
+  `sidecar without files` is a refresh of a pod that started without them.
 - All three secrets change in Keeper after the init container has run: *old* and *new* are the values before and after.
 - Exit codes: 0 success, 65 some secrets are unavailable, 74 a write failed, 75 Keeper is unavailable, 77 access denied,
   78 invalid plan. For a sidecar, it is the exit code of the worker: the sidecar keeps running and refreshes again.
@@ -162,7 +162,7 @@ CASES = [
     FaultCase("state damaged", lambda pod, _keeper: pod.put(f"{STATE_PATH}/state.json", "\0\0\0")),
     FaultCase("no KSM configuration", lambda pod, _keeper: pod.at(CREDENTIALS_PATH).unlink()),
 ]
-WHERE = ["init", "sidecar", "sidecar, bare"]
+WHERE = ["init", "sidecar", "sidecar without files"]
 
 
 def row(case: FaultCase, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:

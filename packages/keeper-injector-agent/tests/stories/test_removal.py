@@ -37,7 +37,7 @@ def test_an_undecryptable_record_is_not_removed(pod: AgentPod, keeper: LocalKeep
     assert pod.files() == ["t", "u"]
 
 
-def test_an_ambiguous_title_is_not_a_removal(pod: AgentPod, keeper: LocalKeeper) -> None:
+def test_a_file_stays_if_its_title_becomes_ambiguous(pod: AgentPod, keeper: LocalKeeper) -> None:
     """Only a record that is deleted or not shared any more is removed, not one whose title became ambiguous."""
     pod.wants({"t": "two-factor[login]", "x": "api-keys[login]"}, on_removal="remove", strict_lookup=True)
     assert pod.run("init").returncode == 0

@@ -6,7 +6,7 @@
     ├─ ContractError                 the user's input is wrong; a retry cannot help
     │  ├─ AnnotationsError           the annotations of a pod, with every problem in them
     │  ├─ InvalidReferenceError      a text is not a reference to a secret
-    │  ├─ SelectionError             a reference is valid, but Keeper has nothing for it, or too much
+    │  ├─ SelectionError             a reference is valid, but matches no record, or several
     │  │  └─ RecordGoneError         … because the record was deleted or is no longer shared
     │  ├─ UnreadableRecordError      a record that may be meant cannot be decrypted
     │  ├─ PlanError                  a plan is damaged, or has an unknown version

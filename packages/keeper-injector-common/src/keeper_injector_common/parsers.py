@@ -24,7 +24,7 @@ SECONDS = 1.0
 MINUTES = 60 * SECONDS
 HOURS = 60 * MINUTES
 SHORTEST_INTERVAL = 10 * SECONDS
-"""Seconds. Keeper allows a device about 100 requests in 10 seconds and throttles devices that send more."""
+"""Seconds. Keeper allows a device (one KSM configuration) about 100 requests in 10 seconds, and throttles a device that sends more."""
 LONGEST_INTERVAL = 7 * 24 * HOURS
 
 

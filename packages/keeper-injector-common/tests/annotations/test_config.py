@@ -83,7 +83,10 @@ def test_each_problem_has_its_path(document: str, problem: str) -> None:
 @pytest.mark.parametrize(
     ("entry", "problem"),
     [
-        ("format: template", "format: a template is announced and missing; add template:, or remove the format"),
+        (
+            "format: template",
+            "format: format is 'template', but template: is missing; add template:, or remove the format",
+        ),
         (
             "injectAsK8sSecret: true, k8sSecretName: s, k8sSecretType: kubernetes.io/tls, k8sSecretKeys: {a: tls.crt}",
             "k8sSecretKeys: a Secret of type kubernetes.io/tls needs tls.key; write the field or file: tls.key",

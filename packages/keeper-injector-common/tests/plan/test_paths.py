@@ -14,7 +14,7 @@ def test_an_absolute_path_is_found_below_another_root() -> None:
 
 
 def test_importing_the_paths_is_cheap() -> None:
-    """The readiness probe imports the paths every second: they bring neither attrs nor JSON with them."""
+    """The startup probe imports the paths every second: they bring neither attrs nor JSON with them."""
     script = (
         "import sys; import keeper_injector_common.plan.paths; "
         "print([name for name in ('attr', 'json', 're', 'typing', 'enum') if name in sys.modules])"

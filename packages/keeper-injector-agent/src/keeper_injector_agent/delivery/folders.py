@@ -1,7 +1,8 @@
 """The files of Keeper folders: one for each record, named after it, and what becomes of a file whose record changed.
 
 The plan names the folder but not its files. The state therefore remembers each file's *origin*, the UID of its record.
-After the folder is rendered, every file of the previous refresh that has no successor is judged by its origin:
+After the folder is rendered, every file of the previous refresh that was not written again is kept or removed, depending on its
+record:
 
 ===============================================  =============================
 the record of the file …                         the file is …

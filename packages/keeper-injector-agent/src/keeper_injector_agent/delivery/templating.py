@@ -1,7 +1,7 @@
 """Renders templates in processes that can open no file and no socket, and that end at their deadline.
 
 A refresh whose plan has templates forks a template server before it fetches anything, so that no secret is in its memory.
-The server imports the engine when the first template is to be rendered, and forks once more for each template. That child
+The server imports the engine when the first template is to be rendered, and forks for each template. That child
 lowers its limits, and only then renders. A hostile or broken template can use up the child's own seconds and memory, but it
 cannot read anything or send it anywhere. No process executes a program, because exec would make it dumpable again: until it
 had hardened itself, other processes of its user could read the KSM configuration through /proc.

@@ -7,8 +7,8 @@ HTTP 200                                             ``ok``                     
 HTTP 200 without content where records are expected  ``empty``                  TransientVaultError
 HTTP 429, or the error ``throttled`` (HTTP 403)      ``throttled``              ThrottledError
 the error ``key``: use another server key            ``key_rotated``, ``key``   nothing at first, PermanentVaultError if repeated
-HTTP 5xx, or a response without an error code        ``http_STATUS``            TransientVaultError
-the error ``access_denied``, and any other           ``http_STATUS``            PermanentVaultError
+HTTP 5xx, or content that is not a JSON object       ``http_STATUS``            TransientVaultError
+the error ``access_denied``, and any other JSON      ``http_STATUS``            PermanentVaultError
 ===================================================  =========================  =======================================
 
 Source: Keeper's SDK 17.3.0 (``core.py``, ``handler_http_error``) and responses of Keeper's servers.
@@ -76,16 +76,16 @@ def api_result(response: Response, *, expects_content: bool, key_rotated: bool) 
 
 
 def _api_error(status: int, code: str, problem: Json) -> VaultError:
-    parts = [f"HTTP {status}", code, problem.get("message") or problem.get("additional_info")]
-    detail = ", ".join(_printable(part) for part in parts if part)
+    reason = _printable(problem.get("message") or problem.get("additional_info"))
+    message = f"Keeper: HTTP {status}" + "".join(f", {part}" for part in (_printable(code), reason) if part)
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR or not problem:
-        return TransientVaultError(f"Keeper: {detail}")
+        return TransientVaultError(message)
     if code == "access_denied":
+        denied = "Keeper: access denied" + (f" ({reason})" if reason else "")
         return PermanentVaultError(
-            f"Keeper: access denied ({_printable(problem.get('message'))}); the device may be revoked, expired or locked to "
-            "another IP address: create a new KSM configuration"
+            f"{denied}; the device may be revoked, expired or locked to another IP address: create a new KSM configuration"
         )
-    return PermanentVaultError(f"Keeper: {detail}")
+    return PermanentVaultError(message)
 
 
 def download_result(response: Response) -> tuple[str, VaultError | None]:

@@ -1,4 +1,4 @@
-"""The vault port on Keeper's SDK: the SDK does protocol and cryptography, this module makes it safe to depend on.
+"""Implements ``Vault`` with Keeper's SDK. The SDK does protocol and cryptography; this module makes it safe to depend on.
 
 What the SDK (17.3.0) does on its own and must not do here: wait indefinitely (it has no timeouts), sleep for minutes when
 throttled, loop when a pinned server key is out of date, drop a whole folder because one of its records is damaged, and

@@ -82,7 +82,7 @@ class Transport:
         return TransientVaultError(f"Keeper: no trusted TLS connection to {_host(url)} ({cause}); {advice}")
 
     def _send_once(self, method: str, url: str, **more: Any) -> Response:
-        """Send a request, and remember a failure: at the deadline it is more useful than that the deadline has passed."""
+        """Send a request, and remember a failure, so that a timeout message can name the last one."""
         try:
             return self._send(method, url, **more)
         except TransientVaultError as error:

@@ -1,4 +1,4 @@
-"""The port through which the agent reads records; :mod:`keeper_injector_agent.keeper.sdk` implements it on Keeper's SDK."""
+"""The interface through which the agent reads records; :mod:`keeper_injector_agent.keeper.sdk` implements it with Keeper's SDK."""
 
 from __future__ import annotations
 

@@ -4,7 +4,11 @@
 
     annotations + defaults ─Reader→ values ─sources, config→ files, folders, variables, Secrets ─parse_request→ InjectionRequest
 
-``table`` declares every annotation, and is the only place that does. The agent does not import this package: it reads a plan.
+``table`` declares every annotation with its parser and default, ``config_keys`` the keys of the ``config`` document. ``request`` has the
+values that follow from them. ``directories`` and ``identity`` answer two questions about a request that the webhook and ``explain``
+both ask: which container receives which files, and as which user the agent writes them.
+
+The agent does not import this package: it reads a plan.
 """
 
 from keeper_injector_common.annotations.defaults import Defaults

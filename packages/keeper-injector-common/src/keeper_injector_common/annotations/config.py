@@ -160,7 +160,7 @@ def _content(entry: Section, path: str | None, sources: tuple[Reference, ...]) -
         if not has_template:
             entry.report(
                 SecretKeys.FORMAT.name,
-                "a template is announced and missing",
+                "format is 'template', but template: is missing",
                 "add template:, or remove the format",
             )
     if has_template:

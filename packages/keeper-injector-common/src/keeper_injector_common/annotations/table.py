@@ -1,7 +1,7 @@
 """The annotations, as one table: name, meaning, parser, example and default of each.
 
-The table is the only place that declares an annotation. The reader, the documentation, the command line and the tests of the
-chart all read it.
+The reader, the documentation, the command line and the tests of the chart all read this table. A value that an annotation sets is
+an attribute of the request, and of the plan if the agent needs it.
 """
 
 from __future__ import annotations

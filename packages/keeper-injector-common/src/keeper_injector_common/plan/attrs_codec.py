@@ -31,7 +31,7 @@ from keeper_injector_common.suggestions import advice_on_key
 
 _METADATA = "wire"
 _ALWAYS = object()
-"""In place of the value that is not written: every value is written."""
+"""Marker: always write this field."""
 _MISSING = ("missing", "it must be what the webhook wrote")
 
 
@@ -46,7 +46,7 @@ class _Wire:
 def wire(key: str, codec: Codec[Any], description: str, *, required: bool = False) -> dict[str, object]:
     """Return the metadata of a field that is *key* in JSON; the schema has its *description*.
 
-    A field without a default is *required* in any case. With ``required=True`` its default is for Python alone.
+    A field without a default is always required. With ``required=True`` JSON must contain the key even though Python has a default.
     """
     return {_METADATA: _Wire(key, codec, description, required)}
 

@@ -45,7 +45,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize(("value", "fault"), REJECTED.values(), ids=REJECTED.keys())
-def test_rejected_value_gives_place_fault_and_alternatives(value: str, fault: str) -> None:
+def test_a_rejected_value_is_named_with_its_problem_and_alternatives(value: str, fault: str) -> None:
     """A value that readers understand differently is an error with alternatives and without the value."""
     with pytest.raises(FormatError, match=rf"{fault}.*; .*json, yaml or toml") as caught:
         write_text("ini", {"login": "admin", "password": value})

@@ -36,7 +36,7 @@ REJECTED = {
 
 
 @pytest.mark.parametrize(("value", "fault", "alternatives"), REJECTED.values(), ids=REJECTED.keys())
-def test_rejected_value_gives_place_fault_and_alternatives(value: Any, fault: str, alternatives: str) -> None:
+def test_a_rejected_value_is_named_with_its_problem_and_alternatives(value: Any, fault: str, alternatives: str) -> None:
     """A value that TOML cannot represent is an error with alternatives and without the value."""
     with pytest.raises(FormatError, match=rf"{fault}.*; .*{alternatives}") as caught:
         write_text("toml", {"login": "admin", "password": value})

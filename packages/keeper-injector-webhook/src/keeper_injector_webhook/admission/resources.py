@@ -1,8 +1,8 @@
 """Chooses requests and limits of the agent's containers: the pod's annotations override the chart's values.
 
 Kubernetes gives each pod a quality of service class. A pod stays *Guaranteed* only while the requests of every container equal its
-limits, sidecars included (KEP-753). So in such a pod the agent's requests equal its limits too. A pod with resources for the pod as
-a whole (``spec.resources``, KEP-2837) limits the sum over its containers, which the chart's values could exceed: there, only the
+limits, sidecars included (KEP-753). So in such a pod the agent's requests equal its limits too. A pod may also limit
+the sum over its containers (``spec.resources``, KEP-2837). The chart's values could exceed that limit, so in such a pod only the
 pod's annotations count.
 """
 

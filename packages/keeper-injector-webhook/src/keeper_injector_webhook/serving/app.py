@@ -157,5 +157,5 @@ async def _read(receive: Receive) -> bytes | None:
 
 
 def _uid(body: bytes) -> str:
-    """Return the UID of a review whose handling failed. It is readable, or else :class:`ReviewError` had been raised."""
+    """Return the UID of a review whose handling failed; ``parse_review`` has already checked it."""
     return str(json.loads(body)["request"]["uid"])

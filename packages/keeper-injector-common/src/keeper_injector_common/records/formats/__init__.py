@@ -1,4 +1,8 @@
-"""File formats: pure functions from a record's fields to bytes, one module for each format, registered by name.
+"""File formats: pure functions from a record's fields to bytes, registered by name.
+
+Each format has a module ``NAME_format.py``. The other modules are what several formats share: ``interface`` has the type that every
+format implements, ``flattening`` writes structured values as text, ``unquoted_values`` rejects values that cannot be written without
+quotes, and ``variable_names`` checks the names of environment variables.
 
 To add a format, write a module ``NAME_format.py`` with a constant ``FORMAT``, list it in :data:`FORMATS` below, and add its
 name and suffix to ``keeper_injector_common.plan.delivery.FORMATS``. A test compares the two lists.
