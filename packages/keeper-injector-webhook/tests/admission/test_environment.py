@@ -58,11 +58,34 @@ def test_variables_by_file_reference() -> None:
     assert plan(new)["environments"][0]["style"] == "file-ref"
 
 
+def test_variables_by_file_reference_expand() -> None:
+    """Variables that the kubelet reads are before the container's own, because `$(NAME)` expands only what is before it."""
+    own = [{"name": "URL", "value": "postgres://app:$(PASSWORD)@db"}, {"name": "MODE", "value": "x"}]
+    asked = {**VARIABLE, "env-USER": "db[login]"}
+    new = injected(pod(annotations=asked, containers=[{"name": "app", "env": own}]), Settings(env_files=True))
+    assert [item["name"] for item in new["spec"]["containers"][0]["env"]] == ["PASSWORD", "USER", "URL", "MODE"]
+
+
 @pytest.mark.parametrize(
     ("annotations", "cluster", "reason"),
     [
         (VARIABLE, Settings(), "container 'app' leaves its command to the image; add two lines to it: command:"),
-        ({**VARIABLE, "env-mode": "file-ref"}, Settings(), "do not know fileKeyRef; write env-mode: exec"),
+        (
+            VARIABLE,
+            Settings(),
+            "or name the other containers with keeper.security/containers, or set the chart value envFiles",
+        ),
+        (
+            {"inject": "true", "secret": "db", "inject-env-vars": "true"},
+            Settings(env_files=True),
+            "or list the fields of the record, so that the kubelet can set the variables",
+        ),
+        ({**VARIABLE, "env-mode": "exec"}, Settings(env_files=True), "or remove env-mode: exec"),
+        (
+            {**VARIABLE, "env-mode": "file-ref"},
+            Settings(),
+            "does not know whether all nodes support fileKeyRef (Kubernetes 1.35); set the chart value envFiles: always, or write",
+        ),
         (
             {"inject": "true", "secret": "db", "inject-env-vars": "true", "env-mode": "file-ref"},
             Settings(env_files=True),
@@ -74,7 +97,15 @@ def test_variables_by_file_reference() -> None:
             "LD_PRELOAD controls the dynamic loader",
         ),
     ],
-    ids=["no command", "old nodes", "unknown names", "the loader's"],
+    ids=[
+        "no command",
+        "ways out",
+        "ways out for a record",
+        "ways out of exec",
+        "old nodes",
+        "unknown names",
+        "the loader's",
+    ],
 )
 def test_variables_that_cannot_be_delivered_are_rejected(
     annotations: dict[str, str], cluster: Settings, reason: str

@@ -11,6 +11,7 @@ from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_webhook.admission import names
 from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
+from keeper_injector_webhook.admission.expansion import problems_of_expansion, warnings_of_handlers
 from keeper_injector_webhook.admission.identity import identify
 from keeper_injector_webhook.admission.mounts import problems_of_mounts, warnings_of_mounts
 from keeper_injector_webhook.admission.plan_for_pod import build_plan
@@ -47,6 +48,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         problems_of_volumes(request, receivers),
         problems_of_mounts(pod, volumes, variables),
         problems_of_variables(request, settings, variables),
+        problems_of_expansion(variables),
         problems_of_resources(resources),
     )
     if distinct := tuple(dict.fromkeys(problems)):
@@ -58,6 +60,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *request.warnings,
         *warnings_for(candidate, identity, resources),
         *warnings_of_mounts(volumes),
+        *warnings_of_handlers(variables),
         *warnings_of_meshes(request, pod, receivers),
     )
     plan = build_plan(request, volumes, variables, identity)

@@ -106,8 +106,15 @@ def problems_of_variables(
                 yield Problem(
                     group.items[0].where,
                     f"container {container.name!r} leaves its command to the image",
-                    "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]",
+                    "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]; "
+                    f"or name the other containers with {PREFIX}containers, or {_without_command(group, settings)}",
                 )
+
+
+def explicit_names(group: Variables) -> dict[str, str]:
+    """Return the variables of *group* whose names are known, each with the annotation that asks for it."""
+    known = {name: item.where for item in group.records for name, _ in _known_names(item)}
+    return {**known, **{item.name: item.where for item in group.items if isinstance(item, Variable)}}
 
 
 def wrapped_command(container: Container, group: Variables) -> list[str]:
@@ -145,10 +152,19 @@ def _style(items: Sequence[_Item], mode: str, settings: Settings) -> _Style:
     return "file-ref"
 
 
+def _without_command(group: Variables, settings: Settings) -> str:
+    """Return how the kubelet could set the variables, for which a container needs no command."""
+    if not settings.env_files:
+        return "set the chart value envFiles: always if all nodes run Kubernetes 1.35"
+    if any(map(_has_unknown_names, group.items)):
+        return "list the fields of the record, so that the kubelet can set the variables"
+    return "remove env-mode: exec"
+
+
 def _why_not_file_ref(group: Variables, settings: Settings) -> Problem:
     if not settings.env_files:
-        found, right = "the cluster's nodes do not know fileKeyRef", "write env-mode: exec"
-        return Problem(f"{PREFIX}env-mode", found, right)
+        found = "the webhook does not know whether all nodes support fileKeyRef (Kubernetes 1.35)"
+        return Problem(f"{PREFIX}env-mode", found, "set the chart value envFiles: always, or write env-mode: exec")
     unknown = next(item for item in group.records if _has_unknown_names(item))
     found = f"{unknown.source}: the names of its variables are not known yet"
     return Problem(group.items[0].where, found, "list fields, use env-<NAME>, or write env-mode: exec")

@@ -66,7 +66,7 @@ def _variables(decision: Inject) -> list[Json]:
                 operations.append(_add(f"{path}/command", environment.wrapped_command(container, group)))
             else:
                 entries = environment.env_entries(container, group)
-                operations += _appended(f"{path}/env", container.raw.get("env"), entries)
+                operations += _prepended(f"{path}/env", container.raw.get("env"), entries)
     return operations
 
 
@@ -94,3 +94,10 @@ def _appended(path: str, present: object, items: list[Json]) -> list[Json]:
     if not items:
         return []
     return [_add(f"{path}/-", item) for item in items] if present else [_add(path, items)]
+
+
+def _prepended(path: str, present: object, items: list[Json]) -> list[Json]:
+    """Return operations that insert *items* at the start of the array at *path*: ``$(NAME)`` expands what is before it only."""
+    if not items:
+        return []
+    return [_add(f"{path}/{index}", item) for index, item in enumerate(items)] if present else [_add(path, items)]
