@@ -171,7 +171,7 @@ def test_events_in_documents_are_logged() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in SOURCES)
     for document in DOCS.glob("*.md"):
         for event in re.findall(
-            r"`((?:refresh|notify|admission|certificate|tls|secrets?|init|records?|retry|worker|state|metrics)\.\w+)`",
+            r"`((?:refresh|notify|admission|certificate|tls|secrets?|init|records?|retry|worker|state|metrics)\.(?!py`)\w+)`",
             document.read_text(encoding="utf-8"),
         ):
             assert event in code, f"{document.name}: {event}"

@@ -1,7 +1,7 @@
 """The webhook's settings: what the chart's values decide for all pods, parsed from the file that the chart mounts.
 
 The file has the chart's own names, so one line in a class below reads a new value of the chart's ``agent:`` block: a field in snake
-case is the key in camel case, and its parser validates it. Unknown keys are refused.
+case is the key in camel case, and its parser validates it. A field whose default is a boolean is a switch. Unknown keys are refused.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import attrs
 
 from keeper_injector_common import parsers
-from keeper_injector_common.annotations import defaults
 from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_common.annotations.defaults import read as read_defaults
 from keeper_injector_common.annotations.request import Credentials, SecretCredentials
 from keeper_injector_common.parsers import InvalidValue, Parse
 from keeper_injector_common.yaml_document import Section, load_yaml
@@ -31,8 +31,8 @@ __all__ = ["Agent", "Amounts", "Image", "Resources", "Settings", "read_settings"
 _Block = TypeVar("_Block")
 
 
-def _value(default: Any, parse: Parse[str]) -> Any:
-    """Declare a text with its parser. An empty text leaves the default, as an empty value of a chart does."""
+def _value(default: Any, parse: Parse[Any]) -> Any:
+    """Declare a text or a number with its parser. An empty text leaves the default, as an empty value of a chart does."""
     return attrs.field(default=default, metadata={"parse": parse})
 
 
@@ -137,10 +137,10 @@ class Agent:
 class Settings:
     """The webhook's settings; each has a default that works. A process has one object, which is equal to itself only."""
 
-    agent: Agent = attrs.field(factory=Agent)
+    agent: Agent = _block(Agent)
     env_files: bool = False
     """Whether all nodes support ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
-    defaults: Defaults = attrs.field(factory=Defaults)
+    defaults: Defaults = attrs.field(factory=Defaults, metadata={"read": read_defaults})
     """Defaults of annotations."""
 
     def image_for(self, credentials: Credentials) -> str:
@@ -160,11 +160,7 @@ def read_settings(path: Path) -> Settings:
         raise SettingsError(f"{path}: not a mapping; write names and values")
     problems: list[Problem] = []
     top = Section(content, f"{path}: ", problems)
-    settings = Settings(
-        agent=top.mapping("agent", partial(_read, Agent)) or Agent(),
-        env_files=top.switch("envFiles", default=False),
-        defaults=defaults.read(top),
-    )
+    settings = _read(Settings, top)
     top.finish()
     if problems:
         raise SettingsError("\n".join(map(str, problems)))
@@ -177,7 +173,11 @@ def _read(kind: type[_Block], section: Section) -> _Block:
     for field in attrs.fields(kind):  # type: ignore[arg-type] # every kind above is an attrs class
         first, *others = field.name.split("_")
         key = first + "".join(map(str.capitalize, others))
-        if inner := field.metadata.get("kind"):
+        if read := field.metadata.get("read"):
+            found[field.name] = read(section)
+        elif isinstance(field.default, bool):
+            found[field.name] = section.switch(key, default=field.default)
+        elif inner := field.metadata.get("kind"):
             found[field.name] = section.mapping(key, partial(_read, inner))
         else:
             found[field.name] = section.text(key, partial(_unless_empty, field.metadata["parse"]))

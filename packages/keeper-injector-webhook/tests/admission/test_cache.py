@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from admission_reviews import body, pod
 
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_webhook.admission.cache import LARGEST_POD, MOST_ANSWERS, AnswerCache
+from keeper_injector_webhook.admission.decide import decide_pod
 from keeper_injector_webhook.admission.mutate import answer_review
+from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
@@ -58,3 +62,38 @@ def test_a_name_that_is_used_elsewhere_is_not_replaced(asked: dict[str, str]) ->
         review = body(pod(annotations=annotations, containers=containers, volumes=[{"name": name}]))
         assert answer_review(review, cluster, cache) == answer_review(review, cluster)
     assert len(cache) == 2
+
+
+class Recorded(dict[str, Any]):
+    """An object that remembers which of its keys were read."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+        self.keys_read: set[str] = set()
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return the value of *key*, as a dict does."""
+        self.keys_read.add(key)
+        return super().get(key, default)
+
+    def __getitem__(self, key: str) -> Any:
+        self.keys_read.add(key)
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Any:
+        raise AssertionError("a decision must not depend on everything that the pod has")
+
+
+GOLDEN = sorted((Path(__file__).parents[1] / "data/golden").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
+def test_a_decision_reads_only_what_the_digest_contains(path: Path) -> None:
+    """Rules and warnings read the spec, the annotations and the controller's kind: two pods with one digest get one answer."""
+    case = yaml.safe_load(path.read_text(encoding="utf-8"))
+    raw = pod(annotations=case.get("annotations"), **case["spec"])
+    metadata, whole = Recorded({**raw["metadata"], "labels": {"app": "shop"}}), Recorded(raw)
+    whole["metadata"] = metadata
+    decide_pod(Pod(whole), Settings(), "shop")
+    assert whole.keys_read <= {"metadata", "spec"}
+    assert metadata.keys_read <= {"annotations", "ownerReferences"}
