@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import yaml
 
+from keeper_injector_common.annotations import policy
 from keeper_injector_common.annotations.table import ANNOTATIONS
 
 Json = dict[str, Any]
@@ -69,6 +70,19 @@ DEFAULTS = closed(
         if item.default_allowed
     }
 )
+LOCKED = {**list_of({"enum": list(policy.LOCKABLE)}), "uniqueItems": True}
+DELIVERIES = {**list_of({"enum": list(policy.DELIVERIES)}), "uniqueItems": True}
+DURATION: Json = {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}
+COUNT: Json = {"type": "integer", "minimum": 0, "maximum": policy.MOST_SECRETS}
+CONTACT: Json = {"type": "string", "maxLength": policy.LONGEST_CONTACT, "pattern": "^[^\\n]*$"}
+RULES = closed(
+    locked=LOCKED,
+    forbidden=DELIVERIES,
+    minRefreshInterval=DURATION,
+    maxVolumeSize=STRING,
+    maxSecrets=COUNT,
+    contact=CONTACT,
+)
 KINDS: dict[str, Json] = {
     "affinity": closed(nodeAffinity=OBJECT, podAffinity=OBJECT, podAntiAffinity=OBJECT),
     "annotations": DEFAULTS,
@@ -77,14 +91,18 @@ KINDS: dict[str, Json] = {
     "count or percentage": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]},
     "cpu and memory": closed(cpu=QUANTITY, memory=QUANTITY),
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
-    "duration": {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"},
+    "contact": CONTACT,
+    "deliveries": DELIVERIES,
+    "duration": DURATION,
     "issuer": ISSUER,
+    "list of annotations": LOCKED,
     "list of names": {**list_of(NAME), "uniqueItems": True},
     "list of objects": list_of(OBJECT),
     "list of ports": list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
     "list of references": list_of({**closed(name=NAME), "required": ["name"]}),
     "map of strings": STRINGS,
     "object": OBJECT,
+    "policies by namespace": map_of(RULES),
     "proxy": {"type": "string", "pattern": "^(https?://[^@/\\s]+/?)?$"},
     "resources": closed(requests=QUANTITIES, limits=QUANTITIES, claims=list_of(OBJECT)),
     "selector": closed(matchLabels=STRINGS, matchExpressions=list_of(EXPRESSION)),

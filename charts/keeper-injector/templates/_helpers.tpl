@@ -75,4 +75,5 @@ agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $ta
 envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
+policy: {{ toJson .Values.policy }}
 {{- end }}

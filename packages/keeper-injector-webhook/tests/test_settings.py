@@ -96,6 +96,38 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
     assert len(str(error.value).splitlines()) == 4
 
 
+@pytest.mark.parametrize(
+    ("policy", "problem"),
+    [
+        (
+            "{locked: [agent-imag]}",
+            "policy.locked[0]: 'agent-imag' is not an annotation that can be locked; write a name",
+        ),
+        ("{locked: [inject]}", "policy.locked[0]: 'inject' is not an annotation that can be locked"),
+        ("{forbidden: [file]}", "policy.forbidden[0]: 'file' is unknown; write env, kubernetes-secret or signal"),
+        ("{minRefreshInterval: 1s}", "policy.minRefreshInterval: '1s' is out of range"),
+        (
+            "{minRefreshInterval: 10m}",
+            "policy.minRefreshInterval: does not allow the default refresh-interval: 5m; set",
+        ),
+        (
+            "{maxVolumeSize: 1Mi}",
+            "policy.maxVolumeSize: does not allow the default volume-size: 16Mi; set a default of",
+        ),
+        ("{maxSecrets: -1}", "policy.maxSecrets: '-1' is not"),
+        ('{contact: "a\\tb"}', "policy.contact: the text is too long or has control characters; write at most 200"),
+        ("{namespaces: {shop: {lock: [signal]}}}", "policy.namespaces.shop.lock: unknown key; did you mean 'locked'?"),
+        ("{namespaces: {shop: {minRefreshInterval: 1h}}}", "policy.namespaces.shop.minRefreshInterval: does not allow"),
+    ],
+)
+def test_an_invalid_policy_is_reported_with_its_path(tmp_path: Path, policy: str, problem: str) -> None:
+    """Unknown names, values out of range, and defaults that the policy does not allow are reported when the webhook starts."""
+    with pytest.raises(SettingsError) as error:
+        read(tmp_path, f"policy: {policy}")
+
+    assert str(error.value).startswith(f"{tmp_path}/settings.yaml: {problem}")
+
+
 def test_every_field_of_the_agent_block_has_a_parser() -> None:
     """A field without one would be read by nobody."""
 

@@ -54,3 +54,41 @@ def test_invalid_defaults_are_an_error(tmp_path: Path, command: str) -> None:
     assert (found.code, found.output) == (2, "")
     assert "defaults.refresh-interval: '1x' is not a duration" in found.errors
     assert "defaults.secret: this annotation cannot have a default" in found.errors
+
+
+@pytest.mark.parametrize("text", ["- a", "x"])
+def test_values_that_are_not_a_mapping_are_an_error(tmp_path: Path, text: str) -> None:
+    """A values file that is a list or a text is reported."""
+    values = tmp_path / "values.yaml"
+    values.write_text(text, encoding="utf-8")
+    found = run("lint", "--defaults", str(values), "-", text=POD)
+    assert (found.code, "not a mapping; write defaults:" in found.errors) == (2, True)
+
+
+@pytest.mark.parametrize("command", ["explain", "lint"])
+def test_the_policy_of_a_chart_applies(tmp_path: Path, command: str) -> None:
+    """The policy in a values file leads to the same problems as in the webhook, at the position of the annotation."""
+    values = tmp_path / "values.yaml"
+    values.write_text("policy: {forbidden: [env], locked: [file-mode], contact: Ask Ann.}\n", encoding="utf-8")
+    found = run(command, "--defaults", str(values), "-", text=POD)
+    assert found.code == 1
+    assert "policy.forbidden does not allow environment variables; remove it (Ask Ann.)" in found.output
+    assert "keeper.security/config: secrets[0].mode: policy.locked does not allow pods to set file-mode" in found.output
+
+
+def test_explain_describes_the_policy(tmp_path: Path) -> None:
+    """The rules of the policy are listed for a workload that keeps them."""
+    values = tmp_path / "values.yaml"
+    rules = "locked: [agent-image], forbidden: [kubernetes-secret], minRefreshInterval: 1m, maxVolumeSize: 16Mi"
+    values.write_text(f"policy: {{{rules}, maxSecrets: 5, contact: Ask Ann.}}\n", encoding="utf-8")
+    found = run("explain", "--defaults", str(values), "-", text=POD)
+    assert found.code == 0
+    for line in (
+        "pods may not set agent-image",
+        "pods may not use Kubernetes Secrets",
+        "refresh-interval is at least 60s",
+        "volume-size is at most 16Mi",
+        "a pod may ask for at most 5 records and folders",
+        "Ask Ann.",
+    ):
+        assert line in found.output

@@ -44,7 +44,7 @@ examples:
   keeper-injector preview deployment.yaml
   helm template ./chart | keeper-injector preview -
 
-  # Use the annotation defaults of the injector's chart, or all settings of the webhook.
+  # Use the annotation defaults and the policy of the injector's chart, or all settings of the webhook.
   keeper-injector preview --defaults values.yaml deployment.yaml
   keeper-injector preview --settings settings.yaml --namespace shop deployment.yaml
 
@@ -101,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     except SettingsError as error:
         raise console.CommandError(str(error)) from None
     if options.defaults:
-        settings = attrs.evolve(settings, defaults=inputs.read_defaults(options))
+        chart = inputs.read_chart(options)
+        settings = attrs.evolve(settings, defaults=chart.defaults, policies=chart.policies)
     previews = [
         _preview(file, workload, settings, options.namespace) for file, workload in inputs.read_workloads(options.files)
     ]

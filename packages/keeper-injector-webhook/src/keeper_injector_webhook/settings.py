@@ -16,6 +16,8 @@ import attrs
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.defaults import read as read_defaults
+from keeper_injector_common.annotations.policy import Policies, report_defaults
+from keeper_injector_common.annotations.policy import read as read_policies
 from keeper_injector_common.annotations.request import Credentials, SecretCredentials
 from keeper_injector_common.parsers import InvalidValue, Parse
 from keeper_injector_common.yaml_document import Section, load_yaml
@@ -142,6 +144,8 @@ class Settings:
     """Whether all nodes support ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
     defaults: Defaults = attrs.field(factory=Defaults, metadata={"read": read_defaults})
     """Defaults of annotations."""
+    policies: Policies = attrs.field(factory=Policies, metadata={"read": read_policies})
+    """What pods may ask for."""
 
     def image_for(self, credentials: Credentials) -> str:
         """Return the agent's image for the place where the KSM configuration is stored: a cloud needs the larger image."""
@@ -161,6 +165,7 @@ def read_settings(path: Path) -> Settings:
     problems: list[Problem] = []
     top = Section(content, f"{path}: ", problems)
     settings = _read(Settings, top)
+    report_defaults(top, settings.policies, settings.defaults)
     top.finish()
     if problems:
         raise SettingsError("\n".join(map(str, problems)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
 from keeper_injector_common import parsers
@@ -44,6 +46,8 @@ class ConfigDeliveries:
     folders: tuple[FolderFiles, ...] = ()
     variables: tuple[RecordVariables, ...] = ()
     kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
+    keys: tuple[tuple[str, str, str], ...] = ()
+    """The keys of all entries: the path of the entry, the list that it is in, and the key."""
 
 
 def parse_config(where: str, text: str, problems: list[Problem], warnings: list[Problem]) -> ConfigDeliveries:
@@ -65,7 +69,16 @@ def parse_config(where: str, text: str, problems: list[Problem], warnings: list[
         tuple(folders),
         tuple(variables for secret in secrets for variables in secret.variables),
         tuple(item for secret in secrets for item in secret.kubernetes_secrets),
+        tuple(_keys_in(content)),
     )
+
+
+def _keys_in(content: dict[str, object]) -> Iterator[tuple[str, str, str]]:
+    for name in (SECRETS, FOLDERS):
+        entries = content.get(name)
+        for number, entry in enumerate(entries if isinstance(entries, list) else ()):
+            for key in entry if isinstance(entry, dict) else ():
+                yield f"{name}[{number}]", name, str(key)
 
 
 class _Secret:

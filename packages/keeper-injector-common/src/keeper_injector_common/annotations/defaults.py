@@ -12,18 +12,14 @@ The two mappings look the same in a chart's values and in the settings file::
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import attrs
 
 from keeper_injector_common.annotations.table import BY_NAME
 from keeper_injector_common.parsers import InvalidValue
-from keeper_injector_common.yaml_document import Section, load_yaml
+from keeper_injector_common.yaml_document import Section
 
-if TYPE_CHECKING:
-    from keeper_injector_common.errors import Problem
-
-_KEYS = ("defaults", "namespaceDefaults")
+KEYS = ("defaults", "namespaceDefaults")
 
 
 @attrs.frozen
@@ -44,22 +40,7 @@ class Defaults:
 
 def read(section: Section) -> Defaults:
     """Read both mappings in *section*, which collects the problems. A switch may be a YAML boolean."""
-    return Defaults(section.mapping(_KEYS[0], _texts) or {}, section.mapping(_KEYS[1], _namespaces) or {})
-
-
-def parse(where: str, text: str, problems: list[Problem]) -> Defaults:
-    """Read the defaults in a YAML document that may contain other keys, such as a chart's values.
-
-    Adds every problem to *problems*; *where* is the document in their messages. Raises
-    :class:`~keeper_injector_common.parsers.InvalidValue` if *text* is not a YAML mapping.
-    """
-    content = load_yaml(text)
-    if content is None:
-        return Defaults()
-    if not isinstance(content, dict):
-        raise InvalidValue("not a mapping", "write defaults: and below it names and values")
-    ours = {key: content[key] for key in _KEYS if key in content}
-    return read(Section(ours, f"{where}: ", problems))
+    return Defaults(section.mapping(KEYS[0], _texts) or {}, section.mapping(KEYS[1], _namespaces) or {})
 
 
 def _texts(section: Section) -> dict[str, str]:

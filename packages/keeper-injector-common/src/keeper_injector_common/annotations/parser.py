@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from keeper_injector_common.annotations import config, sources, table
+from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.reader import Reader
 from keeper_injector_common.annotations.request import (
     AdditionalCa,
@@ -39,24 +40,33 @@ def wants_injection(annotations: Mapping[str, str]) -> bool:
         raise AnnotationsError([Problem(inject.key, error.found, error.right)]) from None
 
 
-def parse_request(annotations: Mapping[str, str], defaults: Mapping[str, str] = NO_DEFAULTS) -> InjectionRequest:
+def parse_request(
+    annotations: Mapping[str, str], defaults: Mapping[str, str] = NO_DEFAULTS, policy: Policy = NO_POLICY
+) -> InjectionRequest:
     """Return what a pod's *annotations* ask for.
 
     *annotations* maps whole keys to texts. *defaults* maps names without prefix to the texts that a chart or a namespace
     sets; :meth:`~keeper_injector_common.annotations.defaults.Defaults.within` returns them. Annotations override them.
+    *policy* is what the platform team lets the pods of the namespace ask for.
 
     Raises :class:`~keeper_injector_common.errors.AnnotationsError` with every problem. Both the request and the error carry
     the warnings.
     """
     reader = Reader(annotations, defaults)
-    request = _request(reader)
-    if reader.problems:
-        raise AnnotationsError(reader.problems, reader.warnings)
+    configured = _configured(reader)
+    request = _request(reader, configured)
+    problems = (
+        *reader.problems,
+        *policy.problems_of_annotations(annotations),
+        *policy.problems_of_config(configured.keys),
+        *policy.problems_of_request(request),
+    )
+    if problems:
+        raise AnnotationsError(dict.fromkeys(problems), reader.warnings)
     return request
 
 
-def _request(reader: Reader) -> InjectionRequest:
-    configured = _configured(reader)
+def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRequest:
     single = sources.files(reader)
     files = [*single, *configured.files]
     folders = [*sources.folders(reader), *configured.folders]

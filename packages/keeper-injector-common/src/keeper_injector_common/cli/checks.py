@@ -8,6 +8,7 @@ from types import MappingProxyType
 import attrs
 
 from keeper_injector_common.annotations.parser import NO_DEFAULTS, parse_request, wants_injection
+from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
 from keeper_injector_common.cli.manifests import Entry, Position, Workload
 from keeper_injector_common.cli.yaml_positions import position_in_document
@@ -63,15 +64,19 @@ class Finding:
 
 
 def check_workload(
-    file: str, workload: Workload, lines: list[str], defaults: Mapping[str, str] = NO_DEFAULTS
+    file: str,
+    workload: Workload,
+    lines: list[str],
+    defaults: Mapping[str, str] = NO_DEFAULTS,
+    policy: Policy = NO_POLICY,
 ) -> Iterator[Finding]:
     """Iterate over the problems in the annotations of one workload.
 
-    *lines* are the lines of *file*, and *defaults* the annotation defaults in the workload's namespace.
+    *lines* are the lines of *file*, and *defaults* and *policy* apply in the workload's namespace.
     """
     for rule, entry, problem in _problems_as_written(workload):
         yield Finding(file, entry.position, rule, problem.found, problem.right, workload.label, problem.where)
-    for rule, problem in _problems_of_request(workload, defaults):
+    for rule, problem in _problems_of_request(workload, defaults, policy):
         position = _position(workload, problem, lines)
         yield Finding(file, position, rule, problem.found, problem.right, workload.label, problem.where)
 
@@ -93,14 +98,16 @@ def _problems_as_written(workload: Workload) -> Iterator[tuple[str, Entry, Probl
             yield "duplicate", entry, Problem(entry.key, found, "keep one")
 
 
-def _problems_of_request(workload: Workload, defaults: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
+def _problems_of_request(
+    workload: Workload, defaults: Mapping[str, str], policy: Policy
+) -> Iterator[tuple[str, Problem]]:
     """Iterate over the problems that the webhook would report."""
     entries = workload.injector_entries()
     if not entries or non_string_annotations(workload):
         return
     try:
         if wants_injection(workload.annotations):
-            yield from _warnings(parse_request(workload.annotations, defaults).warnings)
+            yield from _warnings(parse_request(workload.annotations, defaults, policy).warnings)
         elif not {f"{PREFIX}inject", INJECTED} & workload.annotations.keys():
             found = "no effect without the annotation inject"
             yield "missing-inject", Problem(entries[0].key, found, f'add {PREFIX}inject: "true"')

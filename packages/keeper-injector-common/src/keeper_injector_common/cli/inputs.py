@@ -7,12 +7,16 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from keeper_injector_common.annotations import defaults
+import attrs
+
+from keeper_injector_common.annotations import defaults, policy
 from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_common.annotations.policy import Policies, Policy
 from keeper_injector_common.cli.console import CommandError, print_error
 from keeper_injector_common.cli.manifests import ManifestError, Workload, workloads
 from keeper_injector_common.errors import Problem, explain
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.yaml_document import Section, load_yaml
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 _STDIN = Path("-")
@@ -35,40 +39,55 @@ def add_files(parser: argparse.ArgumentParser) -> None:
 
 
 def add_defaults(parser: argparse.ArgumentParser) -> None:
-    """Add the options ``--defaults`` and ``--namespace`` to a parser; :func:`read_defaults` reads them."""
+    """Add the options ``--defaults`` and ``--namespace`` to a parser; :func:`read_chart` reads them."""
     parser.add_argument(
         "--defaults",
         type=Path,
         metavar="FILE",
-        help="read annotation defaults from this chart values or webhook settings file",
+        help="read annotation defaults and the policy from this chart values or webhook settings file",
     )
     parser.add_argument(
         "--namespace", default="default", help="namespace of workloads that do not set one (default: default)"
     )
 
 
-def read_defaults(options: argparse.Namespace) -> Defaults:
-    """Return the annotation defaults of the file in ``--defaults``; they are empty without that option.
+@attrs.frozen
+class ChartSettings:
+    """What the values of the injector's chart say about annotations."""
+
+    defaults: Defaults = attrs.field(factory=Defaults)
+    policies: Policies = attrs.field(factory=Policies)
+
+
+def read_chart(options: argparse.Namespace) -> ChartSettings:
+    """Return the annotation defaults and policies of the file in ``--defaults``; they are empty without that option.
 
     Raises :class:`~keeper_injector_common.cli.console.CommandError` with every problem of the file.
     """
     if options.defaults is None:
-        return Defaults()
+        return ChartSettings()
     problems: list[Problem] = []
     try:
-        found = defaults.parse(str(options.defaults), read_text(options.defaults), problems)
+        content = load_yaml(read_text(options.defaults))
     except InvalidValue as error:
         raise CommandError(f"{options.defaults}: {error}") from None
+    if not isinstance(content, dict | None):
+        raise CommandError(f"{options.defaults}: not a mapping; write defaults: and below it names and values")
+    ours = {key: value for key, value in (content or {}).items() if key in {*defaults.KEYS, policy.KEY}}
+    section = Section(ours, f"{options.defaults}: ", problems)
+    found = ChartSettings(defaults.read(section), policy.read(section))
+    policy.report_defaults(section, found.policies, found.defaults)
     if problems:
         raise CommandError("\n".join(map(str, problems)))
     return found
 
 
-def defaults_for(workload: Workload, found: Defaults, options: argparse.Namespace) -> Mapping[str, str]:
-    """Return the annotation defaults in the namespace of *workload*."""
+def rules_for(workload: Workload, found: ChartSettings, namespace: str) -> tuple[Mapping[str, str], Policy]:
+    """Return the annotation defaults and the policy for *workload*, whose own namespace overrides *namespace*."""
     metadata = workload.manifest.get("metadata")
-    namespace = metadata.get("namespace") if isinstance(metadata, dict) else None
-    return found.within(str(namespace or options.namespace))
+    own = metadata.get("namespace") if isinstance(metadata, dict) else None
+    where = str(own or namespace)
+    return found.defaults.within(where), found.policies.within(where)
 
 
 def manifest_files(paths: Iterable[Path]) -> Iterator[Path]:

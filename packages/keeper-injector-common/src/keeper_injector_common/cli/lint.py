@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 import attrs
 
 from keeper_injector_common.annotations.parser import NO_DEFAULTS
+from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs, reports
 from keeper_injector_common.cli.checks import Finding, check_workload
@@ -30,7 +31,7 @@ examples:
   keeper-injector lint deployment.yaml
   keeper-injector lint --strict manifests/
 
-  # Use the annotation defaults of the injector's chart.
+  # Use the annotation defaults and the policy of the injector's chart.
   keeper-injector lint --defaults values.yaml deployment.yaml
 
   # Check the output of Helm or kustomize.
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print all findings and a summary; return the exit code."""
-    defaults = inputs.read_defaults(options)
+    chart = inputs.read_chart(options)
     results: list[LintResult] = []
     unreadable = 0
     for file in inputs.manifest_files(options.files):
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
                     LintResult((Finding(str(file), Position(), "unreadable-file", error.found, error.right),))
                 )
         else:
-            results.append(lint_text(str(file), text, lambda item: inputs.defaults_for(item, defaults, options)))
+            results.append(lint_text(str(file), text, lambda item: inputs.rules_for(item, chart, options.namespace)))
     findings = [finding for result in results for finding in result.findings]
     sys.stdout.write(reports.FORMATS[options.output](findings))
     sys.stdout.flush()
@@ -92,16 +93,19 @@ def run(options: argparse.Namespace) -> int:
 def lint_text(
     file: str,
     text: str,
-    defaults_for: Callable[[Workload], Mapping[str, str]] = lambda _: NO_DEFAULTS,
+    rules_for: Callable[[Workload], tuple[Mapping[str, str], Policy]] = lambda _: (NO_DEFAULTS, NO_POLICY),
 ) -> LintResult:
-    """Check the workloads of *text*, the content of *file*; *defaults_for* returns the annotation defaults of a workload."""
+    """Check the workloads of *text*, the content of *file*.
+
+    *rules_for* returns the annotation defaults and the policy for a workload.
+    """
     findings: list[Finding] = []
     found: list[Workload] = []
     lines = text.splitlines()
     try:
         for workload in workloads(text):
             found.append(workload)
-            findings += check_workload(file, workload, lines, defaults_for(workload))
+            findings += check_workload(file, workload, lines, *rules_for(workload))
     except ManifestError as error:
         findings.append(Finding(file, error.position, "invalid-yaml", error.found, error.right))
     return LintResult(tuple(sorted(findings, key=lambda finding: finding.position)), tuple(found))

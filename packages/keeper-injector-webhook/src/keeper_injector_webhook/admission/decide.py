@@ -70,4 +70,4 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
 @lru_cache(maxsize=512)
 def _request(annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str) -> InjectionRequest:
     """Parse annotations. The result is cached, because the pods of one workload have the same annotations."""
-    return parse_request(dict(annotations), settings.defaults.within(namespace))
+    return parse_request(dict(annotations), settings.defaults.within(namespace), settings.policies.within(namespace))

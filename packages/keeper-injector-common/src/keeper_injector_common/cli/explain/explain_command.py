@@ -31,7 +31,7 @@ examples:
   keeper-injector explain deployment.yaml
   kubectl get deployment shop -o yaml | keeper-injector explain -
 
-  # Use the annotation defaults of the injector's chart.
+  # Use the annotation defaults and the policy of the injector's chart.
   keeper-injector explain --defaults values.yaml deployment.yaml
 
   # Describe one annotation.
@@ -54,11 +54,11 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write("\n".join(map(describe_annotation, keys)))
         return console.EXIT_OK
     code, found = console.EXIT_OK, False
-    defaults = inputs.read_defaults(options)
+    chart = inputs.read_chart(options)
     for _, workload in inputs.read_workloads(map(Path, options.files)):
         found = True
         try:
-            tree = explain_workload(workload, inputs.defaults_for(workload, defaults, options))
+            tree = explain_workload(workload, *inputs.rules_for(workload, chart, options.namespace))
         except AnnotationsError as error:
             code = console.EXIT_PROBLEMS
             problems = [Node(f"problem: {problem}") for problem in error.problems]

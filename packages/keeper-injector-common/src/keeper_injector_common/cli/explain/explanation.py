@@ -10,6 +10,7 @@ import attrs
 from keeper_injector_common.annotations.directories import Item, by_directory, directory_of, receives
 from keeper_injector_common.annotations.identity import Identity, derive
 from keeper_injector_common.annotations.parser import NO_DEFAULTS, parse_request, wants_injection
+from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.request import (
     Credentials,
     FolderFiles,
@@ -47,13 +48,13 @@ class _Container:
         return not self.name or receives(self.name, item.containers, request.containers)
 
 
-def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS) -> Node:
+def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS, policy: Policy = NO_POLICY) -> Node:
     """Return what the annotations of *workload* will do; raise AnnotationsError if they are invalid."""
     if problems := non_string_annotations(workload):
         raise AnnotationsError(problems)
     if not wants_injection(workload.annotations):
         return Node(workload.label, (Node(f'not injected: its pods do not have {PREFIX}inject: "true"'),))
-    request = parse_request(workload.annotations, defaults)
+    request = parse_request(workload.annotations, defaults, policy)
     containers = _containers(workload)
     asked = (*request.files, *request.folders, *request.variables)
     receivers = [item for item in containers if any(item.receives(one, request) for one in asked)]
@@ -62,6 +63,7 @@ def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAUL
         workload.label,
         (
             *(Node(f"warning: {warning}") for warning in request.warnings),
+            *_policy(policy),
             *_sources(request),
             _added_containers(request, identity),
             *(_container(item, request, identity, owner) for item in receivers),
@@ -102,6 +104,12 @@ def _describe_credentials(credentials: Credentials) -> str:
             return f"Google Cloud secret {secret}, read with the pod's cloud identity"
         case AzureCredentials(secret=secret, vault=vault):
             return f"secret {secret} in Azure vault {vault}, read with the pod's cloud identity"
+
+
+def _policy(policy: Policy) -> Iterator[Node]:
+    rules = tuple(map(Node, policy.describe()))
+    if rules:
+        yield Node("policy of the cluster", (*rules, *([Node(policy.contact)] if policy.contact else [])))
 
 
 def _sources(request: InjectionRequest) -> Iterator[Node]:
