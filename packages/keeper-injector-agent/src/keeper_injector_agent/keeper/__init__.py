@@ -6,4 +6,8 @@ the HTTPS requests, ``responses`` says what Keeper's answers mean, and ``binding
 Import from the modules: the SDK takes 0.2 s to import, and only a process that speaks to Keeper may pay for it.
 """
 
+from keeper_injector_agent.keeper.postponed import postpone_requests
+
 __all__: list[str] = []
+
+postpone_requests()  # here, so that it comes before the first import of the SDK

@@ -77,7 +77,7 @@ class KeeperVault:
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Download and decrypt an attachment of a record from the last :meth:`fetch`."""
         file, record_key = self._files[record.uid, attachment.uid]
-        encrypted = self._transport.get(file["url"])
+        encrypted = self._transport.get(file.get("url"))
         try:
             key = CryptoUtils.decrypt_aes(base64_to_bytes(file["fileKey"]), record_key)
             content: bytes = CryptoUtils.decrypt_aes(encrypted, key)

@@ -1,0 +1,72 @@
+"""HTTPS requests without a proxy, with the standard library alone: importing more takes longer than a whole refresh."""
+
+from __future__ import annotations
+
+import http.client
+import select
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterator, Mapping
+
+    from keeper_injector_agent.keeper.urls import HttpsUrl
+
+_BLOCK = 64 * 1024
+
+
+class Connections:
+    """One connection for each host, which is kept between requests. Redirects are never followed."""
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._open: dict[tuple[str, int], http.client.HTTPSConnection] = {}
+
+    @contextmanager
+    def send(
+        self,
+        method: str,
+        url: HttpsUrl,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        *,
+        timeout: tuple[float, float],
+    ) -> Iterator[tuple[http.client.HTTPResponse, Iterator[bytes]]]:
+        """Send a request, and yield the response with its body in blocks; raises OSError or HTTPException.
+
+        *timeout* has the seconds for the connection, and for each wait for data.
+        """
+        key = url.host, url.port
+        connection = self._open.pop(key, None)
+        if connection is None or _has_ended(connection):
+            connection = http.client.HTTPSConnection(*key, context=self._context)
+        try:
+            if connection.sock is None:
+                connection.timeout = timeout[0]
+                connection.connect()
+            connection.sock.settimeout(timeout[1])
+            connection.request(method, url.path, body, dict(headers))
+            response = connection.getresponse()
+            yield response, _blocks(response)
+            if response.isclosed():
+                self._open[key] = connection
+        finally:
+            if key not in self._open:
+                connection.close()
+
+
+def _has_ended(connection: http.client.HTTPSConnection) -> bool:
+    """Close a connection that the server has closed: before a request, there is nothing else to read."""
+    ended = connection.sock is None or bool(select.select([connection.sock], [], [], 0)[0])
+    if ended:
+        connection.close()
+    return ended
+
+
+def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
+    """Yield the body as it arrives; raises IncompleteRead if it ends early."""
+    while block := response.read1(_BLOCK):
+        yield block
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)

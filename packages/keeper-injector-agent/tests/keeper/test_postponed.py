@@ -1,0 +1,49 @@
+"""The library requests is imported when it is used, and not before."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+SDK = "import sys, keeper_injector_agent.keeper.sdk, keeper_injector_agent.keeper.transport\n"
+
+
+def output(program: str) -> str:
+    """Return what a program prints, without the line break."""
+    return subprocess.check_output([sys.executable, "-c", program], text=True).strip()
+
+
+def test_the_sdk_and_the_transport_do_not_load_requests() -> None:
+    """If a new version of the SDK uses requests at its import, this fails: then a refresh costs twice as much."""
+    assert (
+        output(SDK + "print(sorted({'urllib3', 'requests.sessions', 'charset_normalizer'} & set(sys.modules)))") == "[]"
+    )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "import requests; print(requests.Session.__name__)",
+        "from requests import Session; print(Session.__name__)",
+        "import requests.sessions; print(requests.sessions.Session.__name__)",
+        "from requests.sessions import Session; print(Session.__name__)",
+        "from requests.adapters import HTTPAdapter; import requests; print(requests.Session.__name__)",
+        "from keeper_secrets_manager_core import core; print(core.requests.Session.__name__)",
+    ],
+)
+def test_any_use_loads_requests(use: str) -> None:
+    """Other libraries, such as those of clouds, and the SDK itself get the real module."""
+    assert output(f"{SDK}{use}") == "Session"
+
+
+def test_the_sdk_catches_exceptions_of_the_real_module() -> None:
+    """The classes that the SDK sees are the same as those of the real module."""
+    program = "import requests; from keeper_secrets_manager_core import core; print(core.requests.HTTPError is requests.HTTPError)"
+    assert output(SDK + program) == "True"
+
+
+def test_a_module_that_is_loaded_stays() -> None:
+    """If requests was imported before, nothing is postponed."""
+    assert output("import requests as real\n" + SDK + "print(sys.modules['requests'] is real)") == "True"
