@@ -308,12 +308,13 @@ def test_new_settings_are_new_pods() -> None:
 def test_only_annotated_pods_reach_the_webhook(ci: str) -> None:
     """On every cluster that the chart accepts; system pods and the webhook's own never do."""
     (webhook,) = one(render(ci), "MutatingWebhookConfiguration")["webhooks"]
-    (condition,) = webhook["matchConditions"]
+    condition, mirror = webhook["matchConditions"]
     excluded = webhook["namespaceSelector"]["matchExpressions"][0]
 
     assert condition["expression"] == (
         "has(object.metadata.annotations) && 'keeper.security/inject' in object.metadata.annotations"
     )
+    assert "!('kubernetes.io/config.mirror' in object.metadata.annotations)" in mirror["expression"]
     assert excluded == {"key": "kubernetes.io/metadata.name", "operator": "NotIn", "values": ["kube-system", NAMESPACE]}
     assert webhook["rules"] == [
         {

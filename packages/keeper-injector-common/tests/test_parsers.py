@@ -48,6 +48,7 @@ def test_a_duration_is_read_as_seconds(text: str, seconds: float) -> None:
         (parsers.volume_size, "lots", "write 16Mi"),
         (parsers.quantity, "50M i", "write 50m"),
         (parsers.loopback_url, "http://example.com/x", "leaves the pod"),
+        (parsers.loopback_url, "http://127.0.0.1/ä", "has characters outside of ASCII; write them percent-encoded"),
         (parsers.loopback_url, "https://127.0.0.1/x", "not a URL to notify"),
         (parsers.loopback_url, "http://[::1", "not a URL to notify"),
         (parsers.signal_name, "SIGKILL", "write one of SIGHUP"),

@@ -165,6 +165,12 @@ def read_plan(path: Path, expected: str | None = None) -> Plan:
     if len(content) > _LARGEST_PLAN:
         raise PlanError(f"{path}: larger than {_LARGEST_PLAN >> 20} MiB; it must be what the webhook wrote")
     found = digest(text)
+    if expected and not text.strip():
+        # The kubelet writes an empty file for an annotation that does not exist.
+        raise PlanChangedError(
+            f"{path}: empty, because the pod has no annotation {_ANNOTATION}; if kubectl debug --copy-to made the pod, add "
+            "--keep-annotations; otherwise restore the annotation, or delete the pod"
+        )
     if expected and not hmac.compare_digest(found, expected):
         raise PlanChangedError(
             f"{path}: not the plan that the webhook admitted ({found}, admitted {expected}): the annotation {_ANNOTATION} of the "

@@ -40,6 +40,14 @@ def test_a_changed_plan_is_refused_at_the_start(pod: AgentPod, keeper: LocalKeep
     assert pod.file("x") == "billing"
 
 
+def test_a_copy_without_annotations_says_how_to_copy_them(pod: AgentPod) -> None:
+    """`kubectl debug --copy-to` drops annotations. The kubelet then writes an empty plan, and the message names the option."""
+    bound = admitted(pod)
+    pod.put(PLAN_PATH, "")
+    assert pod.run("init", *bound).returncode == os.EX_CONFIG
+    assert "if kubectl debug --copy-to made the pod, add --keep-annotations" in pod.termination_message()
+
+
 def test_a_plan_that_changes_later_is_refused_and_counted(pod: AgentPod, keeper: LocalKeeper) -> None:
     """A refresh with a changed plan is logged and counted, files stay; with the admitted plan the sidecar carries on."""
     port = free_port()

@@ -279,6 +279,8 @@ def loopback_url(value: str) -> str:
         host, port, url = None, None, urlsplit("")
     if url.scheme != "http" or not host or url.username or url.password or port == 0 or re.search(r"\s", value.strip()):
         raise InvalidValue(f"{value!r} is not a URL to notify", "write http://127.0.0.1:8080/reload")
+    if not value.isascii():
+        raise InvalidValue(f"{value!r} has characters outside of ASCII", "write them percent-encoded, such as %C3%A4")
     if not _is_loopback(host):
         raise InvalidValue(f"{value!r} leaves the pod", f"write http://127.0.0.1:{port or 80}{url.path or '/'}")
     return value.strip()

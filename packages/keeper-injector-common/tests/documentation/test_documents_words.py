@@ -125,6 +125,8 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
         'configmap "…" not found',
         "cannot set an ownerRef on a resource you can't delete",
         "references non-existent secret key: config",
+        "exceeded quota",
+        "QoS Class: Burstable",
     }
     headings = re.findall(r"^### (.+)$", (DOCS / "troubleshooting.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert len(headings) > 15

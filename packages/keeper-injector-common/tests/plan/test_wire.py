@@ -40,6 +40,7 @@ def test_released_plans_stay_readable(path: Path) -> None:
     ("text", "message"),
     [
         ("no json", "not JSON"),
+        ("", "the pod has no annotation keeper.security/plan; copy pods with kubectl debug --keep-annotations"),
         ("[]", "not a JSON object"),
         ("{}", "version None is unknown"),
         ('{"version": true}', "version True is unknown"),

@@ -38,3 +38,23 @@ def test_templates_are_parsed_at_admission() -> None:
     """A template that cannot be parsed is rejected before the pod exists."""
     asked = {"inject": "true", "secret-x": "db:/app/x", "template-x": "{{ .login "}
     assert "keeper.security/template-x: template, parsing line 1" in denial(pod(annotations=asked))
+
+
+def test_a_mirror_pod_is_skipped() -> None:
+    """A mirror pod shows a static pod, and an API server rejects every change of it."""
+    raw = pod(annotations=ASKED)
+    raw["metadata"]["annotations"]["kubernetes.io/config.mirror"] = "0123"
+    assert respond(raw) == {"uid": "u-1", "allowed": True}
+
+
+def test_annotations_that_an_api_server_would_reject_are_a_problem() -> None:
+    """The plan counts against the 256 KiB of annotations: a pod that exceeds them is denied and not left to fail later."""
+    shared = "".join(f"  - {{record: 'a record with a rather long title, number {number}'}}\n" for number in range(150))
+    own = "".join(
+        f"  - {{record: own, path: /keeper/secrets/{number}, containers: [c{number}]}}\n" for number in range(20)
+    )
+    containers = [{"name": f"c{number}"} for number in range(20)]
+    asked = {"inject": "true", "config": f"secrets:\n{shared}"}
+    assert respond(pod(annotations=asked, containers=containers))["allowed"]
+    message = denial(pod(annotations={**asked, "config": f"secrets:\n{shared}{own}"}, containers=containers))
+    assert "of 256 KiB together; request fewer secrets in one pod, or give all containers the same ones" in message

@@ -20,17 +20,24 @@ class Identity:
     gid: int
     mode: int
     known: bool = True
-    """Whether the agent runs as the user of all applications that receive its files."""
+    """Whether the agent runs as the user of all containers that receive its files and keep running."""
 
 
 def derive(
-    request: InjectionRequest, users: Collection[object], groups: Collection[object], *, fs_group: object
+    request: InjectionRequest,
+    users: Collection[object],
+    groups: Collection[object],
+    *,
+    fs_group: object,
+    earlier_users: Collection[object] = (),
 ) -> Identity:
     """Return the identity for a pod.
 
-    *users* and *groups* are ``runAsUser`` and ``runAsGroup`` of the containers that receive files; None if it is not set.
+    *users* and *groups* are ``runAsUser`` and ``runAsGroup`` of the containers that receive files and keep running; None if it is
+    not set. *earlier_users* are the users of init containers that receive files and end.
 
-    - If all containers run as one user, the agent runs as that user and the files have mode 0400.
+    - If all containers that keep running have one user, the agent runs as that user, so that it can signal them. If the init
+      containers have the same user, the files have mode 0400.
     - Otherwise, if the pod has an *fs_group*, the files have mode 0440: the volume gives them that group.
     - Otherwise the files have mode 0444. Other containers still cannot read them, because they do not mount the volume.
 
@@ -39,7 +46,8 @@ def derive(
     """
     uid, gid = _common(users), _common(groups)
     shared = 0o444 if fs_group is None else 0o440
-    mode = 0o400 if uid and request.run_as_user in {None, uid} else shared
+    alone = uid and _common([*users, *earlier_users]) == uid
+    mode = 0o400 if alone and request.run_as_user in {None, uid} else shared
     agent_uid = request.run_as_user or uid or AGENT_UID
     return Identity(
         known=bool(uid) and agent_uid == uid,

@@ -40,6 +40,10 @@ def to_json(plan: Plan) -> Json:
 
 def loads(text: str) -> Plan:
     """Read what :func:`dumps` wrote; raises :class:`~keeper_injector_common.errors.PlanError` with every problem."""
+    if not text.strip():
+        # The kubelet writes an empty file for an annotation that does not exist.
+        found = "plan: empty, the pod has no annotation keeper.security/plan"
+        raise PlanError(f"{found}; copy pods with kubectl debug --keep-annotations, or inject the pod again")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from functools import lru_cache
 
 from keeper_injector_common.annotations.parser import parse_request, wants_injection
 from keeper_injector_common.annotations.request import InjectionRequest
-from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.annotations.table import PREFIX, SET_BY_WEBHOOK
+from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_webhook.admission import names
 from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
@@ -15,13 +17,22 @@ from keeper_injector_webhook.admission.expansion import problems_of_expansion, w
 from keeper_injector_webhook.admission.identity import identify
 from keeper_injector_webhook.admission.mounts import problems_of_mounts, warnings_of_mounts
 from keeper_injector_webhook.admission.plan_for_pod import build_plan
-from keeper_injector_webhook.admission.pod import Pod
+from keeper_injector_webhook.admission.pod import Container, Pod
+from keeper_injector_webhook.admission.readers import warnings_of_readers
 from keeper_injector_webhook.admission.receivers import problems_of_receivers, rate, warnings_of_meshes
 from keeper_injector_webhook.admission.resources import agent_resources, problems_of_resources
 from keeper_injector_webhook.admission.rules import Candidate, problems_of_candidate
 from keeper_injector_webhook.admission.volumes import Volume, lay_out, problems_of_volumes
 from keeper_injector_webhook.admission.warnings import warnings_for
 from keeper_injector_webhook.settings import Settings
+
+_INJECT = f"{PREFIX}inject"
+_MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of mirror pods: a kubelet creates them so that API servers show its static pods."""
+_MOST_ANNOTATIONS = 256 * 1024
+"""Bytes of all annotations of an object, names and values (apimachinery, TotalAnnotationSizeLimitB)."""
+_MARKS = sum(map(len, SET_BY_WEBHOOK)) + len("true")
+"""Bytes that an injection adds beside the plan."""
 
 
 def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
@@ -32,11 +43,16 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     try:
         if not wants_injection(pod.annotations):
             return Skip(SkipReason.NOT_ASKED)
-        if any(container.name in names.AGENT_CONTAINERS for container in pod.containers()):
+        if _MIRROR in pod.annotations:
+            return Skip(SkipReason.MIRROR)
+        agents = [container for container in pod.containers() if container.name in names.AGENT_CONTAINERS]
+        if agents and all(container.command[:1] == [names.AGENT_PROGRAM] for container in agents):
             return Skip(SkipReason.ALREADY_INJECTED)
         request = _request(frozenset(pod.annotations.items()), settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems, error.warnings)
+    if agents:
+        return Deny(tuple(_name_taken(container) for container in agents), request.warnings)
     candidate = Candidate(request, pod, namespace)
     receivers = rate(request, pod)
     volumes = lay_out(request, receivers)
@@ -60,11 +76,32 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *request.warnings,
         *warnings_for(candidate, identity, resources),
         *warnings_of_mounts(volumes),
+        *warnings_of_readers(request, pod, identity, volumes),
         *warnings_of_handlers(variables),
         *warnings_of_meshes(request, pod, receivers),
     )
     plan = build_plan(request, volumes, variables, identity)
-    return Inject(plan, request, volumes, variables, identity, resources, warnings)
+    inject = Inject(plan, request, volumes, variables, identity, resources, warnings)
+    if too_large := tuple(_size_of_annotations(pod, inject)):
+        return Deny(too_large, request.warnings)
+    return inject
+
+
+def _name_taken(container: Container) -> Problem:
+    return Problem(_INJECT, f"the pod has a container {container.name!r} that is not the agent's", "rename it")
+
+
+def _size_of_annotations(pod: Pod, inject: Inject) -> Iterator[Problem]:
+    """Yield a problem if API servers would reject the pod's annotations together with the plan."""
+    kept = {key: text for key, text in pod.annotations.items() if key not in SET_BY_WEBHOOK}
+    sizes = [len(text.encode("utf-8", "surrogatepass")) for pair in kept.items() for text in pair]
+    plan = len(inject.plan_text.encode("utf-8", "surrogatepass"))
+    if sum(sizes) + plan + _MARKS > _MOST_ANNOTATIONS:
+        yield Problem(
+            _INJECT,
+            f"the pod's annotations have {sum(sizes) >> 10} KiB and the agent's plan {plan >> 10} KiB, of 256 KiB together",
+            "request fewer secrets in one pod, or give all containers the same ones, so that the plan lists them once",
+        )
 
 
 @lru_cache(maxsize=512)

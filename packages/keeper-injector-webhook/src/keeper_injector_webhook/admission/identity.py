@@ -7,14 +7,22 @@ from typing import Any
 
 from keeper_injector_common.annotations.identity import Identity, derive
 from keeper_injector_common.annotations.request import InjectionRequest
+from keeper_injector_webhook.admission.meshes import is_native_sidecar
 from keeper_injector_webhook.admission.pod import Container, Pod
 
 
 def identify(request: InjectionRequest, pod: Pod, receivers: Iterable[Container]) -> Identity:
     """Return the identity of the agent, given the security contexts of the *receivers* of secrets."""
-    containers = list(receivers)
-    users, groups = ([_effective(pod, item, key) for item in containers] for key in ("runAsUser", "runAsGroup"))
-    return derive(request, users, groups, fs_group=pod.security("fsGroup"))
+    staying: list[Container] = []
+    ending: list[Container] = []
+    for container in receivers:
+        ends = container.kind == "initContainers" and not is_native_sidecar(container)
+        (ending if ends else staying).append(container)
+    if not staying:
+        staying, ending = ending, []
+    users, groups = ([effective(pod, item, key) for item in staying] for key in ("runAsUser", "runAsGroup"))
+    earlier = [effective(pod, item, "runAsUser") for item in ending]
+    return derive(request, users, groups, fs_group=pod.security("fsGroup"), earlier_users=earlier)
 
 
 def security_context(identity: Identity) -> dict[str, Any]:
@@ -30,7 +38,7 @@ def security_context(identity: Identity) -> dict[str, Any]:
     }
 
 
-def _effective(pod: Pod, container: Container, key: str) -> Any:
+def effective(pod: Pod, container: Container, key: str) -> Any:
     """Return an entry of the container's security context, or of the pod's if the container does not set it."""
     value = container.security(key)
     return pod.security(key) if value is None else value

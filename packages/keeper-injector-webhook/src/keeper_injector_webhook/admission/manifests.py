@@ -19,7 +19,6 @@ from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.settings import Settings
 
-_AGENT = "keeper-injector-agent"
 _TOKEN_SECONDS = 3600
 _SECRET_KEY = "config"  # noqa: S105 - the key of the KSM configuration in its Secret
 _STATE_SIZE = "4Mi"
@@ -78,7 +77,7 @@ def sidecar(decision: Inject, settings: Settings) -> Json:
     if decision.native:
         container["restartPolicy"] = "Always"
         container["startupProbe"] = {
-            "exec": {"command": [_AGENT, "ready"]},
+            "exec": {"command": [names.AGENT_PROGRAM, "ready"]},
             "periodSeconds": 1,
             "failureThreshold": 60,
             "timeoutSeconds": 5,
@@ -110,7 +109,7 @@ def _agent(decision: Inject, settings: Settings, command: str) -> Json:
     return {
         "image": request.agent_image or settings.image_for(request.credentials),
         "imagePullPolicy": settings.agent.image.pull_policy,
-        "command": [_AGENT, command, "--log-level", request.log_level],
+        "command": [names.AGENT_PROGRAM, command, "--log-level", request.log_level],
         # Annotations of a running pod can be changed, arguments cannot: the agent refuses any other plan.
         "args": ["--plan-digest", digest(decision.plan_text)],
         **_environment(settings),

@@ -10,6 +10,9 @@ INIT_CONTAINER = "keeper-injector-init"
 SIDECAR = "keeper-injector-sidecar"
 AGENT_CONTAINERS = frozenset({INIT_CONTAINER, SIDECAR})
 
+AGENT_PROGRAM = "keeper-injector-agent"
+"""The first word of the command of the agent's containers."""
+
 SECRETS_VOLUME_PREFIX = "keeper-secrets-"
 """Memory volumes with files for the pod's containers; a number follows."""
 VARIABLES_VOLUME_PREFIX = "keeper-env-"

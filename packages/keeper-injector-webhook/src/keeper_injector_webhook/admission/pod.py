@@ -109,12 +109,6 @@ class Pod:
                 return f"{reference.get('kind')}/{reference.get('name')}"
         return ""
 
-    @property
-    def is_windows(self) -> bool:
-        """Whether the pod declares that it is for Windows, or selects Windows nodes."""
-        system = object_at(self.spec, "nodeSelector").get("kubernetes.io/os")
-        return "windows" in {object_at(self.spec, "os").get("name"), system}
-
     def containers(self) -> Sequence[Container]:
         """Return all containers in the order in which they start: init containers first."""
         return self._containers

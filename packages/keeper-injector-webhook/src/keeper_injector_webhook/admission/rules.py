@@ -17,6 +17,7 @@ from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.mounts import problems_of_reserved_names
 from keeper_injector_webhook.admission.pod import Pod, list_at, object_at
+from keeper_injector_webhook.admission.windows import is_for_windows
 
 
 @attrs.frozen
@@ -34,7 +35,7 @@ def problems_of_candidate(candidate: Candidate) -> Iterator[Problem]:
 
 
 def _windows(candidate: Candidate) -> Iterator[Problem]:
-    if candidate.pod.is_windows:
+    if is_for_windows(candidate.pod):
         yield Problem(
             f"{PREFIX}inject", "the pod is for Windows", "the agent runs on Linux only, remove the annotation"
         )
@@ -64,9 +65,14 @@ def _metrics_port(candidate: Candidate) -> Iterator[Problem]:
 
 def _process_namespace(candidate: Candidate) -> Iterator[Problem]:
     notify = candidate.request.notify
-    if notify and notify.signal and candidate.pod.spec.get("hostPID"):
+    if not (notify and notify.signal):
+        return
+    if candidate.pod.spec.get("hostPID"):
         found = "the pod uses the node's process namespace (hostPID), so its containers cannot share another one"
         yield Problem(f"{PREFIX}signal", found, "remove hostPID, or use notify-url")
+    if candidate.pod.spec.get("shareProcessNamespace") is False:
+        found = "the pod sets shareProcessNamespace: false, and the agent can only signal processes that it shares"
+        yield Problem(f"{PREFIX}signal", found, "remove shareProcessNamespace, or use notify-url")
 
 
 def _mounted_secret(candidate: Candidate) -> Iterator[Problem]:
