@@ -117,6 +117,10 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         ("{maxSecrets: -1}", "policy.maxSecrets: '-1' is not"),
         ('{contact: "a\\tb"}', "policy.contact: the text is too long or has control characters; write at most 200"),
         ("{namespaces: {shop: {lock: [signal]}}}", "policy.namespaces.shop.lock: unknown key; did you mean 'locked'?"),
+        (
+            "{minRefreshInterval: 1m}\ndefaults: {refresh-interval: 5x}",
+            "defaults.refresh-interval: '5x' is not a duration",
+        ),
         ("{namespaces: {shop: {minRefreshInterval: 1h}}}", "policy.namespaces.shop.minRefreshInterval: does not allow"),
     ],
 )

@@ -24,6 +24,9 @@ class Metrics:
             buckets=_BUCKETS,
             registry=self.registry,
         )
+        self._warnings = Counter(
+            "keeper_injector_warnings", "Warnings in answers to admission reviews.", registry=self.registry
+        )
         self.in_flight = Gauge(
             "keeper_injector_reviews_in_flight", "Reviews that are being read or answered.", registry=self.registry
         )
@@ -48,9 +51,10 @@ class Metrics:
             {"version": version("keeper-injector-webhook")}
         )
 
-    def reviewed(self, decision: str, reason: str, seconds: float) -> None:
-        """Count one review and record how many seconds it took."""
+    def reviewed(self, decision: str, reason: str, seconds: float, warnings: int = 0) -> None:
+        """Count one review and its warnings, and record how many seconds it took."""
         self._reviews.labels(decision, reason).inc()
+        self._warnings.inc(warnings)
         self._seconds.observe(seconds)
 
     def certificate_run(self, result: str) -> None:

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
-from admission_reviews import denial, injected, plan, pod, respond
+from typing import Any
+
+from admission_reviews import PREFIX, denial, injected, plan, pod, respond
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_webhook.admission import Deny, Pod, decide_pod
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
+BROKEN = {
+    "refresh-interval": ("5x", "5m"),
+    "file-mode": ("999", "0440"),
+    "fail-on-error": ("maybe", "true"),
+    "signal": ("x", "HUP"),
+    "secret-a": ("db[", "db[x]"),
+    "config": ("secrets: [{}]", "secrets: [{record: b}]"),
+    "agent-limits-memory": ("1 GB", "1Gi"),
+    "metrics-port": ("x", "8080"),
+}
+"""Annotations with an invalid and a valid value."""
+PODS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "for Windows": {"os": {"name": "windows"}},
+    "with a reserved volume": {"volumes": [{"name": "keeper-state"}]},
+    "of the node": {"hostPID": True, "containers": [{"name": "app", "ports": [{"containerPort": 8080}]}]},
+}
 
 
 def test_a_pod_that_does_not_ask_is_left_alone() -> None:
@@ -58,3 +80,15 @@ def test_annotations_that_an_api_server_would_reject_are_a_problem() -> None:
     assert respond(pod(annotations=asked, containers=containers))["allowed"]
     message = denial(pod(annotations={**asked, "config": f"secrets:\n{shared}{own}"}, containers=containers))
     assert "of 256 KiB together; request fewer secrets in one pod, or give all containers the same ones" in message
+
+
+@given(broken=st.sets(st.sampled_from(sorted(BROKEN)), min_size=1), seed=st.sampled_from(sorted(PODS)))
+def test_one_round_corrects_everything(broken: set[str], seed: str) -> None:
+    """Someone who corrects all problems of a denial is not shown another one, except about what could not be read before."""
+    annotations = {**ASKED, "containers": "web", "env-PW": "db[p]", **{name: BROKEN[name][0] for name in broken}}
+    first = decide_pod(Pod(pod(annotations=annotations, **PODS[seed])), Settings(), "shop")
+    assert isinstance(first, Deny)
+    corrected = {**annotations, **{name: BROKEN[name][1] for name in broken}}
+    second = decide_pod(Pod(pod(annotations=corrected, **PODS[seed])), Settings(), "shop")
+    later = {problem.where for problem in second.problems} if isinstance(second, Deny) else set()
+    assert later <= {problem.where for problem in first.problems} | {PREFIX + name for name in broken}

@@ -31,6 +31,17 @@ def test_a_signal_shares_the_process_namespace() -> None:
     assert injected(pod(annotations={**ASKED, "signal": "HUP"}))["spec"]["shareProcessNamespace"] is True
 
 
+def test_warnings_are_an_annotation_of_the_pod() -> None:
+    """The owner of a Deployment finds the warnings in the pod, and a copied pod does not keep those of another one."""
+    key = f"{PREFIX}warnings"
+    new = injected(pod(annotations={**ASKED, "secert": "x"}))
+    assert new["metadata"]["annotations"][key].startswith(f"{PREFIX}secert: unknown annotation, ignored")
+    assert injected(pod(annotations={**ASKED, "warnings": "old"}))["metadata"]["annotations"][key] == ""
+    assert key not in injected(pod(annotations=ASKED))["metadata"]["annotations"]
+    many = injected(pod(annotations={**ASKED, **{f"x{number}{'y' * 400}": "" for number in range(50)}}))
+    assert len(many["metadata"]["annotations"][key]) < 3000
+
+
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
 
 

@@ -31,6 +31,17 @@ def test_reviews_and_probes(server: Server) -> None:
     assert "Traceback" not in server.log()
 
 
+def test_warnings_are_logged_and_counted(server: Server) -> None:
+    """Nobody sees the warnings of a pod that a ReplicaSet creates, so they are in the log and in the metrics too."""
+    asked = {**ASKED, "secert": "a", **{f"unknown-{number}": "x" for number in range(20)}}
+    answer = review(server, body(pod(annotations=asked)))
+    assert len(answer["warnings"]) == 21
+    line = next(line for line in map(json.loads, server.log().splitlines()) if line["event"] == "admission.reviewed")
+    assert line["warnings"][0].startswith("keeper.security/secert: unknown annotation, ignored; did you mean")
+    assert line["warnings"][10:] == ["and 11 more"]
+    assert "keeper_injector_warnings_total 21.0" in server.request("GET", "/metrics")[1].decode()
+
+
 @pytest.mark.parametrize(
     ("method", "path", "content", "status"),
     [

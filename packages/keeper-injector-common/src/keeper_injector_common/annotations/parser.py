@@ -52,6 +52,20 @@ def parse_request(
     Raises :class:`~keeper_injector_common.errors.AnnotationsError` with every problem. Both the request and the error carry
     the warnings.
     """
+    request, problems = read_request(annotations, defaults, policy)
+    if problems:
+        raise AnnotationsError(problems, request.warnings)
+    return request
+
+
+def read_request(
+    annotations: Mapping[str, str], defaults: Mapping[str, str] = NO_DEFAULTS, policy: Policy = NO_POLICY
+) -> tuple[InjectionRequest, tuple[Problem, ...]]:
+    """Return what a pod's *annotations* ask for, and every problem in them.
+
+    The request lacks what cannot be read. So the rest of the pod can be checked, and all problems are reported in one round.
+    The arguments are those of :func:`parse_request`.
+    """
     reader = Reader(annotations, defaults)
     configured = _configured(reader)
     request = _request(reader, configured)
@@ -61,9 +75,7 @@ def parse_request(
         *policy.problems_of_config(configured.keys),
         *policy.problems_of_request(request),
     )
-    if problems:
-        raise AnnotationsError(dict.fromkeys(problems), reader.warnings)
-    return request
+    return request, tuple(dict.fromkeys(problems))
 
 
 def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRequest:

@@ -250,7 +250,11 @@ def report_defaults(section: Section, policies: Policies, defaults: Defaults) ->
         )
         for limit, key, name, is_outside in rows:
             text = texts.get(name, BY_NAME[name].default)
-            if limit and is_outside(BY_NAME[name].parse(text), limit.value):
+            try:
+                value = BY_NAME[name].parse(text)
+            except InvalidValue:
+                continue  # a problem of the defaults, which is reported there
+            if limit and is_outside(value, limit.value):
                 right = f"set a default of {name} that it allows"
                 section.report(f"{limit.source}.{key}", f"does not allow the default {name}: {text}", right)
 

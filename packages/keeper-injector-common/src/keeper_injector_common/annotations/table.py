@@ -29,7 +29,9 @@ INJECTED = PREFIX + "injected"
 """The webhook sets this annotation on every pod that it changes."""
 PLAN = PREFIX + "plan"
 """The webhook sets this annotation to the plan, which the agent reads."""
-SET_BY_WEBHOOK = frozenset({INJECTED, PLAN})
+WARNINGS = PREFIX + "warnings"
+"""The webhook sets this annotation to its warnings, because nobody sees them if a controller creates the pod."""
+SET_BY_WEBHOOK = frozenset({INJECTED, PLAN, WARNINGS})
 
 
 @attrs.frozen

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
 
-from keeper_injector_common.annotations.parser import parse_request, wants_injection
+from keeper_injector_common.annotations.parser import read_request, wants_injection
 from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX, SET_BY_WEBHOOK
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_webhook.admission import names
-from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason
+from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason, warning_texts
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
 from keeper_injector_webhook.admission.expansion import problems_of_expansion, warnings_of_handlers
 from keeper_injector_webhook.admission.identity import identify
@@ -48,24 +48,28 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         agents = [container for container in pod.containers() if container.name in names.AGENT_CONTAINERS]
         if agents and all(container.command[:1] == [names.AGENT_PROGRAM] for container in agents):
             return Skip(SkipReason.ALREADY_INJECTED)
-        request = _request(frozenset(pod.annotations.items()), settings, namespace)
+        request, unreadable = _request(frozenset(pod.annotations.items()), settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems, error.warnings)
     if agents:
-        return Deny(tuple(_name_taken(container) for container in agents), request.warnings)
+        return Deny((*unreadable, *map(_name_taken, agents)), request.warnings)
     candidate = Candidate(request, pod, namespace)
     receivers = rate(request, pod)
     volumes = lay_out(request, receivers)
     variables = assign_variables(request, receivers, settings)
     resources = agent_resources(request, pod, settings)
+    # Rules about a setting that cannot be read would report what its author did not mean.
+    is_known = partial(_is_known, unreadable)
+    receivers_known = is_known("containers", "init-first")
     problems = itertools.chain(
+        unreadable,
         problems_of_candidate(candidate),
-        problems_of_receivers(request, pod, receivers),
-        problems_of_volumes(request, receivers),
-        problems_of_mounts(pod, volumes, variables),
-        problems_of_variables(request, settings, variables),
-        problems_of_expansion(variables),
-        problems_of_resources(resources),
+        problems_of_receivers(request, pod, receivers) if receivers_known else (),
+        problems_of_volumes(request, receivers) if receivers_known else (),
+        problems_of_mounts(pod, volumes, variables) if receivers_known else (),
+        problems_of_variables(request, settings, variables) if receivers_known and is_known("env-mode") else (),
+        problems_of_expansion(variables) if receivers_known and is_known("env-mode") else (),
+        problems_of_resources(resources) if is_known("agent-requests-", "agent-limits-") else (),
     )
     if distinct := tuple(dict.fromkeys(problems)):
         return Deny(distinct, request.warnings)
@@ -95,7 +99,8 @@ def _size_of_annotations(pod: Pod, inject: Inject) -> Iterator[Problem]:
     """Yield a problem if API servers would reject the pod's annotations together with the plan."""
     kept = {key: text for key, text in pod.annotations.items() if key not in SET_BY_WEBHOOK}
     sizes = [len(text.encode("utf-8", "surrogatepass")) for pair in kept.items() for text in pair]
-    plan = len(inject.plan_text.encode("utf-8", "surrogatepass"))
+    warned = "\n".join(warning_texts(inject.warnings))
+    plan = len((inject.plan_text + warned).encode("utf-8", "surrogatepass"))
     if sum(sizes) + plan + _MARKS > _MOST_ANNOTATIONS:
         yield Problem(
             _INJECT,
@@ -104,7 +109,14 @@ def _size_of_annotations(pod: Pod, inject: Inject) -> Iterator[Problem]:
         )
 
 
+def _is_known(unreadable: Sequence[Problem], *settings: str) -> bool:
+    """Return whether none of *unreadable* is about one of *settings*, in an annotation or in the ``config`` document."""
+    return not any(name in problem.where for problem in unreadable for name in settings)
+
+
 @lru_cache(maxsize=512)
-def _request(annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str) -> InjectionRequest:
-    """Parse annotations. The result is cached, because the pods of one workload have the same annotations."""
-    return parse_request(dict(annotations), settings.defaults.within(namespace), settings.policies.within(namespace))
+def _request(
+    annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str
+) -> tuple[InjectionRequest, tuple[Problem, ...]]:
+    """Read annotations. The result is cached, because the pods of one workload have the same annotations."""
+    return read_request(dict(annotations), settings.defaults.within(namespace), settings.policies.within(namespace))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 from functools import cached_property
 
 import attrs
@@ -15,6 +16,17 @@ from keeper_injector_common.plan.model import Plan
 from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.volumes import Volume
+
+_MOST_WARNINGS = 10
+LONGEST_WARNING = 256
+"""Characters; API servers may truncate longer warnings (apiserver, pkg/warning)."""
+
+
+def warning_texts(warnings: Sequence[Problem]) -> list[str]:
+    """Return *warnings* for a log line or an annotation: at most ten, each cut, and how many others there are."""
+    shown = [str(warning)[:LONGEST_WARNING] for warning in warnings[:_MOST_WARNINGS]]
+    others = len(warnings) - len(shown)
+    return [*shown, f"and {others} more"] if others else shown
 
 
 class SkipReason(enum.Enum):

@@ -16,7 +16,7 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import review
 from keeper_injector_webhook.admission.cache import AnswerCache, CachedPatch, digest
 from keeper_injector_webhook.admission.decide import decide_pod
-from keeper_injector_webhook.admission.decision import Deny, Inject, Skip, SkipReason
+from keeper_injector_webhook.admission.decision import Deny, Inject, Skip, SkipReason, warning_texts
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.review import AdmissionRequest
@@ -39,6 +39,7 @@ class ReviewResult:
     """The AdmissionReview to send back."""
     operations: int = 0
     """The number of JSON Patch operations in it."""
+    warnings: tuple[Problem, ...] = ()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -52,6 +53,7 @@ class ReviewResult:
             "reason": self.reason,
             "operations": self.operations,
             "dry_run": self.request.dry_run,
+            **({"warnings": warning_texts(self.warnings)} if self.warnings else {}),
         }
 
 
@@ -80,7 +82,7 @@ def _computed(
             return _skipped(request, pod, reason)
         case Deny(problems, warnings):
             answer = review.denied(request.uid, _message(problems), warnings=warnings)
-            return ReviewResult(request, pod, "deny", "annotations", answer)
+            return ReviewResult(request, pod, "deny", "annotations", answer, warnings=warnings)
         case Inject(warnings=warnings):
             operations = build_patch(pod, decision, settings)
             patch = CachedPatch(review.encode_patch(operations), warnings, len(operations))
@@ -99,4 +101,4 @@ def _skipped(request: AdmissionRequest, pod: Pod, reason: SkipReason) -> ReviewR
 
 def _injected(request: AdmissionRequest, pod: Pod, patch: CachedPatch) -> ReviewResult:
     answer = review.patched(request.uid, patch.patch, warnings=patch.warnings)
-    return ReviewResult(request, pod, "inject", "asked", answer, patch.operations)
+    return ReviewResult(request, pod, "inject", "asked", answer, patch.operations, patch.warnings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from keeper_injector_common.annotations.table import INJECTED, PLAN
+from keeper_injector_common.annotations.table import INJECTED, PLAN, WARNINGS
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import environment, manifests
-from keeper_injector_webhook.admission.decision import Inject
+from keeper_injector_webhook.admission.decision import Inject, warning_texts
 from keeper_injector_webhook.admission.placement import agent_position
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
@@ -36,6 +36,9 @@ def _add(path: str, value: Any) -> Json:
 
 def _annotations(pod: Pod, decision: Inject) -> list[Json]:
     values = {INJECTED: "true", PLAN: decision.plan_text}
+    # A pod that was copied from another one has the other's warnings.
+    if decision.warnings or WARNINGS in pod.annotations:
+        values[WARNINGS] = "\n".join(warning_texts(decision.warnings))
     if not pod.metadata.get("annotations"):
         return [_add("/metadata/annotations", values)]
     return [_add(f"/metadata/annotations/{_escape(key)}", value) for key, value in values.items()]

@@ -125,7 +125,7 @@ def _reviewed(body: bytes, settings: Settings, metrics: Metrics, cache: AnswerCa
         metrics.reviewed("error", "bug", 0.0)
         return JSONResponse(errored(_uid(body), "keeper-injector: internal error, see the webhook's log"))
     seconds = time.perf_counter() - started
-    metrics.reviewed(result.decision, result.reason, seconds)
+    metrics.reviewed(result.decision, result.reason, seconds, len(result.warnings))
     log.info("admission.reviewed", extra={**result.facts, "milliseconds": round(seconds * 1000, 3)})
     return Response(encoded, media_type="application/json")
 
