@@ -20,12 +20,12 @@ from keeper_injector_common.errors import explain
 T = TypeVar("T")
 Parse = Callable[[str], T]
 
-SECONDS = 1.0
-MINUTES = 60 * SECONDS
-HOURS = 60 * MINUTES
-SHORTEST_INTERVAL = 10 * SECONDS
+_SECONDS = 1.0
+_MINUTES = 60 * _SECONDS
+_HOURS = 60 * _MINUTES
+_SHORTEST_INTERVAL = 10 * _SECONDS
 """Seconds. Keeper allows a device (one KSM configuration) about 100 requests in 10 seconds, and throttles a device that sends more."""
-LONGEST_INTERVAL = 7 * 24 * HOURS
+LONGEST_INTERVAL = 7 * 24 * _HOURS
 
 
 class InvalidValue(ValueError):  # noqa: N818 - named for what it is, like packaging.version.InvalidVersion
@@ -57,8 +57,8 @@ def duration(text: str) -> float:
     if match is None or not any(match.groups()):
         raise InvalidValue(f"{text!r} is not a duration", "write 30s, 5m or 1h30m")
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    total = hours * HOURS + minutes * MINUTES + seconds * SECONDS
-    if not SHORTEST_INTERVAL <= total <= LONGEST_INTERVAL:
+    total = hours * _HOURS + minutes * _MINUTES + seconds * _SECONDS
+    if not _SHORTEST_INTERVAL <= total <= LONGEST_INTERVAL:
         raise InvalidValue(f"{text!r} is out of range", "write a duration from 10s to 168h")
     return total
 

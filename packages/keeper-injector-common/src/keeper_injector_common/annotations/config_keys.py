@@ -23,7 +23,7 @@ _TEXT = {"type": "string", "minLength": 1}
 
 
 @attrs.frozen
-class TextKey(Generic[T]):
+class _TextKey(Generic[T]):
     """A key with a text or number as its value."""
 
     name: str
@@ -45,7 +45,7 @@ class TextKey(Generic[T]):
 
 
 @attrs.frozen
-class SwitchKey:
+class _SwitchKey:
     """A key with true or false as its value."""
 
     name: str
@@ -62,7 +62,7 @@ class SwitchKey:
 
 
 @attrs.frozen
-class TextsKey(Generic[T]):
+class _TextsKey(Generic[T]):
     """A key with a list of texts as its value."""
 
     name: str
@@ -81,7 +81,7 @@ class TextsKey(Generic[T]):
 
 
 @attrs.frozen
-class PairsKey:
+class _PairsKey:
     """A key with a mapping from texts to texts as its value."""
 
     name: str
@@ -97,12 +97,12 @@ class PairsKey:
         yield self.name, {"type": "object", "additionalProperties": _TEXT, "description": self.description}
 
 
-Key = TextKey[Any] | SwitchKey | TextsKey[Any] | PairsKey
+Key = _TextKey[Any] | _SwitchKey | _TextsKey[Any] | _PairsKey
 
 BY_TEMPLATE = "template"
 """A value of ``format`` that is allowed beside a template, and that has no effect."""
 
-_CONTAINERS = TextsKey(
+_CONTAINERS = _TextsKey(
     "containers", parsers.object_name, "Containers that receive it; all of them if left out.", least=1
 )
 
@@ -110,46 +110,48 @@ _CONTAINERS = TextsKey(
 class SecretKeys:
     """The keys of an entry of ``secrets``."""
 
-    RECORD = TextKey("record", parsers.text, "Title, UID or folder path of a record, or a part of one: `db[password]`.")
-    NOTATION = TextKey("notation", parsers.text, "Keeper notation.")
-    RECORDS = TextsKey("records", parsers.text, "Several records, for a template.", least=1)
-    FILE = TextKey("file", parsers.text, "Name of a file that is attached to `record`.", aliases=("fileName",))
-    PATH = TextKey("path", parsers.file_path, "Absolute path of the file; in `/keeper/secrets` if left out.")
-    FIELDS = TextsKey("fields", parsers.text, "Only these fields.")
-    FORMAT = TextKey(
+    RECORD = _TextKey(
+        "record", parsers.text, "Title, UID or folder path of a record, or a part of one: `db[password]`."
+    )
+    NOTATION = _TextKey("notation", parsers.text, "Keeper notation.")
+    RECORDS = _TextsKey("records", parsers.text, "Several records, for a template.", least=1)
+    FILE = _TextKey("file", parsers.text, "Name of a file that is attached to `record`.", aliases=("fileName",))
+    PATH = _TextKey("path", parsers.file_path, "Absolute path of the file; in `/keeper/secrets` if left out.")
+    FIELDS = _TextsKey("fields", parsers.text, "Only these fields.")
+    FORMAT = _TextKey(
         "format",
         parsers.choice(*FORMATS, BY_TEMPLATE),
         "Format of the file; chosen by the suffix of the path if left out.",
         schema={"enum": [*FORMATS, BY_TEMPLATE]},
     )
-    TEMPLATE = TextKey("template", templates.template_source, "Go template, instead of a format.")
-    MODE = TextKey(
+    TEMPLATE = _TextKey("template", templates.template_source, "Go template, instead of a format.")
+    MODE = _TextKey(
         "mode",
         parsers.file_mode,
         "Mode of the file, in quotes; derived from the pod if left out.",
         schema={"pattern": "^0?[0-7]{3}$"},
     )
     CONTAINERS = _CONTAINERS
-    AS_VARIABLES = SwitchKey("injectAsEnvVars", "Deliver the fields as environment variables.")
-    PREFIX = TextKey("envPrefix", parsers.variable_prefix, "Prefix of the names of the variables.")
-    AS_SECRET = SwitchKey("injectAsK8sSecret", "Write a Kubernetes Secret.")
-    SECRET_NAME = TextKey("k8sSecretName", parsers.object_name, "Name of the Secret.")
-    SECRET_KEYS = PairsKey(
+    AS_VARIABLES = _SwitchKey("injectAsEnvVars", "Deliver the fields as environment variables.")
+    PREFIX = _TextKey("envPrefix", parsers.variable_prefix, "Prefix of the names of the variables.")
+    AS_SECRET = _SwitchKey("injectAsK8sSecret", "Write a Kubernetes Secret.")
+    SECRET_NAME = _TextKey("k8sSecretName", parsers.object_name, "Name of the Secret.")
+    SECRET_KEYS = _PairsKey(
         "k8sSecretKeys",
         parsers.data_key,
         "The key for each part, as `field: key` or `file: key`; all fields under their own names if left out.",
     )
-    SECRET_TYPE = TextKey("k8sSecretType", parsers.text, "Type of the Secret; `Opaque` if left out.")
-    SECRET_MODE = TextKey(
+    SECRET_TYPE = _TextKey("k8sSecretType", parsers.text, "Type of the Secret; `Opaque` if left out.")
+    SECRET_MODE = _TextKey(
         "k8sSecretMode",
         parsers.choice(*SECRET_MODES),
         "What happens to a Secret that exists already; `overwrite` if left out.",
         schema={"enum": list(SECRET_MODES)},
     )
-    SECRET_ROTATION = SwitchKey(
+    SECRET_ROTATION = _SwitchKey(
         "k8sSecretRotation", "Update the Secret with every refresh; otherwise only a new pod writes it."
     )
-    SECRET_OWNER = SwitchKey(
+    SECRET_OWNER = _SwitchKey(
         "k8sSecretOwnerRef", "Delete the Secret with the last pod that wrote it; true if left out.", default=True
     )
 
@@ -157,11 +159,11 @@ class SecretKeys:
 class FolderKeys:
     """The keys of an entry of ``folders``."""
 
-    PATH = TextKey("path", parsers.text, "Path of the folder by names.", aliases=("folderPath",))
-    UID = TextKey("uid", parsers.text, "UID of the folder.", aliases=("folderUid",))
-    DIRECTORY = TextKey("outputPath", parsers.absolute_path, "Directory of the files; `/keeper/secrets` if left out.")
-    RECURSIVE = SwitchKey("recursive", "Include the folders below this folder.")
-    FORMAT = TextKey(
+    PATH = _TextKey("path", parsers.text, "Path of the folder by names.", aliases=("folderPath",))
+    UID = _TextKey("uid", parsers.text, "UID of the folder.", aliases=("folderUid",))
+    DIRECTORY = _TextKey("outputPath", parsers.absolute_path, "Directory of the files; `/keeper/secrets` if left out.")
+    RECURSIVE = _SwitchKey("recursive", "Include the folders below this folder.")
+    FORMAT = _TextKey(
         "format",
         parsers.choice(*FORMATS),
         "Format of the files; `json` if left out.",
@@ -199,7 +201,7 @@ def json_schema() -> Json:
 
 
 def _keys_of(keys: type) -> list[Key]:
-    kinds = (TextKey, SwitchKey, TextsKey, PairsKey)
+    kinds = (_TextKey, _SwitchKey, _TextsKey, _PairsKey)
     return [value for value in vars(keys).values() if isinstance(value, kinds)]
 
 

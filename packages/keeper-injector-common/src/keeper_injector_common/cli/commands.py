@@ -21,7 +21,7 @@ from keeper_injector_common.cli.console import CommandError
 if TYPE_CHECKING:
     import argparse
 
-ENTRY_POINTS = "keeper_injector.commands"
+_ENTRY_POINTS = "keeper_injector.commands"
 
 
 @runtime_checkable
@@ -40,7 +40,7 @@ class Command(Protocol):
         """Run the command and return its exit code."""
 
 
-class Listed(NamedTuple):
+class _Listed(NamedTuple):
     """A command as ``keeper-injector --help`` lists it. Either its module or its package is set."""
 
     help: str
@@ -51,21 +51,23 @@ class Listed(NamedTuple):
 
 COMMANDS = MappingProxyType(
     {
-        "lint": Listed("report every problem in the annotations of manifests", "keeper_injector_common.cli.lint"),
-        "explain": Listed("describe what annotations will do", "keeper_injector_common.cli.explain.explain_command"),
-        "preview": Listed("show how the webhook would change the pods of manifests", package="keeper-injector-webhook"),
-        "render": Listed("show the files of a plan, made from sample records", "keeper_injector_common.cli.render"),
-        "migrate": Listed(
+        "lint": _Listed("report every problem in the annotations of manifests", "keeper_injector_common.cli.lint"),
+        "explain": _Listed("describe what annotations will do", "keeper_injector_common.cli.explain.explain_command"),
+        "preview": _Listed(
+            "show how the webhook would change the pods of manifests", package="keeper-injector-webhook"
+        ),
+        "render": _Listed("show the files of a plan, made from sample records", "keeper_injector_common.cli.render"),
+        "migrate": _Listed(
             "rewrite manifests that were written for other injectors",
             "keeper_injector_common.cli.migrate.migrate_command",
         ),
-        "schema": Listed(
+        "schema": _Listed(
             "print the JSON Schema of the config annotation or the plan", "keeper_injector_common.cli.schema"
         ),
-        "annotations": Listed(
+        "annotations": _Listed(
             "print the reference of all annotations", "keeper_injector_common.cli.annotation_reference"
         ),
-        "completion": Listed("print a completion script for a shell", "keeper_injector_common.cli.completion"),
+        "completion": _Listed("print a completion script for a shell", "keeper_injector_common.cli.completion"),
     }
 )
 """All commands by name, in the order in which ``--help`` lists them."""
@@ -98,7 +100,7 @@ def _can_load(name: str) -> bool:
 def _load_from_package(name: str, package: str) -> Command:
     from importlib.metadata import entry_points  # takes 20 ms, which the other commands need not pay
 
-    for entry_point in entry_points(group=ENTRY_POINTS, name=name):
+    for entry_point in entry_points(group=_ENTRY_POINTS, name=name):
         try:
             command = entry_point.load()
         except Exception as error:

@@ -36,7 +36,7 @@ examples:
 
 
 @attrs.frozen
-class RenderedFile:
+class _RenderedFile:
     """A file, or the environment variables of some containers."""
 
     path: str
@@ -73,13 +73,13 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
-def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[RenderedFile | str]:
+def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[_RenderedFile | str]:
     """Iterate over the files of the plan; a file that cannot be made is replaced by an error message."""
     for directory in plan.directories:
         for file in directory.files:
             path = f"{directory.target}/{file.name}"
             try:
-                yield RenderedFile(path, file.mode, renderer.render_file(file))
+                yield _RenderedFile(path, file.mode, renderer.render_file(file))
             except ContractError as error:
                 yield f"{path}: {error}"
         for folder in directory.folders:
@@ -91,10 +91,10 @@ def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[RenderedFile | str]
             yield f"variables: {error}"
         else:
             lines = "".join(f"{name}={value}\n" for name, value in variables.items())
-            yield RenderedFile(f"{environment.path}: variables", environment.mode, lines.encode())
+            yield _RenderedFile(f"{environment.path}: variables", environment.mode, lines.encode())
 
 
-def _render_folder(target: str, folder: FolderItem, renderer: Renderer) -> Iterator[RenderedFile | str]:
+def _render_folder(target: str, folder: FolderItem, renderer: Renderer) -> Iterator[_RenderedFile | str]:
     try:
         records = renderer.folder_files(folder)
     except ContractError as error:
@@ -102,12 +102,12 @@ def _render_folder(target: str, folder: FolderItem, renderer: Renderer) -> Itera
         return
     for name, record in records.items():
         try:
-            yield RenderedFile(f"{target}/{name}", folder.mode, renderer.render_record(record, folder.format))
+            yield _RenderedFile(f"{target}/{name}", folder.mode, renderer.render_record(record, folder.format))
         except ContractError as error:
             yield f"{target}/{name}: {error}"
 
 
-def _text_of(rendered: RenderedFile) -> str:
+def _text_of(rendered: _RenderedFile) -> str:
     text = rendered.content.decode(errors="replace")
     if "\ufffd" in text or "\0" in text:
         text = f"({len(rendered.content)} bytes of binary data)\n"
@@ -115,7 +115,7 @@ def _text_of(rendered: RenderedFile) -> str:
     return f"{heading}\n{text}" + ("" if text.endswith("\n") else "\n")
 
 
-def _write(root: Path, rendered: RenderedFile) -> None:
+def _write(root: Path, rendered: _RenderedFile) -> None:
     path = root / rendered.path.replace(": ", "/").lstrip("/")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

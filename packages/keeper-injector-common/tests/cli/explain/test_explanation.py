@@ -28,6 +28,7 @@ def test_a_pod_is_explained() -> None:
         f"│  ├─ /app/all  {volume}",
         "│  │  └─ /app/all/  one json file for each record in folder Prod/DB and its subfolders, 0444, owner 65532:65532",
         "│  └─ $PW  db[password]",
+        "├─ settings other than the default: refresh-interval 90s",
         "└─ when a secret changes in Keeper",
         "   ├─ all files are replaced together, without a restart; the application must read them again",
         "   ├─ SIGHUP is sent to the main process of each container, which must run as the agent's user",
@@ -73,3 +74,17 @@ spec: {spec}
     found = run("explain", "-", text=text)
     assert (found.code, found.errors) == (0, "")
     assert "├─ every container\n" in found.output
+
+
+def test_every_setting_that_is_not_the_default_is_named() -> None:
+    """A setting that no other line describes appears with its value, and a default of the chart counts as a setting."""
+    text = """\
+kind: Pod
+metadata:
+  name: web
+  annotations: {keeper.security/inject: "true", keeper.security/secret: db, keeper.security/strict-lookup: "yes"}
+spec: {}
+"""
+    assert "├─ settings other than the default: strict-lookup yes\n" in run("explain", "-", text=text).output
+    plain = text.replace(', keeper.security/strict-lookup: "yes"', "")
+    assert "settings other" not in run("explain", "-", text=plain).output

@@ -47,7 +47,7 @@ class Mesh:
         return name == own or (self.multiple and name.startswith(f"{own}-"))
 
 
-MESHES = (
+_MESHES = (
     Mesh(
         "Istio",
         "istio-proxy",
@@ -86,7 +86,7 @@ MESHES = (
 
 def mesh_of(container: Container) -> Mesh | None:
     """Return the mesh that *container* belongs to; None for a container of the pod's author."""
-    return next((mesh for mesh in MESHES if mesh.owns(container.name)), None)
+    return next((mesh for mesh in _MESHES if mesh.owns(container.name)), None)
 
 
 def native_proxies(pod: Pod) -> Iterator[Container]:

@@ -15,11 +15,12 @@ from keeper_injector_common.annotations.request import (
     Credentials,
     FolderFiles,
     InjectionRequest,
+    PodSettings,
     RecordVariables,
     SecretCredentials,
     Variable,
 )
-from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.annotations.table import BY_NAME, PREFIX
 from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
@@ -68,6 +69,7 @@ def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAUL
             _added_containers(request, identity),
             *(_container(item, request, identity, owner) for item in receivers),
             *_kubernetes_secrets(request),
+            *_settings(workload, request, defaults),
             *_changes(request),
         ),
     )
@@ -179,6 +181,19 @@ def _kubernetes_secrets(request: InjectionRequest) -> Iterator[Node]:
         yield Node(
             f"Kubernetes Secret {secret.name} ({secret.type}, {secret.mode}), written with the pod's service account"
         )
+
+
+def _settings(workload: Workload, request: InjectionRequest, defaults: Mapping[str, str]) -> Iterator[Node]:
+    """Name every setting that is not the default, so that the explanation misses none."""
+    changed = []
+    for attribute in attrs.fields_dict(PodSettings):
+        name = attribute.replace("_", "-")
+        value = getattr(request, attribute)
+        if value != BY_NAME[name].default_value:
+            text = workload.annotations.get(PREFIX + name) or defaults.get(name) or value
+            changed.append(f"{name} {text}")
+    if changed:
+        yield Node(f"settings other than the default: {'; '.join(changed)}")
 
 
 def _changes(request: InjectionRequest) -> Iterator[Node]:

@@ -49,7 +49,7 @@ class FunctionError(TemplateExecutionError):
         return self._if_literal if is_literal and self._if_literal else self._message
 
 
-class TemplateObject(dict[str, object]):
+class _TemplateObject(dict[str, object]):
     """An object whose missing fields are a :class:`MissingField`. The engine looks fields up with the method below."""
 
     def __gotemplate_lookup__(self, field: str) -> object:
@@ -96,15 +96,15 @@ class TemplateOutput(io.StringIO):
 
 
 def to_template_value(value: object) -> object:
-    """Return a copy of *value* in which objects are :class:`TemplateObject` and every nil is None.
+    """Return a copy of *value* in which every object is a ``_TemplateObject`` and every nil is None.
 
-    What is a :class:`TemplateObject` already is returned as it is. Raises :class:`FunctionError` for other types.
+    A ``_TemplateObject`` is returned as it is. Raises :class:`FunctionError` for other types.
     """
     match value:
-        case TemplateObject() | MissingField():
+        case _TemplateObject() | MissingField():
             return value
         case dict():
-            return TemplateObject((str(key), to_template_value(item)) for key, item in value.items())
+            return _TemplateObject((str(key), to_template_value(item)) for key, item in value.items())
         case list() | tuple():
             return [to_template_value(item) for item in value]
         case None | bool() | int() | float() | str():
