@@ -35,6 +35,15 @@ def test_variables_by_the_kubelet(space: Namespace) -> None:
     assert "correct-horse-battery" not in json.dumps(made.object)
 
 
+def test_variables_of_the_kubelet_expand(space: Namespace) -> None:
+    """`$(NAME)` of a variable that the kubelet reads expands in arguments and in the container's own variables."""
+    own = [{"name": "URL", "value": "postgres://app:$(DB_PASSWORD)@db"}]
+    script = 'test "$1" = "$DB_PASSWORD" && exec sleep 3600'
+    app = container(command=["sh", "-c", script, "sh", "$(DB_PASSWORD)"], env=own, **AS_1000)
+    made = space.pod("web", {"env-DB_PASSWORD": "database-credentials[password]"}, containers=[app]).ready()
+    assert made.run("sh", "-c", 'echo "$URL"').strip() == "postgres://app:correct-horse-battery@db"
+
+
 def test_a_kubernetes_secret(space: Namespace, webhook: Release) -> None:
     """The agent writes the Secret with the pod's service account, which the chart's Role allows; it is deleted with the pod."""
     mine = (f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")

@@ -37,6 +37,12 @@ ASKED = {"inject": "true", "secret": "db"}
             "files in memory count as the agent's, whose limit is 128Mi; set agent-limits-memory to 320Mi or more",
             id="more files than memory",
         ),
+        pytest.param(
+            {"volume-size": "64Mi", "file-a": "server:disk.img:/app/images/disk.img"},
+            {},
+            "whose limit is 128Mi; set agent-limits-memory to 224Mi or more",
+            id="attachments in memory",
+        ),
     ],
 )
 def test_a_surprise_is_a_warning(annotations: dict[str, str], spec: dict[str, Any], warning: str) -> None:
@@ -53,8 +59,16 @@ def test_a_surprise_is_a_warning(annotations: dict[str, str], spec: dict[str, An
         ({"signal": "HUP"}, {"securityContext": {"runAsUser": 1000}}),
         ({"volume-size": "256Mi", "agent-limits-memory": "320Mi"}, {}),
         ({"volume-size": "256Mi", "agent-limits-memory": "none"}, {}),
+        ({"volume-size": "64Mi", "agent-limits-memory": "224Mi", "file-a": "server:disk.img:/app/images/disk.img"}, {}),
     ],
-    ids=["classic that goes", "native in a Job", "a signal to a user", "memory enough", "memory without limit"],
+    ids=[
+        "classic that goes",
+        "native in a Job",
+        "a signal to a user",
+        "memory enough",
+        "memory without limit",
+        "memory for attachments",
+    ],
 )
 def test_a_correct_request_has_no_warning(annotations: dict[str, str], spec: dict[str, Any]) -> None:
     """A correct pod has no warning, because warnings that always appear are not read."""

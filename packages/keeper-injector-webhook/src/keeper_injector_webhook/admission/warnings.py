@@ -9,12 +9,16 @@ from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import BY_NAME, PREFIX
 from keeper_injector_common.errors import Problem, Severity
 from keeper_injector_common.json_values import Json
+from keeper_injector_common.references import FileContent
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.resources import amount, is_guaranteed, keeps_guaranteed
 from keeper_injector_webhook.admission.rules import Candidate
 
 _AGENT_MEMORY = 64 * 1024 * 1024
 """Bytes that a refresh needs besides the files (bench_agent). Files in memory volumes count as the agent's memory too."""
+_ATTACHMENTS = 1.5
+"""How much of a volume's size a refresh needs besides the volume, if attachments fill it. An attachment is in the worker's memory 2.9
+times (measured with 25 MiB: 114 MiB against 42 MiB), and half of a volume is left for files, because the old ones stay until the new ones are complete."""
 _DEFAULT_VOLUME_SIZE: int = BY_NAME["volume-size"].default_value
 """Bytes; a volume of this size fits into the memory limit that the chart sets."""
 
@@ -66,7 +70,8 @@ def _quality_of_service(pod: Pod, resources: Json) -> Iterator[Problem]:
 
 def _memory(request: InjectionRequest, resources: Json) -> Iterator[Problem]:
     limit = resources.get("limits", {}).get("memory")
-    needed = request.volume_size + _AGENT_MEMORY
+    attached = any(isinstance(source, FileContent) for file in request.files for source in file.sources)
+    needed = _AGENT_MEMORY + request.volume_size + (int(request.volume_size * _ATTACHMENTS) if attached else 0)
     if request.volume_size > _DEFAULT_VOLUME_SIZE and 0 < amount(limit) < needed:
         yield _warning(
             "volume-size",
