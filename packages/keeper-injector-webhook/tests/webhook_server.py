@@ -66,18 +66,43 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+WITH_LIMITS = """
+import json, sys
+from pathlib import Path
+from keeper_injector_common.logs import configure_logging
+from keeper_injector_webhook.serving import ServerOptions, serve
+from keeper_injector_webhook.serving.limits import Limits
+from keeper_injector_webhook.settings import Settings
+port, directory, limits, probes = sys.argv[1:]
+configure_logging("info")
+options = ServerOptions("127.0.0.1", int(port), Path(directory), drain=0.5, probe_port=int(probes), limits=Limits(**json.loads(limits)))
+sys.exit(serve(options, Settings()))
+"""
+"""The program with other limits than its own, so that tests do not wait for its deadlines."""
+
+
 def running(tmp_path: Path, *more: str, client: trustme.LeafCert | None = None) -> Iterator[Server]:
     """Start a webhook with *more* arguments; *client* is the certificate that its clients present."""
-    authority = trustme.CA()
-    issue(authority, tmp_path)
     port = free_port()
     command = [
-        *(sys.executable, "-m", "keeper_injector_webhook.cli", "serve", "--host", "127.0.0.1", "--port", str(port)),
+        *("-m", "keeper_injector_webhook.cli", "serve", "--host", "127.0.0.1", "--port", str(port)),
         *("--certificates", str(tmp_path), "--drain", "0.5", "--poll", "0.2"),
         *more,
     ]
+    yield from _started(tmp_path, port, command, client)
+
+
+def limited(tmp_path: Path, probes: int, **limits: float) -> Iterator[Server]:
+    """Start a webhook with other *limits*, and its port for probes."""
+    port = free_port()
+    yield from _started(tmp_path, port, ["-c", WITH_LIMITS, str(port), str(tmp_path), json.dumps(limits), str(probes)])
+
+
+def _started(tmp_path: Path, port: int, command: list[str], client: trustme.LeafCert | None = None) -> Iterator[Server]:
+    authority = trustme.CA()
+    issue(authority, tmp_path)
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log)
     context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
     if client is not None:
         client.configure_cert(context)

@@ -27,8 +27,22 @@ class Metrics:
         self._warnings = Counter(
             "keeper_injector_warnings", "Warnings in answers to admission reviews.", registry=self.registry
         )
-        self.in_flight = Gauge(
-            "keeper_injector_reviews_in_flight", "Reviews that are being read or answered.", registry=self.registry
+        self.connections = Gauge(
+            "keeper_injector_connections",
+            "Open connections, with those whose TLS handshake is under way.",
+            registry=self.registry,
+        )
+        self.bytes_in_flight = Gauge(
+            "keeper_injector_bytes_in_flight",
+            "Bytes of requests and responses that are not complete.",
+            registry=self.registry,
+        )
+        self._cut = Counter(
+            "keeper_injector_connections_cut",
+            "Connections that the webhook ended: at the deadline of a handshake, of a request, of an idle connection or of the "
+            "closing, or because a client kept it waiting at the limit of connections or of bytes.",
+            ["reason"],
+            registry=self.registry,
         )
         self._rejected = Counter(
             "keeper_injector_requests_rejected",
@@ -60,6 +74,10 @@ class Metrics:
     def certificate_run(self, result: str) -> None:
         """Count one run of the certificate program; *result* is ``ok`` or ``failed``."""
         self._runs.labels(result).inc()
+
+    def connection_cut(self, reason: str) -> None:
+        """Count a connection that the webhook ended before its client did."""
+        self._cut.labels(reason).inc()
 
     def rejected(self, status: int) -> None:
         """Count a request that was answered with this HTTP error status."""

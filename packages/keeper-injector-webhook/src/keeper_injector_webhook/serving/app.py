@@ -28,10 +28,6 @@ if TYPE_CHECKING:
     from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)
-_LARGEST_BODY = 4 * 1024 * 1024
-"""Bytes. API servers refuse objects of more than 3 MiB (apiserver, MaxRequestBodyBytes)."""
-_LONGEST_READ = 16 * _LARGEST_BODY
-"""Bytes of an oversized body that are read and discarded, so that the client can read the answer."""
 
 
 def create_app(
@@ -51,10 +47,7 @@ def create_app(
             if client_ca and scope["scheme"] != "https":
                 await _rejected(metrics, 403, "send reviews over TLS, with a client certificate")(scope, receive, send)
                 return
-            with metrics.in_flight.track_inprogress():
-                body = await _read(receive)
-                if body is not None:
-                    await _reviewed(body, settings, metrics, cache)(scope, receive, send)
+            await _reviewed(await _read(receive), settings, metrics, cache)(scope, receive, send)
         else:
             await others(scope, receive, send)
 
@@ -109,10 +102,6 @@ def _framework(metrics: Metrics, is_ready: Callable[[], bool]) -> Starlette:
 
 def _reviewed(body: bytes, settings: Settings, metrics: Metrics, cache: AnswerCache) -> Response:
     """Answer one review, log it and count it."""
-    if len(body) > _LARGEST_BODY:
-        return _rejected(
-            metrics, 413, f"the body is larger than {_LARGEST_BODY >> 20} MiB; API servers send no such review"
-        )
     started = time.perf_counter()
     try:
         result = answer_review(body, settings, cache)
@@ -135,25 +124,15 @@ def _rejected(metrics: Metrics, status: int, detail: str) -> Response:
     return JSONResponse({"error": detail}, status)
 
 
-async def _read(receive: Receive) -> bytes | None:
-    """Read the body. Return only the beginning of one that is too large, and None if the client disconnected.
-
-    An oversized body is read nevertheless: a response while the client still sends would reset the connection, and the client
-    would not see the response.
-    """
-    body = bytearray()
-    size = 0
+async def _read(receive: Receive) -> bytes:
+    """Return the body. The server has received it, and limits its size."""
+    chunks = []
     more = True
-    while more and size <= _LONGEST_READ:
+    while more:
         message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        chunk = message.get("body", b"")
-        size += len(chunk)
-        if len(body) <= _LARGEST_BODY:
-            body += chunk
+        chunks.append(message.get("body", b""))
         more = message.get("more_body", False)
-    return bytes(body)
+    return b"".join(chunks)
 
 
 def _uid(body: bytes) -> str:

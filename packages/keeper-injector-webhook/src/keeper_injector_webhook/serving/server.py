@@ -1,4 +1,4 @@
-"""Runs the application under Hypercorn, configured for API servers as clients.
+"""Runs the application behind its listeners, for API servers as clients.
 
 HTTP/1.1 with long keep-alive. On SIGTERM, readiness turns off first, the server continues for a drain period, and then stops
 within a deadline, so that no API server loses a request.
@@ -17,26 +17,27 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import uvloop
-from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
-from starlette.requests import ClientDisconnect
 
 from keeper_injector_webhook.certificates import CertificateJob
 from keeper_injector_webhook.metrics import Metrics
 from keeper_injector_webhook.serving.app import create_app
+from keeper_injector_webhook.serving.connections import Connections
+from keeper_injector_webhook.serving.http1 import Http1Server
+from keeper_injector_webhook.serving.limits import PROBES, Limits
+from keeper_injector_webhook.serving.listener import Listener
 from keeper_injector_webhook.serving.tls import LiveCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from starlette.types import ASGIApp
 
     from keeper_injector_webhook.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _SECONDS = 1.0
-_KEEP_ALIVE = 150 * _SECONDS
-"""Go clients close idle connections after 90 s. A server that closes them earlier loses requests (kyverno issue 5062)."""
-_HANDSHAKE_TIMEOUT = 10 * _SECONDS
 _GRACE = 5 * _SECONDS
 """Time for requests in flight after the listener has closed. API servers time out after 5 s themselves."""
 
@@ -58,19 +59,8 @@ class ServerOptions:
     """File with the CAs that must have signed the clients' certificates; None accepts any client."""
     probe_port: int | None = None
     """Port for probes and metrics without TLS, because kubelets and Prometheus have no client certificate."""
-
-
-class _Config(Config):
-    """Hypercorn's settings with a TLS context that can be replaced while the server runs."""
-
-    tls: ssl.SSLContext
-
-    def create_ssl_context(self) -> ssl.SSLContext:
-        return self.tls
-
-    @property
-    def ssl_enabled(self) -> bool:
-        return True
+    limits: Limits = attrs.field(factory=Limits)
+    """What it spends on its clients."""
 
 
 def serve(options: ServerOptions, settings: Settings) -> int:
@@ -94,21 +84,21 @@ async def _run(options: ServerOptions, settings: Settings) -> int:
     certificate = LiveCertificate(options.certificates, metrics, options.client_ca)
     loop.set_exception_handler(_quiet_disconnects)
     app = create_app(settings, metrics, lambda: not stop.is_set(), client_ca=options.client_ca is not None)
+    listeners = _listeners(app, options, certificate, metrics)
     tasks = [asyncio.create_task(_poll(certificate, options.poll))]
     if managed is not None:
         job, due = managed
         tasks.append(asyncio.create_task(attrs.evolve(job, renewed=certificate.refresh).run_forever(due)))
     image = settings.agent.image.reference()
+    for listener in listeners:
+        listener.start()
     log.info("webhook.started", extra={"host": options.host, "port": options.port, "agent_image": image})
-
-    async def drained() -> None:
-        await stop.wait()
-        log.info("webhook.draining", extra={"seconds": options.drain})
-        await asyncio.sleep(options.drain)
-        # Hypercorn waits for peers that never answer a TLS close (issue 308), on Python 3.12 without a limit.
-        loop.call_later(_GRACE + 1, _exit_now)
-
-    await hypercorn_serve(app, _config(options, certificate), shutdown_trigger=drained)  # type: ignore[arg-type] # Starlette is ASGI
+    await stop.wait()
+    log.info("webhook.draining", extra={"seconds": options.drain})
+    await asyncio.sleep(options.drain)
+    finished = await asyncio.gather(*(listener.stop(_GRACE) for listener in listeners))
+    if not all(finished):
+        log.warning("webhook.forced_shutdown", extra={"reason": "requests were not complete in time"})
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -137,34 +127,24 @@ async def _first_certificate(
     return job, first.result()
 
 
-def _config(options: ServerOptions, certificate: LiveCertificate) -> _Config:
-    config = _Config()
-    config.tls = certificate.context
-    config.bind = [f"{options.host}:{options.port}"]
-    if options.probe_port:
-        config.insecure_bind = [f"{options.host}:{options.probe_port}"]
-    config.alpn_protocols = ["http/1.1"]
-    config.keep_alive_timeout = _KEEP_ALIVE
-    config.keep_alive_max_requests = 10**9
-    config.ssl_handshake_timeout = _HANDSHAKE_TIMEOUT
-    config.read_timeout = None
-    config.graceful_timeout = _GRACE
-    config.backlog = 1024
+def _listeners(app: ASGIApp, options: ServerOptions, certificate: LiveCertificate, metrics: Metrics) -> list[Listener]:
+    """Return the listener for reviews, and the one for probes if it has a port."""
+    config = Config()
     config.include_server_header = False
     config.accesslog = None
-    config.errorlog = _hypercorn_log()
-    return config
+    ports: list[tuple[int, Limits, ssl.SSLContext | None]] = [(options.port, options.limits, certificate.context)]
+    if options.probe_port:
+        ports.append((options.probe_port, PROBES, None))
+    listeners = [
+        Listener(options.host, port, Http1Server(app, config, Connections(limits, metrics), metrics), tls)
+        for port, limits, tls in ports
+    ]
+    metrics.connections.set_function(lambda: sum(len(one.connections) for one in listeners))
+    metrics.bytes_in_flight.set_function(lambda: sum(one.connections.held for one in listeners))
+    return listeners
 
 
-def _hypercorn_log() -> logging.Logger:
-    """Return Hypercorn's logger without its start message and without errors of peers that closed a connection early."""
-    logger = logging.getLogger("hypercorn.error")
-    logger.setLevel(logging.WARNING)
-    logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], _DISCONNECTS)))
-    return logger
-
-
-_DISCONNECTS = (ssl.SSLError, ConnectionError, TimeoutError, ClientDisconnect)
+_DISCONNECTS = (ssl.SSLError, ConnectionError, TimeoutError)
 
 
 async def _poll(certificate: LiveCertificate, seconds: float) -> None:
@@ -179,8 +159,3 @@ def _quiet_disconnects(loop: asyncio.AbstractEventLoop, context: dict[str, Any])
         log.debug("connection.lost", extra={"cause": type(context["exception"]).__name__})
         return
     loop.default_exception_handler(context)
-
-
-def _exit_now() -> None:
-    log.warning("webhook.forced_shutdown", extra={"reason": "connections did not close in time"})
-    os._exit(os.EX_OK)

@@ -1,0 +1,178 @@
+"""The open connections of one listener: how many there are, what each of them waits for, and which one makes room for another.
+
+A server that is full takes a connection from a client that keeps it waiting. A client that sends a review at once and reads the
+response does not wait for clients that do neither.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import socket
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from keeper_injector_webhook.metrics import Metrics
+    from keeper_injector_webhook.serving.limits import Limits
+
+_SWEEP = 0.25
+"""Seconds between checks of the deadlines."""
+_CLOSING = 2.0
+"""Seconds in which a client must answer the end of its TLS connection."""
+_AT_ONCE = 16
+"""Connections that are cut at once for new ones, so that a full server accepts in groups."""
+
+
+class Phase(enum.Enum):
+    """What a connection does; each phase has a deadline."""
+
+    HANDSHAKE = enum.auto()
+    IDLE = enum.auto()
+    REQUEST = enum.auto()
+    """From the first byte of a request to the last byte of its response."""
+    CLOSING = enum.auto()
+
+
+@attrs.define(eq=False)
+class Connection:
+    """One client's connection."""
+
+    sock: socket.socket
+    since: float
+    """When its phase began (:func:`time.monotonic`)."""
+    phase: Phase = Phase.HANDSHAKE
+    requests: int = 0
+    """Requests that were answered."""
+    held: int = 0
+    """Bytes of its request and response that the server keeps in memory."""
+    expired: Callable[[], None] | None = None
+    """Called at the deadline of a request, to answer the client; the connection is cut a moment later."""
+
+    def enter(self, phase: Phase) -> None:
+        """Begin a phase."""
+        self.phase = phase
+        self.since = time.monotonic()
+
+    def cut(self) -> None:
+        """End the connection without another word. Its task sees the end of the stream."""
+        with contextlib.suppress(OSError):
+            self.sock.shutdown(socket.SHUT_RDWR)
+
+    def keeps_waiting(self) -> bool:
+        """Return whether the server has read everything that the client sent, and waits for more."""
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return True
+
+
+@attrs.define(eq=False)
+class Connections:
+    """The connections of one listener, in the order in which they were accepted."""
+
+    limits: Limits
+    metrics: Metrics
+    on_release: Callable[[], None] = lambda: None
+    """Called whenever a connection has ended."""
+    held: int = 0
+    """Bytes that all connections hold."""
+    _all: dict[Connection, None] = attrs.field(factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def add(self, sock: socket.socket) -> Connection:
+        """Register a connection that was just accepted."""
+        connection = Connection(sock, time.monotonic())
+        self._all[connection] = None
+        return connection
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection that has ended."""
+        self.release(connection)
+        self._all.pop(connection, None)
+        self.on_release()
+
+    def has_room(self) -> bool:
+        """Return whether another connection may be accepted; if not, cut those that keep the server waiting."""
+        if len(self._all) < self.limits.connections:
+            return True
+        # Clients that never sent a whole request make room first, as long as there is one: a client that sent reviews and keeps
+        # its connection, as API servers do, does not lose it to connections that were opened for nothing.
+        unproven = any(not one.requests for one in self._all)
+        waiting = [one for one in self._stalled() if not one.requests or not unproven]
+        for connection in sorted(waiting, key=lambda one: one.since)[: _AT_ONCE if unproven else 1]:
+            self._cut(connection, "connections")
+        return False
+
+    def hold(self, connection: Connection, size: int) -> None:
+        """Count bytes that the server keeps in memory for a connection."""
+        connection.held += size
+        self.held += size
+
+    def release(self, connection: Connection) -> None:
+        """Stop counting the bytes of a connection."""
+        self.held -= connection.held
+        connection.held = 0
+
+    async def wait_for_room(self, connection: Connection) -> None:
+        """Wait until *connection* may read more: there is room, or no other request is older."""
+        while self.held > self.limits.bytes_in_flight and not self._is_oldest(connection):
+            for other in self._stalled():
+                if other.held and other is not connection:
+                    self._cut(other, "bytes")
+                    break
+            await asyncio.sleep(self.limits.patience_seconds / 10)
+
+    def _is_oldest(self, connection: Connection) -> bool:
+        return min((one for one in self._all if one.held), key=lambda one: one.since, default=connection) is connection
+
+    def _stalled(self) -> Iterator[Connection]:
+        before = time.monotonic() - self.limits.patience_seconds
+        return (one for one in list(self._all) if one.since < before and one.keeps_waiting())
+
+    async def sweep_forever(self) -> None:
+        """End connections at their deadlines."""
+        limits = self.limits
+        seconds = {
+            Phase.HANDSHAKE: limits.handshake_seconds,
+            Phase.IDLE: limits.idle_seconds,
+            Phase.REQUEST: limits.request_seconds,
+            Phase.CLOSING: _CLOSING,
+        }
+        while True:
+            await asyncio.sleep(_SWEEP)
+            now = time.monotonic()
+            for connection in [one for one in self._all if now - one.since > seconds[one.phase]]:
+                if connection.phase is Phase.HANDSHAKE and not connection.keeps_waiting():
+                    continue  # The server is late, not the client.
+                if connection.phase is Phase.REQUEST and connection.expired is not None:
+                    connection.expired()
+                    connection.enter(Phase.CLOSING)
+                    self.metrics.connection_cut("request")
+                else:
+                    self._cut(connection, connection.phase.name.lower())
+
+    def _cut(self, connection: Connection, reason: str) -> None:
+        self.metrics.connection_cut(reason)
+        connection.cut()
+
+    async def finish(self, seconds: float) -> bool:
+        """End idle connections, and all others after *seconds*. Return whether all requests were answered by then."""
+        until = time.monotonic() + seconds
+        while self._all and time.monotonic() < until:
+            for connection in list(self._all):
+                if connection.phase is not Phase.REQUEST:
+                    connection.cut()
+            await asyncio.sleep(_SWEEP / 10)
+        for connection in list(self._all):
+            connection.cut()
+        return not self._all
