@@ -10,7 +10,7 @@ from typing import Any
 import jsonpatch
 
 from keeper_injector_common.json_values import Json
-from keeper_injector_webhook.admission.mutate import answer_review
+from keeper_injector_webhook.admission.answer import answer_review
 from keeper_injector_webhook.settings import Settings
 
 PREFIX = "keeper.security/"

@@ -11,7 +11,7 @@ HERE = Path(__file__).parent
 WATCHED = """
 import json, sys
 from admission_reviews import body, pod
-from keeper_injector_webhook.admission.mutate import answer_review
+from keeper_injector_webhook.admission.answer import answer_review
 from keeper_injector_webhook.settings import Settings
 asked = {"inject": "true", "secret": "db", "env-X": "db[a]", "inject-as-k8s-secret": "true", "k8s-secret-name": "s",
          "secret-t": "db:/app/t", "template-t": "{{ .password }}"}

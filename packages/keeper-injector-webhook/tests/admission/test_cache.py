@@ -10,9 +10,9 @@ import yaml
 from admission_reviews import body, pod
 
 from keeper_injector_common.annotations.defaults import Defaults
+from keeper_injector_webhook.admission.answer import answer_review
 from keeper_injector_webhook.admission.cache import LARGEST_POD, MOST_ANSWERS, AnswerCache
 from keeper_injector_webhook.admission.decide import decide_pod
-from keeper_injector_webhook.admission.mutate import answer_review
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.settings import Settings
 

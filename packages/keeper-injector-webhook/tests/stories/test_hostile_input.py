@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from kubernetes.client import V1Pod
 
 from keeper_injector_common.json_values import Json
-from keeper_injector_webhook.admission.mutate import answer_review
+from keeper_injector_webhook.admission.answer import answer_review
 from keeper_injector_webhook.errors import ReviewError
 from keeper_injector_webhook.settings import Settings
 

@@ -4,10 +4,10 @@
 pod but no review.
 """
 
+from keeper_injector_webhook.admission.answer import ReviewResult, answer_review
 from keeper_injector_webhook.admission.cache import AnswerCache
 from keeper_injector_webhook.admission.decide import decide_pod
 from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip
-from keeper_injector_webhook.admission.mutate import ReviewResult, answer_review
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.review import encode_review, errored

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from admission_reviews import body, denial, pod, respond
 
-from keeper_injector_webhook.admission.mutate import answer_review
+from keeper_injector_webhook.admission.answer import answer_review
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
