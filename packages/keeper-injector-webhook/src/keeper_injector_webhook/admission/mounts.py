@@ -7,13 +7,15 @@ creates the directory beforehand. In our own volumes, which are mounted read-onl
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import attrs
 
-from keeper_injector_common.annotations.directories import ancestors, directory_of, is_inside
-from keeper_injector_common.annotations.request import FolderFiles, SecretFile
+from keeper_injector_common.annotations.directories import directory_of, is_inside
+from keeper_injector_common.annotations.request import FolderFiles
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem, Severity
 from keeper_injector_common.json_values import Json
@@ -32,6 +34,9 @@ _LONGEST_NAME = 255
 """Bytes (NAME_MAX)."""
 _LONGEST_PATH = 3840
 """Bytes: PATH_MAX, 4,096, less what the container runtime and the agent put before the path."""
+
+_MOST_USED = 20
+"""The number of paths in a container's command and arguments that are checked for a warning."""
 
 
 @attrs.frozen
@@ -59,8 +64,7 @@ def problems_of_mounts(pod: Pod, volumes: Sequence[Volume], variables: Sequence[
         yield from _long_paths(volume)
     kinds = {str(volume.get("name")): volume for volume in pod.volumes()}
     for mounted in _mounted(volumes, variables):
-        yield from _inner_mounts(mounted)
-        yield from _outer_mounts(mounted, kinds)
+        yield from _nested(mounted, kinds)
         yield from _beside_variables(mounted)
 
 
@@ -95,17 +99,22 @@ def warnings_of_mounts(volumes: Sequence[Volume]) -> Iterator[Problem]:
                 "choose a directory that only the secrets use",
                 Severity.WARNING,
             )
+    by_container: dict[tuple[str, int], tuple[Container, list[Volume]]] = {}
+    for volume in volumes:
         for container in volume.containers:
-            yield from _hidden(volume, container)
+            by_container.setdefault((container.kind, container.index), (container, []))[1].append(volume)
+    for container, mounted in by_container.values():
+        yield from _hidden(container, mounted)
 
 
 def _mounted(volumes: Sequence[Volume], variables: Sequence[Variables]) -> Iterable[_Mounted]:
     """Return the containers that mount our volumes."""
     found: dict[tuple[str, int], _Mounted] = {}
     for volume in volumes:
+        where = _culprit(volume)
         for container in volume.containers:
             mounted = found.setdefault((container.kind, container.index), _Mounted(container))
-            mounted.files[volume.directory] = _culprit(volume)
+            mounted.files[volume.directory] = where
     for group in variables:
         for container in group.containers if group.style == "exec" else ():
             mounted = found.setdefault((container.kind, container.index), _Mounted(container))
@@ -113,48 +122,50 @@ def _mounted(volumes: Sequence[Volume], variables: Sequence[Variables]) -> Itera
     return found.values()
 
 
-def _inner_mounts(mounted: _Mounted) -> Iterator[Problem]:
-    """Yield each path of the container at or below one of our directories, where nothing can be created."""
+def _nested(mounted: _Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:
+    """Yield each path of the container inside one of our directories, and each of these that cannot be created below a mount.
+
+    The paths are sorted, so that those inside a directory follow it: a pod may have thousands of both. Where several contain a
+    path, the innermost counts, because there it is created.
+    """
     ours = mounted.all
-    for path, what in _own_paths(mounted.container):
-        for directory in (*ancestors(path), path):
-            if directory in ours:
-                yield Problem(
-                    ours[directory],
-                    f"{directory} clashes with {what} at {path} in container {mounted.container.name!r}",
-                    "choose a path outside of it",
-                )
+    if not ours:
+        return
+    paths: list[tuple[str, bool, str, Json]] = [(f"{directory}/", False, "", {}) for directory in ours]
+    paths += [(f"{path}/", True, what, mount) for path, what, mount in _own_paths(mounted.container) if path]
+    around: list[tuple[str, bool, str, Json, str]] = []
+    for path, own, what, mount in sorted(paths, key=lambda entry: entry[:2]):
+        while around and not path.startswith(around[-1][0]):
+            around.pop()
+        _, outer_own, outer_what, outer, inside = around[-1] if around else ("", False, "", {}, "")
+        if around and not outer_own:
+            inside = around[-1][0][:-1]
+        directory, name = path[:-1], mounted.container.name
+        if own and inside:
+            found = f"{inside} clashes with {what} at {directory} in container {name!r}"
+            yield Problem(ours[inside], found, "choose a path outside of it")
+        elif not own and outer_own:
+            right = _why_not_below(outer, kinds.get(str(outer.get("name")), {}))
+            if right:
+                found = f"{directory} clashes with {outer_what} at {around[-1][0][:-1]} in container {name!r}"
+                yield Problem(ours[directory], found, right)
+        around.append((path, own, what, mount, inside))
 
 
-def _own_paths(container: Container) -> Iterator[tuple[str, str]]:
-    """Yield the paths at which Kubernetes mounts something into the container, each with what it is."""
+def _own_paths(container: Container) -> Iterator[tuple[str, str, Json]]:
+    """Yield the paths at which Kubernetes mounts something into the container, each with what it is, and the mount of a volume."""
     for mount in container.mounts:
-        yield _normal(mount.get("mountPath")), f"the mount of volume {mount.get('name')!r}"
+        yield _normal(mount.get("mountPath")), f"the mount of volume {mount.get('name')!r}", mount
     for device in list_at(container.raw, "volumeDevices"):
-        yield _normal(device.get("devicePath")), f"the device of volume {device.get('name')!r}"
+        yield _normal(device.get("devicePath")), f"the device of volume {device.get('name')!r}", {}
     if message := container.raw.get("terminationMessagePath"):
-        yield _normal(message), "the termination message"
+        yield _normal(message), "the termination message", {}
 
 
 def _normal(path: object) -> str:
     """Return *path* as an absolute one without double slashes; empty if it is too long to be mounted at all."""
     text = str(path or "")
     return "/" + posixpath.normpath(text).lstrip("/") if 0 < len(text) <= _LONGEST_PATH else ""
-
-
-def _outer_mounts(mounted: _Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:
-    """Yield each mount of the container below which our volume cannot be mounted."""
-    mounts = {_normal(mount.get("mountPath")): mount for mount in mounted.container.mounts}
-    for directory, where in mounted.all.items() if mounts else ():
-        for path in ancestors(directory):
-            mount = mounts.get(path, {})
-            right = mount and _why_not_below(mount, kinds.get(str(mount.get("name")), {}))
-            if right:
-                found = (
-                    f"{directory} clashes with the mount of volume {mount.get('name')!r} at {path} in container "
-                    f"{mounted.container.name!r}"
-                )
-                yield Problem(where, found, right)
 
 
 def _why_not_below(mount: Json, volume: Json) -> str:
@@ -195,14 +206,21 @@ def _culprit(volume: Volume) -> str:
     return next(item.where for item in volume.items if directory_of(item) == volume.directory)
 
 
-def _hidden(volume: Volume, container: Container) -> Iterator[Problem]:
-    """Yield a warning if the container starts in the volume or runs something in it that is not one of our files."""
-    files = {item.path for item in volume.items if isinstance(item, SecretFile)}
-    directories = {path for file in files for path in ancestors(file)}
-    folders = tuple(item.directory for item in volume.items if isinstance(item, FolderFiles))
-    for path, what in _used(container):
-        ours = path in files or path in directories or any(is_inside(path, folder) for folder in folders)
-        if is_inside(path, volume.directory) and (what == "workingDir" or not ours):
+def _hidden(container: Container, volumes: Sequence[Volume]) -> Iterator[Problem]:
+    """Yield each volume in which the container starts, or runs something that is not one of our files."""
+    by_directory = {f"{volume.directory}/": volume for volume in volumes}
+    directories = sorted(by_directory)
+    reported = set()
+    for path, what in itertools.islice(_used(container), _MOST_USED):
+        # The directories of one container are not inside one another, so only the last one before the path can contain it.
+        directory = directories[max(bisect.bisect_right(directories, f"{path}/") - 1, 0)]
+        volume = by_directory[directory]
+        if (
+            f"{path}/".startswith(directory)
+            and directory not in reported
+            and (what == "workingDir" or not _ours(path, volume))
+        ):
+            reported.add(directory)
             yield Problem(
                 _culprit(volume),
                 f"the volume hides the image's files in {volume.directory}, and {what} of container {container.name!r} "
@@ -210,7 +228,14 @@ def _hidden(volume: Volume, container: Container) -> Iterator[Problem]:
                 "choose a directory that only the secrets use",
                 Severity.WARNING,
             )
-            return
+
+
+def _ours(path: str, volume: Volume) -> bool:
+    """Return whether *path* is a file of *volume*, a directory of one, or inside a folder."""
+    return any(
+        is_inside(path, item.directory) if isinstance(item, FolderFiles) else is_inside(item.path, path)
+        for item in volume.items
+    )
 
 
 def _used(container: Container) -> Iterator[tuple[str, str]]:

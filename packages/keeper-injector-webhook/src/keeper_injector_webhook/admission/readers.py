@@ -17,13 +17,13 @@ def warnings_of_readers(
     request: InjectionRequest, pod: Pod, identity: Identity, volumes: Sequence[Volume]
 ) -> Iterator[Problem]:
     """Yield each annotation that sets a mode with which some container may be unable to read a file."""
-    reported = set()
+    reported: set[str] = set()
     for volume in volumes:
-        modes = {}
+        modes: dict[int, str] = {}
         for item in volume.items:
             own = item.mode if isinstance(item, SecretFile) else None
-            modes[f"{PREFIX}file-mode" if own is None else item.where] = identity.mode if own is None else own
-        for where, mode in modes.items():
+            modes.setdefault(*(identity.mode, f"{PREFIX}file-mode") if own is None else (own, item.where))
+        for mode, where in modes.items():
             for container in volume.containers:
                 if where not in reported and not _can_read(request, pod, container, mode, identity):
                     reported.add(where)
