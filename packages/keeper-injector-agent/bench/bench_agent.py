@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import compileall
+import os
 import resource
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import IO
 
+import keeper_injector_agent
+import keeper_injector_common
 from bench_table import Figure, table
 from keeper_injector_common.plan.delivery import Formatted
 from keeper_injector_common.plan.model import Directory, FileItem, Plan
@@ -19,6 +25,7 @@ from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
 
 RUNS = 9
+REFRESHES = 30
 VOLUME = "/keeper/volumes/0"
 BARE = """
 import sys
@@ -35,6 +42,8 @@ for number, title in enumerate(["api-keys", "database-credentials", "two-factor"
 def main() -> int:
     """Measure, print the table, and return 1 if a budget is exceeded."""
     # Pods have memory volumes; on a disk, this would measure fsync.
+    for package in (keeper_injector_agent, keeper_injector_common):
+        compileall.compile_dir(Path(str(package.__file__)).parent, quiet=1)  # as in the image
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - memory is the point
     with tempfile.TemporaryDirectory(dir=memory) as directory, LocalKeeper.start() as keeper:
         root = Path(directory)
@@ -94,7 +103,7 @@ def start(root: Path, keeper: LocalKeeper) -> list[Figure]:
     return [
         Figure("bare SDK script, 3 secrets", script * 1000, "ms"),
         Figure("init, 3 secrets", init * 1000, "ms"),
-        Figure("init against bare script", init / script, "x", at_most=1.3),
+        Figure("init against bare script", init / script, "x", at_most=0.8),
         Figure("peak of either", peak, "MiB", at_most=60),
     ]
 
@@ -119,28 +128,45 @@ def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
 
 
 def idle(root: Path) -> list[Figure]:
-    """Measure the memory of an idle sidecar, and the CPU time of a refresh without a change."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    for _ in range(RUNS):
-        subprocess.run(agent("once", root), check=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / RUNS
-    process = subprocess.Popen(agent("sidecar", root))
-    while subprocess.run(agent("ready", root), check=False).returncode:
-        time.sleep(0.05)
+    """Measure the memory of an idle sidecar, and the CPU time of its refreshes without a change."""
+    line = [*agent("sidecar", root)[:-1], "info"]
+    process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    wait_for_event(process.stderr, "sidecar.started")
+    before = cpu_of_children(process.pid)
+    for _ in range(REFRESHES):
+        process.send_signal(signal.SIGHUP)
+        wait_for_event(process.stderr, "secrets.unchanged")
+        while Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii"):
+            time.sleep(0.005)
+    cpu = (cpu_of_children(process.pid) - before) / REFRESHES
     time.sleep(0.5)
     rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     sizes = {line.split(":")[0]: int(line.split()[1]) / 1024 for line in rollup if line.endswith("kB")}
     process.terminate()
-    process.wait()
+    process.communicate()
     private = sizes["Private_Dirty"] + sizes["Private_Clean"]
     return [
-        Figure("idle sidecar, resident", sizes["Rss"], "MiB", at_most=10),
+        Figure("idle sidecar, resident", sizes["Rss"], "MiB", at_most=9),
         Figure("idle sidecar, proportional", sizes["Pss"], "MiB", at_most=5),
-        Figure("CPU of one refresh", cpu * 1000, "ms"),
-        Figure("CPU at 5 min refresh", cpu / 300 * 100, "% of a core", at_most=0.05),
         Figure("idle sidecar, private", private, "MiB", at_most=5),
+        Figure("CPU of one refresh", cpu * 1000, "ms", at_most=75),
+        Figure("CPU at 5 min refresh", cpu / 300 * 100, "% of a core", at_most=0.05),
     ]
+
+
+def wait_for_event(log: IO[str], event: str) -> None:
+    """Read the log until this event."""
+    for line in log:
+        if f'"{event}"' in line:
+            return
+    raise AssertionError(f"{event} was not logged")
+
+
+def cpu_of_children(process: int) -> float:
+    """Return the CPU seconds of the children of a process that have ended (proc(5): ``cutime`` and ``cstime``)."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
 if __name__ == "__main__":

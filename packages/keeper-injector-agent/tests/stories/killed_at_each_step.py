@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 # Imported once, so that the forks need not import it.
@@ -27,24 +29,26 @@ def main(root: Path, volume: str, plan: str, *options: str) -> None:
     for step in itertools.count(1):
         copy = root.with_name(f"{root.name}-{step}")
         shutil.copytree(root, copy, symlinks=True)
-        line = ["--plan", str(copy / plan.lstrip("/")), "--root", str(copy), *options]
-        died = run(line, step) == -9
+        refresh = partial(
+            worker.run_refresh, copy / plan.lstrip("/"), root=copy, deadline=120.0, initial="--initial" in options
+        )
+        died = run(refresh, step) == -9
         at_kill = contents(copy / volume.lstrip("/"))
-        run(line, 0)
+        run(refresh, 0)
         result = {"step": step, "died": died, "then": at_kill, "next": contents(copy / volume.lstrip("/"))}
         sys.stdout.write(f"{json.dumps(result)}\n")
         if not died:
             return
 
 
-def run(line: list[str], step: int) -> int:
+def run(refresh: Callable[[], int], step: int) -> int:
     """Run a worker that dies before its *step*-th call (0 for never), and return its exit code."""
     child = os.fork()
     if child == 0:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         if step:
             arm(step)
-        os._exit(worker.main(line))
+        os._exit(refresh())
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
