@@ -1,0 +1,156 @@
+"""Hostile reviews and clients together with a normal load: no normal review may fail, and the memory stays bounded.
+
+`hostile.py` has the inputs. A normal review fails if it is not allowed within the API servers' timeout.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import itertools
+import ssl
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import attrs
+import orjson
+from bench_serving import review
+from hostile import CLIENTS, REVIEWS, post
+from load import Client, LostError
+from servers import Process, certificate, ours
+
+from bench_table import Figure, table
+
+TIMEOUT = 5.0
+"""Seconds after which an API server gives up (chart value timeoutSeconds)."""
+MEMORY = 128.0
+"""MiB that the webhook may need, half of the chart's limit."""
+LOST = (LostError, OSError, TimeoutError, asyncio.IncompleteReadError)
+WORKERS = 4
+EVERY = 0.05
+"""Seconds between two reviews of a worker of the normal load, and between two hostile reviews."""
+
+
+@attrs.define
+class Soak:
+    """A webhook under attack, and what became of the requests."""
+
+    webhook: Process
+    context: ssl.SSLContext
+    until: float
+    only: str = ""
+    latencies: list[float] = attrs.field(factory=list)
+    failures: Counter[str] = attrs.field(factory=Counter)
+    attacks: Counter[str] = attrs.field(factory=Counter)
+    memory: float = 0.0
+
+    def is_over(self) -> bool:
+        """Return whether the time is over or the webhook has ended."""
+        return time.perf_counter() > self.until or self.webhook.process.poll() is not None
+
+    async def load(self, number: int) -> None:
+        """Send normal reviews of pods that differ; every other worker opens a connection for each."""
+        client = Client(self.context, lambda: self.webhook.port)
+        body = review()
+        for count in itertools.count():
+            if self.is_over():
+                break
+            started = time.perf_counter()
+            try:
+                varied = body.replace(b"x" * 24, f"{number}-{count}".zfill(24).encode(), 1)
+                status, answer = await asyncio.wait_for(client.post(varied), TIMEOUT)
+                if status != 200 or not orjson.loads(answer)["response"]["allowed"]:
+                    self.failures[f"HTTP {status}"] += 1
+            except LOST as error:
+                self.failures[f"{type(error).__name__} {error}".strip()] += 1
+                client.drop()
+            self.latencies.append(time.perf_counter() - started)
+            if number % 2:
+                client.drop()
+            await asyncio.sleep(EVERY)
+        client.drop()
+
+    async def flood(self) -> None:
+        """Send the hostile reviews in turns."""
+        chosen = {name: body for name, body in REVIEWS.items() if self.only in f"reviews: {name}"}
+        for number in itertools.count():
+            for name, body in chosen.items():
+                if self.is_over():
+                    return
+                with contextlib.suppress(*LOST):
+                    await post(self.context, self.webhook.port, body(number))
+                self.attacks[name] += 1
+                await asyncio.sleep(EVERY)
+            if not chosen:
+                return
+
+    async def besiege(self) -> None:
+        """Run the hostile clients in turns."""
+        chosen = {name: attack for name, attack in CLIENTS.items() if self.only in f"clients: {name}"}
+        while chosen and not self.is_over():
+            for name, attack in chosen.items():
+                if self.is_over():
+                    return
+                await attack(self.context, self.webhook.port)
+                self.attacks[name] += 1
+
+    async def watch(self) -> None:
+        """Note the most memory that the webhook has."""
+        while not self.is_over():
+            self.memory = max(self.memory, self.webhook.resident())
+            await asyncio.sleep(0.1)
+
+    async def run(self) -> None:
+        """Run everything together until the time is over."""
+        await asyncio.gather(*map(self.load, range(WORKERS)), self.flood(), self.besiege(), self.watch())
+
+
+def report(soak: Soak) -> int:
+    """Print the figures and return the exit code."""
+    for name, count in soak.attacks.items():
+        print(f"  {count:6,} times {name}")
+    for name, count in soak.failures.items():
+        print(f"  failed {count:6,} times {name}")
+    latencies = sorted(soak.latencies)
+    alive = soak.webhook.process.poll() is None
+    return table(
+        "soak webhook",
+        [
+            Figure("normal reviews", len(latencies), "", at_least=1),
+            Figure("of these failed", soak.failures.total(), "", at_most=0),
+            Figure("median", latencies[len(latencies) // 2] * 1000, "ms"),
+            Figure("p99", latencies[len(latencies) * 99 // 100] * 1000, "ms"),
+            Figure("slowest", latencies[-1] * 1000, "ms", at_most=TIMEOUT * 1000),
+            Figure("most resident memory", soak.memory, "MiB", at_most=MEMORY),
+            Figure("webhook still runs", alive, "", at_least=1),
+        ],
+    )
+
+
+def main() -> int:
+    """Run with the command line's arguments."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--minutes", type=float, default=10.0, help="how long (default: %(default)s)")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="WORD",
+        help="only inputs with this word in their name; the names begin with `clients: ` and `reviews: `",
+    )
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder, certificate(Path(folder)) as context:
+        webhook = ours(Path(folder), context, "--log-level", "warning")
+        soak = Soak(webhook, context, time.perf_counter() + options.minutes * 60, options.only)
+        try:
+            asyncio.run(soak.run())
+            return report(soak)
+        finally:
+            webhook.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
