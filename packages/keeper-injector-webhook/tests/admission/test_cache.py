@@ -97,3 +97,15 @@ def test_a_decision_reads_only_what_the_digest_contains(path: Path) -> None:
     decide_pod(Pod(whole), Settings(), "shop")
     assert whole.keys_read <= {"metadata", "spec"}
     assert metadata.keys_read <= {"annotations", "ownerReferences"}
+
+
+@pytest.mark.parametrize(
+    "foreign", [{"kubernetes.io/config.mirror": "1"}, {"traffic.sidecar.istio.io/excludeOutboundPorts": "443"}]
+)
+def test_annotations_of_others_that_count_are_in_the_digest(foreign: dict[str, str]) -> None:
+    """Pods that differ in an annotation of another program which changes the answer do not share it."""
+    cache, cluster = AnswerCache(), Settings()
+    for more in ({}, foreign):
+        raw = pod(annotations=ASKED, initContainers=[{"name": "istio-validation"}])
+        raw["metadata"]["annotations"].update(more)
+        assert answer_review(body(raw), cluster, cache) == answer_review(body(raw), cluster)

@@ -96,3 +96,20 @@ def test_a_probe_that_sets_the_variables_itself_has_no_warning() -> None:
     exec_probe = {"exec": {"command": ["/keeper/env/keeper-exec", "--file", "/keeper/env/variables", "--", "/live"]}}
     app = {"name": "app", "command": ["/app"], "livenessProbe": exec_probe, "readinessProbe": {"httpGet": {"port": 80}}}
     assert "warnings" not in respond(pod(annotations=ASKED, containers=[app]))
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [
+        ({"args": ["$(DB_PASSWORD)"]}, True),
+        ({"args": ["$(OTHER)"]}, False),
+        ({"args": ["$(DB_SERVICE_HOST)"]}, False),
+        ({"args": ["$(DB_PASSWORD)"], "env": [{"name": "DB_PASSWORD", "value": "own"}]}, False),
+        ({"args": ["$(DB_PASSWORD)"], "envFrom": [{"configMapRef": {"name": "c"}}]}, False),
+    ],
+)
+def test_a_name_that_a_field_may_have_is_a_warning(more: dict[str, Any], warned: bool) -> None:
+    """If the names of the variables are unknown, a name that nothing else sets causes a warning."""
+    asked = {"inject": "true", "secret": "db", "inject-env-vars": "true", "env-prefix": "DB_"}
+    response = respond(pod(annotations=asked, containers=[{"name": "app", "command": ["/app"], **more}]))
+    assert ("args[0] of container 'app' has $(DB_PASSWORD)" in str(response.get("warnings"))) == warned

@@ -13,7 +13,11 @@ from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_webhook.admission import names
 from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason, warning_texts
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
-from keeper_injector_webhook.admission.expansion import problems_of_expansion, warnings_of_handlers
+from keeper_injector_webhook.admission.expansion import (
+    problems_of_expansion,
+    warnings_of_expansion,
+    warnings_of_handlers,
+)
 from keeper_injector_webhook.admission.identity import identify
 from keeper_injector_webhook.admission.mounts import problems_of_mounts, warnings_of_mounts
 from keeper_injector_webhook.admission.plan_for_pod import build_plan
@@ -82,6 +86,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *warnings_of_mounts(volumes),
         *warnings_of_readers(request, pod, identity, volumes),
         *warnings_of_handlers(variables),
+        *warnings_of_expansion(variables),
         *warnings_of_meshes(request, pod, receivers),
     )
     plan = build_plan(request, volumes, variables, identity)

@@ -6,11 +6,15 @@ no such variable. ``$$(NAME)`` is an escaped dollar sign. Variables that the pro
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from keeper_injector_common.errors import Problem, Severity
 from keeper_injector_webhook.admission.environment import MOUNT, Variables, explicit_names
 from keeper_injector_webhook.admission.pod import Container, object_at
+
+_VARIABLE = re.compile(r"(?!KUBERNETES_)(?!\w*_SERVICE_(?:HOST|PORT))[A-Z_][A-Z0-9_]*")
+"""Names as the agent makes them from fields, except those that Kubernetes sets for services."""
 
 
 def references(text: str) -> Iterator[str]:
@@ -58,6 +62,31 @@ def warnings_of_handlers(groups: Sequence[Variables]) -> Iterator[Problem]:
                     f"if it needs them, begin it with {MOUNT}/keeper-exec --file {MOUNT}/variables --",
                     Severity.WARNING,
                 )
+
+
+def warnings_of_expansion(groups: Sequence[Variables]) -> Iterator[Problem]:
+    """Yield a name in each container that no variable of the pod has, if a record's field may have it: it would stay literal."""
+    for group in groups:
+        records = [item for item in group.records if not item.fields]
+        for container in group.containers if group.style == "exec" and records else ():
+            if container.raw.get("envFrom"):
+                continue
+            own = {item.get("name") for item in container.variables} | explicit_names(group).keys()
+            for item in records:
+                missing = (
+                    (place, name)
+                    for place, text in _texts(container)
+                    for name in references(text)
+                    if name not in own and _VARIABLE.fullmatch(name) and name.startswith(item.prefix)
+                )
+                if first := next(missing, None):
+                    yield Problem(
+                        item.where,
+                        f"{first[0]} of container {container.name!r} has $({first[1]}), which Kubernetes expands from the pod's "
+                        "env only",
+                        "if it is a field of the record, let a shell expand it",
+                        Severity.WARNING,
+                    )
 
 
 def _texts(container: Container) -> Iterator[tuple[str, str]]:
