@@ -19,7 +19,7 @@ metadata:
     keeper.security/signal: HUP
     keeper.security/notify-url: http://127.0.0.1:8080/x
     keeper.security/refresh-interval: 90s
-spec: {containers: [{name: app}, {name: other}]}
+spec: {containers: [{name: app, command: [/app]}, {name: other, command: [/other]}]}
 """
 PLAN: dict[str, Any] = {
     "version": 1,

@@ -20,13 +20,12 @@ import yaml
 
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.cli import console, inputs
-from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.wire import dumps
-from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, Skip, build_patch, decide_pod
-from keeper_injector_webhook.admission.pod import object_at
+from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, Skip, build_patch
+from keeper_injector_webhook.checks import decide_workload, pod_of
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 
@@ -52,10 +51,6 @@ examples:
   keeper-injector preview --plan deployment.yaml
   keeper-injector preview -o json deployment.yaml
 """
-_OWNERS = {"Deployment": "ReplicaSet", "CronJob": "Job"}
-"""The kind of the object between a workload and its pods."""
-_MAX_VALUES = 100_000
-"""The number of values in a pod. API servers accept 3 MB, but YAML aliases could expand to more than fits in memory."""
 
 
 @attrs.frozen
@@ -74,7 +69,7 @@ class Preview:
         """The pod after the patch, which jsonpatch applies, so that our own code does not check itself."""
         patched: Json = jsonpatch.apply_patch(copy.deepcopy(self.pod), list(self.operations))
         if self.workload.kind != "Pod":
-            # Added by _pod_of for the rules about Jobs. The controller's own reference has a UID, unknown here.
+            # Added by pod_of for the rules about Jobs. The controller's own reference has a UID, unknown here.
             del patched["metadata"]["ownerReferences"]
         return patched
 
@@ -122,13 +117,9 @@ def preview_workload(file: str, workload: Workload, settings: Settings, namespac
 
     Raises ReviewError or AnnotationsError for a workload that an API server would not accept.
     """
-    raw = _pod_of(workload)
-    pod = Pod(raw)
-    own_namespace = object_at(workload.manifest, "metadata").get("namespace")
-    # The API server rejects annotations that are not strings before it calls a webhook.
-    problems = non_string_annotations(workload)
-    decision = Deny(problems) if problems else decide_pod(pod, settings, str(own_namespace or namespace))
-    operations = build_patch(pod, decision, settings) if isinstance(decision, Inject) else ()
+    raw = pod_of(workload)
+    decision = decide_workload(workload, settings, namespace)
+    operations = build_patch(Pod(raw), decision, settings) if isinstance(decision, Inject) else ()
     return Preview(file, workload, raw, decision, tuple(operations))
 
 
@@ -140,40 +131,6 @@ def _preview(file: Path, workload: Workload, settings: Settings, namespace: str)
         message = str(error).removeprefix("request.object: ")
         advice = "" if "; " in message else "; an API server would not accept it, correct the manifest"
         raise console.CommandError(f"{position}: {message}{advice}") from None
-
-
-def _pod_of(workload: Workload) -> Json:
-    """Return a pod as the controller of *workload* would create it; raise ReviewError if it cannot be written as JSON."""
-    template = workload.template
-    _count_values(template, "", {})
-    metadata = dict(object_at(template, "metadata"))
-    if workload.kind != "Pod":
-        kind, _, name = workload.name.partition("/")
-        metadata["generateName"] = f"{name}-"
-        metadata["ownerReferences"] = [{"kind": _OWNERS.get(kind, kind), "name": name, "controller": True}]
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": object_at(template, "spec")}
-
-
-def _count_values(value: object, path: str, counts: dict[int, int]) -> int:
-    """Return the number of values in *value*, with each YAML alias counted as often as it is used.
-
-    *counts* holds the results by ``id()``; 0 marks a value that is being counted, and so finds cycles. Raises ReviewError
-    for values that JSON does not have, for cycles, and for more than :data:`_MAX_VALUES` values.
-    """
-    if value is None or isinstance(value, str | bool | int | float):
-        return 1
-    if not isinstance(value, dict | list):
-        raise ReviewError(f"{path} is not a string, number, list or mapping; write it in quotes")
-    if id(value) not in counts:
-        counts[id(value)] = 0
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        counts[id(value)] = 1 + sum(_count_values(item, f"{path}.{key}".lstrip("."), counts) for key, item in items)
-    count = counts[id(value)]
-    if not count:
-        raise ReviewError(f"{path} contains itself through an alias; write the value out")
-    if count > _MAX_VALUES:
-        raise ReviewError(f"{path or 'the pod'} has more than {_MAX_VALUES} values through aliases; reduce them")
-    return count
 
 
 def _summary(item: Preview) -> str:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.annotations.parser import NO_DEFAULTS, parse_request, wants_injection
+from keeper_injector_common.annotations.parser import NO_DEFAULTS, read_request, wants_injection
 from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
 from keeper_injector_common.cli.manifests import Entry, Position, Workload
 from keeper_injector_common.cli.yaml_positions import position_in_document
 from keeper_injector_common.errors import AnnotationsError, Problem, explain
 
+if TYPE_CHECKING:
+    from keeper_injector_common.cli.webhook_rules import Verdict
+
 RULES = MappingProxyType(
     {
         "invalid-value": "The value of an annotation is invalid; the webhook rejects the pod.",
-        "webhook-warning": "An annotation is unknown, has an old name or has no effect; the webhook returns a warning.",
+        "rejected-pod": "The annotations ask for what cannot work in this pod; the webhook rejects it.",
+        "webhook-warning": "The webhook accepts the pod with a warning, for example about an unknown annotation.",
         "not-a-string": "The value of an annotation is not a string; Kubernetes rejects the manifest.",
         "duplicate": "An annotation is written twice in one mapping; only the last one is used.",
         "misplaced": "An annotation is where pods do not inherit it, and has no effect.",
@@ -69,14 +74,17 @@ def check_workload(
     lines: list[str],
     defaults: Mapping[str, str] = NO_DEFAULTS,
     policy: Policy = NO_POLICY,
+    *,
+    check: Callable[[Workload], Verdict] = lambda _: ((), ()),
 ) -> Iterator[Finding]:
     """Iterate over the problems in the annotations of one workload.
 
-    *lines* are the lines of *file*, and *defaults* and *policy* apply in the workload's namespace.
+    *lines* are the lines of *file*. *defaults* and *policy* apply in the workload's namespace. *check* returns what the webhook
+    finds in the workload's pods.
     """
     for rule, entry, problem in _problems_as_written(workload):
         yield Finding(file, entry.position, rule, problem.found, problem.right, workload.label, problem.where)
-    for rule, problem in _problems_of_request(workload, defaults, policy):
+    for rule, problem in _problems_of_request(workload, defaults, policy, check):
         position = _position(workload, problem, lines)
         yield Finding(file, position, rule, problem.found, problem.right, workload.label, problem.where)
 
@@ -99,7 +107,7 @@ def _problems_as_written(workload: Workload) -> Iterator[tuple[str, Entry, Probl
 
 
 def _problems_of_request(
-    workload: Workload, defaults: Mapping[str, str], policy: Policy
+    workload: Workload, defaults: Mapping[str, str], policy: Policy, check: Callable[[Workload], Verdict]
 ) -> Iterator[tuple[str, Problem]]:
     """Iterate over the problems that the webhook would report."""
     entries = workload.injector_entries()
@@ -107,7 +115,11 @@ def _problems_of_request(
         return
     try:
         if wants_injection(workload.annotations):
-            yield from _warnings(parse_request(workload.annotations, defaults, policy).warnings)
+            request, problems = read_request(workload.annotations, defaults, policy)
+            rejected, warnings = check(workload)
+            yield from (("invalid-value", problem) for problem in problems)
+            yield from (("rejected-pod", problem) for problem in rejected if problem not in problems)
+            yield from _warnings(tuple(dict.fromkeys((*request.warnings, *warnings))))
         elif not {f"{PREFIX}inject", INJECTED} & workload.annotations.keys():
             found = "no effect without the annotation inject"
             yield "missing-inject", Problem(entries[0].key, found, f'add {PREFIX}inject: "true"')

@@ -57,6 +57,8 @@ class ChartSettings:
 
     defaults: Defaults = attrs.field(factory=Defaults)
     policies: Policies = attrs.field(factory=Policies)
+    env_files: bool = False
+    """Whether kubelets read variables from files. The chart's ``auto`` depends on the cluster, and counts as false."""
 
 
 def read_chart(options: argparse.Namespace) -> ChartSettings:
@@ -75,7 +77,8 @@ def read_chart(options: argparse.Namespace) -> ChartSettings:
         raise CommandError(f"{options.defaults}: not a mapping; write defaults: and below it names and values")
     ours = {key: value for key, value in (content or {}).items() if key in {*defaults.KEYS, policy.KEY}}
     section = Section(ours, f"{options.defaults}: ", problems)
-    found = ChartSettings(defaults.read(section), policy.read(section))
+    env_files = (content or {}).get("envFiles") in ("always", True)
+    found = ChartSettings(defaults.read(section), policy.read(section), env_files)
     policy.report_defaults(section, found.policies, found.defaults)
     if problems:
         raise CommandError("\n".join(map(str, problems)))

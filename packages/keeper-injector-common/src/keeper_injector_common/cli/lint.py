@@ -11,16 +11,17 @@ import attrs
 from keeper_injector_common.annotations.parser import NO_DEFAULTS
 from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.cli import console, inputs, reports
+from keeper_injector_common.cli import console, inputs, reports, webhook_rules
 from keeper_injector_common.cli.checks import Finding, check_workload
 from keeper_injector_common.cli.manifests import ManifestError, Position, Workload, workloads
+from keeper_injector_common.cli.webhook_rules import Verdict
 
 DESCRIPTION = f"""\
 Check the {PREFIX} annotations of every workload in manifests. Each
 problem is reported with its line and a fix. A file may hold several documents
-and Lists, such as the output of helm and kustomize. Problems of a pod as a
-whole, such as two volumes mounted at the same path, are reported by
-keeper-injector preview.
+and Lists, such as the output of helm and kustomize. If the package
+keeper-injector-webhook is installed, its rules about the pod template are
+applied too, so that the webhook rejects no pod that passes.
 
 exit codes: 0 no problems, 1 problems found, 2 a file cannot be read or the
 arguments are invalid
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print all findings and a summary; return the exit code."""
     chart = inputs.read_chart(options)
+    check = webhook_rules.for_settings(chart, options.namespace)
     results: list[LintResult] = []
     unreadable = 0
     for file in inputs.manifest_files(options.files):
@@ -78,7 +80,9 @@ def run(options: argparse.Namespace) -> int:
                     LintResult((Finding(str(file), Position(), "unreadable-file", error.found, error.right),))
                 )
         else:
-            results.append(lint_text(str(file), text, lambda item: inputs.rules_for(item, chart, options.namespace)))
+            results.append(
+                lint_text(str(file), text, lambda item: inputs.rules_for(item, chart, options.namespace), check)
+            )
     findings = [finding for result in results for finding in result.findings]
     sys.stdout.write(reports.FORMATS[options.output](findings))
     sys.stdout.flush()
@@ -94,10 +98,11 @@ def lint_text(
     file: str,
     text: str,
     rules_for: Callable[[Workload], tuple[Mapping[str, str], Policy]] = lambda _: (NO_DEFAULTS, NO_POLICY),
+    check: Callable[[Workload], Verdict] = lambda _: ((), ()),
 ) -> LintResult:
     """Check the workloads of *text*, the content of *file*.
 
-    *rules_for* returns the annotation defaults and the policy for a workload.
+    *rules_for* returns the annotation defaults and the policy for a workload, and *check* what the webhook finds in its pods.
     """
     findings: list[Finding] = []
     found: list[Workload] = []
@@ -105,7 +110,7 @@ def lint_text(
     try:
         for workload in workloads(text):
             found.append(workload)
-            findings += check_workload(file, workload, lines, *rules_for(workload))
+            findings += check_workload(file, workload, lines, *rules_for(workload), check=check)
     except ManifestError as error:
         findings.append(Finding(file, error.position, "invalid-yaml", error.found, error.right))
     return LintResult(tuple(sorted(findings, key=lambda finding: finding.position)), tuple(found))

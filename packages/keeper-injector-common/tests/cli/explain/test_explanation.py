@@ -14,8 +14,11 @@ def test_a_pod_is_explained() -> None:
     requests = "one request for all records, one for the folders, one download for each changed attachment"
     volume = "memory volume of at most 16Mi, mounted read-only"
     unknown = "the manifest does not set the application's user, or sets root"
-    assert found.output.splitlines() == [
-        "Pod/web",
+    title, *lines = found.output.splitlines()
+    assert title == "Pod/web"
+    warnings = [line for line in lines if line.startswith("├─ warning: ")]
+    assert [line.split(": ")[1] for line in warnings] == ["keeper.security/signal", "keeper.security/config"]
+    assert lines[len(warnings) :] == [
         "├─ KSM configuration: key config of Secret keeper-credentials, which only the agent can read",
         f"├─ secrets are fetched from Keeper when the pod starts and every 1m30s (±10 %): {requests}",
         f"├─ added: an init container and a sidecar, running as user 65532 and group 65532; {unknown}",

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
+from keeper_injector_common.annotations.parser import wants_injection
+from keeper_injector_common.annotations.policy import Policy
 from keeper_injector_common.annotations.table import PREFIX, find, nearest
-from keeper_injector_common.cli import console, inputs
+from keeper_injector_common.cli import console, inputs, webhook_rules
 from keeper_injector_common.cli.annotation_reference import describe_default
+from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.explain.explanation import Node, explain_workload
+from keeper_injector_common.cli.manifests import Workload
+from keeper_injector_common.cli.webhook_rules import Verdict
 from keeper_injector_common.errors import AnnotationsError
 
 DESCRIPTION = f"""\
@@ -55,10 +60,11 @@ def run(options: argparse.Namespace) -> int:
         return console.EXIT_OK
     code, found = console.EXIT_OK, False
     chart = inputs.read_chart(options)
+    check = webhook_rules.for_settings(chart, options.namespace)
     for _, workload in inputs.read_workloads(map(Path, options.files)):
         found = True
         try:
-            tree = explain_workload(workload, *inputs.rules_for(workload, chart, options.namespace))
+            tree = _explain(workload, *inputs.rules_for(workload, chart, options.namespace), check)
         except AnnotationsError as error:
             code = console.EXIT_PROBLEMS
             problems = [Node(f"problem: {problem}") for problem in error.problems]
@@ -68,6 +74,18 @@ def run(options: argparse.Namespace) -> int:
     if not found:
         console.report_no_workloads()
     return code
+
+
+def _explain(
+    workload: Workload, defaults: Mapping[str, str], policy: Policy, check: Callable[[Workload], Verdict]
+) -> Node:
+    """Return the explanation with the warnings of *check*; raise AnnotationsError with its problems."""
+    if non_string_annotations(workload) or not wants_injection(workload.annotations):
+        return explain_workload(workload, defaults, policy)
+    rejected, warnings = check(workload)
+    if rejected:
+        raise AnnotationsError(rejected, warnings)
+    return explain_workload(workload, defaults, policy, warnings)
 
 
 def describe_annotation(key: str) -> str:

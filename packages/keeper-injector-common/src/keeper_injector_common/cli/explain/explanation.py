@@ -23,7 +23,7 @@ from keeper_injector_common.annotations.request import (
 from keeper_injector_common.annotations.table import BY_NAME, PREFIX
 from keeper_injector_common.cli.checks import non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
-from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.parsers import binary_quantity
 from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 from keeper_injector_common.plan.delivery import Formatted
@@ -49,8 +49,16 @@ class _Container:
         return not self.name or receives(self.name, item.containers, request.containers)
 
 
-def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAULTS, policy: Policy = NO_POLICY) -> Node:
-    """Return what the annotations of *workload* will do; raise AnnotationsError if they are invalid."""
+def explain_workload(
+    workload: Workload,
+    defaults: Mapping[str, str] = NO_DEFAULTS,
+    policy: Policy = NO_POLICY,
+    warnings: Sequence[Problem] = (),
+) -> Node:
+    """Return what the annotations of *workload* will do; raise AnnotationsError if they are invalid.
+
+    *warnings* are those of the webhook, beside those of the annotations.
+    """
     if problems := non_string_annotations(workload):
         raise AnnotationsError(problems)
     if not wants_injection(workload.annotations):
@@ -63,7 +71,7 @@ def explain_workload(workload: Workload, defaults: Mapping[str, str] = NO_DEFAUL
     return Node(
         workload.label,
         (
-            *(Node(f"warning: {warning}") for warning in request.warnings),
+            *(Node(f"warning: {warning}") for warning in dict.fromkeys((*request.warnings, *warnings))),
             *_policy(policy),
             *_sources(request),
             _added_containers(request, identity),
