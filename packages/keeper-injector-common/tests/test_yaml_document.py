@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from keeper_injector_common import parsers
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.parsers import InvalidValue
-from keeper_injector_common.yaml_document import MAX_CHARACTERS, MAX_DEPTH, Section, load_yaml
+from keeper_injector_common.yaml_document import MAX_CHARACTERS, MAX_DEPTH, MAX_NODES, Section, load_yaml
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,13 @@ from keeper_injector_common.yaml_document import MAX_CHARACTERS, MAX_DEPTH, Sect
             "x" * (MAX_CHARACTERS + 1),
             f"the document has {MAX_CHARACTERS + 1} characters; write at most {MAX_CHARACTERS}",
         ),
-        ("a: [", "not valid YAML at line 1, column 5: expected the node content"),
-        ("a: 2026-13-45", "not valid YAML; check it with a YAML linter"),
-        ("a: 1\n---\nb: 2", "not valid YAML at line 2, column 1: but found another document"),
+        ("a: [", "not valid YAML at line 1, column 5: "),
+        ("a: 1\n---\nb: 2", "not valid YAML at line 3: another document begins; write one document"),
+        ("a: !!int 5", "line 1 uses the tag 'tag:yaml.org,2002:int'; remove it"),
+        ("a: !x [1]", "line 1 uses the tag '!x'; remove it"),
+        ("\0", "not valid YAML"),
+        ("\ud800", "not valid YAML"),
+        (f"[{'a,' * MAX_NODES}]", f"the document has more than {MAX_NODES} values; write a shorter one"),
     ],
 )
 def test_a_document_that_people_do_not_write_is_rejected(text: str, message: str) -> None:
@@ -33,6 +37,36 @@ def test_a_document_that_people_do_not_write_is_rejected(text: str, message: str
     with pytest.raises(InvalidValue) as caught:
         load_yaml(text)
     assert str(caught.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("0440", "0440"),
+        ("1.10", "1.10"),
+        ("12:30", "12:30"),
+        ("1" + ":59" * 4000, "1" + ":59" * 4000),
+        ("9" * 5000, "9" * 5000),
+        ("2026-13-45", "2026-13-45"),
+        ("0x10", "0x10"),
+        ("1_000", "1_000"),
+        (".inf", ".inf"),
+        ("1e999", "1e999"),
+        ("+5", "+5"),
+        ("<<", "<<"),
+        ("=", "="),
+        ("5", 5),
+        ("-17", -17),
+        ("yes", True),
+        ("Off", False),
+        ("~", None),
+        ("'5'", "5"),
+        ("!!str 5", "5"),
+    ],
+)
+def test_a_text_stays_as_it_is_written(text: str, value: object) -> None:
+    """Only nulls, booleans and whole numbers in their usual form have another type, so that no digit of a text is lost."""
+    assert load_yaml(f"a: {text}") == {"a": value}
 
 
 @given(st.text("ab:-[]{}&*!|> \n'\"#?%@0", max_size=40))

@@ -31,7 +31,15 @@ def pod(*, containers: list[Json] | None = None, annotations: dict[str, str] | N
 
 def body(pod: Json, operation: str = "CREATE", namespace: str = "shop") -> bytes:
     """Return the body of a review of *pod*."""
-    request = {"uid": "u-1", "namespace": namespace, "operation": operation, "object": pod, "dryRun": None}
+    request = {
+        "uid": "u-1",
+        "kind": {"group": "", "version": "v1", "kind": "Pod"},
+        "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": namespace,
+        "operation": operation,
+        "object": pod,
+        "dryRun": None,
+    }
     return json.dumps({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}).encode()
 
 

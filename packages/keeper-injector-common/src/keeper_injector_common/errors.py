@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import attrs
 
+from keeper_injector_common.limits import MOST_SHOWN, and_more, shortened
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -47,8 +49,11 @@ class ContractError(KeeperInjectorError):
 
 
 def explain(found: str, right: str) -> str:
-    """Return the text of a message without its location: ``found; right``, or *found* alone if *right* is empty."""
-    return f"{found}; {right}" if right else found
+    """Return the text of a message without its location: ``found; right``, or *found* alone if *right* is empty.
+
+    Both parts are shortened, because they may quote what a user wrote.
+    """
+    return f"{shortened(found)}; {shortened(right)}" if right else shortened(found)
 
 
 class Severity(enum.Enum):
@@ -77,7 +82,7 @@ class Problem:
     severity: Severity = Severity.ERROR
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        return f"{shortened(self.where)}: {self.message}"
 
     @property
     def message(self) -> str:
@@ -93,7 +98,8 @@ class AnnotationsError(ContractError):
         """Problems of severity ``ERROR``, at least one."""
         self.warnings = tuple(warnings)
         """Problems of severity ``WARNING``. An unknown annotation is often the cause of an error."""
-        super().__init__("\n".join(map(str, self.problems)))
+        lines = [*map(str, self.problems[:MOST_SHOWN]), and_more(len(self.problems))]
+        super().__init__("\n".join(filter(None, lines)))
 
 
 class InvalidReferenceError(ContractError):

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from keeper_injector_common.errors import explain
+from keeper_injector_common.limits import LONGEST_PATH, LONGEST_URL, MOST_PARTS, MOST_SECRETS
 
 T = TypeVar("T")
 Parse = Callable[[str], T]
@@ -80,10 +81,17 @@ def file_mode(text: str) -> int:
     return mode
 
 
+_CONTROL = re.compile(r"[\x00-\x1f]")
+
+
 def absolute_path(text: str) -> str:
     """Read an absolute path below the root directory. ``.`` and double slashes are removed; ``..`` is an error."""
     path = text.strip()
-    if "\0" in path or any(ord(character) < ord(" ") for character in path):
+    if len(path) > LONGEST_PATH or path.count("/") > MOST_PARTS:
+        raise InvalidValue(
+            f"{path!r} is too long", f"write at most {LONGEST_PATH} characters and at most {MOST_PARTS} slashes"
+        )
+    if _CONTROL.search(path):
         raise InvalidValue("the path has control characters", "write printable ones only")
     if not path.startswith("/"):
         raise InvalidValue(f"{path!r} is not an absolute path", "begin it with '/'")
@@ -201,6 +209,8 @@ def block(value: str) -> str:
 
 def items(value: str) -> tuple[str, ...]:
     r"""Read a comma-separated list. A comma inside a title is written ``\,``."""
+    if value.count(",") >= MOST_SECRETS:
+        raise InvalidValue(f"{value.count(',') + 1} items found", f"write at most {MOST_SECRETS}")
     parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", value)]
     if not all(parts):
         raise InvalidValue(f"{value!r} has an empty item", "write names with one comma between them")
@@ -272,6 +282,8 @@ def signal_name(value: str) -> str:
 
 def loopback_url(value: str) -> str:
     """Read an ``http`` URL of a server in the same pod."""
+    if len(value) > LONGEST_URL:
+        raise InvalidValue(f"the URL has {len(value)} characters", f"write at most {LONGEST_URL}")
     try:
         url = urlsplit(value.strip())
         host, port = url.hostname, url.port

@@ -22,6 +22,7 @@ from typing import Final, Literal
 import attrs
 
 from keeper_injector_common.errors import InvalidReferenceError
+from keeper_injector_common.limits import LONGEST_REFERENCE, MOST_PARTS
 
 PREFIX = "keeper://"
 
@@ -108,12 +109,20 @@ class FileContent:
 Reference = WholeRecord | FieldValue | RecordText | FileContent
 
 
-@lru_cache(maxsize=1024)
+_LONGEST_CACHED = 256
+"""Characters of the longest reference whose result is cached."""
+
+
 def parse_reference(text: str) -> Reference:
     """Read a reference. Raises :class:`~keeper_injector_common.errors.InvalidReferenceError`, which has the position of the fault.
 
-    Results are cached because the replicas of a workload all have the same references.
+    Results for short texts are cached, because the replicas of a workload all have the same references.
     """
+    return _cached_reference(text) if len(text) <= _LONGEST_CACHED else _parse_reference(text)
+
+
+def _parse_reference(text: str) -> Reference:
+    _reject_long(text)
     start = len(PREFIX) if text[: len(PREFIX)].lower() == PREFIX else 0
     segments = _segments(text, start)
     *above, last = segments
@@ -134,11 +143,29 @@ def parse_reference(text: str) -> Reference:
     return _bracketed(text, RecordName(_names(segments)), last)
 
 
+_cached_reference = lru_cache(maxsize=1024)(_parse_reference)
+
+
+def _separators(text: str) -> int:
+    return sum(map(text.count, "/[]\\"))
+
+
+def _reject_long(text: str) -> None:
+    """Reject a text whose parts would take long to read. The titles and folders of people are far below the limits."""
+    if len(text) > LONGEST_REFERENCE:
+        found, right = f"the reference has {len(text)} characters", f"write at most {LONGEST_REFERENCE}"
+        raise InvalidReferenceError(text, (LONGEST_REFERENCE, len(text)), found, right)
+    if (count := _separators(text)) > 2 * MOST_PARTS:
+        found, right = f"the reference has {count} slashes, brackets and backslashes", f"write at most {2 * MOST_PARTS}"
+        raise InvalidReferenceError(text, (len(text), len(text)), found, right)
+
+
 def parse_file(text: str) -> FileContent:
     """Read ``record:file``, divided at the last colon, or a notation with ``/file/``.
 
     Raises :class:`~keeper_injector_common.errors.InvalidReferenceError`.
     """
+    _reject_long(text)
     divider = text.rfind(":")
     if text[: len(PREFIX)].lower() != PREFIX and divider > 0:
         record = parse_reference(text[:divider])
@@ -152,31 +179,39 @@ def parse_file(text: str) -> FileContent:
     return reference
 
 
-@lru_cache(maxsize=1024)
 def split_target(value: str) -> tuple[str, str | None]:
     """Divide ``reference:/path`` at the last ``:/`` outside brackets. The path is None if there is no ``:/``."""
+    return _cached_target(value) if len(value) <= _LONGEST_CACHED else _split_target(value)
+
+
+def _split_target(value: str) -> tuple[str, str | None]:
+    if _separators(value) > 4 * MOST_PARTS:
+        return value.strip(), None  # parse_reference rejects it
     depth, divider = 0, None
     start = len(PREFIX) if value[: len(PREFIX)].lower() == PREFIX else 0
-    for match in _TOKEN.finditer(value, start):
+    for match in _DIVIDING.finditer(value, start):
         depth += {"[": 1, "]": -1}.get(match[0], 0)
-        if match[0] == ":" and depth <= 0 and value.startswith("/", match.end()):
+        if match[0] == ":" and depth <= 0:
             divider = match.start()
     if divider is None:
         return value.strip(), None
     return value[:divider].strip(), value[divider + 1 :].strip()
 
 
+_cached_target = lru_cache(maxsize=1024)(_split_target)
 _RELATIVE = re.compile(r"(?<!\\):\s*(\.{1,2}/\S+|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w+)", re.ASCII)
 
 
 def relative_path(target: str) -> str | None:
     """Return the text after the last colon if it looks like a relative path, otherwise None: titles may contain colons."""
-    match = _RELATIVE.search(target) if ":" in target else None
+    match = _RELATIVE.search(target) if ":" in target and len(target) <= LONGEST_REFERENCE else None
     return match[1] if match and match.end() == len(target) else None
 
 
 _TEXTS: dict[str, Literal["type", "title", "notes"]] = {"type": "type", "title": "title", "notes": "notes"}
-_TOKEN = re.compile(r"\\.?|.", re.DOTALL)
+_DIVIDING = re.compile(r"\\.?|[\[\]]|:(?=/)", re.DOTALL)
+_TOKEN = re.compile(r"[^\\/\[\]]+|\\.?|.", re.DOTALL)
+"""A run of ordinary characters, an escape, or a character with a meaning."""
 _ESCAPABLE = frozenset("/[]:,\\")
 
 
@@ -211,8 +246,9 @@ def _segments(text: str, start: int) -> list[_Segment]:
                 right = f"write :/{text[position + 1 :].strip().lstrip('./')}, or remove it"
                 raise InvalidReferenceError(text, (position, len(text)), "the path after ':' is not absolute", right)
             case _ if brackets:
+                end = position + (len(part) if part[0] == "\\" else 1)
                 raise InvalidReferenceError(
-                    text, (position, position + len(part)), "nothing but '[' may follow ']'", "remove what follows"
+                    text, (position, end), "nothing but '[' may follow ']'", "remove what follows"
                 )
             case _:
                 name += _literal(text, part, position)

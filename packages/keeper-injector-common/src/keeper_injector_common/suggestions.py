@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from keeper_injector_common.limits import LONGEST_WORD
+
 
 def nearest_words(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
     """Return up to *most* of the *known* words that resemble *word*, the most similar one first; case does not count.
 
-    *cutoff* is the lowest similarity of a result, from 0 to 1 (``difflib.SequenceMatcher.ratio``).
+    *cutoff* is the lowest similarity of a result, from 0 to 1 (``difflib.SequenceMatcher.ratio``). A very long word resembles none.
     """
+    if len(word) > LONGEST_WORD:
+        return []
     import difflib  # here, because only an unknown word needs it
 
     folded = {item.casefold(): item for item in sorted(known)}

@@ -71,7 +71,7 @@ def test_a_mirror_pod_is_skipped() -> None:
 
 def test_annotations_that_an_api_server_would_reject_are_a_problem() -> None:
     """The plan counts against the 256 KiB of annotations: a pod that exceeds them is denied and not left to fail later."""
-    shared = "".join(f"  - {{record: 'a record with a rather long title, number {number}'}}\n" for number in range(150))
+    shared = "".join(f"  - {{record: 'a {'very ' * 30}long title, number {number}'}}\n" for number in range(40))
     own = "".join(
         f"  - {{record: own, path: /keeper/secrets/{number}, containers: [c{number}]}}\n" for number in range(20)
     )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+
 import pytest
-from admission_reviews import denial, injected, operations, plan, pod, respond
+from admission_reviews import denial, injected, plan, pod, respond
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 
 def test_every_container_receives_its_own_and_no_other() -> None:
@@ -59,12 +64,36 @@ def test_three_secrets_on_one_path_are_two_problems() -> None:
     assert "(3)" not in message
 
 
-def test_many_secrets_have_a_volume_for_each_directory() -> None:
-    """A thousand secrets in as many directories are laid out, as long as the annotations are not too large for Kubernetes."""
-    asked = {f"secret-s{number}": f"t:/app/{number}/x" for number in range(1000)}
-    (added,) = [
-        item["value"]
-        for item in operations(respond(pod(annotations={"inject": "true", **asked})))
-        if item["path"] == "/spec/volumes"
+def test_every_clash_with_a_mount_is_a_problem() -> None:
+    """Each mount at, inside or around the directory of a secret is a problem, and no other mount is."""
+    paths = ["/app/a/b", "/app", "/app/a", "/app/ab", "/app/a.b", "/app/a/../a/x/", "/other", "/"]
+    mounts = [{"name": f"v{number}", "mountPath": path} for number, path in enumerate(paths)]
+    volumes = [{"name": f"v{number}"} for number in range(len(paths))]
+    containers = [{"name": "app", "volumeMounts": mounts}]
+    message = denial(
+        pod(annotations={"inject": "true", "secret-x": "db:/app/a/file"}, containers=containers, volumes=volumes)
+    )
+    assert [number for number in range(len(paths)) if f"the mount of volume 'v{number}'" in message] == [0, 1, 2, 5]
+
+
+PATHS = st.lists(st.sampled_from(["/a/f", "/a/f/g", "/a/f/g/h", "/b/f"]), min_size=2, max_size=6)
+CHOICES = st.lists(st.sampled_from([("one",), ("two",), ("one", "two"), None]), min_size=6, max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(PATHS, CHOICES)
+def test_shared_paths_are_those_that_a_comparison_in_pairs_finds(
+    paths: list[str], choices: list[tuple[str, ...] | None]
+) -> None:
+    """A pod is denied exactly if some container receives two files of which one has the path of the other or is inside it."""
+    entries = [
+        {"record": f"r{number}", "path": path, **({"containers": list(own)} if (own := choices[number]) else {})}
+        for number, path in enumerate(paths)
     ]
-    assert len([volume for volume in added if volume["name"].startswith("keeper-secrets-")]) == 1000
+    clash = any(
+        set(choices[i] or ("one", "two")) & set(choices[j] or ("one", "two"))
+        and (paths[i] == paths[j] or paths[j].startswith(f"{paths[i]}/") or paths[i].startswith(f"{paths[j]}/"))
+        for i, j in itertools.combinations(range(len(paths)), 2)
+    )
+    asked = {"inject": "true", "config": json.dumps({"secrets": entries})}
+    assert respond(pod(annotations=asked, containers=[{"name": "one"}, {"name": "two"}]))["allowed"] is not clash

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kubernetes.client import V1Pod
 
+from keeper_injector_common.annotations.table import ANNOTATIONS as ANNOTATIONS_OF_THE_TABLE
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.answer import answer_review
+from keeper_injector_webhook.admission.cache import AnswerCache
 from keeper_injector_webhook.errors import ReviewError
 from keeper_injector_webhook.settings import Settings
 
@@ -243,3 +245,126 @@ def test_any_configuration(text: str) -> None:
     """Any text as the YAML annotation is denied, injected, or ignored if it is empty."""
     response = respond(pod(annotations={"inject": "true", "config": text}))
     assert response["allowed"] or response["status"]["message"].startswith("keeper-injector: (1) ")
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [
+            "secrets:",
+            "- record: 1.10",
+            "  mode: 0644",
+            "  path: 1:59:59",
+            "  path: /a/" + "b" * 300,
+            "  fields: [a, 1, ~, yes, 2026-13-45]",
+            "  containers: 5",
+            "  template: '{{ .a'",
+            "  k8sSecretKeys: {password: yes}",
+            "  injectAsK8sSecret: yes",
+            "  injectAsEnvVars: 1",
+            "folders: [{path: a/b}, {uid: 5}, []]",
+            "a: 1" + ":59" * 4000,
+            "b: " + "9" * 6000,
+            "c: 1e9999",
+            "d: 0x" + "f" * 6000,
+            "e: !!binary x",
+            "f: !!python/name:os.system",
+            "g: &g [*g]",
+            "<<: {secrets: []}",
+            "? [a]",
+            "[" * 300,
+            "{" * 300,
+            "h: \x00",
+            "i: \ufeff",
+            "\u2028",
+            "\t",
+            "--- |",
+            "%YAML 9.9",
+            "...",
+        ]
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(LINES)
+def test_any_document_of_hostile_lines(lines: list[str]) -> None:
+    """A document of lines that each are hard to parse is denied with its problems, or injected."""
+    response = respond(pod(annotations={"inject": "true", "config": "\n".join(lines)}))
+    assert response["allowed"] or response["status"]["message"].startswith("keeper-injector: (1) ")
+
+
+HARD = st.one_of(
+    st.text(max_size=30),
+    st.sampled_from(
+        [
+            "1" + ":59" * 4000,
+            "9" * 5000,
+            "-1",
+            "1e999999999",
+            "\u0661\u0662s",
+            "\x00",
+            "http://[",
+            "http://[::1%25lo]:99999/",
+            "http://127.0.0.1:\u0661/",
+            "/" * 5000,
+            "/a" * 3000,
+            "\\" * 3000,
+            "[" * 3000,
+            ":/" * 3000,
+            "keeper://" * 300,
+            "{{" * 3000,
+            "," * 3000,
+            "a" * 70_000,
+        ]
+    ),
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from([annotation.name for annotation in ANNOTATIONS_OF_THE_TABLE]), HARD, st.text(max_size=5))
+def test_any_value_of_any_annotation(name: str, value: str, member: str) -> None:
+    """Any text as the value of any annotation, with any name in a family, is denied with its problems, skipped or injected."""
+    key = f"{name.partition('<')[0]}{member}" if "<" in name else name
+    response = respond(pod(annotations={"inject": "true", "secret": "db", key: value}))
+    assert response["allowed"] or response["status"]["message"].startswith("keeper-injector: (1) ")
+
+
+@pytest.mark.parametrize("depth", [100, 300, 900])
+@pytest.mark.parametrize("part", ["metadata", "spec", "container", "annotation", "name", "quantity"])
+def test_a_deeply_nested_pod(part: str, depth: int) -> None:
+    """A pod that is nested as deeply as JSON may be has an answer or is rejected with status 400, with a cache too."""
+    nested: Any = "x"
+    for _ in range(depth):
+        nested = [nested]
+    original = pod(annotations={"inject": "true", "secret": "db"})
+    container = original["spec"]["containers"][0]
+    match part:
+        case "metadata" | "spec":
+            original[part]["x"] = nested
+        case "container":
+            container["x"] = nested
+        case "annotation":
+            original["metadata"]["annotations"]["x"] = nested
+        case "name":
+            container["name"] = nested
+        case _:
+            container["resources"] = {"limits": {"cpu": nested}}
+    try:
+        answer = answer_review(body(original), Settings(), AnswerCache())
+    except ReviewError:
+        return
+    assert answer.review["response"]["uid"] == "u-1"
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(["namespace", "operation", "kind", "resource", "subResource", "dryRun", "object"]), ANYTHING)
+def test_a_request_of_wrong_types(key: str, value: Any) -> None:
+    """A request with wrong JSON types gets a response or status 400, but no internal error."""
+    review = json.loads(body(pod(annotations={"inject": "true", "secret": "db"})))
+    review["request"][key] = value
+    try:
+        answer = answer_review(orjson.dumps(review), Settings(), AnswerCache())
+    except ReviewError:
+        return
+    assert answer.review["response"]["uid"] == "u-1"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -16,8 +16,10 @@ from keeper_injector_common.annotations.config_keys import (
     FolderKeys,
     SecretKeys,
 )
+from keeper_injector_common.annotations.reader import problems_of_templates, too_many_secrets
 from keeper_injector_common.annotations.request import Containers, FolderFiles, RecordVariables, SecretFile
 from keeper_injector_common.errors import InvalidReferenceError, Problem, Severity
+from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_common.plan.delivery import (
     DEFAULT_FORMAT,
     DEFAULT_SECRET_MODE,
@@ -50,8 +52,13 @@ class ConfigDeliveries:
     """The keys of all entries: the path of the entry, the list that it is in, and the key."""
 
 
-def parse_config(where: str, text: str, problems: list[Problem], warnings: list[Problem]) -> ConfigDeliveries:
-    """Read the document in *text*; add errors to *problems* and oddities to *warnings*, with their paths below *where*."""
+def parse_config(
+    where: str, text: str, problems: list[Problem], warnings: list[Problem], templates: Sequence[str] = ()
+) -> ConfigDeliveries:
+    """Read the document in *text*; add errors to *problems* and oddities to *warnings*, with their paths below *where*.
+
+    *templates* are those that the pod has elsewhere; the limits apply to all of them together.
+    """
     try:
         content = load_yaml(text)
     except parsers.InvalidValue as error:
@@ -59,6 +66,14 @@ def parse_config(where: str, text: str, problems: list[Problem], warnings: list[
         return ConfigDeliveries()
     if not isinstance(content, dict):
         problems.append(Problem(where, "the document is not a mapping", "write secrets: or folders: with a list"))
+        return ConfigDeliveries()
+    lists = [entries for key in (SECRETS, FOLDERS) if isinstance(entries := content.get(key), list)]
+    if (count := sum(map(len, lists))) > MOST_SECRETS:
+        problems.append(too_many_secrets(where, count))
+        return ConfigDeliveries()
+    own = [item.get(SecretKeys.TEMPLATE.name) for entries in lists for item in entries if isinstance(item, dict)]
+    if too_large := [*problems_of_templates(where, [*templates, *(text for text in own if isinstance(text, str))])]:
+        problems += too_large
         return ConfigDeliveries()
     root = Section(content, f"{where}: ", problems)
     secrets = [_Secret(entry, warnings) for entry in root.mappings(SECRETS)]

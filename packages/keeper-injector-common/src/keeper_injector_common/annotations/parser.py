@@ -9,17 +9,19 @@ import attrs
 
 from keeper_injector_common.annotations import config, sources, table
 from keeper_injector_common.annotations.policy import NO_POLICY, Policy
-from keeper_injector_common.annotations.reader import Reader
+from keeper_injector_common.annotations.reader import Reader, too_many_secrets
 from keeper_injector_common.annotations.request import (
     AdditionalCa,
     Credentials,
     InjectionRequest,
     PodSettings,
+    RecordVariables,
     Resources,
     SecretCredentials,
 )
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem
+from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 from keeper_injector_common.plan.delivery import KubernetesSecret, Notify
@@ -85,6 +87,9 @@ def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRe
     variables = [*sources.variables(reader, files), *configured.variables]
     secrets = [*sources.kubernetes_secrets(reader, files), *configured.kubernetes_secrets]
     _refuse_rivals(reader, secrets)
+    named = sum(len(item.fields) or 1 if isinstance(item, RecordVariables) else 1 for item in variables)
+    if (count := len(files) + len(folders) + named + len(secrets)) > MOST_SECRETS:
+        reader.problems.append(too_many_secrets(f"{PREFIX}inject", count))
     if not (files or folders or variables or secrets or reader.problems):
         reader.report(f"{PREFIX}inject", "nothing to inject", f"add {PREFIX}secret with the title of a record")
     return InjectionRequest(
@@ -111,7 +116,8 @@ def _configured(reader: Reader) -> config.ConfigDeliveries:
     text = reader.get("config")
     if text is None:
         return config.ConfigDeliveries()
-    return config.parse_config(f"{PREFIX}config", text, reader.problems, reader.warnings)
+    templates = [item.value for item in reader.family("template-")]
+    return config.parse_config(f"{PREFIX}config", text, reader.problems, reader.warnings, templates)
 
 
 def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -10,6 +10,16 @@ import attrs
 from keeper_injector_common.annotations import table
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import InvalidReferenceError, Problem, Severity
+from keeper_injector_common.limits import (
+    LARGEST_ANNOTATIONS,
+    LONGEST_VALUE,
+    MOST_ACTION_CHARACTERS,
+    MOST_ANNOTATIONS,
+    MOST_SECRETS,
+    MOST_SHOWN,
+    MOST_TEMPLATES,
+    action_characters,
+)
 from keeper_injector_common.parsers import InvalidValue, file_path
 from keeper_injector_common.references import Reference, parse_reference, relative_path
 
@@ -23,6 +33,57 @@ class Member:
     name: str
     """The part after the stem: ``db``."""
     value: Any
+
+
+_LONGEST_KEY = 317
+"""Characters of the longest key that Kubernetes allows: a prefix of 253, a slash and a name of 63."""
+_EACH_A_SECRET = ("secret-", "file-", "env-")
+"""The stems of families in which each annotation asks for one secret."""
+
+
+def problems_of_size(annotations: Mapping[str, str]) -> Iterator[Problem]:
+    """Yield why *annotations* are too many or too large to be read. API servers check the size only after the webhook."""
+    size = sum(len(key.encode()) + len(text.encode()) for key, text in annotations.items())
+    if size > LARGEST_ANNOTATIONS:
+        yield annotations_too_large(size)
+        return
+    own = [key for key in annotations if key.startswith(PREFIX)]
+    if len(own) > MOST_ANNOTATIONS:
+        found, right = f"the pod has {len(own)} of these annotations", f"write at most {MOST_ANNOTATIONS}"
+        yield Problem(f"{PREFIX}*", found, right)
+    stems = tuple(PREFIX + stem for stem in _EACH_A_SECRET)
+    if (count := sum(key.startswith(stems) for key in own)) > MOST_SECRETS:
+        yield too_many_secrets(f"{PREFIX}*", count)
+    yield from problems_of_templates(
+        f"{PREFIX}template-*", [annotations[key] for key in own if key.startswith(_TEMPLATES)]
+    )
+    for key in own:
+        if len(key) > _LONGEST_KEY:
+            yield Problem(key, f"the key has {len(key)} characters", f"write at most {_LONGEST_KEY}")
+
+
+_TEMPLATES = f"{PREFIX}template-"
+
+
+def problems_of_templates(where: str, templates: Sequence[str]) -> Iterator[Problem]:
+    """Yield why *templates*, all of one pod, would take too long to compile."""
+    if len(templates) > MOST_TEMPLATES:
+        yield Problem(where, f"{len(templates)} templates found", f"write at most {MOST_TEMPLATES}")
+    elif sum(map(action_characters, templates)) > MOST_ACTION_CHARACTERS:
+        found = f"the templates have more than {MOST_ACTION_CHARACTERS} characters between {{{{ and }}}}"
+        yield Problem(where, found, "write shorter ones, or let the application read formats such as json")
+
+
+def annotations_too_large(size: int) -> Problem:
+    """Return the problem of a pod whose annotations, of all prefixes, have *size* bytes."""
+    found = f"the pod's annotations have {size} bytes"
+    return Problem("metadata.annotations", found, f"Kubernetes allows {LARGEST_ANNOTATIONS}, so remove some")
+
+
+def too_many_secrets(where: str, count: int) -> Problem:
+    """Return the problem of a pod that asks for *count* secrets."""
+    right = f"ask for at most {MOST_SECRETS} files, folders and variables, or for a folder with all of its records"
+    return Problem(where, f"{count} secrets are asked for", right)
 
 
 class Reader:
@@ -46,6 +107,9 @@ class Reader:
                 continue
             self._read(f"default {name}", known, "", text)
         self._defaulted = set(self._values)
+        if too_large := [*problems_of_size(annotations)]:
+            self.problems += too_large
+            return
         for key in sorted(annotations):
             if key.startswith(PREFIX) and key not in table.SET_BY_WEBHOOK:
                 self._annotation(key, annotations[key])
@@ -98,7 +162,8 @@ class Reader:
     def _annotation(self, key: str, text: str) -> None:
         found = table.find(key.removeprefix(PREFIX))
         if found is None:
-            near = table.nearest(key.removeprefix(PREFIX))
+            # A suggestion takes long, and only the first warnings are shown.
+            near = table.nearest(key.removeprefix(PREFIX)) if len(self.warnings) < MOST_SHOWN else None
             right = f"did you mean {near}?" if near else "check its name, or remove it"
             self.warn(key, "unknown annotation, ignored", right)
             return
@@ -109,6 +174,9 @@ class Reader:
         self._read(key, annotation, member, text)
 
     def _read(self, where: str, annotation: table.Annotation, member: str, text: str) -> None:
+        if len(text) > LONGEST_VALUE:
+            self.report(where, f"the value has {len(text)} characters", f"write at most {LONGEST_VALUE}")
+            return
         try:
             value = annotation.parse(text)
         except InvalidValue as error:

@@ -121,6 +121,8 @@ def file_name(title: str) -> str:
 
     Everything else is kept, including letters of any script, so that people recognize the title.
     """
-    name = "".join("_" if character == "/" or not character.isprintable() else character for character in title.strip())
+    name = title.strip().replace("/", "_")
+    if not name.isprintable():
+        name = "".join(character if character.isprintable() else "_" for character in name)
     stripped = name.lstrip(".")
     return ("_" * (len(name) - len(stripped)) + stripped) or "_"

@@ -13,15 +13,22 @@ import attrs
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
+from keeper_injector_common.limits import MOST_SHOWN, and_more
 from keeper_injector_webhook.admission import review
-from keeper_injector_webhook.admission.cache import AnswerCache, CachedPatch, digest
+from keeper_injector_webhook.admission.cache import LARGEST_POD, AnswerCache, CachedPatch, digest
 from keeper_injector_webhook.admission.decide import decide_pod
 from keeper_injector_webhook.admission.decision import Deny, Inject, Skip, SkipReason, warning_texts
+from keeper_injector_webhook.admission.limits import problems_of_patch
 from keeper_injector_webhook.admission.patch import build_patch
 from keeper_injector_webhook.admission.pod import Pod
 from keeper_injector_webhook.admission.review import AdmissionRequest
+from keeper_injector_webhook.errors import ReviewError
 from keeper_injector_webhook.settings import Settings
 
+LARGEST_REVIEW = 1024 * 1024
+"""Bytes of a review. A pod with all of its 256 KiB of annotations has a third of it."""
+_LARGEST_CACHED = 2 * LARGEST_POD
+"""Bytes of the largest review for which a digest is computed."""
 _INJECT = f"{PREFIX}inject"
 
 
@@ -62,11 +69,22 @@ def answer_review(body: bytes, settings: Settings, cache: AnswerCache | None = N
 
     *cache* holds answers for the same *settings*. Without one, every answer is computed.
     """
+    if len(body) > LARGEST_REVIEW:
+        return _too_large(body)
+    try:
+        return _answered(body, settings, cache)
+    except RecursionError:
+        raise ReviewError("request.object: nested too deeply") from None
+
+
+def _answered(body: bytes, settings: Settings, cache: AnswerCache | None) -> ReviewResult:
     request = review.parse_review(body)
+    if not request.of_pod or request.object is None:
+        return _skipped(request, Pod({}), SkipReason.NOT_A_POD)
     pod = Pod(request.object)
     if request.operation != "CREATE":
         return _skipped(request, pod, SkipReason.NOT_A_CREATION)
-    if cache is None or _INJECT not in pod.annotations:
+    if cache is None or len(body) > _LARGEST_CACHED or _INJECT not in pod.annotations:
         return _computed(request, pod, settings, None, b"")
     key = digest(pod, request.namespace)
     found = cache.find(key)
@@ -81,18 +99,34 @@ def _computed(
         case Skip(reason):
             return _skipped(request, pod, reason)
         case Deny(problems, warnings):
-            answer = review.denied(request.uid, _message(problems), warnings=warnings)
-            return ReviewResult(request, pod, "deny", "annotations", answer, warnings=warnings)
+            return _denied(request, pod, problems, warnings)
         case Inject(warnings=warnings):
             operations = build_patch(pod, decision, settings)
             patch = CachedPatch(review.encode_patch(operations), warnings, len(operations))
+            if too_large := tuple(problems_of_patch(patch.patch)):
+                return _denied(request, pod, too_large, warnings)
             if cache is not None:
                 cache.keep(key, patch)
             return _injected(request, pod, patch)
 
 
 def _message(problems: Sequence[Problem]) -> str:
-    return "keeper-injector: " + "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems, 1))
+    shown = [f"({number}) {problem}" for number, problem in enumerate(problems[:MOST_SHOWN], 1)]
+    return "keeper-injector: " + "; ".join(filter(None, [*shown, and_more(len(problems))]))
+
+
+def _too_large(body: bytes) -> ReviewResult:
+    """Reject a review that takes too long to parse; an object in etcd has at most 1.5 MiB."""
+    request = AdmissionRequest(review.uid_of(body), "", "", None)
+    found, right = f"the review has {len(body)} bytes", f"write a pod of which it has at most {LARGEST_REVIEW}"
+    return _denied(request, Pod({}), [Problem("body", found, right)], ())
+
+
+def _denied(
+    request: AdmissionRequest, pod: Pod, problems: Sequence[Problem], warnings: Sequence[Problem]
+) -> ReviewResult:
+    answer = review.denied(request.uid, _message(problems), warnings=warnings)
+    return ReviewResult(request, pod, "deny", "annotations", answer, warnings=tuple(warnings))
 
 
 def _skipped(request: AdmissionRequest, pod: Pod, reason: SkipReason) -> ReviewResult:

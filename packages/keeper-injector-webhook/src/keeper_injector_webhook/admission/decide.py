@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from functools import lru_cache, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
+from hashlib import blake2b
 
 from keeper_injector_common.annotations.parser import read_request, wants_injection
 from keeper_injector_common.annotations.request import InjectionRequest
-from keeper_injector_common.annotations.table import PREFIX, SET_BY_WEBHOOK
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem
-from keeper_injector_webhook.admission import names
-from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason, warning_texts
+from keeper_injector_webhook.admission import limits, names
+from keeper_injector_webhook.admission.cache import ENTRY, BoundedCache
+from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
 from keeper_injector_webhook.admission.expansion import (
     problems_of_expansion,
@@ -26,17 +28,11 @@ from keeper_injector_webhook.admission.readers import warnings_of_readers
 from keeper_injector_webhook.admission.receivers import problems_of_receivers, rate, warnings_of_meshes
 from keeper_injector_webhook.admission.resources import agent_resources, problems_of_resources
 from keeper_injector_webhook.admission.rules import Candidate, problems_of_candidate
-from keeper_injector_webhook.admission.volumes import Volume, lay_out, problems_of_volumes
+from keeper_injector_webhook.admission.volumes import Volume, deliveries, lay_out, mount_count, problems_of_volumes
 from keeper_injector_webhook.admission.warnings import warnings_for
 from keeper_injector_webhook.settings import Settings
 
 _INJECT = f"{PREFIX}inject"
-_MIRROR = "kubernetes.io/config.mirror"
-"""The annotation of mirror pods: a kubelet creates them so that API servers show its static pods."""
-_MOST_ANNOTATIONS = 256 * 1024
-"""Bytes of all annotations of an object, names and values (apimachinery, TotalAnnotationSizeLimitB)."""
-_MARKS = sum(map(len, SET_BY_WEBHOOK)) + len("true")
-"""Bytes that an injection adds beside the plan."""
 
 
 def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
@@ -45,21 +41,23 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     Raises :class:`~keeper_injector_webhook.errors.ReviewError` if a part of the pod that matters has the wrong JSON type.
     """
     try:
-        if not wants_injection(pod.annotations):
-            return Skip(SkipReason.NOT_ASKED)
-        if _MIRROR in pod.annotations:
-            return Skip(SkipReason.MIRROR)
         agents = [container for container in pod.containers() if container.name in names.AGENT_CONTAINERS]
-        if agents and all(container.command[:1] == [names.AGENT_PROGRAM] for container in agents):
-            return Skip(SkipReason.ALREADY_INJECTED)
-        request, unreadable = _request(frozenset(pod.annotations.items()), settings, namespace)
+        if reason := _why_skipped(pod, agents):
+            return Skip(reason)
+        if too_large := tuple(limits.problems_of_size(pod)):
+            return Deny(too_large)
+        request, unreadable = _request(pod.annotations, settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems, error.warnings)
     if agents:
         return Deny((*unreadable, *map(_name_taken, agents)), request.warnings)
     candidate = Candidate(request, pod, namespace)
     receivers = rate(request, pod)
+    if too_many := tuple(limits.problems_of_deliveries(*deliveries(request, receivers))):
+        return Deny((*unreadable, *too_many), request.warnings)
     volumes = lay_out(request, receivers)
+    if too_many := tuple(limits.problems_of_mounts(mount_count(volumes))):
+        return Deny((*unreadable, *too_many), request.warnings)
     variables = assign_variables(request, receivers, settings)
     resources = agent_resources(request, pod, settings)
     # Rules about a setting that cannot be read would report what its author did not mean.
@@ -75,7 +73,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         problems_of_expansion(variables) if receivers_known and is_known("env-mode") else (),
         problems_of_resources(resources) if is_known("agent-requests-", "agent-limits-") else (),
     )
-    if distinct := tuple(dict.fromkeys(problems)):
+    if distinct := tuple(dict.fromkeys(itertools.islice(problems, limits.MOST_PROBLEMS))):
         return Deny(distinct, request.warnings)
     groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     receiving = {container.name: container for group in groups for container in group.containers}
@@ -91,27 +89,23 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     )
     plan = build_plan(request, volumes, variables, identity)
     inject = Inject(plan, request, volumes, variables, identity, resources, warnings)
-    if too_large := tuple(_size_of_annotations(pod, inject)):
+    if too_large := tuple(limits.problems_of_plan(pod, inject)):
         return Deny(too_large, request.warnings)
     return inject
 
 
+def _why_skipped(pod: Pod, agents: Sequence[Container]) -> SkipReason | None:
+    """Return why a pod with these containers of the *agents'* names is not changed."""
+    if not wants_injection(pod.annotations):
+        return SkipReason.NOT_ASKED
+    if names.MIRROR in pod.annotations:
+        return SkipReason.MIRROR
+    injected = agents and all(container.command[:1] == [names.AGENT_PROGRAM] for container in agents)
+    return SkipReason.ALREADY_INJECTED if injected else None
+
+
 def _name_taken(container: Container) -> Problem:
     return Problem(_INJECT, f"the pod has a container {container.name!r} that is not the agent's", "rename it")
-
-
-def _size_of_annotations(pod: Pod, inject: Inject) -> Iterator[Problem]:
-    """Yield a problem if API servers would reject the pod's annotations together with the plan."""
-    kept = {key: text for key, text in pod.annotations.items() if key not in SET_BY_WEBHOOK}
-    sizes = [len(text.encode("utf-8", "surrogatepass")) for pair in kept.items() for text in pair]
-    warned = "\n".join(warning_texts(inject.warnings))
-    plan = len((inject.plan_text + warned).encode("utf-8", "surrogatepass"))
-    if sum(sizes) + plan + _MARKS > _MOST_ANNOTATIONS:
-        yield Problem(
-            _INJECT,
-            f"the pod's annotations have {sum(sizes) >> 10} KiB and the agent's plan {plan >> 10} KiB, of 256 KiB together",
-            "request fewer secrets in one pod, or give all containers the same ones, so that the plan lists them once",
-        )
 
 
 def _is_known(unreadable: Sequence[Problem], *settings: str) -> bool:
@@ -119,9 +113,27 @@ def _is_known(unreadable: Sequence[Problem], *settings: str) -> bool:
     return not any(name in problem.where for problem in unreadable for name in settings)
 
 
-@lru_cache(maxsize=512)
-def _request(
-    annotations: frozenset[tuple[str, str]], settings: Settings, namespace: str
-) -> tuple[InjectionRequest, tuple[Problem, ...]]:
+_LONGEST_CACHED = 8 * 1024
+"""Characters of the annotations of one request that is cached."""
+_LARGEST_CACHE = 4 * 1024 * 1024
+_Read = tuple[InjectionRequest, tuple[Problem, ...]]
+_requests: BoundedCache[tuple[Settings, bytes], _Read] = BoundedCache(_LARGEST_CACHE)
+
+
+def _request(annotations: Mapping[str, str], settings: Settings, namespace: str) -> _Read:
     """Read annotations. The result is cached, because the pods of one workload have the same annotations."""
-    return read_request(dict(annotations), settings.defaults.within(namespace), settings.policies.within(namespace))
+    defaults, policy = settings.defaults.within(namespace), settings.policies.within(namespace)
+    characters = sum(len(key) + len(text) for key, text in annotations.items())
+    if characters > _LONGEST_CACHED:
+        return read_request(annotations, defaults, policy)
+    texts = (namespace, *itertools.chain.from_iterable(sorted(annotations.items())))
+    # Lengths divide the texts, so that no two sets of annotations are one text.
+    content = "".join(f"{len(text)}:{text}" for text in texts)
+    key = settings, blake2b(content.encode(), digest_size=32).digest()
+    found = _requests.find(key)
+    if found is None:
+        found = read_request(annotations, defaults, policy)
+        request, problems = found
+        if not problems:
+            _requests.keep(key, found, ENTRY * (4 + len(request.files) + len(request.variables)) + 4 * characters)
+    return found

@@ -35,6 +35,7 @@ class SkipReason(enum.Enum):
     NOT_ASKED = "the pod does not ask for injection"
     ALREADY_INJECTED = "the pod is injected already"
     MIRROR = "a mirror pod shows a static pod of a kubelet, which never changes"
+    NOT_A_POD = "the review is not about a pod"
     NOT_A_CREATION = "the webhook changes pods only when they are created"
 
     @property

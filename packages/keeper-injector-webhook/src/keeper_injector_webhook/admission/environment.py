@@ -74,12 +74,8 @@ def assign_variables(request: InjectionRequest, receivers: Receivers, settings: 
     if not request.variables:
         return ()
     grouped: dict[tuple[int, ...], list[Container]] = {}
-    for container, rating in receivers.candidates():
-        received = tuple(
-            number
-            for number, item in enumerate(request.variables)
-            if receivers.receives(container, rating, item.containers)
-        )
+    chosen = [item.containers for item in request.variables]
+    for container, received in receivers.received(chosen):
         if received:
             grouped.setdefault(received, []).append(container)
     found = []

@@ -33,3 +33,17 @@ _VOLUMES = frozenset({PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, 
 def is_reserved_volume(name: str) -> bool:
     """Return whether an injection may add a volume called *name*, so that the pod itself cannot have one."""
     return name in _VOLUMES or name.startswith((SECRETS_VOLUME_PREFIX, VARIABLES_VOLUME_PREFIX))
+
+
+MIRROR = "kubernetes.io/config.mirror"
+"""The annotation of mirror pods: a kubelet creates them so that API servers show its static pods."""
+FOREIGN_ANNOTATIONS = frozenset(
+    {
+        MIRROR,
+        "traffic.sidecar.istio.io/excludeOutboundPorts",
+        "config.linkerd.io/skip-outbound-ports",
+        "consul.hashicorp.com/transparent-proxy-exclude-outbound-ports",
+        "traffic.kuma.io/exclude-outbound-ports",
+    }
+)
+"""The annotations of other programs that decisions read; a :class:`~.pod.Pod` has no others."""

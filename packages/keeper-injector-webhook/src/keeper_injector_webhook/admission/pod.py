@@ -6,13 +6,20 @@ sidecars of their users that way.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.json_values import Json
+from keeper_injector_webhook.admission.names import FOREIGN_ANNOTATIONS
 from keeper_injector_webhook.errors import ReviewError
+
+MOST_READ = 200
+"""Containers of a pod that are read; :mod:`.limits` reports a pod that has more."""
+_MOST_OWNERS = 32
+_KINDS = ("initContainers", "containers")
 
 
 @attrs.frozen
@@ -27,7 +34,7 @@ class Container:
     @property
     def name(self) -> str:
         """The container's name."""
-        return str(self.raw.get("name", ""))
+        return text_at(self.raw, "name")
 
     @property
     def mounts(self) -> list[Json]:
@@ -72,8 +79,13 @@ class Pod:
     """The pod's metadata."""
     spec: Json = attrs.field(init=False, repr=False)
     """The pod's spec."""
+    _all_annotations: Mapping[str, str] = attrs.field(init=False, repr=False)
     annotations: dict[str, str] = attrs.field(init=False, repr=False)
-    """The pod's annotations."""
+    """The pod's annotations that begin with ``keeper.security/``, and those of other programs that decisions read.
+
+    No answer depends on any other annotation."""
+    annotation_bytes: int = attrs.field(init=False, repr=False)
+    """The size of all annotations, as API servers count it."""
     _containers: tuple[Container, ...] = attrs.field(init=False, repr=False)
 
     @metadata.default
@@ -84,33 +96,50 @@ class Pod:
     def _spec(self) -> Json:
         return object_at(self.raw, "spec")
 
+    @_all_annotations.default
+    def _texts_of_metadata(self) -> Mapping[str, str]:
+        return _texts_at(self.metadata, "annotations")
+
     @annotations.default
     def _annotations(self) -> dict[str, str]:
-        return {str(key): str(value) for key, value in object_at(self.metadata, "annotations").items()}
+        return {
+            key: text
+            for key, text in self._all_annotations.items()
+            if key.startswith(PREFIX) or key in FOREIGN_ANNOTATIONS
+        }
+
+    @annotation_bytes.default
+    def _annotation_bytes(self) -> int:
+        return sum(len(key.encode()) + len(text.encode()) for key, text in self._all_annotations.items())
 
     @_containers.default
-    def _all_containers(self) -> tuple[Container, ...]:
+    def _first_containers(self) -> tuple[Container, ...]:
         return tuple(
             Container(kind, index, raw)
-            for kind in ("initContainers", "containers")
-            for index, raw in enumerate(list_at(self.spec, kind))
-        )
+            for kind in _KINDS
+            for index, raw in enumerate(list_at(self.spec, kind, most=MOST_READ))
+        )[:MOST_READ]
 
     @property
     def name(self) -> str:
         """The pod's name, or the prefix that the API server will complete (``generateName``)."""
-        return str(self.metadata.get("name") or self.metadata.get("generateName") or "")
+        return text_at(self.metadata, "name") or text_at(self.metadata, "generateName")
 
     @property
     def owner(self) -> str:
         """Kind and name of the controller that created the pod, such as ``Job/backup``; empty if a person created it."""
-        for reference in list_at(self.metadata, "ownerReferences"):
+        for reference in list_at(self.metadata, "ownerReferences", most=_MOST_OWNERS):
             if reference.get("controller"):
-                return f"{reference.get('kind')}/{reference.get('name')}"
+                return f"{text_at(reference, 'kind')}/{text_at(reference, 'name')}"
         return ""
 
+    @property
+    def container_count(self) -> int:
+        """The number of containers and init containers that the pod has."""
+        return sum(len(items) for kind in _KINDS if isinstance(items := self.spec.get(kind), list))
+
     def containers(self) -> Sequence[Container]:
-        """Return all containers in the order in which they start: init containers first."""
+        """Return all containers in the order in which they start: init containers first. At most :data:`MOST_READ`."""
         return self._containers
 
     def volumes(self) -> Sequence[Json]:
@@ -119,7 +148,7 @@ class Pod:
 
     def volume_names(self) -> frozenset[str]:
         """Return the names of the pod's volumes."""
-        return frozenset(str(volume.get("name")) for volume in self.volumes())
+        return frozenset(text_at(volume, "name") for volume in self.volumes())
 
     def security(self, key: str) -> Any:
         """Return an entry of the pod's security context, or None if it is not set."""
@@ -136,11 +165,36 @@ def object_at(parent: Json, key: str) -> Json:
     return value
 
 
-def list_at(parent: Json, key: str) -> list[Json]:
-    """Return the list of objects under *key*, or an empty one if it is not set; raises :class:`ReviewError` for anything else."""
+def text_at(parent: Json, key: str) -> str:
+    """Return the text under *key*, or an empty one if it is not set; raises :class:`ReviewError` for anything else."""
+    value = parent.get(key)
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise ReviewError(f"request.object: {key} is not text")
+    return value
+
+
+def _texts_at(parent: Json, key: str) -> Mapping[str, str]:
+    texts = object_at(parent, key)
+    if not all(isinstance(text, str | int | float | None) for text in texts.values()):
+        raise ReviewError(f"request.object: {key} is not an object of texts")
+    # Only a preview sees values of other types, and reports them.
+    return {name: text if isinstance(text, str) else str(text) for name, text in texts.items()}
+
+
+def list_at(parent: Json, key: str, *, most: int | None = None) -> list[Json]:
+    """Return the list of objects under *key*, or an empty one if it is not set; raises :class:`ReviewError` for anything else.
+
+    With *most*, return only so many objects from the beginning of the list.
+    """
     value = parent.get(key)
     if value is None:
         return []
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+    if not isinstance(value, list):
+        raise ReviewError(f"request.object: {key} is not a list of objects")
+    if most is not None and len(value) > most:
+        value = value[:most]
+    if not all(isinstance(item, dict) for item in value):
         raise ReviewError(f"request.object: {key} is not a list of objects")
     return value

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from keeper_injector_common.annotations.directories import receives
 from keeper_injector_common.annotations.request import Containers, InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem, Severity
@@ -50,11 +49,24 @@ class Receivers:
         """Yield the containers that may receive something."""
         return (pair for pair in self._rated if pair[1] is not MayReceive.NEVER)
 
-    def receives(self, container: Container, rating: MayReceive, own: Containers) -> bool:
-        """Return whether *container* receives an item that is meant for the containers *own*."""
-        named = own is not None or self._whole is not None
-        allowed = rating is MayReceive.BY_DEFAULT or (rating is MayReceive.IF_NAMED and named)
-        return allowed and receives(container.name, own, self._whole)
+    def received(self, chosen: Sequence[Containers]) -> list[tuple[Container, tuple[int, ...]]]:
+        """Return each candidate with the numbers of the items that it receives; *chosen* has the own list of each item.
+
+        An own list wins over that of the whole request. With neither, the containers receive an item that do so by default.
+        The cost is that of the lists and the result: no pair of a container and an item is looked at.
+        """
+        everyone = tuple(number for number, own in enumerate(chosen) if own is None)
+        named: dict[str, set[int]] = {}
+        for number, own in enumerate(chosen):
+            for name in own or ():
+                named.setdefault(name, set()).add(number)
+        found = []
+        for container, rating in self.candidates():
+            by_default = rating is MayReceive.BY_DEFAULT if self._whole is None else container.name in self._whole
+            general = everyone if by_default else ()
+            own_items = named.get(container.name)
+            found.append((container, tuple(sorted({*general, *own_items})) if own_items else general))
+        return found
 
 
 def rate(request: InjectionRequest, pod: Pod) -> Receivers:
@@ -72,6 +84,7 @@ def _rating(container: Container, position: int) -> MayReceive:
 def problems_of_receivers(request: InjectionRequest, pod: Pod, receivers: Receivers) -> Iterator[Problem]:
     """Yield each container that *request* names and that does not exist or starts before the agent, and deliveries to nobody."""
     present = {container.name: rating for container, rating in receivers.rated()}
+    right = f"it has {', '.join(present)}"
     items = (*request.files, *request.folders, *request.variables)
     chosen = {
         (f"{PREFIX}containers", request.containers): None,
@@ -80,7 +93,7 @@ def problems_of_receivers(request: InjectionRequest, pod: Pod, receivers: Receiv
     for where, containers in chosen:
         for name in containers or ():
             if name not in present:
-                yield Problem(where, f"the pod has no container {name!r}", f"it has {', '.join(present)}")
+                yield Problem(where, f"the pod has no container {name!r}", right)
             elif present[name] is MayReceive.NEVER:
                 yield Problem(where, f"container {name!r} starts before the agent", _way_out(request, pod, name))
     unnamed = next((item for item in items if item.containers is None and request.containers is None), None)

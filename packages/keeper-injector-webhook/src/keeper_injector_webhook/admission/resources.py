@@ -24,6 +24,7 @@ _CPU_IN_GUARANTEED = "100m"
 """The least CPU in a Guaranteed pod, where the request is also the limit: a refresh takes 0.15 s of CPU time."""
 _NAMES = ("cpu", "memory")
 _NONE = "none"
+_LONGEST_QUANTITY = 64
 _QUANTITY = re.compile(r"([0-9.]+)(?:([eE][-+]?[0-9]+)|([num]|[kMGTPE]|[KMGTPE]i)?)")
 _MULTIPLES: dict[str | None, Decimal] = {
     None: Decimal(1),
@@ -79,7 +80,10 @@ def keeps_guaranteed(resources: Json) -> bool:
 
 def amount(quantity: object) -> Decimal:
     """Return a Kubernetes quantity as a number: ``100m``, ``0.5``, ``64Mi``, ``1e3``. Anything else is 0."""
-    return _amount(str(quantity)) if quantity is not None else Decimal(0)
+    if not isinstance(quantity, str | int | float):
+        return Decimal(0)
+    text = str(quantity)
+    return _amount(text) if len(text) <= _LONGEST_QUANTITY else Decimal(0)
 
 
 @lru_cache(maxsize=256)

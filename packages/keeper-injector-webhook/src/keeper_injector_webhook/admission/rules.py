@@ -16,7 +16,7 @@ from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission.mounts import problems_of_reserved_names
-from keeper_injector_webhook.admission.pod import Pod, list_at, object_at
+from keeper_injector_webhook.admission.pod import Pod, list_at, object_at, text_at
 from keeper_injector_webhook.admission.windows import is_for_windows
 
 
@@ -82,7 +82,7 @@ def _mounted_secret(candidate: Candidate) -> Iterator[Problem]:
         for name in _secrets_needed(volume):
             if name in written:
                 found = (
-                    f"volume {volume.get('name')!r} mounts Secret {name!r}, which only exists once the pod's agent runs, "
+                    f"volume {text_at(volume, 'name')!r} mounts Secret {name!r}, which only exists once the pod's agent runs, "
                     "and the pod would wait for it indefinitely"
                 )
                 right = "write optional: true at the volume, or mount the files instead"
@@ -93,11 +93,11 @@ def _secrets_needed(volume: Json) -> Iterator[str]:
     """Yield the names of the Secrets that must exist before the kubelet mounts *volume*."""
     whole = object_at(volume, "secret")
     if not whole.get("optional"):
-        yield str(whole.get("secretName"))
+        yield text_at(whole, "secretName")
     for source in list_at(object_at(volume, "projected"), "sources"):
         part = object_at(source, "secret")
         if not part.get("optional"):
-            yield str(part.get("name"))
+            yield text_at(part, "name")
 
 
 _RULES: tuple[Callable[[Candidate], Iterator[Problem]], ...] = (

@@ -17,7 +17,7 @@ from keeper_injector_common.annotations.directories import (
     by_directory,
     directory_of,
 )
-from keeper_injector_common.annotations.request import InjectionRequest, SecretFile
+from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.errors import Problem
 from keeper_injector_webhook.admission.names import SECRETS_VOLUME_PREFIX
 from keeper_injector_webhook.admission.pod import Container
@@ -41,10 +41,7 @@ def lay_out(request: InjectionRequest, receivers: Receivers) -> tuple[Volume, ..
     directories = [directory_of(item) for item in items]
     laid_out: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
     grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
-    for container, rating in receivers.candidates():
-        received = tuple(
-            number for number, item in enumerate(items) if receivers.receives(container, rating, item.containers)
-        )
+    for container, received in receivers.received([item.containers for item in items]):
         if received not in laid_out:
             laid_out[received] = by_directory(directories, received)
         for directory, numbers in laid_out[received].items():
@@ -57,29 +54,45 @@ def lay_out(request: InjectionRequest, receivers: Receivers) -> tuple[Volume, ..
     )
 
 
+def deliveries(request: InjectionRequest, receivers: Receivers) -> tuple[int, int]:
+    """Return how many secrets the containers receive, each counted once for every container that receives it.
+
+    The second number counts containers that receive the same secrets once.
+    """
+    items = (*request.files, *request.folders, *request.variables)
+    received = [numbers for _, numbers in receivers.received([item.containers for item in items])]
+    return sum(map(len, received)), sum(map(len, set(received)))
+
+
+def mount_count(volumes: Sequence[Volume]) -> int:
+    """Return how many mounts *volumes* need."""
+    return sum(len(volume.containers) for volume in volumes)
+
+
 def problems_of_volumes(request: InjectionRequest, receivers: Receivers) -> Iterator[Problem]:
     """Yield each file whose path another file has too, or is inside of, if some container receives both.
 
-    Files are found by their paths and not compared in pairs, because a pod may ask for thousands.
+    Each set of files that some container receives is read once, and files are found by their paths. Nothing is compared in pairs.
     """
-    by_path: dict[str, dict[int, SecretFile]] = {}
-    for file in request.files:
-        first = by_path.setdefault(file.path, {})
-        others = [first.setdefault(number, file) for number in _receiving(file, receivers)]
-        if other := next((other for other in others if other is not file), None):
-            yield Problem(file.where, f"{file.path} is the path of {other.where} too", "give each secret its own path")
-    for file in request.files:
-        for path in ancestors(file.path):
-            outer = by_path.get(path, {})
-            for number in _receiving(file, receivers) if outer else ():
-                if number in outer:
-                    found = f"{path} is a directory of another secret"
-                    yield Problem(outer[number].where, found, "choose another path")
-                    break
-
-
-def _receiving(file: SecretFile, receivers: Receivers) -> Iterator[int]:
-    """Yield the numbers of the containers that receive *file*."""
-    for number, (container, rating) in enumerate(receivers.candidates()):
-        if receivers.receives(container, rating, file.containers):
-            yield number
+    files = request.files
+    paths = {file.path for file in files}
+    outer_paths = [[path for path in ancestors(file.path) if path in paths] for file in files]
+    same: dict[int, int] = {}
+    inside: dict[int, set[tuple[int, int]]] = {}
+    for received in {numbers for _, numbers in receivers.received([file.containers for file in files])}:
+        first: dict[str, int] = {}
+        for number in received:
+            other = first.setdefault(files[number].path, number)
+            if other != number:
+                same[number] = min(other, same.get(number, other))
+        for number in received:
+            outer = [(depth, first[path]) for depth, path in enumerate(outer_paths[number]) if path in first]
+            if outer:
+                inside.setdefault(number, set()).update(outer)
+    for number, other in sorted(same.items()):
+        found = f"{files[number].path} is the path of {files[other].where} too"
+        yield Problem(files[number].where, found, "give each secret its own path")
+    for _, outer_ones in sorted(inside.items()):
+        for _, number in sorted(outer_ones):
+            found = f"{files[number].path} is a directory of another secret"
+            yield Problem(files[number].where, found, "choose another path")
