@@ -242,7 +242,7 @@ def _segments(text: str, start: int) -> list[_Segment]:
                 name, brackets = "", []
             case _, str():
                 inside += _literal(text, part, position)
-            case _ if brackets and part == ":":
+            case _ if brackets and part.startswith(":"):
                 right = f"write :/{text[position + 1 :].strip().lstrip('./')}, or remove it"
                 raise InvalidReferenceError(text, (position, len(text)), "the path after ':' is not absolute", right)
             case _ if brackets:

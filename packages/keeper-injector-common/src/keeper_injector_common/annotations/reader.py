@@ -35,8 +35,8 @@ class Member:
     value: Any
 
 
-_LONGEST_KEY = 317
-"""Characters of the longest key that Kubernetes allows: a prefix of 253, a slash and a name of 63."""
+_LONGEST_KEY = 512
+"""Characters of a key, which is the title of a record in some annotations. Kubernetes allows 317, but checks it after the webhook."""
 _EACH_A_SECRET = ("secret-", "file-", "env-")
 """The stems of families in which each annotation asks for one secret."""
 
