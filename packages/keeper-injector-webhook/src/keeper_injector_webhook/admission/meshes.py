@@ -31,10 +31,6 @@ class Mesh:
     multiple: bool = False
     """Whether there may be several of each container, with a suffix after ``-``."""
 
-    def owns(self, name: str) -> bool:
-        """Return whether the container called *name* belongs to this mesh."""
-        return any(own and self._is(name, own) for own in (self.proxy, self.redirects, self.validates))
-
     def is_proxy(self, name: str) -> bool:
         """Return whether *name* is that of the proxy."""
         return self._is(name, self.proxy)
@@ -83,17 +79,24 @@ _MESHES = (
     ),
 )
 
+_BY_NAME = {name: mesh for mesh in _MESHES for name in (mesh.proxy, mesh.redirects, mesh.validates) if name}
+_PREFIXES = tuple(f"{name}-" for mesh in _MESHES if mesh.multiple for name in (mesh.proxy, mesh.redirects))
+"""What the names of further containers of a mesh begin with."""
+
 
 def mesh_of(container: Container) -> Mesh | None:
     """Return the mesh that *container* belongs to; None for a container of the pod's author."""
-    return next((mesh for mesh in _MESHES if mesh.owns(container.name)), None)
+    name = container.name
+    found = _BY_NAME.get(name)
+    if found is None and name.startswith(_PREFIXES):
+        return next(mesh for mesh in _MESHES if mesh.multiple and (mesh.is_proxy(name) or mesh.is_redirecting(name)))
+    return found
 
 
 def native_proxies(pod: Pod) -> Iterator[Container]:
     """Yield the proxies of *pod* that are native sidecars, so that the network works for every container after them."""
     for container in pod.containers():
-        mesh = mesh_of(container)
-        if mesh and mesh.is_proxy(container.name) and is_native_sidecar(container):
+        if is_native_sidecar(container) and (mesh := mesh_of(container)) and mesh.is_proxy(container.name):
             yield container
 
 

@@ -74,15 +74,11 @@ def problems_of_reserved_names(pod: Pod) -> Iterator[Problem]:
         if is_reserved_volume(name):
             yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
     for container in pod.containers():
-        uses = [
-            *(item.get("name") for item in container.mounts),
-            *(item.get("name") for item in list_at(container.raw, "volumeDevices")),
-            *(
-                object_at(object_at(item, "valueFrom"), "fileKeyRef").get("volumeName")
-                for item in container.variables
-                if item.get("valueFrom")
-            ),
-        ]
+        uses = [item.get("name") for item in container.mounts]
+        uses += [item.get("name") for item in list_at(container.raw, "volumeDevices")]
+        for item in container.variables:
+            if "valueFrom" in item:
+                uses.append(object_at(object_at(item, "valueFrom"), "fileKeyRef").get("volumeName"))
         for name in dict.fromkeys(str(use) for use in uses if use):
             if is_reserved_volume(name):
                 found = f"container {container.name!r} uses the volume {name!r}, which belongs to the agent"

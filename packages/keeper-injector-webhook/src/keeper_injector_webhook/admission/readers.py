@@ -24,6 +24,8 @@ def warnings_of_readers(
             own = item.mode if isinstance(item, SecretFile) else None
             modes.setdefault(*(identity.mode, f"{PREFIX}file-mode") if own is None else (own, item.where))
         for mode, where in modes.items():
+            if mode & 0o004:
+                continue
             for container in volume.containers:
                 if where not in reported and not _can_read(request, pod, container, mode, identity):
                     reported.add(where)
@@ -37,7 +39,7 @@ def warnings_of_readers(
 
 
 def _can_read(request: InjectionRequest, pod: Pod, container: Container, mode: int, identity: Identity) -> bool:
-    """Return whether the container's user can read a file of the agent with *mode*. Root can read any.
+    """Return whether the container's user can read a file of the agent with *mode*, which is not for everyone. Root can read any.
 
     If the pod does not set the container's user, only the image does. A pod that sets ``run-as-user`` or ``run-as-group`` for the
     agent is assumed to name that user.
@@ -45,7 +47,7 @@ def _can_read(request: InjectionRequest, pod: Pod, container: Container, mode: i
     user, group = (effective(pod, container, key) for key in ("runAsUser", "runAsGroup"))
     user = request.run_as_user if user is None else user
     group = request.run_as_group if group is None else group
-    if mode & 0o004 or user == 0 or (user == identity.uid and mode & 0o400):
+    if user == 0 or (user == identity.uid and mode & 0o400):
         return True
     more = pod.security("supplementalGroups")
     groups = [group, *(more if isinstance(more, list) else ())]
