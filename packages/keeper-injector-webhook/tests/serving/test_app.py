@@ -56,10 +56,11 @@ def test_warnings_are_logged_and_counted(server: Server) -> None:
             400,
         ),
         ("POST", "/mutate", b" " * 10_000_000, 413),
+        ("POST", "/mutate", body(pod(tolerations=[{}] * 200_000)), 413),
         ("POST", "/elsewhere", b"{}", 404),
         ("GET", "/mutate", None, 405),
     ],
-    ids=["no JSON", "no review", "deep", "no UTF-8", "no pod", "10 MB", "wrong path", "wrong method"],
+    ids=["no JSON", "no review", "deep", "no UTF-8", "no pod", "10 MB", "many objects", "wrong path", "wrong method"],
 )
 def test_what_is_not_a_review_is_an_http_error(
     server: Server, method: str, path: str, content: bytes | None, status: int
