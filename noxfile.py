@@ -132,9 +132,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Run the benchmarks and check their budgets: all, or those named: `bench admission`."""
+    """Run the benchmarks and check their budgets: all, or those named, with their arguments: `bench admission`."""
     install(session, DEVELOPMENT)
-    each(session, [("python", script) for script in scripts("bench", session.posargs)])
+    names = list(itertools.takewhile(lambda argument: not argument.startswith("-"), session.posargs))
+    arguments = session.posargs[len(names) :]
+    each(session, [("python", script, *arguments) for script in scripts("bench", names)])
 
 
 @nox.session

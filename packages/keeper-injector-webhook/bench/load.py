@@ -146,3 +146,15 @@ async def stampede(context: ssl.SSLContext, port: int, body: bytes, count: int) 
     for client in clients:
         client.drop()
     return seconds
+
+
+async def new_connections(context: ssl.SSLContext, port: int, body: bytes, count: int) -> list[float]:
+    """Send *count* reviews one after the other, each on a new connection; return sorted seconds, with the handshake."""
+    latencies = []
+    for _ in range(count):
+        client = Client(context, lambda: port)
+        started = time.perf_counter()
+        await client.post(body)
+        latencies.append(time.perf_counter() - started)
+        client.drop()
+    return sorted(latencies)

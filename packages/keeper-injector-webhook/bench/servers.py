@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import shlex
 import socket
 import ssl
 import subprocess
@@ -18,24 +19,25 @@ import attrs
 import trustme
 
 CONSTANT = """
-import asyncio, sys
+import asyncio, json, sys
 from pathlib import Path
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from hypercorn.asyncio import serve
-from keeper_injector_webhook.serving import server
-from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.serving.tls import LiveCertificate
-port, directory, answer = int(sys.argv[1]), Path(sys.argv[2]), __import__("json").loads(sys.argv[3])
+from hypercorn.config import Config
+port, directory, answer = int(sys.argv[1]), Path(sys.argv[2]), json.loads(sys.argv[3])
 async def mutate(request):
     await request.body()
     return JSONResponse(answer)
 async def ready(request):
     return PlainTextResponse("ready")
 app = Starlette(routes=[Route("/mutate", mutate, methods=["POST"]), Route("/readyz", ready)])
-options = server.ServerOptions("127.0.0.1", port, directory)
-config = server._config(options, LiveCertificate(directory, Metrics()))
+config = Config()
+config.bind = [f"127.0.0.1:{port}"]
+config.certfile, config.keyfile = str(directory / "tls.crt"), str(directory / "tls.key")
+config.alpn_protocols = ["http/1.1"]
+config.keep_alive_max_requests = 10**9
 asyncio.run(serve(app, config))
 """
 
@@ -88,6 +90,12 @@ def constant(directory: Path, context: ssl.SSLContext, answer: dict[str, Any]) -
     """Start a webhook that always responds with *answer*."""
     port = free_port()
     return _started([sys.executable, "-c", CONSTANT, str(port), str(directory), json.dumps(answer)], port, context)
+
+
+def beside(command: str, directory: Path, context: ssl.SSLContext) -> Process:
+    """Start another webhook; in *command*, {port} and {directory} stand for its port and the directory of its key pair."""
+    port = free_port()
+    return _started(shlex.split(command.format(port=port, directory=directory)), port, context)
 
 
 def _started(command: list[str], port: int, context: ssl.SSLContext) -> Process:
