@@ -153,3 +153,20 @@ def test_any_document_is_read_or_reported(document: dict[str, Any]) -> None:
 def test_any_text_is_read_or_reported(text: str) -> None:
     """Reading raises no exception for text that is not YAML."""
     read(text)
+
+
+def test_numbers_without_quotes_are_read_as_written() -> None:
+    """A mode and a title need no quotes. Words that YAML reads as booleans need them where a name belongs."""
+    text = """
+secrets:
+  - {record: 1.10, path: /app/a, mode: 0644}
+  - {record: 12:30, path: /app/b, injectAsK8sSecret: yes, k8sSecretName: app, k8sSecretKeys: {password: yes, null: b}}
+  - {record: no, path: /app/c, fields: [on]}
+"""
+    found, problems, _ = read(text)
+    assert [str(problem).partition(";")[0] for problem in problems] == [
+        f"config: secrets{path}: a boolean found"
+        for path in ("[1].k8sSecretKeys.password", "[2].record", "[2].fields[0]")
+    ]
+    assert [(str(file.sources[0]), file.mode) for file in found.files] == [("1.10", 0o644), ("12:30", None)]
+    assert found.kubernetes_secrets[0].keys == {"null": "b"}
