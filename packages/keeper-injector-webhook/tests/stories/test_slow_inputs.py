@@ -18,8 +18,8 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import AnswerCache, answer_review, encode_review
 from keeper_injector_webhook.settings import Settings
 
-MOST_LINES = 400_000
-"""Lines that any review may execute; ``bench_worst_review.py`` measures their time."""
+MOST_LINES = 600_000
+"""Lines that any review may execute: about 40 ms, at 14,000 lines in a millisecond (``bench_worst_review.py`` measures the time)."""
 LARGEST_ANSWER = 2 * 1024 * 1024
 LONGEST_MESSAGE = 32 * 1024
 
@@ -49,7 +49,12 @@ def lines(content: bytes) -> tuple[int, Json]:
 @pytest.fixture(scope="module", autouse=True)
 def imported() -> None:
     """Import what only some reviews need, so that no test counts the lines of an import."""
-    asked = {"secret-x": "t", "template-x": "{{ .a }}", "config": "secrets: [{record: a, pth: b}]", "sekret": "x"}
+    asked = {
+        "secret-x": "t",
+        "template-x": "{{ .a | quote }}",
+        "config": "secrets: [{record: a, pth: b}]",
+        "sekret": "x",
+    }
     answer_review(body(pod(annotations={"inject": "true", **asked})), Settings())
 
 
