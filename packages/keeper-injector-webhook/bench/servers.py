@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shlex
 import socket
 import ssl
@@ -18,6 +19,8 @@ from typing import Any
 import attrs
 import trustme
 
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "131072", "MALLOC_ARENA_MAX": "1"}
+"""The settings of glibc in the image (Dockerfile)."""
 CONSTANT = """
 import asyncio, json, sys
 from pathlib import Path
@@ -100,7 +103,9 @@ def beside(command: str, directory: Path, context: ssl.SSLContext) -> Process:
 
 def _started(command: list[str], port: int, context: ssl.SSLContext) -> Process:
     started = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **MALLOC}
+    )
     while not ready(port, context):
         if process.poll() is not None or time.perf_counter() - started > 30:
             raise RuntimeError(f"{command[:4]} ended with {process.poll()}")
