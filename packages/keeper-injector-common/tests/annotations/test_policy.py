@@ -90,6 +90,11 @@ def problems_under(policy: Policy, **annotations: str) -> list[str]:
             {"config": "secrets: [{record: a, injectAsEnvVars: yes}]"},
             "config: secrets[0]: policy.forb",
         ),
+        (
+            "{locked: [file-<name>]}",
+            {"config": "secrets: [{notation: keeper://a/file/b, injectAsK8sSecret: true, k8sSecretName: c}]"},
+            "config: secrets[0]: policy.locked does not allow pods to set file-<name>",
+        ),
         ("{forbidden: [signal]}", {"signal": "1"}, "signal: policy.forbidden does not allow signals; remove it"),
         (
             "{forbidden: [kubernetes-secret]}",

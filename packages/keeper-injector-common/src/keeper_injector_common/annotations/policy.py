@@ -130,9 +130,11 @@ class Policy:
 
     def problems_of_request(self, request: InjectionRequest) -> Iterator[Problem]:
         """Yield a problem for each delivery of *request* that is forbidden, and for each value out of its range."""
-        for file in request.files:
-            if any(isinstance(source, FileContent) for source in file.sources):
-                yield from self._problem_of_locked(file.where, ("file-<name>",))
+        sources = [(item.where, item.sources) for item in request.files]
+        sources += [(item.where, item.sources) for item in request.kubernetes_secrets]
+        for where, references in sources:
+            if any(isinstance(source, FileContent) for source in references):
+                yield from self._problem_of_locked(where, ("file-<name>",))
         delivered = {
             "env": [item.where for item in request.variables],
             "kubernetes-secret": [item.where for item in request.kubernetes_secrets],
