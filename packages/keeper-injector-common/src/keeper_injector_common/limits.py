@@ -33,7 +33,7 @@ MOST_SHOWN: Final = 20
 LONGEST_PART: Final = 400
 """Characters of each part of a message: where, what was found, what to do."""
 LONGEST_WORD: Final = 64
-"""Characters of a word for which a similar one is suggested."""
+"""Characters of the longest word for which a similar word is suggested."""
 
 
 def action_characters(template: str) -> int:

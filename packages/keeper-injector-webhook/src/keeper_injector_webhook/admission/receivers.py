@@ -52,8 +52,8 @@ class Receivers:
     def received(self, chosen: Sequence[Containers]) -> list[tuple[Container, tuple[int, ...]]]:
         """Return each candidate with the numbers of the items that it receives; *chosen* has the own list of each item.
 
-        An own list wins over that of the whole request. With neither, the containers receive an item that do so by default.
-        The cost is that of the lists and the result: no pair of a container and an item is looked at.
+        An own list wins over that of the whole request. With neither, the item goes to the containers that receive by default.
+        The cost is that of the lists and the result: it does not grow with containers times items.
         """
         everyone = tuple(number for number, own in enumerate(chosen) if own is None)
         named: dict[str, set[int]] = {}
