@@ -204,17 +204,13 @@ class Policies:
     def within(self, namespace: str) -> Policy:
         """Return what applies to the pods in *namespace*."""
         own = self.by_namespace.get(namespace)
-        return (
-            self._common if own is None else _combine([(KEY, self.everywhere), _named(namespace, own)], self.may_widen)
-        )
+        if own is None:
+            return self._common
+        return _combine([(KEY, self.everywhere), (f"{KEY}.namespaces.{namespace}", own)], self.may_widen)
 
     @cached_property
     def _common(self) -> Policy:
         return _combine([(KEY, self.everywhere)], may_widen=False)
-
-
-def _named(namespace: str, rules: Rules) -> tuple[str, Rules]:
-    return f"{KEY}.namespaces.{namespace}", rules
 
 
 def _combine(rules: list[tuple[str, Rules]], may_widen: bool) -> Policy:
