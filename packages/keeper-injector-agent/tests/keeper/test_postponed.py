@@ -29,6 +29,7 @@ def test_the_sdk_and_the_transport_do_not_load_requests() -> None:
         "from requests import Session; print(Session.__name__)",
         "import requests.sessions; print(requests.sessions.Session.__name__)",
         "from requests.sessions import Session; print(Session.__name__)",
+        "import requests.exceptions, requests.adapters, requests; print(requests.Session.__name__)",
         "from requests.adapters import HTTPAdapter; import requests; print(requests.Session.__name__)",
         "from keeper_secrets_manager_core import core; print(core.requests.Session.__name__)",
     ],
@@ -42,6 +43,14 @@ def test_the_sdk_catches_exceptions_of_the_real_module() -> None:
     """The classes that the SDK sees are the same as those of the real module."""
     program = "import requests; from keeper_secrets_manager_core import core; print(core.requests.HTTPError is requests.HTTPError)"
     assert output(SDK + program) == "True"
+
+
+@pytest.mark.parametrize("submodule", ["exceptions", "adapters", "models", "sessions", "utils"])
+def test_no_submodule_is_loaded_twice(submodule: str) -> None:
+    """A library that imports a submodule first, as Google's does, catches the exceptions that requests raises."""
+    program = f"import requests.{submodule}; import requests; print(requests.{submodule} is sys.modules['requests.{submodule}'],"
+    program += " requests.adapters.ConnectTimeout is requests.exceptions.ConnectTimeout is requests.ConnectTimeout)"
+    assert output(SDK + program) == "True True"
 
 
 def test_a_module_that_is_loaded_stays() -> None:

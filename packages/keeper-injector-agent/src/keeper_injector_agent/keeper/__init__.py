@@ -7,8 +7,4 @@ mean, ``binding`` turns a one-time token into a configuration, and ``postponed``
 Import from the modules: the SDK takes 0.2 s to import, and only a process that speaks to Keeper may pay for it.
 """
 
-from keeper_injector_agent.keeper.postponed import postpone_requests
-
 __all__: list[str] = []
-
-postpone_requests()  # here, so that it comes before the first import of the SDK

@@ -13,19 +13,22 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import InvalidTag
-from keeper_secrets_manager_core import SecretsManager
-from keeper_secrets_manager_core.configkeys import ConfigKeys
-from keeper_secrets_manager_core.crypto import CryptoUtils
-from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
-from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
-from keeper_secrets_manager_core.exceptions import KeeperError
-from keeper_secrets_manager_core.keeper_globals import keeper_servers
-from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
-from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
 
 from keeper_injector_agent.credentials.ksm_config import check_required_keys
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+from keeper_injector_agent.keeper.postponed import requests_postponed
 from keeper_injector_common.records import Attachment, Field, Library, Record, named_fields
+
+with requests_postponed():
+    from keeper_secrets_manager_core import SecretsManager
+    from keeper_secrets_manager_core.configkeys import ConfigKeys
+    from keeper_secrets_manager_core.crypto import CryptoUtils
+    from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
+    from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
+    from keeper_secrets_manager_core.exceptions import KeeperError
+    from keeper_secrets_manager_core.keeper_globals import keeper_servers
+    from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
+    from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
