@@ -29,13 +29,23 @@ def test_a_hanging_worker_is_terminated(tmp_path: Path) -> None:
         wait_for(lambda: not children(process.pid))
 
 
+RAN = """
+import sys
+def main(_):
+    print('{"event": "worker.ran"}', file=sys.stderr)
+    return 0
+"""
+IDLE_DESCRIPTORS = 5
+"""Standard streams and the two ends of the wake-up pipe."""
+
+
 def test_a_worker_that_cannot_be_started_is_logged(tmp_path: Path) -> None:
     """Without processes, memory or descriptors for a worker, the supervisor logs that, carries on, and tries again later."""
-    with supervised(tmp_path, 5.0, "main = lambda _: 0") as process:
-        logged_event(process, "sidecar.started")
-        wait_for(lambda: not children(process.pid))
-        last = max(int(entry.name) for entry in Path(f"/proc/{process.pid}/fd").iterdir())
-        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (last + 1, last + 1))
+    with supervised(tmp_path, 5.0, RAN) as process:
+        logged_event(process, "worker.ran")
+        opened = Path(f"/proc/{process.pid}/fd")
+        wait_for(lambda: not children(process.pid) and len(list(opened.iterdir())) == IDLE_DESCRIPTORS)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (IDLE_DESCRIPTORS, IDLE_DESCRIPTORS))
         process.send_signal(signal.SIGHUP)
         assert logged_event(process, "worker.spawn_failed")["errno"] == errno.EMFILE
         process.send_signal(signal.SIGHUP)
@@ -74,7 +84,11 @@ def test_a_worker_inherits_nothing_but_the_pipe(tmp_path: Path) -> None:
 ORPHAN = """
 import os, sys, time
 def main(_):
+    worker = os.getpid()
     if os.fork() == 0:
+        while os.getppid() == worker:
+            time.sleep(0.01)
+        print('{"event": "worker.gone"}', file=sys.stderr, flush=True)
         time.sleep(3)
         print('{"event": "orphan.ended"}', file=sys.stderr)
     return 0
@@ -84,7 +98,7 @@ def main(_):
 def test_a_process_that_a_worker_leaves_behind_delays_nothing(tmp_path: Path) -> None:
     """The supervisor does not wait for the hint of a worker that has ended without one."""
     with supervised(tmp_path, 5.0, ORPHAN) as process:
-        logged_event(process, "sidecar.started")
+        logged_event(process, "worker.gone")
         process.terminate()
         assert [event["event"] for event in events(process.stderr.readline())] == ["sidecar.stopped"]
 
