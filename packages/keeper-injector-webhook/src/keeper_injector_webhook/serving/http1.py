@@ -91,6 +91,9 @@ async def serve_http1(
         connection.enter(Phase.CLOSING)
         # Without this cycle, what the client sent is freed now and not at the next garbage collection.
         connection.expired = None
+        if discarded > server.connections.limits.discarded_bytes:
+            # The end of TLS would be waited for, and what this client goes on to send would be read until then.
+            connection.cut()
         writer.close()
 
 
