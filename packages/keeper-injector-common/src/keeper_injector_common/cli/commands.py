@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast, runtime_checkable
 
 from keeper_injector_common.cli.console import CommandError
+from keeper_injector_common.cli.entry_points import load_entry_point
 
 if TYPE_CHECKING:
     import argparse
@@ -98,15 +99,9 @@ def _can_load(name: str) -> bool:
 
 
 def _load_from_package(name: str, package: str) -> Command:
-    from importlib.metadata import entry_points  # takes 20 ms, which the other commands need not pay
-
-    for entry_point in entry_points(group=_ENTRY_POINTS, name=name):
-        try:
-            command = entry_point.load()
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise CommandError(f"{name}: cannot import {entry_point.value}: {reason}; reinstall {package}") from error
-        if not isinstance(command, Command):
-            raise CommandError(f"{name}: {entry_point.value} is not a command; upgrade {package}")
-        return command
+    extension = load_entry_point(_ENTRY_POINTS, package, name)
+    if extension is not None:
+        if not isinstance(extension.content, Command):
+            raise CommandError(f"{name}: {extension.reference} is not a command; upgrade {package}")
+        return extension.content
     raise CommandError(f"{name}: this command is in a package that is not installed; run: pip install {package}")

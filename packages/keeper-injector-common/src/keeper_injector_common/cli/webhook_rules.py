@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import cast
 
-from keeper_injector_common.cli.console import CommandError, print_error
+from keeper_injector_common.cli.console import print_error
+from keeper_injector_common.cli.entry_points import load_entry_point
 from keeper_injector_common.cli.inputs import ChartSettings
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import Problem
@@ -41,15 +43,9 @@ def for_settings(chart: ChartSettings, namespace: str) -> Callable[[Workload], V
 
 @cache
 def _load() -> Check | None:
-    from importlib.metadata import entry_points  # takes 20 ms, which manifests without annotations need not pay
-
-    for entry_point in entry_points(group=ENTRY_POINTS):
-        try:
-            check: Check = entry_point.load()
-        except Exception as error:
-            reason = f"{type(error).__name__}: {error}"
-            raise CommandError(f"cannot import {entry_point.value}: {reason}; reinstall {_PACKAGE}") from error
-        return check
+    extension = load_entry_point(ENTRY_POINTS, _PACKAGE)
+    if extension is not None:
+        return cast("Check", extension.content)
     print_error(
         "the webhook's rules about the pod are not checked, such as containers that do not exist, commands for env-<NAME> and the "
         f"user for signal; run: pip install {_PACKAGE}"
