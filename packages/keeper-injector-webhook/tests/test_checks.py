@@ -71,6 +71,21 @@ def test_the_commands_apply_the_rules(command: str, annotations: str, message: s
     assert message in run(command, "-", text=POD.format(annotations=annotations)).output
 
 
+@pytest.mark.parametrize("length", [40_000, 60_000])
+def test_the_commands_know_the_limit_of_the_plan(length: int) -> None:
+    """A plan that does not fit into the annotations is a problem for the commands if it is one for the webhook, with the same sizes."""
+    asked = {f"{kind}-{name}": text for name in "abc" for kind, text in (("secret", name), ("template", "t" * length))}
+    raw = pod(annotations={"inject": "true", **asked})
+    response = respond(raw, namespace="default")
+    message = response.get("status", {}).get("message", "").partition("the pod's annotations have")[2]
+    assert response["allowed"] == (not message)
+    text = yaml.safe_dump({**raw, "kind": "Pod", "metadata": {**raw["metadata"], "name": "web"}})
+    for command in ("lint", "explain"):
+        done = run(command, "-", text=text)
+        assert (done.code == 0) is response["allowed"]
+        assert message in done.output
+
+
 def test_a_patch_without_containers_is_not_judged() -> None:
     """A patch of kustomize has annotations and no containers, so that nothing is known about its pods."""
     patch = POD.format(annotations="keeper.security/containers: web").partition("spec:")[0]

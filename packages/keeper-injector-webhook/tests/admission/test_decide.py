@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import pytest
 from admission_reviews import PREFIX, denial, injected, plan, pod, respond
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.defaults import Defaults
-from keeper_injector_webhook.admission import Deny, Pod, decide_pod
+from keeper_injector_common.json_values import Json
+from keeper_injector_common.limits import LARGEST_ANNOTATIONS
+from keeper_injector_common.plan.wire import loads, to_json
+from keeper_injector_webhook.admission import Deny, Inject, Pod, decide_pod
 from keeper_injector_webhook.settings import Settings
 
 ASKED = {"inject": "true", "secret": "database-credentials"}
@@ -69,17 +74,50 @@ def test_a_mirror_pod_is_skipped() -> None:
     assert respond(raw) == {"uid": "u-1", "allowed": True}
 
 
+def of_many_containers(count: int, template: str = "") -> Json:
+    """Return a pod whose containers all receive five templates, and each of them a file that no other receives."""
+    common = [
+        {"record": "all", "path": f"/keeper/secrets/common-{number}", "template": template} for number in range(5)
+    ]
+    own = [
+        {"record": "own", "path": f"/keeper/secrets/own-{number}", "containers": [f"c{number}"]}
+        for number in range(count)
+    ]
+    containers = [{"name": f"c{number}"} for number in range(count)]
+    asked = {"inject": "true", "config": json.dumps({"secrets": [*common, *own]})}
+    return pod(annotations=asked, containers=containers)
+
+
+def test_the_plan_lists_what_containers_have_in_common_once() -> None:
+    """Of 64 containers, each with its own file, the plan has the common templates once and the agent reads all of them."""
+    raw = of_many_containers(64, "{{ .login }}" + "t" * 2000)
+    inject = decide_pod(Pod(raw), Settings(), "shop")
+    assert isinstance(inject, Inject)
+    written_out = len(json.dumps(to_json(inject.plan)))
+    assert written_out > 2 * LARGEST_ANNOTATIONS
+    assert len(inject.plan_text) < 32 * 1024
+    assert loads(inject.plan_text) == inject.plan
+    assert respond(raw)["allowed"]
+
+
+@pytest.mark.parametrize("length", [100, 9000, 11_000, 12_000])
+def test_only_a_pod_that_is_large_itself_has_a_plan_that_is_too_large(length: int) -> None:
+    """Annotations and plan together have about twice the size of the annotations, however many containers the pod has."""
+    raw = of_many_containers(64, "t" * length)
+    written = sum(map(len, raw["metadata"]["annotations"].values()))
+    inject = decide_pod(Pod(raw), Settings(), "shop")
+    assert isinstance(inject, Inject)
+    assert len(inject.plan_text) < 1.2 * written + 20 * 1024
+
+
 def test_annotations_that_an_api_server_would_reject_are_a_problem() -> None:
     """The plan counts against the 256 KiB of annotations: a pod that exceeds them is denied and not left to fail later."""
-    shared = "".join(f"  - {{record: 'a {'very ' * 30}long title, number {number}'}}\n" for number in range(40))
-    own = "".join(
-        f"  - {{record: own, path: /keeper/secrets/{number}, containers: [c{number}]}}\n" for number in range(20)
+    asked = {"inject": "true", **{f"template-{name}": "t" * 60_000 for name in "ab"}, "secret-a": "x", "secret-b": "y"}
+    assert respond(pod(annotations=asked))["allowed"]
+    message = denial(pod(annotations={**asked, "template-c": "t" * 60_000, "secret-c": "z"}))
+    assert (
+        "the pod's annotations have 175 KiB and the agent's plan 176 KiB, of 256 KiB together; request fewer" in message
     )
-    containers = [{"name": f"c{number}"} for number in range(20)]
-    asked = {"inject": "true", "config": f"secrets:\n{shared}"}
-    assert respond(pod(annotations=asked, containers=containers))["allowed"]
-    message = denial(pod(annotations={**asked, "config": f"secrets:\n{shared}{own}"}, containers=containers))
-    assert "of 256 KiB together; request fewer secrets in one pod, or give all containers the same ones" in message
 
 
 @given(broken=st.sets(st.sampled_from(sorted(BROKEN)), min_size=1), seed=st.sampled_from(sorted(PODS)))

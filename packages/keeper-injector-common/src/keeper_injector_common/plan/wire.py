@@ -16,6 +16,7 @@ from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.plan.attrs_codec import object_of
 from keeper_injector_common.plan.codec import InvalidParts, at
 from keeper_injector_common.plan.model import FileItem, Plan
+from keeper_injector_common.plan.sharing import SHARED_ABOVE, restore_parts, schema_with_sharing, share_parts
 
 VERSION = 1
 
@@ -25,7 +26,13 @@ _FILE = object_of(FileItem)
 
 def dumps(plan: Plan) -> str:
     """Return *plan* as compact JSON with its keys in a fixed order: equal plans give equal texts."""
-    return json.dumps(to_json(plan), ensure_ascii=False, separators=(",", ":"))
+    content = to_json(plan)
+    text = _compact(content)
+    return text if len(text) <= SHARED_ABOVE else _compact(share_parts(content))
+
+
+def _compact(content: Json) -> str:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def digest(text: str) -> str:
@@ -62,7 +69,7 @@ def from_json(content: object) -> Plan:
         fix = "use an agent image as new as the webhook" if newer else "inject the pod again"
         raise PlanError(f"plan: version {version!r} is unknown; this agent reads version {VERSION}; {fix}")
     try:
-        return _PLAN.read({key: part for key, part in content.items() if key != "version"})
+        return _PLAN.read(restore_parts({key: part for key, part in content.items() if key != "version"}))
     except (InvalidValue, InvalidParts) as error:
         problems = [
             Problem(f"plan: {path.removeprefix('.')}", fault.found, fault.right) for path, fault in at("", error)
@@ -73,7 +80,9 @@ def from_json(content: object) -> Plan:
 def json_schema() -> Json:
     """Return the JSON Schema of a plan."""
     properties = {"version": {"const": VERSION}, **_PLAN.schema["properties"]}
-    return {**_PLAN.schema, "properties": properties, "required": ["version", *_PLAN.schema["required"]]}
+    return schema_with_sharing(
+        {**_PLAN.schema, "properties": properties, "required": ["version", *_PLAN.schema["required"]]}
+    )
 
 
 def item_key(item: FileItem) -> str:

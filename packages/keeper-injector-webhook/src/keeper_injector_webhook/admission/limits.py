@@ -89,7 +89,7 @@ def problems_of_plan(pod: Pod, inject: Inject) -> Iterator[Problem]:
         yield Problem(
             _INJECT,
             f"the pod's annotations have {kept >> 10} KiB and the agent's plan {size >> 10} KiB, of 256 KiB together",
-            "request fewer secrets in one pod, or give all containers the same ones, so that the plan lists them once",
+            "request fewer secrets in one pod, or shorten the templates and titles",
         )
 
 
