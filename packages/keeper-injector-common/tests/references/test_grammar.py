@@ -1,4 +1,4 @@
-"""References: the names of secrets, as text and as values."""
+"""Reading references."""
 
 import pytest
 from hypothesis import given
@@ -14,10 +14,8 @@ from keeper_injector_common.references import (
     RecordText,
     Reference,
     WholeRecord,
-    is_uid,
     parse_file,
     parse_reference,
-    split_target,
 )
 
 DB = RecordName(("db",))
@@ -85,40 +83,8 @@ def test_any_text_is_read_or_rejected(text: str) -> None:
     assert parse_reference(str(reference)) == reference
 
 
-@pytest.mark.parametrize(
-    ("value", "target"),
-    [
-        ("db:/app/db.json", ("db", "/app/db.json")),
-        ("db", ("db", None)),
-        ("db:prod", ("db:prod", None)),
-        ("keeper://UID/field/password:/app/pw", ("keeper://UID/field/password", "/app/pw")),
-        ("keeper://UID/field/password", ("keeper://UID/field/password", None)),
-        ("db[a:/b]:/app/x", ("db[a:/b]", "/app/x")),
-    ],
-)
-def test_a_path_follows_the_last_colon_before_a_slash(value: str, target: tuple[str, str | None]) -> None:
-    """The path is optional, and a colon in a name or a field does not begin it."""
-    assert split_target(value) == target
-
-
 def test_a_file_is_named_by_a_colon_or_in_notation() -> None:
     """``record:file`` and a notation name the same file; a record alone is an error."""
     assert parse_file("TLS Certs:server.pem") == parse_file("keeper://TLS Certs/file/server.pem")
     with pytest.raises(InvalidReferenceError, match="no file is named; write record:file"):
         parse_file("TLS Certs")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("AAAAAAAAAAAAAAAAAAAAAA", True),
-        ("Cd-7_8w3nTKyT0mEDgcbQg", True),
-        ("production-db-password", False),
-        ("AAAAAAAAAAAAAAAAAAAAA", False),
-        ("AAAAAAAAAAAAAAAAAAAA+A", False),
-        ("", False),
-    ],
-)
-def test_a_uid_is_16_bytes_in_base64url(text: str, expected: bool) -> None:
-    """A title of the same length is not a UID if it cannot be the encoding of 16 bytes."""
-    assert is_uid(text) is expected

@@ -1,115 +1,28 @@
-r"""References: the names of secrets, as text and as values. A secret is a record, one field, its notes or an attached file.
-
-The grammar, for characters without escape. A ``\`` before one of ``/ [ ] : , \`` makes that character part of a name::
-
-    reference = [ "keeper://" ] names [ selector ]
-    names     = name *( "/" name )                      title or UID; with "/", folders and then the title
-    selector  = 1*( "[" [ name ] "]" )                  db[password]  db[hosts][1]  db[address][city]
-              | "/" ( "type" | "title" | "notes" )      Keeper notation
-              | "/" ( "field" | "custom_field" ) "/" name [ "[" [ index ] "]" ] [ "[" property "]" ]
-              | "/" "file" "/" name
-
-The notation is Keeper's own (Keeper Secrets Manager documentation, "Keeper Notation"); its prefix may be left out.
-"""
+"""Reads references; the grammar is in the docstring of this package."""
 
 from __future__ import annotations
 
-import enum
 import re
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Literal
 
 import attrs
 
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.limits import LONGEST_REFERENCE, MOST_PARTS
+from keeper_injector_common.references.values import (
+    ALL_VALUES,
+    PREFIX,
+    FieldValue,
+    FileContent,
+    Index,
+    RecordName,
+    RecordText,
+    Reference,
+    WholeRecord,
+)
 
-PREFIX = "keeper://"
-
-
-@attrs.frozen
-class RecordName:
-    """The title or UID of a record. Parts before the last one are the names of its folders."""
-
-    parts: tuple[str, ...]
-
-    @property
-    def title(self) -> str:
-        """The whole name as one title, because a title may contain slashes."""
-        return "/".join(self.parts)
-
-    def __str__(self) -> str:
-        return "/".join(_escape_name(part) for part in self.parts)
-
-
-class AllValues(enum.Enum):
-    """The type of :data:`ALL_VALUES`."""
-
-    ALL = "[]"
-
-
-ALL_VALUES: Final = AllValues.ALL
-"""The index ``[]``: all values of a field."""
-
-Index = int | AllValues | None
-Kind = Literal["any", "field", "custom_field"]
-
-
-@attrs.frozen
-class WholeRecord:
-    """All fields of a record."""
-
-    record: RecordName
-
-    def __str__(self) -> str:
-        return str(self.record)
-
-
-@attrs.frozen
-class FieldValue:
-    """One field of a record, or one value or property of that field."""
-
-    record: RecordName
-    field: str
-    kind: Kind = "any"
-    index: Index = None
-    property: str | None = None
-
-    def __str__(self) -> str:
-        tail = "" if self.index is None else "[]" if self.index is ALL_VALUES else f"[{self.index}]"
-        if self.property is not None:
-            tail += f"[{_escape_bracket(self.property)}]"
-        if self.kind == "any":
-            return f"{self.record}[{_escape_bracket(self.field)}]{tail}"
-        return f"{PREFIX}{self.record}/{self.kind}/{_escape_name(self.field)}{tail}"
-
-
-@attrs.frozen
-class RecordText:
-    """The type, title or notes of a record."""
-
-    record: RecordName
-    which: Literal["type", "title", "notes"]
-
-    def __str__(self) -> str:
-        return f"{PREFIX}{self.record}/{self.which}"
-
-
-@attrs.frozen
-class FileContent:
-    """The content of a file attached to a record."""
-
-    record: RecordName
-    file: str
-
-    def __str__(self) -> str:
-        return f"{PREFIX}{self.record}/file/{_escape_name(self.file)}"
-
-
-Reference = WholeRecord | FieldValue | RecordText | FileContent
-
-
-_LONGEST_CACHED = 256
+LONGEST_CACHED = 256
 """Characters of the longest reference whose result is cached."""
 
 
@@ -118,7 +31,7 @@ def parse_reference(text: str) -> Reference:
 
     Results for short texts are cached, because the replicas of a workload all have the same references.
     """
-    return _cached_reference(text) if len(text) <= _LONGEST_CACHED else _parse_reference(text)
+    return _cached_reference(text) if len(text) <= LONGEST_CACHED else _parse_reference(text)
 
 
 def _parse_reference(text: str) -> Reference:
@@ -146,7 +59,8 @@ def _parse_reference(text: str) -> Reference:
 _cached_reference = lru_cache(maxsize=1024)(_parse_reference)
 
 
-def _separators(text: str) -> int:
+def count_separators(text: str) -> int:
+    """Return how many characters of *text* divide names or escape others."""
     return sum(map(text.count, "/[]\\"))
 
 
@@ -155,7 +69,7 @@ def _reject_long(text: str) -> None:
     if len(text) > LONGEST_REFERENCE:
         found, right = f"the reference has {len(text)} characters", f"write at most {LONGEST_REFERENCE}"
         raise InvalidReferenceError(text, (LONGEST_REFERENCE, len(text)), found, right)
-    if (count := _separators(text)) > 2 * MOST_PARTS:
+    if (count := count_separators(text)) > 2 * MOST_PARTS:
         found, right = f"the reference has {count} slashes, brackets and backslashes", f"write at most {2 * MOST_PARTS}"
         raise InvalidReferenceError(text, (len(text), len(text)), found, right)
 
@@ -179,37 +93,7 @@ def parse_file(text: str) -> FileContent:
     return reference
 
 
-def split_target(value: str) -> tuple[str, str | None]:
-    """Divide ``reference:/path`` at the last ``:/`` outside brackets. The path is None if there is no ``:/``."""
-    return _cached_target(value) if len(value) <= _LONGEST_CACHED else _split_target(value)
-
-
-def _split_target(value: str) -> tuple[str, str | None]:
-    if _separators(value) > 4 * MOST_PARTS:
-        return value.strip(), None  # parse_reference rejects it
-    depth, divider = 0, None
-    start = len(PREFIX) if value[: len(PREFIX)].lower() == PREFIX else 0
-    for match in _DIVIDING.finditer(value, start):
-        depth += {"[": 1, "]": -1}.get(match[0], 0)
-        if match[0] == ":" and depth <= 0:
-            divider = match.start()
-    if divider is None:
-        return value.strip(), None
-    return value[:divider].strip(), value[divider + 1 :].strip()
-
-
-_cached_target = lru_cache(maxsize=1024)(_split_target)
-_RELATIVE = re.compile(r"(?<!\\):\s*(\.{1,2}/\S+|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w+)", re.ASCII)
-
-
-def relative_path(target: str) -> str | None:
-    """Return the text after the last colon if it looks like a relative path, otherwise None: titles may contain colons."""
-    match = _RELATIVE.search(target) if ":" in target and len(target) <= LONGEST_REFERENCE else None
-    return match[1] if match and match.end() == len(target) else None
-
-
 _TEXTS: dict[str, Literal["type", "title", "notes"]] = {"type": "type", "title": "title", "notes": "notes"}
-_DIVIDING = re.compile(r"\\.?|[\[\]]|:(?=/)", re.DOTALL)
 _TOKEN = re.compile(r"[^\\/\[\]]+|\\.?|.", re.DOTALL)
 """A run of ordinary characters, an escape, or a character with a meaning."""
 _ESCAPABLE = frozenset("/[]:,\\")
@@ -336,30 +220,3 @@ def _reject_brackets(text: str, last: _Segment) -> None:
         raise InvalidReferenceError(
             text, (last.end, last.end), "a file has no index", "write a bracket in its name as '\\['"
         )
-
-
-_SPECIAL_IN_NAME = re.compile(r"([/\[\]\\]|:$)")
-_SPECIAL_IN_BRACKETS = re.compile(r"([\[\]\\])")
-
-
-def _escape_name(name: str) -> str:
-    # A colon at the end would divide the reference from a path that follows. Most names need no escape.
-    return _SPECIAL_IN_NAME.sub(r"\\\1", name) if _SPECIAL_IN_NAME.search(name) else name
-
-
-def _escape_bracket(name: str) -> str:
-    return _SPECIAL_IN_BRACKETS.sub(r"\\\1", name) if _SPECIAL_IN_BRACKETS.search(name) else name
-
-
-_UID_LENGTH = 22
-_UID_LAST = frozenset("AQgw")
-_UID_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-
-
-def is_uid(text: str) -> bool:
-    """Return whether *text* can be the UID of a Keeper record: 16 bytes in unpadded base64url.
-
-    22 characters hold 132 bits, so the last character has only two significant bits. ``production-db-password`` has the
-    length of a UID and is not one.
-    """
-    return len(text) == _UID_LENGTH and text[-1] in _UID_LAST and set(text) <= _UID_ALPHABET
