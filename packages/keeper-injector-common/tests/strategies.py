@@ -69,7 +69,11 @@ FOLDERS = st.builds(
     st.just("") | PATHS.map("/".join),
 )
 DIRECTORIES = st.builds(
-    Directory, ABSOLUTE, ABSOLUTE, st.lists(FILES, max_size=3).map(tuple), st.lists(FOLDERS, max_size=2).map(tuple)
+    Directory,
+    ABSOLUTE,
+    ABSOLUTE,
+    st.lists(FILES, max_size=3, unique=True).map(tuple),
+    st.lists(FOLDERS, max_size=2, unique=True).map(tuple),
 )
 VARIABLES = st.from_regex(r"[A-Z_][A-Z0-9_]{0,10}", fullmatch=True)
 ENVIRONMENTS = st.builds(
@@ -77,10 +81,11 @@ ENVIRONMENTS = st.builds(
     ABSOLUTE,
     st.sampled_from(["exec", "file-ref"]),
     MODES,
-    st.lists(st.builds(VariableItem, VARIABLES, REFERENCES), max_size=2).map(tuple),
+    st.lists(st.builds(VariableItem, VARIABLES, REFERENCES), max_size=2, unique=True).map(tuple),
     st.lists(
         st.builds(RecordVariablesItem, WHOLE, st.just("") | VARIABLES, st.lists(TEXTS, max_size=2).map(tuple)),
         max_size=2,
+        unique=True,
     ).map(tuple),
 )
 CREDENTIALS = st.one_of(

@@ -61,6 +61,14 @@ def _sets(number: int) -> bytes:
     return _asked(_config(entries), containers=count)
 
 
+def _templates_for_sets(number: int) -> bytes:
+    """Return a pod whose containers all receive the same long templates, and each of them another file too."""
+    count = min(number, 160)
+    common = [{"record": "r", "path": f"/d/common-{index}", "template": "t" * 11_000} for index in range(5)]
+    own = [{"record": "r", "path": f"/d/own-{index}", "containers": [f"c{index}"]} for index in range(count)]
+    return _asked(_config([*common, *own]), containers=count)
+
+
 FAMILIES: dict[str, Family] = {
     "secrets in their own directories": lambda number: _asked(_secrets(number, "title:/d{0}/f")),
     "secrets in one directory": lambda number: _asked(_secrets(number, "title:/d/f{0}")),
@@ -75,6 +83,7 @@ FAMILIES: dict[str, Family] = {
         _secrets(min(number, 50), "t:/d{0}/f"), containers=min(number, 40)
     ),
     "a set of secrets for each container": _sets,
+    "templates for different sets of secrets": _templates_for_sets,
     "variables": lambda number: _asked({f"env-V{index}": "db[pw]" for index in range(number)}),
     "variables for many containers": lambda number: _asked(
         {f"env-{'V' * 100}{index}": "db[pw]" for index in range(min(number, 200))}, containers=min(number, 50)
@@ -196,6 +205,7 @@ PRODUCTS = frozenset(
         "secrets for many containers",
         "directories for many containers",
         "a set of secrets for each container",
+        "templates for different sets of secrets",
         "variables for many containers",
         "containers with mounts",
     }

@@ -13,7 +13,7 @@ from strategies import PLANS
 from keeper_injector_common.errors import PlanError
 from keeper_injector_common.plan.delivery import Templated
 from keeper_injector_common.plan.model import Directory, FileItem, Plan
-from keeper_injector_common.plan.sharing import KEY, SHARED_ABOVE, restore_parts, share_parts
+from keeper_injector_common.plan.sharing import KEY, SHARED_ABOVE, restore_parts, shared_items, write_shared
 from keeper_injector_common.plan.wire import dumps, from_json, json_schema, loads, to_json
 from keeper_injector_common.references import RecordName, WholeRecord
 
@@ -35,12 +35,17 @@ def _plans_with_repetition(draw: st.DrawFn) -> Plan:
 def test_a_plan_with_shared_parts_means_the_same(plan: Plan) -> None:
     """Sharing is undone exactly, the schema accepts the result, and no item occurs in it twice."""
     content = to_json(plan)
-    shared = share_parts(content)
+    shared = _shared(plan)
     assert restore_parts(shared) == content
     assert from_json(shared) == plan
     VALIDATOR.validate(json.loads(json.dumps(shared)))
     items = [item for item in _items(shared) if item.keys() != {KEY}]
     assert len({json.dumps(item) for item in items}) == len(items)
+
+
+def _shared(plan: Plan) -> dict[str, Any]:
+    """Return the JSON of *plan* with shared parts, however small it is."""
+    return write_shared(plan, shared_items(plan, above=0), to_json)
 
 
 def _items(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -70,7 +75,7 @@ def test_a_small_plan_is_written_out() -> None:
     assert json.loads(dumps(plan)) == to_json(plan)
 
 
-SHARED = share_parts(to_json(_volumes(2, 10)))
+SHARED = _shared(_volumes(2, 10))
 POSITION: dict[str, Any] = {KEY: 0}
 
 

@@ -13,38 +13,63 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+import attrs
 
 from keeper_injector_common.json_values import Json, kind_of
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.plan.attrs_codec import object_of
 from keeper_injector_common.plan.codec import InvalidParts
+from keeper_injector_common.plan.model import FileItem, FolderItem, Plan, RecordVariablesItem, VariableItem
 
 KEY = "shared"
 SHARED_ABOVE = 16 * 1024
-"""Characters of a plan."""
+"""Characters of the JSON of all items."""
 LISTS = {"directories": ("files", "folders"), "environments": ("variables", "records")}
-"""The lists whose items can be shared, by the list of the objects that contain them."""
+"""The lists whose items can be shared, by the list of the objects that contain them. Attributes and JSON have the same names."""
+_Item = FileItem | FolderItem | VariableItem | RecordVariablesItem
+_WRITE: dict[type, Callable[..., Json]] = {
+    kind: object_of(kind).write for kind in (FileItem, FolderItem, VariableItem, RecordVariablesItem)
+}
 _FIX = "it must be what the webhook wrote"
 
 
-def share_parts(content: Json) -> Json:
-    """Return *content*, the JSON of a plan, with each item that occurs several times in ``shared``."""
-    counts: Counter[str] = Counter()
+def shared_items(plan: Plan, above: int = SHARED_ABOVE) -> dict[_Item, Json]:
+    """Return the items that occur in *plan* several times, with their JSON, if all items have more than *above* characters of JSON.
 
-    def counted(item: object, _path: str) -> object:
-        counts[json.dumps(item)] += 1
-        return item
+    The cost is that of the different items: an item with a long template is written once, however many volumes have it.
+    """
+    # A volume does not have an item twice.
+    if len(plan.directories) < 2 and len(plan.environments) < 2:
+        return {}
+    counts = Counter(_items(plan))
+    if len(counts) == counts.total():
+        return {}
+    written = {item: _WRITE[type(item)](item) for item in counts}
+    size = sum(count * len(json.dumps(written[item], ensure_ascii=False)) for item, count in counts.items())
+    return {item: written[item] for item, count in counts.items() if count > 1} if size > above else {}
 
-    _replaced(content, counted)
-    position = {text: number for number, text in enumerate(text for text, count in counts.items() if count > 1)}
-    if not position:
-        return content
 
-    def shared(item: object, _path: str) -> object:
-        number = position.get(json.dumps(item))
-        return item if number is None else {KEY: number}
+def write_shared(plan: Plan, shared: dict[_Item, Json], write: Callable[[Plan], Json]) -> Json:
+    """Return the JSON of *plan* with the items of *shared* once; *write* is the writer of whole plans."""
+    position = {item: {KEY: number} for number, item in enumerate(shared)}
+    directories = tuple(attrs.evolve(item, files=(), folders=()) for item in plan.directories)
+    environments = tuple(attrs.evolve(item, variables=(), records=()) for item in plan.environments)
+    content = write(attrs.evolve(plan, directories=directories, environments=environments))
+    for outer, names in LISTS.items():
+        for holder, written in zip(getattr(plan, outer), content.get(outer, ()), strict=True):
+            for name in names:
+                if items := getattr(holder, name):
+                    written[name] = [position.get(item) or _WRITE[type(item)](item) for item in items]
+    return {**content, KEY: list(shared.values())}
 
-    return {**_replaced(content, shared), KEY: [json.loads(text) for text in position]}
+
+def _items(plan: Plan) -> Iterator[_Item]:
+    for outer, names in LISTS.items():
+        for holder in getattr(plan, outer):
+            for name in names:
+                yield from getattr(holder, name)
 
 
 def restore_parts(content: Json) -> Json:

@@ -16,7 +16,7 @@ from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.plan.attrs_codec import object_of
 from keeper_injector_common.plan.codec import InvalidParts, at
 from keeper_injector_common.plan.model import FileItem, Plan
-from keeper_injector_common.plan.sharing import SHARED_ABOVE, restore_parts, schema_with_sharing, share_parts
+from keeper_injector_common.plan.sharing import restore_parts, schema_with_sharing, shared_items, write_shared
 
 VERSION = 1
 
@@ -26,12 +26,8 @@ _FILE = object_of(FileItem)
 
 def dumps(plan: Plan) -> str:
     """Return *plan* as compact JSON with its keys in a fixed order: equal plans give equal texts."""
-    content = to_json(plan)
-    text = _compact(content)
-    return text if len(text) <= SHARED_ABOVE else _compact(share_parts(content))
-
-
-def _compact(content: Json) -> str:
+    shared = shared_items(plan)
+    content = write_shared(plan, shared, to_json) if shared else to_json(plan)
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
