@@ -11,6 +11,7 @@ from local_keeper import crypto
 from local_keeper.vault import Device, File, Folder, Json, Record, Vault
 
 FileUrl = Callable[[File], str]
+_WRONG_KEY = b"\0" * 32
 
 
 class ApiError(Exception):
@@ -81,7 +82,8 @@ def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: 
 
 def _record_json(vault: Vault, record: Record, file_url: FileUrl) -> Json:
     wrapping = vault.shared_root(record.folder).key if record.folder else vault.app_key
-    data = crypto.gcm(b"\0" * 32 if record.corrupt else record.key, json.dumps(record.data).encode())
+    content = json.dumps(record.data).encode() if record.content is None else record.content
+    data = crypto.gcm(_WRONG_KEY if record.corrupt else record.key, content)
     inner = record.folder if record.folder and vault.folders[record.folder].parent else None
     return {
         "recordUid": record.uid,
@@ -103,10 +105,11 @@ def _file_json(record: Record, file: File, file_url: FileUrl) -> Json:
         "size": len(file.content),
         "lastModified": file.modified,
     }
+    metadata = json.dumps(described).encode() if file.metadata is None else file.metadata
     return {
         "fileUid": file.uid,
-        "fileKey": crypto.b64(crypto.gcm(record.key, file.key)),
-        "data": crypto.b64(crypto.gcm(file.key, json.dumps(described).encode())),
+        "fileKey": crypto.b64(crypto.gcm(_WRONG_KEY if file.corrupt == "key" else record.key, file.key)),
+        "data": crypto.b64(crypto.gcm(_WRONG_KEY if file.corrupt == "metadata" else file.key, metadata)),
         "url": file_url(file),
         "thumbnailUrl": None,
     }

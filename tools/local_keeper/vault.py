@@ -30,6 +30,10 @@ class File:
     uid: str = attrs.field(factory=crypto.new_uid)
     key: bytes = attrs.field(factory=_random_key, repr=False)
     modified: int = attrs.field(factory=lambda: int(time.time() * 1000))
+    metadata: bytes | None = attrs.field(default=None, repr=False)
+    """Sent instead of the JSON that describes the file, if set."""
+    corrupt: str = ""
+    """The part that is sent so that no key opens it: ``key``, ``metadata``, or none."""
 
 
 @attrs.define
@@ -55,6 +59,8 @@ class Record:
     revision: int = 1
     corrupt: bool = False
     """Sent with data that no key opens."""
+    content: bytes | None = attrs.field(default=None, repr=False)
+    """Sent instead of the JSON of :attr:`data`, if set: anything that a client may have written."""
     flat: bool = False
     """Sent outside of its folder, wrapped by the folder's key, as the real service may do."""
 

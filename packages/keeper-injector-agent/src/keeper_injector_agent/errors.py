@@ -21,6 +21,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import ClassVar
 
 from keeper_injector_common.errors import KeeperInjectorError, PlanError
@@ -78,3 +79,17 @@ class UnexpectedError(KeeperInjectorError):
     """A bug in the agent or in a library. The message names the exception's type and line, but never its text."""
 
     exit_code: ClassVar[int] = os.EX_IOERR
+
+
+def as_reported(error: Exception) -> KeeperInjectorError:
+    """Return *error* if it is already an error of this project. For a bug, return the exception's type and line, but never its text.
+
+    The text of an exception may contain the value of a secret.
+    """
+    if isinstance(error, KeeperInjectorError):
+        return error
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    where = "" if step is None else f" in {Path(step.tb_frame.f_code.co_filename).name}, line {step.tb_lineno}"
+    return UnexpectedError(f"internal error: {type(error).__name__}{where}; please report it")

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import os
 import time
-import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.delivery.refresh import is_complete
-from keeper_injector_agent.errors import ThrottledError, UnexpectedError
+from keeper_injector_agent.errors import ThrottledError
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from keeper_injector_agent.delivery.refresh import Outcome
     from keeper_injector_agent.state import State
     from keeper_injector_common.errors import KeeperInjectorError
@@ -85,10 +85,3 @@ def report_fatal(root: Path, message: str, code: int) -> int:
     except OSError as problem:
         log.warning("termination_log.write_failed", extra={"cause": problem.strerror})
     return code
-
-
-def unexpected_error(error: Exception) -> UnexpectedError:
-    """Return an error for a bug, with the exception's type and line, but without its text, which may contain a value."""
-    *_, last = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(last.filename).name}, line {last.lineno}"
-    return UnexpectedError(f"internal error: {type(error).__name__} in {where}; please report it")

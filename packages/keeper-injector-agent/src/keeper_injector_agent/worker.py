@@ -18,7 +18,7 @@ from keeper_injector_agent import reporting
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, refresh_secrets
 from keeper_injector_agent.delivery.templating import template_server
-from keeper_injector_agent.errors import PlanChangedError
+from keeper_injector_agent.errors import PlanChangedError, as_reported
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.keeper.session import open_session
 from keeper_injector_agent.retry import INITIAL_ATTEMPTS, REFRESH_ATTEMPTS, call_with_retries
@@ -102,8 +102,7 @@ def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: flo
     except KeeperInjectorError as error:
         return reporting.report_failure(plan, state, error, root, initial=initial)
     except Exception as error:  # noqa: BLE001 - a bug, ours or a library's, must be reported and must not lose the state
-        bug = reporting.unexpected_error(error)
-        return reporting.report_failure(plan, state, bug, root, initial=initial)
+        return reporting.report_failure(plan, state, as_reported(error), root, initial=initial)
     milliseconds = round((time.monotonic() - started) * 1000)
     return reporting.report_outcome(plan, state, outcome, root, initial=initial, milliseconds=milliseconds)
 

@@ -9,6 +9,7 @@
     │  ├─ SelectionError             a reference is valid, but matches no record, or several
     │  │  └─ RecordGoneError         … because the record was deleted or is no longer shared
     │  ├─ UnreadableRecordError      a record that may be meant cannot be decrypted
+    │  ├─ UnreadableFieldError       the value of a field cannot be computed
     │  ├─ PlanError                  a plan is damaged, or has an unknown version
     │  ├─ FormatError                fields cannot be written in a format
     │  └─ TemplateError              a template cannot be parsed or rendered
@@ -134,6 +135,10 @@ class RecordGoneError(SelectionError):
 
 class UnreadableRecordError(ContractError):
     """Keeper sent records that cannot be decrypted, and one of them may be the one that is meant. It is not gone."""
+
+
+class UnreadableFieldError(ContractError):
+    """The value of a field cannot be computed, such as that of a one-time code without a secret. It is not empty."""
 
 
 class PlanError(ContractError):

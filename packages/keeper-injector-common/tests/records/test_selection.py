@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.errors import ContractError, RecordGoneError, SelectionError, UnreadableRecordError
+from keeper_injector_common.errors import (
+    ContractError,
+    RecordGoneError,
+    SelectionError,
+    UnreadableFieldError,
+    UnreadableRecordError,
+)
 from keeper_injector_common.records import Attachment, Field, Library, Record
 from keeper_injector_common.records.selection import select_file, select_value
 from keeper_injector_common.references import (
@@ -233,3 +239,28 @@ def test_every_record_can_be_found(library: Library) -> None:
         if item.title not in {other.uid for other in library.records}:
             assert library.find(RecordName((item.title,))) is min(same, key=lambda other: other.uid)
             assert list(library.matches(RecordName((item.title,)))) == sorted(same, key=lambda other: other.uid)
+
+
+def test_a_field_that_cannot_be_computed_is_not_empty() -> None:
+    """The value alone, one of its values, and the whole record report the fault; other fields are selected."""
+    fault = "record 'portal', field 'code': the one-time code cannot be computed"
+    fields = (Field("code", "oneTimeCode", "code", (), fault=fault), Field("login", "login", "", ("lena",)))
+    portal = Record("u", "portal", "login", fields)
+    of = RecordName(("portal",))
+    for reference in (
+        WholeRecord(of),
+        FieldValue(of, "code"),
+        FieldValue(of, "code", index=0),
+        FieldValue(of, "code", index=ALL_VALUES),
+    ):
+        with pytest.raises(UnreadableFieldError, match="cannot be computed"):
+            select_value(reference, portal)
+    assert select_value(FieldValue(of, "login"), portal) == "lena"
+
+
+def test_an_unreadable_attachment_may_be_the_one_that_is_meant() -> None:
+    """Its name is unknown, so the message does not say that no such file exists. A file that can be read is selected."""
+    tls = Record("u", "tls", "file", (), "", (Attachment("f1", "a.pem"),), ("f2",))
+    assert select_file(FileContent(RecordName(("tls",)), "a.pem"), tls).uid == "f1"
+    with pytest.raises(UnreadableRecordError, match=r"no readable file 'b.pem' .* \(f2\); attach it again"):
+        select_file(FileContent(RecordName(("tls",)), "b.pem"), tls)

@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.delivery.progress import Progress, record_digest
-from keeper_injector_agent.errors import SecretSyncError, TransientSyncError, VaultError
-from keeper_injector_common.errors import ContractError
+from keeper_injector_agent.errors import SecretSyncError, TransientSyncError, as_reported
 
 if TYPE_CHECKING:
     from keeper_injector_agent.delivery.api_server import ApiServer
@@ -44,8 +43,8 @@ def sync_if_due(
         digest = progress.digest(*map(record_digest, records))
         due = initial or previous is None or (secret.rotation and previous != digest)
         result = sync(secret, renderer.secret_data(secret)) if due else "unchanged"
-    except (ContractError, VaultError, SecretSyncError) as error:
-        progress.report(f"Secret {secret.name}", error)
+    except Exception as error:  # noqa: BLE001 - a bug that one Secret meets must not keep the others away
+        progress.report(f"Secret {secret.name}", as_reported(error))
         if previous is not None:
             progress.inputs[key] = previous
         return False

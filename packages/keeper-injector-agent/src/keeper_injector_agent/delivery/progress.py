@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from keeper_injector_agent.delivery.files import File
-from keeper_injector_agent.errors import DeliveryError, VaultError
-from keeper_injector_common.errors import ContractError, KeeperInjectorError, RecordGoneError
+from keeper_injector_agent.errors import DeliveryError, as_reported
+from keeper_injector_common.errors import KeeperInjectorError, RecordGoneError
 from keeper_injector_common.records import Record
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class Progress:
         except RecordGoneError as error:
             self.report(where, error)
             return gone if self.remove_gone else kept
-        except (ContractError, VaultError) as error:
-            self.report(where, error)
+        except Exception as error:  # noqa: BLE001 - a bug that one item meets must not keep the others away
+            self.report(where, as_reported(error))
             return kept
 
     def reuse_or_render(self, pending: PendingFile, previous: File | None) -> File:
@@ -98,5 +98,6 @@ def previous_file(files: Mapping[str, File], name: str, mode: int) -> File | Non
 
 def record_digest(record: Record) -> bytes:
     """Return a record's content in one canonical form, as input of a digest."""
+    fields = [[field.name, field.values, field.fault] for field in record.fields]
     attachments = [attrs.astuple(item) for item in record.attachments]
-    return json.dumps([record.uid, record.title, record.named_values(), attachments]).encode()
+    return json.dumps([record.uid, record.title, fields, record.notes, attachments]).encode()

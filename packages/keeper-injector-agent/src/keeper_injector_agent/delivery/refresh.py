@@ -31,6 +31,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +44,6 @@ from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, secret_
 from keeper_injector_agent.delivery.notify import notify_application
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.errors import WriteError
-from keeper_injector_common.errors import ContractError
 from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.records import Renderer, RenderTemplate
 from keeper_injector_common.references import is_uid
@@ -144,11 +144,8 @@ def _file_sets(
         path = below_root(root, environment.path)
         name = "environment variables"
         previous = read_files(path)
-        try:
-            yield name, path, render_environment(environment, renderer)
-        except ContractError as error:
-            progress.report("environment", error)
-            yield name, path, previous
+        render = partial(render_environment, environment, renderer)
+        yield name, path, progress.deliver_or_keep("environment", render, kept=previous, gone=previous)
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:

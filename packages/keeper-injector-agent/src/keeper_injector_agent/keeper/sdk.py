@@ -7,42 +7,56 @@ return no records for an empty response.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from cryptography.exceptions import InvalidTag
 
 from keeper_injector_agent.credentials.ksm_config import check_required_keys
-from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
+from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
 from keeper_injector_agent.keeper.postponed import requests_postponed
-from keeper_injector_common.records import Attachment, Field, Library, Record, named_fields
+from keeper_injector_common.json_values import as_object, as_objects
+from keeper_injector_common.records import Library
 
 with requests_postponed():
     from keeper_secrets_manager_core import SecretsManager
     from keeper_secrets_manager_core.configkeys import ConfigKeys
     from keeper_secrets_manager_core.crypto import CryptoUtils
+    from keeper_secrets_manager_core.dto.dtos import KeeperFile
     from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
     from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
     from keeper_secrets_manager_core.exceptions import KeeperError
     from keeper_secrets_manager_core.keeper_globals import keeper_servers
     from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
-    from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64, get_totp_code
+    from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from keeper_injector_agent.keeper.transport import Transport
+    from keeper_injector_common.records import Attachment, Record
 
 log = logging.getLogger(__name__)
 
-_TOTP_TYPE = "oneTimeCode"
 REGIONS: Mapping[str, str] = keeper_servers
 """Keeper's hosts by the region code that a one-time token begins with: ``US``, ``EU`` …"""
-_UNEXPECTED = (ValueError, TypeError, AttributeError, LookupError)
-"""Exceptions for responses, configurations and records that are not as the SDK and this module expect them."""
 _TOKEN = "clientKey"  # noqa: S105 - the name of its entry in a configuration
+
+
+@attrs.define
+class _OpenedRecord:
+    """A decrypted record for which the SDK has no class, because it is malformed or an attachment is damaged."""
+
+    uid: str
+    content: bytes = attrs.field(repr=False)
+    record_key_bytes: bytes = attrs.field(repr=False)
+    folder_uid: str
+    inner_folder_uid: str | None
+    files: list[KeeperFile] = attrs.field(factory=list)
+    unreadable_files: list[str] = attrs.field(factory=list)
 
 
 class KeeperVault:
@@ -63,19 +77,23 @@ class KeeperVault:
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
         """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
-        response = _translate_errors(lambda: self._client.get_secrets_with_options(options, full_response=True))
+        # Not get_secrets_with_options, which fails while it logs an entry that is not an object (SDK 17.3.0).
+        response = _translate_errors(lambda: self._client.fetch_and_decrypt_secrets(options))
         paths = _folder_paths(_translate_errors(self._client.get_folders)) if folders else {}
-        for warning in response.warnings or ():
+        for warning in response.warnings if isinstance(response.warnings, list) else ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
         readable, unreadable = _decrypted_records(response, self._app_key)
-        records = []
+        records, malformed = [], []
         for item in readable:
             try:
                 records.append(self._record(item, paths))
-            except _UNEXPECTED as error:  # one malformed record must not block the others
+            except MalformedRecordError as error:
+                malformed.append(item.uid)
+                log.warning("record.malformed", extra={"uid": item.uid, "cause": str(error)})
+            except Exception as error:  # noqa: BLE001 - whatever one record contains, it must not block the others
+                malformed.append(item.uid)
                 log.warning("record.malformed", extra={"uid": item.uid, "cause": type(error).__name__})
-                unreadable.append(item.uid)
-        return Library(tuple(records), tuple(unreadable))
+        return Library(tuple(records), (*unreadable, *malformed), tuple(malformed))
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Download and decrypt an attachment of a record from the last :meth:`fetch`."""
@@ -90,22 +108,24 @@ class KeeperVault:
             ) from None
         return content
 
-    def _record(self, item: SdkRecord, paths: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]) -> Record:
+    def _record(
+        self, item: SdkRecord | _OpenedRecord, paths: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
+    ) -> Record:
+        attachments, unreadable = [], [*item.unreadable_files] if isinstance(item, _OpenedRecord) else []
         for file in item.files:
-            self._files[item.uid, file.f["fileUid"]] = (file.f, item.record_key_bytes)
-        names, uids = paths.get(item.inner_folder_uid or item.folder_uid or "", ((), ()))
-        fields = named_fields(item.dict.get("fields") or [], item.dict.get("custom") or [])
-        json.dumps(item.dict, ensure_ascii=False).encode()  # raises for a lone surrogate, which no file can contain
-        return Record(
-            uid=item.uid,
-            title=item.title or "",
-            type=item.type or "",
-            fields=tuple(_with_current_code(field, item.title) for field in fields),
-            notes=item.dict.get("notes") or "",
-            attachments=tuple(_attachment(file) for file in item.files),
-            folder=names,
-            folder_uids=uids,
-        )
+            try:
+                attachments.append(decode_attachment(file.f.get("fileUid"), file.meta_dict))
+            except MalformedRecordError as error:
+                unreadable.append(_file_uid(file.f))
+                log.warning(
+                    "attachment.unreadable", extra={"uid": item.uid, "file": unreadable[-1], "cause": str(error)}
+                )
+            else:
+                self._files[item.uid, attachments[-1].uid] = (file.f, item.record_key_bytes)
+        folder = paths.get(item.inner_folder_uid or item.folder_uid or "", ((), ()))
+        content = parse_content(item.content) if isinstance(item, _OpenedRecord) else item.dict
+        record = decode_record(str(item.uid), content, attachments, folder)
+        return attrs.evolve(record, unreadable_attachments=tuple(unreadable))
 
 
 class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
@@ -175,34 +195,38 @@ def _translate_errors(call: Callable[[], Any]) -> Any:
         raise TransientVaultError(
             "Keeper: the response cannot be decrypted; if this persists, the KSM configuration belongs to another application"
         ) from None
-    except _UNEXPECTED as error:
+    except (VaultError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - the SDK raises whatever a malformed response causes
         raise TransientVaultError(
             f"Keeper: the SDK cannot read the response or the configuration ({type(error).__name__})"
         ) from None
 
 
-def _decrypted_records(response: Any, app_key: bytes) -> tuple[list[SdkRecord], list[str]]:
+def _decrypted_records(response: Any, app_key: bytes) -> tuple[list[SdkRecord | _OpenedRecord], list[str]]:
     """Return every record once, and the UIDs of the records that no key decrypts.
 
     The SDK drops a folder with all its records if one is damaged, and tries only the application's key on records that
     came outside their folder (fixed in the unreleased 17.4.0). Both are decrypted again here, record by record.
     """
-    found = {item.uid: item for item in response.records}
+    found: dict[str, SdkRecord | _OpenedRecord] = {str(item.uid): item for item in response.records}
     unreadable: list[str] = []
-    keys = [(folder.uid, folder.key) for folder in response.folders]
-    for bad in response.bad_folders:
-        folder = bad["f"]
+    keys = [("", app_key), *((folder.uid, folder.key) for folder in response.folders)]
+    for folder in as_objects([bad["f"] for bad in response.bad_folders]):
         own = [(str(folder.get("folderUid")), key) for key in _folder_key(folder, app_key)]
         keys += own
-        for raw in folder.get("records") or ():
+        for raw in as_objects(folder.get("records")):
             _add_record(raw, _decrypted_record(raw, own), found, unreadable)
-    for bad in response.bad_records:
-        _add_record(bad["r"], _decrypted_record(bad["r"], keys), found, unreadable)
+    for raw in as_objects([bad["r"] for bad in response.bad_records]):
+        _add_record(raw, _decrypted_record(raw, keys), found, unreadable)
     return list(found.values()), [uid for uid in unreadable if uid not in found]
 
 
 def _add_record(
-    raw: Mapping[str, Any], item: SdkRecord | None, found: dict[str, SdkRecord], unreadable: list[str]
+    raw: Mapping[str, Any],
+    item: _OpenedRecord | None,
+    found: dict[str, SdkRecord | _OpenedRecord],
+    unreadable: list[str],
 ) -> None:
     uid = str(raw.get("recordUid"))
     if item is None:
@@ -214,40 +238,37 @@ def _add_record(
 def _folder_key(folder: Mapping[str, Any], app_key: bytes) -> Iterator[bytes]:
     try:
         yield CryptoUtils.decrypt_aes(base64_to_bytes(folder.get("folderKey")), app_key)
-    except (InvalidTag, ValueError, TypeError, AttributeError):
+    except Exception:  # noqa: BLE001 - the SDK raises whatever a damaged key causes
         log.warning("keeper.folder_unreadable", extra={"folder": folder.get("folderUid")})
 
 
-def _decrypted_record(raw: Mapping[str, Any], keys: Iterable[tuple[str, bytes]]) -> SdkRecord | None:
+def _decrypted_record(raw: Mapping[str, Any], keys: Iterable[tuple[str, bytes]]) -> _OpenedRecord | None:
     for uid, key in keys:
         try:
-            return SdkRecord(dict(raw), key, uid)
-        except Exception:  # noqa: BLE001, S112 - the SDK raises Exception itself for a damaged attachment, among others
+            wrapped = raw.get("recordKey")
+            record_key = CryptoUtils.decrypt_aes(base64_to_bytes(wrapped), key) if wrapped else key
+            content = CryptoUtils.decrypt_aes(base64_to_bytes(raw.get("data")), record_key)
+        except Exception:  # noqa: BLE001, S112 - the SDK raises whatever a wrong key or a damaged text causes
             continue
+        item = _OpenedRecord(str(raw.get("recordUid")), content, record_key, uid, raw.get("innerFolderUid"))
+        _open_files(item, raw.get("files"))
+        return item
     return None
 
 
-def _with_current_code(field: Field, title: str) -> Field:
-    """Replace the seed of a one-time code with the current code: the seed never reaches a pod."""
-    if field.type != _TOTP_TYPE:
-        return field
-    codes = []
-    for url in field.values:
+def _open_files(item: _OpenedRecord, files: object) -> None:
+    """Give *item* those of its attachments that can be decrypted, and the UIDs of the others."""
+    for file in files if isinstance(files, list) else ():
         try:
-            codes.append(get_totp_code(str(url)).code)
-        except _UNEXPECTED:
-            log.warning("record.totp_invalid", extra={"record": title, "field": field.name})
-    return Field(field.name, field.type, field.label, tuple(codes), field.custom)
+            item.files.append(KeeperFile(file, item.record_key_bytes))
+        except Exception as error:  # noqa: BLE001 - as above
+            item.unreadable_files.append(_file_uid(file))
+            details = {"uid": item.uid, "file": item.unreadable_files[-1], "cause": type(error).__name__}
+            log.warning("attachment.unreadable", extra=details)
 
 
-def _attachment(file: Any) -> Attachment:
-    return Attachment(
-        uid=file.f["fileUid"],
-        name=file.name or file.title or file.f["fileUid"],
-        title=file.title or "",
-        size=int(file.size or 0),
-        revision=f"{file.f['fileUid']}.{file.last_modified or 0}.{file.size or 0}",
-    )
+def _file_uid(file: object) -> str:
+    return str(as_object(file).get("fileUid"))
 
 
 def _folder_paths(folders: Iterable[Any]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:

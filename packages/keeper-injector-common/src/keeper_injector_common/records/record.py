@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from keeper_injector_common.errors import UnreadableFieldError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -26,17 +28,26 @@ class Field:
     label: str
     values: tuple[JsonValue, ...] = attrs.field(repr=False)
     custom: bool = False
+    fault: str = ""
+    """Why the values could not be computed, as a whole message; empty if they could."""
 
     @property
     def value(self) -> JsonValue:
-        """The value as files show it: one value as it is, several as a list, none as ``""``."""
-        match self.values:
+        """The value as files show it: one value as it is, several as a list, none as ``""``; raises UnreadableFieldError."""
+        match self.readable_values:
             case ():
                 return ""
             case (single,):
                 return single
             case several:
                 return list(several)
+
+    @property
+    def readable_values(self) -> tuple[JsonValue, ...]:
+        """The values; raises UnreadableFieldError if they could not be computed."""
+        if self.fault:
+            raise UnreadableFieldError(self.fault)
+        return self.values
 
 
 @attrs.frozen
@@ -62,6 +73,8 @@ class Record:
     fields: tuple[Field, ...] = attrs.field(repr=False)
     notes: str = attrs.field(default="", repr=False)
     attachments: tuple[Attachment, ...] = ()
+    unreadable_attachments: tuple[str, ...] = ()
+    """UIDs of attachments that could not be decrypted; their names are unknown."""
     folder: tuple[str, ...] = ()
     """Names of the folders that contain the record, outermost first; empty if it has none or folders were not fetched."""
     folder_uids: tuple[str, ...] = ()

@@ -34,7 +34,9 @@ class Library:
 
     records: tuple[Record, ...]
     unreadable: tuple[str, ...] = ()
-    """UIDs of records that Keeper sent but that could not be decrypted; their titles are unknown."""
+    """UIDs of records that Keeper sent but that could not be decrypted or read; their titles are unknown."""
+    malformed: tuple[str, ...] = ()
+    """Those of the unreadable records that could be decrypted, but whose content is not that of a record."""
 
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
         """Return the record that *name* means: by UID, otherwise by title, otherwise by folders and title.
@@ -84,6 +86,11 @@ class Library:
 
     def _not_found(self, name: RecordName) -> RecordGoneError | UnreadableRecordError:
         where = f"record {name.title!r}"
+        if name.title in self.malformed:
+            return UnreadableRecordError(
+                f"{where}: its content is not as Keeper's clients write it; the log of the agent says what is wrong, "
+                "so correct the record in Keeper"
+            )
         if name.title in self.unreadable:
             return UnreadableRecordError(
                 f"{where}: Keeper sent it, but it cannot be decrypted; share it with the application again"
@@ -119,12 +126,19 @@ def select_value(reference: WholeRecord | FieldValue | RecordText, record: Recor
 def select_file(reference: FileContent, record: Record) -> Attachment:
     """Return the attachment of *record* that *reference* means, by name, title or UID.
 
-    Raises :class:`SelectionError` if no attachment matches.
+    Raises :class:`SelectionError` if no attachment matches, and :class:`UnreadableRecordError` if one that cannot be read may be
+    the one.
     """
     for attachment in record.attachments:
         if reference.file in {attachment.name, attachment.title, attachment.uid}:
             return attachment
     names = [attachment.name for attachment in record.attachments]
+    if record.unreadable_attachments:
+        uids = ", ".join(record.unreadable_attachments[:_MOST_SUGGESTED])
+        raise UnreadableRecordError(
+            f"record {record.title!r}: no readable file {reference.file!r} is attached, and {len(record.unreadable_attachments)} "
+            f"attached to it cannot be read ({uids}); attach it again in Keeper"
+        )
     raise SelectionError(
         f"record {record.title!r}: no file {reference.file!r} is attached{_suggestion(reference.file, names)}"
     )
@@ -139,19 +153,20 @@ def _field_value(reference: FieldValue, record: Record) -> JsonValue:
         names = [field.name for field in record.fields if _has_kind(field, reference)]
         raise SelectionError(f"{where}: the record has no such field{_suggestion(reference.field, names)}")
     field = found[0]
+    values = field.readable_values
     match reference.index:
         case None if reference.property is None:
             return field.value
         case None:
-            return _property(where, field.values[0] if field.values else None, reference.property)
+            return _property(where, values[0] if values else None, reference.property)
         case AllValues():
             if reference.property is None:
-                return list(field.values)
-            return [_property(where, value, reference.property) for value in field.values]
+                return list(values)
+            return [_property(where, value, reference.property) for value in values]
         case int(index):
-            if index >= len(field.values):
-                raise SelectionError(f"{where}: index {index} of {len(field.values)} values; indexes start at 0")
-            value = field.values[index]
+            if index >= len(values):
+                raise SelectionError(f"{where}: index {index} of {len(values)} values; indexes start at 0")
+            value = values[index]
             return value if reference.property is None else _property(where, value, reference.property)
 
 
