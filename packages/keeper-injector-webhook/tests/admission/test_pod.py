@@ -38,4 +38,4 @@ def test_containers_are_in_the_order_in_which_they_start() -> None:
 def test_json_of_the_wrong_type_is_an_error(spec: Any, message: str) -> None:
     """A part of the pod with the wrong JSON type is not a usable review."""
     with pytest.raises(ReviewError, match=message):
-        Pod({"spec": spec})
+        Pod({"spec": spec}).containers()

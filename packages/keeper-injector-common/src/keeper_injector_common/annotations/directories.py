@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 
 from keeper_injector_common.annotations.request import Containers, FolderFiles, SecretFile
@@ -22,7 +21,7 @@ def receives(container: str, own: Containers, whole: Containers) -> bool:
 
 def directory_of(item: Item) -> str:
     """Return the directory that the files of *item* are in."""
-    return item.directory if isinstance(item, FolderFiles) else posixpath.dirname(item.path)
+    return item.directory if isinstance(item, FolderFiles) else item.path.rpartition("/")[0] or "/"
 
 
 def by_directory(directories: Sequence[str], received: Iterable[int]) -> dict[str, tuple[int, ...]]:

@@ -20,6 +20,7 @@ from keeper_injector_common.plan.sharing import restore_parts, schema_with_shari
 
 VERSION = 1
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _PLAN = object_of(Plan)
 _FILE = object_of(FileItem)
 
@@ -28,7 +29,7 @@ def dumps(plan: Plan) -> str:
     """Return *plan* as compact JSON with its keys in a fixed order: equal plans give equal texts."""
     shared = shared_items(plan)
     content = write_shared(plan, shared, to_json) if shared else to_json(plan)
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    return _COMPACT.encode(content)
 
 
 def digest(text: str) -> str:

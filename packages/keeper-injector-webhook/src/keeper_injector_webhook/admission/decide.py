@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from hashlib import blake2b
 
+import orjson
+
 from keeper_injector_common.annotations.parser import read_request, wants_injection
 from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.annotations.table import PREFIX
@@ -21,7 +23,7 @@ from keeper_injector_webhook.admission.expansion import (
     warnings_of_handlers,
 )
 from keeper_injector_webhook.admission.identity import identify
-from keeper_injector_webhook.admission.mounts import problems_of_mounts, warnings_of_mounts
+from keeper_injector_webhook.admission.mounts import mounted_together, problems_of_mounts, warnings_of_mounts
 from keeper_injector_webhook.admission.plan_for_pod import build_plan
 from keeper_injector_webhook.admission.pod import Container, Pod
 from keeper_injector_webhook.admission.readers import warnings_of_readers
@@ -59,6 +61,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     if too_many := tuple(limits.problems_of_mounts(mount_count(volumes))):
         return Deny((*unreadable, *too_many), request.warnings)
     variables = assign_variables(request, receivers, settings)
+    together = mounted_together(volumes, variables)
     resources = agent_resources(request, pod, settings)
     # Rules about a setting that cannot be read would report what its author did not mean.
     is_known = partial(_is_known, unreadable)
@@ -68,7 +71,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         problems_of_candidate(candidate),
         problems_of_receivers(request, pod, receivers) if receivers_known else (),
         problems_of_volumes(request, receivers) if receivers_known else (),
-        problems_of_mounts(pod, volumes, variables) if receivers_known else (),
+        problems_of_mounts(pod, volumes, together) if receivers_known else (),
         problems_of_variables(request, settings, variables) if receivers_known and is_known("env-mode") else (),
         problems_of_expansion(variables) if receivers_known and is_known("env-mode") else (),
         problems_of_resources(resources) if is_known("agent-requests-", "agent-limits-") else (),
@@ -81,7 +84,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     warnings = (
         *request.warnings,
         *warnings_for(candidate, identity, resources),
-        *warnings_of_mounts(volumes),
+        *warnings_of_mounts(volumes, together),
         *warnings_of_readers(request, pod, identity, volumes),
         *warnings_of_handlers(variables),
         *warnings_of_expansion(variables),
@@ -110,7 +113,7 @@ def _name_taken(container: Container) -> Problem:
 
 def _is_known(unreadable: Sequence[Problem], *settings: str) -> bool:
     """Return whether none of *unreadable* is about one of *settings*, in an annotation or in the ``config`` document."""
-    return not any(name in problem.where for problem in unreadable for name in settings)
+    return not unreadable or not any(name in problem.where for problem in unreadable for name in settings)
 
 
 _LONGEST_CACHED = 8 * 1024
@@ -122,18 +125,19 @@ _requests: BoundedCache[tuple[Settings, bytes], _Read] = BoundedCache(_LARGEST_C
 
 def _request(annotations: Mapping[str, str], settings: Settings, namespace: str) -> _Read:
     """Read annotations. The result is cached, because the pods of one workload have the same annotations."""
-    defaults, policy = settings.defaults.within(namespace), settings.policies.within(namespace)
-    characters = sum(len(key) + len(text) for key, text in annotations.items())
+    characters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
     if characters > _LONGEST_CACHED:
-        return read_request(annotations, defaults, policy)
-    texts = (namespace, *itertools.chain.from_iterable(sorted(annotations.items())))
-    # Lengths divide the texts, so that no two sets of annotations are one text.
-    content = "".join(f"{len(text)}:{text}" for text in texts)
-    key = settings, blake2b(content.encode(), digest_size=32).digest()
+        return _read(annotations, settings, namespace)
+    content = orjson.dumps((namespace, annotations), option=orjson.OPT_SORT_KEYS)
+    key = settings, blake2b(content, digest_size=32).digest()
     found = _requests.find(key)
     if found is None:
-        found = read_request(annotations, defaults, policy)
+        found = _read(annotations, settings, namespace)
         request, problems = found
         if not problems:
             _requests.keep(key, found, ENTRY * (4 + len(request.files) + len(request.variables)) + 4 * characters)
     return found
+
+
+def _read(annotations: Mapping[str, str], settings: Settings, namespace: str) -> _Read:
+    return read_request(annotations, settings.defaults.within(namespace), settings.policies.within(namespace))

@@ -73,11 +73,8 @@ def assign_variables(request: InjectionRequest, receivers: Receivers, settings: 
     """
     if not request.variables:
         return ()
-    grouped: dict[tuple[int, ...], list[Container]] = {}
-    chosen = [item.containers for item in request.variables]
-    for container, received in receivers.received(chosen):
-        if received:
-            grouped.setdefault(received, []).append(container)
+    grouped = receivers.groups([item.containers for item in request.variables])
+    grouped.pop((), None)
     found = []
     for index, (received, containers) in enumerate(grouped.items()):
         items = tuple(request.variables[number] for number in received)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from keeper_injector_common.annotations.identity import Identity, derive
@@ -20,8 +20,8 @@ def identify(request: InjectionRequest, pod: Pod, receivers: Iterable[Container]
         (ending if ends else staying).append(container)
     if not staying:
         staying, ending = ending, []
-    users, groups = ([effective(pod, item, key) for item in staying] for key in ("runAsUser", "runAsGroup"))
-    earlier = [effective(pod, item, "runAsUser") for item in ending]
+    users, groups = _effective_of_all(pod, staying, "runAsUser"), _effective_of_all(pod, staying, "runAsGroup")
+    earlier = _effective_of_all(pod, ending, "runAsUser")
     return derive(request, users, groups, fs_group=pod.security("fsGroup"), earlier_users=earlier)
 
 
@@ -40,5 +40,9 @@ def security_context(identity: Identity) -> dict[str, Any]:
 
 def effective(pod: Pod, container: Container, key: str) -> Any:
     """Return an entry of the container's security context, or of the pod's if the container does not set it."""
-    value = container.security(key)
-    return pod.security(key) if value is None else value
+    return _effective_of_all(pod, [container], key)[0]
+
+
+def _effective_of_all(pod: Pod, containers: Sequence[Container], key: str) -> list[Any]:
+    of_pod = pod.security(key)
+    return [of_pod if (value := container.security(key)) is None else value for container in containers]

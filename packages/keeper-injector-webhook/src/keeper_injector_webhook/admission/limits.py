@@ -50,7 +50,7 @@ def problems_of_size(pod: Pod) -> Iterator[Problem]:
             yield _too_many(what, count, most)
             return
     for key in ("volumeMounts", "volumeDevices", "env", "ports", "command", "args"):
-        count = sum(_length(container.raw.get(key)) for container in pod.containers())
+        count = sum([_length(entries) for container in pod.containers() if (entries := container.raw.get(key))])
         if count > MOST_ENTRIES:
             yield _too_many(f"entries of {key}", count, MOST_ENTRIES)
     projected = [part for volume in pod.volumes() if isinstance(part := volume.get("projected"), dict)]

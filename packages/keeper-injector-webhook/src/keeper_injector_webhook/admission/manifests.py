@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 
-from keeper_injector_common.annotations.request import AdditionalCa, SecretCredentials
+from keeper_injector_common.annotations.request import AdditionalCa, InjectionRequest, SecretCredentials
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.parsers import binary_quantity
@@ -64,16 +64,35 @@ def volumes_to_add(decision: Inject) -> list[Json]:
 
 def init_container(decision: Inject, settings: Settings) -> Json:
     """Return the init container, which fetches the secrets before the application starts."""
-    return {"name": names.INIT_CONTAINER, **_agent(decision, settings, "init")}
+    request = decision.request
+    return {
+        "name": names.INIT_CONTAINER,
+        "image": request.agent_image or settings.image_for(request.credentials),
+        "imagePullPolicy": settings.agent.image.pull_policy,
+        "command": _command("init", request),
+        # Annotations of a running pod can be changed, arguments cannot: the agent refuses any other plan.
+        "args": ["--plan-digest", digest(decision.plan_text)],
+        **_environment(settings),
+        "resources": decision.resources,
+        "securityContext": security_context(decision.identity),
+        "volumeMounts": [
+            *({"name": name, "mountPath": f"{paths.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
+            {"name": names.STATE_VOLUME, "mountPath": paths.STATE_PATH},
+            _PLAN_MOUNT,
+            *([_CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
+            *([_CA_MOUNT] if request.ca else []),
+            _API_MOUNT if request.kubernetes_secrets else _NO_TOKEN_MOUNT,
+        ],
+    }
 
 
-def sidecar(decision: Inject, settings: Settings) -> Json:
-    """Return the sidecar, which refreshes the secrets: a native sidecar, or with ``sidecar: classic`` an ordinary container.
+def sidecar(init: Json, decision: Inject) -> Json:
+    """Return the sidecar for an *init* container, which refreshes the secrets: a native sidecar, or with ``sidecar: classic`` an ordinary container.
 
     A native sidecar always has a startup probe. An API server that does not support ``restartPolicy`` for init containers drops that
     field silently, and the pod would wait indefinitely; because of the probe, it rejects the pod instead.
     """
-    container = {"name": names.SIDECAR, **_agent(decision, settings, "sidecar")}
+    container = {**init, "name": names.SIDECAR, "command": _command("sidecar", decision.request)}
     if decision.native:
         container["restartPolicy"] = "Always"
         container["startupProbe"] = {
@@ -104,26 +123,8 @@ def mounts_to_add(decision: Inject) -> dict[tuple[str, int], list[Json]]:
     return found
 
 
-def _agent(decision: Inject, settings: Settings, command: str) -> Json:
-    request = decision.request
-    return {
-        "image": request.agent_image or settings.image_for(request.credentials),
-        "imagePullPolicy": settings.agent.image.pull_policy,
-        "command": [names.AGENT_PROGRAM, command, "--log-level", request.log_level],
-        # Annotations of a running pod can be changed, arguments cannot: the agent refuses any other plan.
-        "args": ["--plan-digest", digest(decision.plan_text)],
-        **_environment(settings),
-        "resources": decision.resources,
-        "securityContext": security_context(decision.identity),
-        "volumeMounts": [
-            *({"name": name, "mountPath": f"{paths.VOLUMES_PATH}/{name}"} for name in decision.written_volumes),
-            {"name": names.STATE_VOLUME, "mountPath": paths.STATE_PATH},
-            _PLAN_MOUNT,
-            *([_CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
-            *([_CA_MOUNT] if request.ca else []),
-            _API_MOUNT if request.kubernetes_secrets else _NO_TOKEN_MOUNT,
-        ],
-    }
+def _command(command: str, request: InjectionRequest) -> list[str]:
+    return [names.AGENT_PROGRAM, command, "--log-level", request.log_level]
 
 
 def _environment(settings: Settings) -> Json:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import bisect
 import itertools
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from keeper_injector_common.annotations.directories import directory_of, is_inside
+from keeper_injector_common.annotations.directories import ancestors, directory_of, is_inside
 from keeper_injector_common.annotations.request import FolderFiles
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem, Severity
@@ -40,22 +41,34 @@ _MOST_USED = 20
 
 
 @attrs.frozen
-class _Mounted:
-    """The directories of one container at which our volumes are mounted, each with the annotation that asks for it."""
+class Mounted:
+    """The directories at which our volumes are mounted, and the containers that mount exactly these."""
 
-    container: Container
-    files: dict[str, str] = attrs.field(factory=dict)
-    variables: dict[str, str] = attrs.field(factory=dict)
-    """At most one: the volume with environment variables, if the container mounts one."""
+    containers: list[Container]
+    files: dict[str, Volume]
+    variables: Variables | None
+    """The volume with environment variables, if the containers mount one."""
+
+    @classmethod
+    def of(cls, containers: list[Container], groups: Sequence[Volume | Variables]) -> Mounted:
+        """Return the containers that mount *groups*."""
+        files = {group.directory: group for group in groups if isinstance(group, Volume)}
+        return cls(containers, files, next((group for group in groups if isinstance(group, Variables)), None))
 
     @property
-    def all(self) -> Mapping[str, str]:
-        """Every directory."""
-        return {**self.files, **self.variables}
+    def directories(self) -> frozenset[str]:
+        """All directories at which the containers mount our volumes."""
+        return frozenset((*self.files, *([environment.MOUNT] if self.variables else [])))
+
+    def where(self, directory: str) -> str:
+        """Return the annotation that asks for one of the directories."""
+        if volume := self.files.get(directory):
+            return _culprit(volume)
+        return self.variables.items[0].where if self.variables else ""
 
 
-def problems_of_mounts(pod: Pod, volumes: Sequence[Volume], variables: Sequence[Variables]) -> Iterator[Problem]:
-    """Yield why *volumes* and *variables* cannot be mounted in the containers of *pod*."""
+def problems_of_mounts(pod: Pod, volumes: Sequence[Volume], together: Sequence[Mounted]) -> Iterator[Problem]:
+    """Yield why *volumes*, and what else :func:`mounted_together` returned, cannot be mounted in the containers of *pod*."""
     for volume in volumes:
         if reason := why_refused(volume.directory):
             yield Problem(
@@ -63,8 +76,13 @@ def problems_of_mounts(pod: Pod, volumes: Sequence[Volume], variables: Sequence[
             )
         yield from _long_paths(volume)
     kinds = {str(volume.get("name")): volume for volume in pod.volumes()}
-    for mounted in _mounted(volumes, variables):
-        yield from _nested(mounted, kinds)
+    for mounted in together:
+        ours = mounted.directories
+        above = {path for directory in ours for path in ancestors(directory)}
+        for container in mounted.containers:
+            # Few containers mount anything near our directories, so the others are found first.
+            if any(path in above or _is_at_or_below(path, ours) for path, _, _ in _own_paths(container)):
+                yield from _nested(container, mounted, kinds)
         yield from _beside_variables(mounted)
 
 
@@ -74,18 +92,17 @@ def problems_of_reserved_names(pod: Pod) -> Iterator[Problem]:
         if is_reserved_volume(name):
             yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
     for container in pod.containers():
-        uses = [item.get("name") for item in container.mounts]
-        uses += [item.get("name") for item in list_at(container.raw, "volumeDevices")]
-        for item in container.variables:
-            if "valueFrom" in item:
-                uses.append(object_at(object_at(item, "valueFrom"), "fileKeyRef").get("volumeName"))
-        for name in dict.fromkeys(str(use) for use in uses if use):
-            if is_reserved_volume(name):
-                found = f"container {container.name!r} uses the volume {name!r}, which belongs to the agent"
-                yield Problem(f"{PREFIX}inject", found, "remove it")
+        uses = [*container.mounts, *list_at(container.raw, "volumeDevices")]
+        sources = [object_at(item, "valueFrom") for item in container.variables if "valueFrom" in item]
+        used = [use.get("name") for use in uses] + [
+            object_at(source, "fileKeyRef").get("volumeName") for source in sources
+        ]
+        for name in dict.fromkeys(name for name in used if isinstance(name, str) and is_reserved_volume(name)):
+            found = f"container {container.name!r} uses the volume {name!r}, which belongs to the agent"
+            yield Problem(f"{PREFIX}inject", found, "remove it")
 
 
-def warnings_of_mounts(volumes: Sequence[Volume]) -> Iterator[Problem]:
+def warnings_of_mounts(volumes: Sequence[Volume], together: Sequence[Mounted]) -> Iterator[Problem]:
     """Yield each volume that probably hides files of the image which the container needs."""
     for volume in volumes:
         if reason := why_careful(volume.directory):
@@ -95,40 +112,38 @@ def warnings_of_mounts(volumes: Sequence[Volume]) -> Iterator[Problem]:
                 "choose a directory that only the secrets use",
                 Severity.WARNING,
             )
-    by_container: dict[tuple[str, int], tuple[Container, list[Volume]]] = {}
-    for volume in volumes:
-        for container in volume.containers:
-            by_container.setdefault((container.kind, container.index), (container, []))[1].append(volume)
-    for container, mounted in by_container.values():
-        yield from _hidden(container, mounted)
+    for mounted in together:
+        by_directory = {f"{directory}/": volume for directory, volume in mounted.files.items()}
+        directories = sorted(by_directory)
+        for container in mounted.containers if directories else ():
+            yield from _hidden(container, by_directory, directories)
 
 
-def _mounted(volumes: Sequence[Volume], variables: Sequence[Variables]) -> Iterable[_Mounted]:
-    """Return the containers that mount our volumes."""
-    found: dict[tuple[str, int], _Mounted] = {}
-    for volume in volumes:
-        where = _culprit(volume)
-        for container in volume.containers:
-            mounted = found.setdefault((container.kind, container.index), _Mounted(container))
-            mounted.files[volume.directory] = where
-    for group in variables:
-        for container in group.containers if group.style == "exec" else ():
-            mounted = found.setdefault((container.kind, container.index), _Mounted(container))
-            mounted.variables[environment.MOUNT] = group.items[0].where
-    return found.values()
+def mounted_together(volumes: Sequence[Volume], variables: Sequence[Variables]) -> list[Mounted]:
+    """Return the containers that mount our volumes, those that mount the same ones together."""
+    groups: list[Volume | Variables] = [*volumes, *(group for group in variables if group.style == "exec")]
+    by_container: dict[Container, list[int]] = {}
+    for number, group in enumerate(groups):
+        for container in group.containers:
+            by_container.setdefault(container, []).append(number)
+    together: dict[tuple[int, ...], list[Container]] = {}
+    for container, numbers in by_container.items():
+        together.setdefault(tuple(numbers), []).append(container)
+    return [Mounted.of(containers, [groups[number] for number in mounted]) for mounted, containers in together.items()]
 
 
-def _nested(mounted: _Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:
+def _is_at_or_below(path: str, directories: frozenset[str]) -> bool:
+    return path in directories or any(outer in directories for outer in ancestors(path))
+
+
+def _nested(container: Container, mounted: Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:
     """Yield each path of the container inside one of our directories, and each of these that cannot be created below a mount.
 
     The paths are sorted, so that those inside a directory follow it: a pod may have thousands of both. Where several contain a
     path, the innermost counts, because there it is created.
     """
-    ours = mounted.all
-    if not ours:
-        return
-    paths: list[tuple[str, bool, str, Json]] = [(f"{directory}/", False, "", {}) for directory in ours]
-    paths += [(f"{path}/", True, what, mount) for path, what, mount in _own_paths(mounted.container) if path]
+    paths: list[tuple[str, bool, str, Json]] = [(f"{directory}/", False, "", {}) for directory in mounted.directories]
+    paths += [(f"{path}/", True, what, mount) for path, what, mount in _own_paths(container) if path]
     around: list[tuple[str, bool, str, Json, str]] = []
     for path, own, what, mount in sorted(paths, key=lambda entry: entry[:2]):
         while around and not path.startswith(around[-1][0]):
@@ -136,32 +151,44 @@ def _nested(mounted: _Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:
         _, outer_own, outer_what, outer, inside = around[-1] if around else ("", False, "", {}, "")
         if around and not outer_own:
             inside = around[-1][0][:-1]
-        directory, name = path[:-1], mounted.container.name
+        directory = path[:-1]
         if own and inside:
-            found = f"{inside} clashes with {what} at {directory} in container {name!r}"
-            yield Problem(ours[inside], found, "choose a path outside of it")
+            found = f"{inside} clashes with {_described(what, mount)} at {directory} in container {container.name!r}"
+            yield Problem(mounted.where(inside), found, "choose a path outside of it")
         elif not own and outer_own:
             right = _why_not_below(outer, kinds.get(str(outer.get("name")), {}))
             if right:
-                found = f"{directory} clashes with {outer_what} at {around[-1][0][:-1]} in container {name!r}"
-                yield Problem(ours[directory], found, right)
+                found = (
+                    f"{directory} clashes with {_described(outer_what, outer)} at {around[-1][0][:-1]} "
+                    f"in container {container.name!r}"
+                )
+                yield Problem(mounted.where(directory), found, right)
         around.append((path, own, what, mount, inside))
 
 
 def _own_paths(container: Container) -> Iterator[tuple[str, str, Json]]:
-    """Yield the paths at which Kubernetes mounts something into the container, each with what it is, and the mount of a volume."""
+    """Yield the paths at which Kubernetes mounts something into the container, each with what it is, and its entry in the pod."""
     for mount in container.mounts:
-        yield _normal(mount.get("mountPath")), f"the mount of volume {mount.get('name')!r}", mount
+        yield _normal(mount.get("mountPath")), "mount", mount
     for device in list_at(container.raw, "volumeDevices"):
-        yield _normal(device.get("devicePath")), f"the device of volume {device.get('name')!r}", {}
+        yield _normal(device.get("devicePath")), "device", device
     if message := container.raw.get("terminationMessagePath"):
-        yield _normal(message), "the termination message", {}
+        yield _normal(message), "termination message", {}
+
+
+def _described(what: str, entry: Json) -> str:
+    return f"the {what} of volume {entry.get('name')!r}" if entry else f"the {what}"
+
+
+_UNUSUAL = re.compile(r"//|/\.|/$|^[^/]")
 
 
 def _normal(path: object) -> str:
     """Return *path* as an absolute one without double slashes; empty if it is too long to be mounted at all."""
     text = str(path or "")
-    return "/" + posixpath.normpath(text).lstrip("/") if 0 < len(text) <= _LONGEST_PATH else ""
+    if not 0 < len(text) <= _LONGEST_PATH:
+        return ""
+    return "/" + posixpath.normpath(text).lstrip("/") if _UNUSUAL.search(text) else text
 
 
 def _why_not_below(mount: Json, volume: Json) -> str:
@@ -176,21 +203,21 @@ def _why_not_below(mount: Json, volume: Json) -> str:
     return outside
 
 
-def _beside_variables(mounted: _Mounted) -> Iterator[Problem]:
+def _beside_variables(mounted: Mounted) -> Iterator[Problem]:
     """Yield each directory of files at, above or below that of the variables, because the outer volume is read-only."""
-    for mount in mounted.variables:
-        for directory, where in mounted.files.items():
-            if is_inside(directory, mount) or is_inside(mount, directory):
-                found = (
-                    f"{directory} clashes with {mount}, where container {mounted.container.name!r} has its variables"
-                )
-                yield Problem(where, found, "choose another path")
+    for directory, volume in mounted.files.items() if mounted.variables else ():
+        if is_inside(directory, environment.MOUNT) or is_inside(environment.MOUNT, directory):
+            for container in mounted.containers:
+                found = f"{directory} clashes with {environment.MOUNT}, where container {container.name!r} has its variables"
+                yield Problem(_culprit(volume), found, "choose another path")
 
 
 def _long_paths(volume: Volume) -> Iterator[Problem]:
     for item in volume.items:
         path = item.directory if isinstance(item, FolderFiles) else item.path
         encoded = path.encode("utf-8", "surrogatepass")
+        if len(encoded) <= _LONGEST_NAME:
+            continue
         if len(encoded) > _LONGEST_PATH:
             yield Problem(item.where, f"the path has {len(encoded)} bytes", f"write at most {_LONGEST_PATH}")
         elif any(len(part) > _LONGEST_NAME for part in encoded.split(b"/")):
@@ -202,10 +229,11 @@ def _culprit(volume: Volume) -> str:
     return next(item.where for item in volume.items if directory_of(item) == volume.directory)
 
 
-def _hidden(container: Container, volumes: Sequence[Volume]) -> Iterator[Problem]:
-    """Yield each volume in which the container starts, or runs something that is not one of our files."""
-    by_directory = {f"{volume.directory}/": volume for volume in volumes}
-    directories = sorted(by_directory)
+def _hidden(container: Container, by_directory: Mapping[str, Volume], directories: Sequence[str]) -> Iterator[Problem]:
+    """Yield each volume in which the container starts, or runs something that is not one of our files.
+
+    *directories* are the sorted ones of *by_directory*.
+    """
     reported = set()
     for path, what in itertools.islice(_used(container), _MOST_USED):
         # The directories of one container are not inside one another, so only the last one before the path can contain it.
@@ -236,10 +264,11 @@ def _ours(path: str, volume: Volume) -> bool:
 
 def _used(container: Container) -> Iterator[tuple[str, str]]:
     """Yield the absolute paths that the container uses to start, each with where it is set."""
-    yield _normal(container.raw.get("workingDir")), "workingDir"
+    if directory := container.raw.get("workingDir"):
+        yield _normal(directory), "workingDir"
     arguments = container.raw.get("args")
-    lists = {"command": container.command, "args": arguments if isinstance(arguments, list) else []}
-    for name, texts in lists.items():
+    lists = (("command", container.command), ("args", arguments if isinstance(arguments, list) else []))
+    for name, texts in lists:
         for text in texts:
             path = text.partition("=")[2] if isinstance(text, str) and text.startswith("-") else text
             if isinstance(path, str) and path.startswith("/"):

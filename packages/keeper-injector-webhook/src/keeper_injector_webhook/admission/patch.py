@@ -75,7 +75,7 @@ def _variables(decision: Inject) -> list[Json]:
 
 def _agents(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     starting = [manifests.init_container(decision, settings)]
-    staying = [] if decision.request.init_only else [manifests.sidecar(decision, settings)]
+    staying = [] if decision.request.init_only else [manifests.sidecar(starting[0], decision)]
     if decision.native:
         starting += staying
         staying = []

@@ -45,12 +45,8 @@ class Receivers:
         """Return all containers of the pod in the order in which they start, with whether they may receive secrets."""
         return self._rated
 
-    def candidates(self) -> Iterator[tuple[Container, MayReceive]]:
-        """Yield the containers that may receive something."""
-        return (pair for pair in self._rated if pair[1] is not MayReceive.NEVER)
-
-    def received(self, chosen: Sequence[Containers]) -> list[tuple[Container, tuple[int, ...]]]:
-        """Return each candidate with the numbers of the items that it receives; *chosen* has the own list of each item.
+    def groups(self, chosen: Sequence[Containers]) -> dict[tuple[int, ...], list[Container]]:
+        """Return the candidates by what they receive: the numbers of the items in *chosen*, which has the own list of each item.
 
         An own list wins over that of the whole request. With neither, the item goes to the containers that receive by default.
         The cost is that of the lists and the result: it does not grow with containers times items.
@@ -60,19 +56,22 @@ class Receivers:
         for number, own in enumerate(chosen):
             for name in own or ():
                 named.setdefault(name, set()).add(number)
-        found = []
-        for container, rating in self.candidates():
+        found: dict[tuple[int, ...], list[Container]] = {}
+        for container, rating in self._rated:
+            if rating is MayReceive.NEVER:
+                continue
             by_default = rating is MayReceive.BY_DEFAULT if self._whole is None else container.name in self._whole
-            general = everyone if by_default else ()
-            own_items = named.get(container.name)
-            found.append((container, tuple(sorted({*general, *own_items})) if own_items else general))
+            numbers = everyone if by_default else ()
+            if own_items := named.get(container.name):
+                numbers = tuple(sorted({*numbers, *own_items}))
+            found.setdefault(numbers, []).append(container)
         return found
 
 
 def rate(request: InjectionRequest, pod: Pod) -> Receivers:
     """Rate every container of *pod*."""
     position = agent_position(request, pod)
-    return Receivers(request.containers, tuple((item, _rating(item, position)) for item in pod.containers()))
+    return Receivers(request.containers, tuple([(item, _rating(item, position)) for item in pod.containers()]))
 
 
 def _rating(container: Container, position: int) -> MayReceive:
@@ -83,21 +82,20 @@ def _rating(container: Container, position: int) -> MayReceive:
 
 def problems_of_receivers(request: InjectionRequest, pod: Pod, receivers: Receivers) -> Iterator[Problem]:
     """Yield each container that *request* names and that does not exist or starts before the agent, and deliveries to nobody."""
-    present = {container.name: rating for container, rating in receivers.rated()}
-    right = f"it has {', '.join(present)}"
     items = (*request.files, *request.folders, *request.variables)
-    chosen = {
-        (f"{PREFIX}containers", request.containers): None,
-        **{(item.where, item.containers): None for item in items},
-    }
-    for where, containers in chosen:
-        for name in containers or ():
+    named = {(item.where, item.containers): None for item in items if item.containers}
+    if request.containers:
+        named = {(f"{PREFIX}containers", request.containers): None, **named}
+    present = {container.name: rating for container, rating in receivers.rated()}
+    for where, containers in named:
+        for name in containers:
             if name not in present:
-                yield Problem(where, f"the pod has no container {name!r}", right)
+                yield Problem(where, f"the pod has no container {name!r}", f"it has {', '.join(present)}")
             elif present[name] is MayReceive.NEVER:
                 yield Problem(where, f"container {name!r} starts before the agent", _way_out(request, pod, name))
-    unnamed = next((item for item in items if item.containers is None and request.containers is None), None)
-    if unnamed and MayReceive.BY_DEFAULT not in present.values():
+    if request.containers is not None or MayReceive.BY_DEFAULT in present.values():
+        return
+    if unnamed := next((item for item in items if item.containers is None), None):
         found = "no container of the pod receives it, because all belong to a service mesh or start before the agent"
         yield Problem(unnamed.where, found, f"name one with {PREFIX}containers")
 
@@ -122,8 +120,8 @@ def warnings_of_meshes(request: InjectionRequest, pod: Pod, receivers: Receivers
                 f"init container {container.name!r} starts before the agent, so it receives nothing",
                 f"move it behind {', '.join(sorted(proxies))}, which the agent needs",
             )
-    for container, _ in receivers.rated():
-        mesh = mesh_of(container)
+    for container, rating in receivers.rated():
+        mesh = None if rating is MayReceive.BY_DEFAULT else mesh_of(container)
         if mesh and mesh.validates == container.name and not proxies:
             excluded = pod.annotations.get(mesh.exclusion, "")
             if _HTTPS not in {port.strip() for port in excluded.split(",")}:

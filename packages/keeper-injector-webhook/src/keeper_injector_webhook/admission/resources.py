@@ -100,6 +100,8 @@ def _amount(text: str) -> Decimal:
 
 def _is_fixed(resources: Json) -> bool:
     limits = object_at(resources, "limits")
+    if not limits:
+        return False
     # A missing request defaults to the limit (API server, SetDefaults_Pod).
     requests = {**limits, **object_at(resources, "requests")}
     return all(amount(limits.get(name)) > 0 and amount(limits[name]) == amount(requests[name]) for name in _NAMES)

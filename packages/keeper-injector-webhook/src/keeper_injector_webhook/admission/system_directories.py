@@ -56,6 +56,8 @@ _REFUSED_TREES = {
 }
 """Directories that may not be hidden, and neither may those below them."""
 
+_TREES = tuple(f"{path}/" for path in _REFUSED_TREES)
+
 _CERTIFICATES = "holds the CA certificates that the image trusts"
 _CAUTION = {
     "/etc/pki": _CERTIFICATES,
@@ -76,9 +78,9 @@ _CAUTION = {
 
 def why_refused(directory: str) -> str | None:
     """Return why no volume can be mounted at *directory*, as the end of a sentence; None if one can."""
-    if reason := _REFUSED.get(directory):
-        return reason
-    return next((_REFUSED_TREES[path] for path in (*ancestors(directory), directory) if path in _REFUSED_TREES), None)
+    if f"{directory}/".startswith(_TREES):
+        return next(_REFUSED_TREES[path] for path in (*ancestors(directory), directory) if path in _REFUSED_TREES)
+    return _REFUSED.get(directory)
 
 
 def why_careful(directory: str) -> str | None:

@@ -20,7 +20,7 @@ from keeper_injector_common.annotations.directories import (
 from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.errors import Problem
 from keeper_injector_webhook.admission.names import SECRETS_VOLUME_PREFIX
-from keeper_injector_webhook.admission.pod import Container
+from keeper_injector_webhook.admission.pod import Container, in_order
 from keeper_injector_webhook.admission.receivers import Receivers
 
 
@@ -39,18 +39,15 @@ def lay_out(request: InjectionRequest, receivers: Receivers) -> tuple[Volume, ..
     """Return the volumes that the pod of *receivers* needs for the files and folders of *request*."""
     items: Sequence[Item] = (*request.files, *request.folders)
     directories = [directory_of(item) for item in items]
-    laid_out: dict[tuple[int, ...], dict[str, tuple[int, ...]]] = {}
-    grouped: dict[tuple[str, tuple[int, ...]], list[Container]] = {}
-    for container, received in receivers.received([item.containers for item in items]):
-        if received not in laid_out:
-            laid_out[received] = by_directory(directories, received)
-        for directory, numbers in laid_out[received].items():
-            grouped.setdefault((directory, numbers), []).append(container)
+    shared: dict[tuple[str, tuple[int, ...]], list[list[Container]]] = {}
+    for received, containers in receivers.groups([item.containers for item in items]).items():
+        for directory, numbers in by_directory(directories, received).items():
+            shared.setdefault((directory, numbers), []).append(containers)
     return tuple(
         Volume(
-            f"{SECRETS_VOLUME_PREFIX}{index}", directory, tuple(items[number] for number in numbers), tuple(containers)
+            f"{SECRETS_VOLUME_PREFIX}{index}", directory, tuple([items[number] for number in numbers]), in_order(groups)
         )
-        for index, ((directory, numbers), containers) in enumerate(grouped.items())
+        for index, ((directory, numbers), groups) in enumerate(shared.items())
     )
 
 
@@ -60,8 +57,8 @@ def deliveries(request: InjectionRequest, receivers: Receivers) -> tuple[int, in
     The second number counts containers that receive the same secrets once.
     """
     items = (*request.files, *request.folders, *request.variables)
-    received = [numbers for _, numbers in receivers.received([item.containers for item in items])]
-    return sum(map(len, received)), sum(map(len, set(received)))
+    groups = receivers.groups([item.containers for item in items])
+    return sum(len(numbers) * len(containers) for numbers, containers in groups.items()), sum(map(len, groups))
 
 
 def mount_count(volumes: Sequence[Volume]) -> int:
@@ -77,9 +74,11 @@ def problems_of_volumes(request: InjectionRequest, receivers: Receivers) -> Iter
     files = request.files
     paths = {file.path for file in files}
     outer_paths = [[path for path in ancestors(file.path) if path in paths] for file in files]
+    if len(paths) == len(files) and not any(outer_paths):
+        return
     same: dict[int, int] = {}
     inside: dict[int, set[tuple[int, int]]] = {}
-    for received in {numbers for _, numbers in receivers.received([file.containers for file in files])}:
+    for received in receivers.groups([file.containers for file in files]):
         first: dict[str, int] = {}
         for number in received:
             other = first.setdefault(files[number].path, number)
