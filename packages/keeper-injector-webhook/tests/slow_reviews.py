@@ -64,7 +64,7 @@ def _sets(number: int) -> bytes:
 def _templates_for_sets(number: int) -> bytes:
     """Return a pod whose containers all receive the same long templates, and each of them another file too."""
     count = min(number, 160)
-    common = [{"record": "r", "path": f"/d/common-{index}", "template": "t" * 11_000} for index in range(5)]
+    common = [{"record": "r", "path": f"/d/common-{index}", "template": "t" * 2000} for index in range(5)]
     own = [{"record": "r", "path": f"/d/own-{index}", "containers": [f"c{index}"]} for index in range(count)]
     return _asked(_config([*common, *own]), containers=count)
 
