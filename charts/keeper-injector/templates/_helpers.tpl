@@ -63,6 +63,11 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag }}{{ end }}
 {{- end }}
 
+{{/* Whether the API server supports EnvFiles: `true` or `false`. */}}
+{{- define "keeper-injector.envFilesPossible" -}}
+{{- semverCompare ">= 1.35.0-0" .Capabilities.KubeVersion.Version }}
+{{- end }}
+
 {{/*
 The webhook's settings; keeper_injector_webhook/settings.py reads them. Values are passed on as they are, except for those that need
 Helm's knowledge: the appVersion and the version of the cluster.
@@ -73,6 +78,8 @@ agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $ta
 # Whether every kubelet supports EnvFiles (from 1.35): kubelets may be three minor versions older than their API server.
 {{- $sure := semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
 envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
+# Older API servers drop the field, and the container would start without its variables.
+envFilesPossible: {{ include "keeper-injector.envFilesPossible" . }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
 policy: {{ toJson .Values.policy }}

@@ -25,6 +25,9 @@
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 - "autoscaling.minReplicas: {{ $v.autoscaling.minReplicas }} is greater than autoscaling.maxReplicas; set a lower value"
 {{- end }}
+{{- if and (eq $v.envFiles "always") (eq (include "keeper-injector.envFilesPossible" .) "false") }}
+- "envFiles: always, but the API server is {{ .Capabilities.KubeVersion.Version }}, which would drop the variables; set auto, or upgrade to Kubernetes 1.35 (helm template: set --kube-version)"
+{{- end }}
 {{- if and (or $v.kubernetesSecrets.serviceAccounts $v.kubernetesSecrets.secretNames) (not $v.kubernetesSecrets.namespaces) }}
 - "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces"
 {{- end }}

@@ -280,20 +280,35 @@ def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "value", "env_files"),
+    ("version", "value", "env_files", "possible"),
     [
-        ("1.37.1", "auto", "false"),
-        ("1.38.0-eks-1", "auto", "true"),
-        ("1.37.1", "always", "true"),
-        ("1.38.0", "never", "false"),
+        ("1.34.9", "auto", "false", "false"),
+        ("1.34.9-gke.100", "never", "false", "false"),
+        ("1.35.0-alpha.1", "auto", "false", "true"),
+        ("1.37.1", "auto", "false", "true"),
+        ("1.38.0-eks-1", "auto", "true", "true"),
+        ("1.35.0-gke.100", "always", "true", "true"),
+        ("1.37.1", "always", "true", "true"),
+        ("1.38.0", "never", "false", "true"),
     ],
 )
-def test_env_files_are_used_where_every_kubelet_has_them(version: str, value: str, env_files: str) -> None:
+def test_env_files_are_used_where_every_kubelet_has_them(
+    version: str, value: str, env_files: str, possible: str
+) -> None:
     """`auto` uses EnvFiles only if every kubelet supports it: kubelets may be three minor versions older than the API server."""
     options = ("--kube-version", version, "--set", f"envFiles={value}")
     settings = [item for item in render("default", *options) if item["kind"] == "ConfigMap"]
 
     assert f"envFiles: {env_files}\n" in settings[0]["data"]["settings.yaml"]
+    assert f"envFilesPossible: {possible}\n" in settings[0]["data"]["settings.yaml"]
+
+
+def test_env_files_cannot_be_forced_on_an_old_api_server() -> None:
+    """An API server before 1.35 drops the field without a message, so containers would start without their variables."""
+    done = helm("template", "x", CHART, "--kube-version", "1.34.5", "--set", "envFiles=always")
+
+    assert done.returncode != 0
+    assert "envFiles: always, but the API server is v1.34.5, which would drop the variables; set auto" in done.stderr
 
 
 def test_new_settings_are_new_pods() -> None:

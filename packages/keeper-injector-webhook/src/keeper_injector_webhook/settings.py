@@ -142,6 +142,8 @@ class Settings:
     agent: Agent = _block(Agent)
     env_files: bool = False
     """Whether all nodes support ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
+    env_files_possible: bool = True
+    """Whether the API server supports it, so that ``env_files`` may be set. The chart knows the version."""
     defaults: Defaults = attrs.field(factory=Defaults, metadata={"read": read_defaults})
     """Defaults of annotations."""
     policies: Policies = attrs.field(factory=Policies, metadata={"read": read_policies})

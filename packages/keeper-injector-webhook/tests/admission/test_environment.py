@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from admission_reviews import denial, injected, plan, pod
+from admission_reviews import denial, injected, plan, pod, respond
 
 from keeper_injector_webhook.settings import Settings
 
@@ -73,7 +73,12 @@ def test_variables_by_file_reference_expand() -> None:
         (
             VARIABLE,
             Settings(),
-            "or name the other containers with keeper.security/containers, or set the chart value envFiles",
+            "and args: [its CMD]; or set the chart value envFiles: always if all nodes run Kubernetes 1.35 or newer",
+        ),
+        (
+            VARIABLE,
+            Settings(env_files_possible=False),
+            "or use a file (keeper.security/secret-<name>), because the API server is older than Kubernetes 1.35",
         ),
         (
             {"inject": "true", "secret": "db", "inject-env-vars": "true"},
@@ -85,6 +90,11 @@ def test_variables_by_file_reference_expand() -> None:
             {**VARIABLE, "env-mode": "file-ref"},
             Settings(),
             "does not know whether all nodes support fileKeyRef (Kubernetes 1.35); set the chart value envFiles: always, or write",
+        ),
+        (
+            {**VARIABLE, "env-mode": "file-ref"},
+            Settings(env_files_possible=False),
+            "the API server is older than Kubernetes 1.35, so it would drop fileKeyRef; write env-mode: exec",
         ),
         (
             {"inject": "true", "secret": "db", "inject-env-vars": "true", "env-mode": "file-ref"},
@@ -100,9 +110,11 @@ def test_variables_by_file_reference_expand() -> None:
     ids=[
         "no command",
         "ways out",
+        "ways out of an old cluster",
         "ways out for a record",
         "ways out of exec",
         "old nodes",
+        "an old API server",
         "unknown names",
         "the loader's",
     ],
@@ -112,3 +124,14 @@ def test_variables_that_cannot_be_delivered_are_rejected(
 ) -> None:
     """A container for which neither delivery works is rejected, with what to do."""
     assert reason in denial(pod(annotations=annotations), cluster)
+
+
+def test_the_containers_that_work_are_named() -> None:
+    """The message has the annotation as it must be written: with the containers that set their command, and only with these."""
+    named = [{"name": "app", "command": ["/app"]}, {"name": "proxy"}, {"name": "job", "command": ["/job"]}]
+    message = denial(pod(annotations=VARIABLE, containers=named))
+    assert "container 'proxy' leaves its command to the image" in message
+    assert "or write keeper.security/containers: app, job, or set the chart value envFiles" in message
+    corrected = {**VARIABLE, "containers": "app, job"}
+    assert respond(pod(annotations=corrected, containers=named))["allowed"]
+    assert "keeper.security/containers" not in denial(pod(annotations=VARIABLE, containers=named[1:2]))

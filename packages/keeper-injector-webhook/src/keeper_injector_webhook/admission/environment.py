@@ -100,7 +100,7 @@ def problems_of_variables(
                     group.items[0].where,
                     f"container {container.name!r} leaves its command to the image",
                     "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]; "
-                    f"or name the other containers with {PREFIX}containers, or {_without_command(group, settings)}",
+                    f"or {_other_containers(groups)}{_without_command(group, settings)}",
                 )
 
 
@@ -145,16 +145,27 @@ def _style(items: Sequence[_Item], mode: str, settings: Settings) -> _Style:
     return "file-ref"
 
 
+def _other_containers(groups: Sequence[Variables]) -> str:
+    """Return the annotation that leaves out the containers without a command; empty if no container has one."""
+    names = {container.name: None for group in groups for container in group.containers if container.command}
+    return f"write {PREFIX}containers: {', '.join(names)}, or " if names else ""
+
+
 def _without_command(group: Variables, settings: Settings) -> str:
-    """Return how the kubelet could set the variables, for which a container needs no command."""
+    """Return how the variables could arrive in a container that needs no command."""
+    if not settings.env_files_possible:
+        return f"use a file ({PREFIX}secret-<name>), because the API server is older than Kubernetes 1.35"
     if not settings.env_files:
-        return "set the chart value envFiles: always if all nodes run Kubernetes 1.35"
+        return "set the chart value envFiles: always if all nodes run Kubernetes 1.35 or newer"
     if any(map(_has_unknown_names, group.items)):
         return "list the fields of the record, so that the kubelet can set the variables"
     return "remove env-mode: exec"
 
 
 def _why_not_file_ref(group: Variables, settings: Settings) -> Problem:
+    if not settings.env_files_possible:
+        found = "the API server is older than Kubernetes 1.35, so it would drop fileKeyRef"
+        return Problem(f"{PREFIX}env-mode", found, "write env-mode: exec")
     if not settings.env_files:
         found = "the webhook does not know whether all nodes support fileKeyRef (Kubernetes 1.35)"
         return Problem(f"{PREFIX}env-mode", found, "set the chart value envFiles: always, or write env-mode: exec")
