@@ -42,6 +42,7 @@ def test_settings_that_travel_to_the_plan_agree_with_it(name: str) -> None:
         ("db", "/app/db", "json"),
         ("db", "/app/db.YAML", "yaml"),
         ("db", "/app/db.pfx", "pkcs12"),
+        ("db", "/app/.env", "env"),
         ("db[password]", "/app/password.json", "raw"),
         ("keeper://db/file/x.json", "/app/x.json", "raw"),
     ],

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.plan.delivery import FORMAT_BY_SUFFIX, FORMATS, file_name
+from keeper_injector_common.plan.delivery import FORMAT_BY_SUFFIX, FORMATS, file_name, suffix_of
 from keeper_injector_common.records.formats import FORMATS as WRITERS
 
 
@@ -39,3 +39,12 @@ def test_any_title_becomes_a_file_name(title: str) -> None:
     assert name
     assert "/" not in name
     assert not name.startswith(".")
+
+
+@pytest.mark.parametrize(
+    ("path", "suffix"),
+    [("/a/b.ENV", ".env"), ("/app/.env", ".env"), ("/a.b/c", ""), ("/a/b.tar.gz", ".gz"), ("/a/b.", "."), ("/a", "")],
+)
+def test_suffix_of_a_path(path: str, suffix: str) -> None:
+    """The suffix is what follows the last dot of the name, even if nothing is before it."""
+    assert suffix_of(path) == suffix

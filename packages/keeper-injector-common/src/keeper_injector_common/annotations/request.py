@@ -5,7 +5,6 @@ The defaults of annotations are not here, but in the table of annotations.
 
 from __future__ import annotations
 
-import posixpath
 from typing import Literal
 
 import attrs
@@ -22,6 +21,7 @@ from keeper_injector_common.plan.delivery import (
     Notify,
     OnRemoval,
     file_name,
+    suffix_of,
 )
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 
@@ -172,7 +172,7 @@ def format_for(path: str, source: Reference) -> str:
     """Return the format of a file that sets none: ``raw`` for a single value, otherwise by the suffix of *path*, otherwise JSON."""
     if not isinstance(source, WholeRecord):
         return "raw"
-    return FORMAT_BY_SUFFIX.get(posixpath.splitext(path)[1].lower(), DEFAULT_FORMAT)
+    return FORMAT_BY_SUFFIX.get(suffix_of(path), DEFAULT_FORMAT)
 
 
 def default_path(source: Reference, name: str = "") -> str:

@@ -116,6 +116,12 @@ class Notify:
     url: str | None = attrs.field(default=None, metadata=wire("url", LOOPBACK_URL, "URL inside the pod to request."))
 
 
+def suffix_of(path: str) -> str:
+    """Return the suffix of *path* in lower case, with its dot; empty if it has none. ``.env`` alone is a suffix, too."""
+    name = path.rpartition("/")[2]
+    return name[name.rfind(".") :].lower() if "." in name else ""
+
+
 def file_name(title: str) -> str:
     """Return a file name for *title*: slashes and control characters become ``_``, as do leading dots.
 
