@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+import base64
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from keeper_injector_common.records import formats
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SECRET = "s3ntinel-Ω"
 RECORD: dict[str, Any] = {
@@ -45,3 +52,28 @@ def write_bytes(name: str, fields: dict[str, Any]) -> bytes:
 def write_text(name: str, fields: dict[str, Any]) -> str:
     """Write a record with these fields, as text."""
     return write_bytes(name, fields).decode()
+
+
+JAVA = """
+import java.io.*; import java.util.*;
+class Properties_ {
+    public static void main(String[] arguments) throws Exception {
+        Properties read = new Properties();
+        try (InputStream file = new FileInputStream(arguments[0])) { read.load(file); }
+        Base64.Encoder base64 = Base64.getEncoder();
+        for (String name : read.stringPropertyNames())
+            System.out.println("=" + base64.encodeToString(name.getBytes("UTF-8"))
+                + " =" + base64.encodeToString(read.getProperty(name).getBytes("UTF-8")));
+    }
+}
+"""
+
+needs_java = pytest.mark.skipif(shutil.which("javac") is None, reason="no Java development kit is installed")
+
+
+def as_java_reads(file: Path) -> dict[str, str]:
+    """Return what ``java.util.Properties`` reads from a file."""
+    (file.parent / "Read.java").write_text(JAVA)
+    done = subprocess.run(["java", "Read.java", file.name], capture_output=True, check=True, text=True, cwd=file.parent)
+    pairs = [[base64.b64decode(part[1:]).decode() for part in line.split(" ")] for line in done.stdout.splitlines()]
+    return {name: value for name, value in pairs}  # noqa: C416 - pairs are lists

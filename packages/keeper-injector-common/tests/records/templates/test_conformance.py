@@ -20,6 +20,7 @@ NO_VALUE = "Go writes <no value>, which is an error here"
 BINARY = "binary values are an error here"
 PRINTF = "%s and %q of lists are an error here, because the engine does not support them"
 OPTION = "Go's option for missing keys does not exist here; a missing key is an error unless the template handles it"
+QUOTED = "text is in double quotes on one line, which every parser reads alike at any indentation"
 DELIMITERS = "other delimiters do not exist here"
 KNOWN_DIFFERENCES = {
     "fields-12": NO_VALUE,
@@ -41,6 +42,8 @@ KNOWN_DIFFERENCES = {
     "sprig_encode-20": "htpasswd is excluded, because it is not repeatable",
     "printf-34": PRINTF,
     "printf-35": PRINTF,
+    "yaml-04": QUOTED,
+    "yaml-06": QUOTED,
     "missingkey_error-03": OPTION,
     "delims-01": DELIMITERS,
     "delims-02": DELIMITERS,

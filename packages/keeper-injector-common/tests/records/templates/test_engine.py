@@ -145,3 +145,9 @@ def test_annotation_value_is_checked_and_kept() -> None:
         templates.template_source("{{ .login")
     with pytest.raises(InvalidValue, match="is empty"):
         templates.template_source(" \n")
+
+
+def test_half_a_character_is_an_error() -> None:
+    """A lone surrogate, which JSON from Keeper may contain, is an error of the template and not of its program."""
+    found = "template, rendering: a value contains a lone surrogate, which is not valid text"
+    assert error_of("{{ .v }}", {"v": "a\ud800"}) == f"{found}; enter the value again in Keeper"

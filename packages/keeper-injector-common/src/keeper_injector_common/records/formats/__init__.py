@@ -30,7 +30,7 @@ from keeper_injector_common.records.formats import (
 )
 from keeper_injector_common.records.formats.envfile_format import write_envfile
 from keeper_injector_common.records.formats.flattening import flatten
-from keeper_injector_common.records.formats.interface import Format, RecordContent, check_writable, digest_input
+from keeper_injector_common.records.formats.interface import Format, Quote, RecordContent, check_writable, digest_input
 from keeper_injector_common.records.formats.variable_names import (
     is_forbidden_variable,
     to_variable_name,
@@ -68,6 +68,7 @@ __all__ = [
     "FORMATS",
     "VARIABLE_FORMATS",
     "Format",
+    "Quote",
     "RecordContent",
     "digest_input",
     "flatten",

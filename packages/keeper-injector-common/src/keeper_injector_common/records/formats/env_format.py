@@ -22,13 +22,14 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.flattening import flatten
-from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.records.formats.flattening import flatten, one_text
+from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
 from keeper_injector_common.records.formats.variable_names import to_variable_names
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
+    from keeper_injector_common.records.record import JsonValue
 
 _LINE_BYTES = 64 * 1024
 """Docker reads lines with Go's bufio.Scanner, which fails at this length."""
@@ -47,11 +48,16 @@ def _write_env(content: RecordContent) -> bytes:
 
 
 def _line(where: str, name: str, value: str) -> bytes:
-    check_unquoted(where, value, _AMBIGUOUS, readers="docker and dotenv", alternatives="shell, json or yaml")
-    line = f"{name}={value}\n".encode()
+    line = f"{name}={quoted(where, _quote, value)}\n".encode()
     if len(line) >= _LINE_BYTES:
         raise FormatError(f"{where}: the value is longer than the 64 KiB that docker reads; use json or raw")
     return line
 
 
-FORMAT = Format("env", _write_env, "NAME=value lines for docker and dotenv")
+def _quote(value: JsonValue) -> str:
+    text = one_text(value)
+    check_unquoted(text, _AMBIGUOUS, readers="docker and dotenv", alternatives="shell, json or yaml")
+    return text
+
+
+FORMAT = Format("env", _write_env, "NAME=value lines for docker and dotenv", quote=_quote)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.parsers import InvalidValue
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
@@ -49,6 +50,23 @@ def scalar_text(value: JsonValue) -> str:
             return ""
         case _:
             return json.dumps(value)
+
+
+def one_text(value: JsonValue) -> str:
+    """Return a plain value as :func:`scalar_text` does.
+
+    Raises :class:`~keeper_injector_common.parsers.InvalidValue` for null, which a reader would take for an empty text, and for a
+    list or an object, which is not one text.
+    """
+    match value:
+        case None:
+            raise InvalidValue("the value is null", "write default, with or if where it may be")
+        case list() | dict():
+            raise InvalidValue(
+                "a list or an object is not one value", "write its parts one by one, or use toJson first"
+            )
+        case _:
+            return scalar_text(value)
 
 
 def _leaves(name: str, value: JsonValue, join: _JoinNames) -> Iterator[tuple[str, str]]:

@@ -21,12 +21,13 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.flattening import flatten
-from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.records.formats.flattening import flatten, one_text
+from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
+    from keeper_injector_common.records.record import JsonValue
 
 _AMBIGUOUS = AMBIGUOUS | {
     "a ';' or '#' where a comment could start": re.compile(r"(?:\A|\s)[;#]"),
@@ -45,7 +46,7 @@ def _write_ini(content: RecordContent) -> bytes:
                 "one in Keeper or use json"
             )
         origin[name.lower()] = field
-        lines.append(f"{name}={_checked(f'record {content.title!r}, field {field!r}', value)}\n")
+        lines.append(f"{name}={quoted(f'record {content.title!r}, field {field!r}', _quote, value)}\n")
     return "".join(lines).encode()
 
 
@@ -53,9 +54,10 @@ def _option(field: str) -> str:
     return re.sub(r"[^\w .@/+-]", "_", field).strip() or "_"
 
 
-def _checked(where: str, value: str) -> str:
-    check_unquoted(where, value, _AMBIGUOUS, readers="INI parsers", alternatives="json, yaml or toml")
-    return value
+def _quote(value: JsonValue) -> str:
+    text = one_text(value)
+    check_unquoted(text, _AMBIGUOUS, readers="INI parsers", alternatives="json, yaml or toml")
+    return text
 
 
-FORMAT = Format("ini", _write_ini, "one section [secret] of name=value lines")
+FORMAT = Format("ini", _write_ini, "one section [secret] of name=value lines", quote=_quote)

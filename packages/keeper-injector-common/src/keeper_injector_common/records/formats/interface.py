@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.errors import FormatError
+from keeper_injector_common.errors import FormatError, explain
+from keeper_injector_common.parsers import InvalidValue
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.record import JsonValue
@@ -27,6 +28,13 @@ class RecordContent:
     """Attachments by name; empty unless the format reads attachments."""
 
 
+Quote = Callable[["JsonValue"], str]
+"""Pure: returns one value as a format writes it after a name, with quotes or escapes.
+
+Raises :class:`~keeper_injector_common.parsers.InvalidValue`, without the value, if the format cannot represent it.
+"""
+
+
 @attrs.frozen
 class Format:
     """One way to write the fields of a record as bytes."""
@@ -40,12 +48,22 @@ class Format:
     """Whether equal content always gives equal bytes. If not, compare :func:`digest_input` to detect changes."""
     reads_attachments: bool = False
     """Whether :attr:`RecordContent.files` must contain the record's attachments."""
+    quote: Quote | None = None
+    """How the format writes one value; None if it has no names, so that a template never needs it."""
 
 
 def digest_input(content: RecordContent) -> bytes:
     """Return bytes that are equal exactly if everything in *content* is equal, to be hashed."""
     files = {name: base64.b64encode(data).decode() for name, data in content.files.items()}
     return json.dumps([content.title, list(content.fields.items()), files]).encode()
+
+
+def quoted(where: str, quote: Quote, value: JsonValue) -> str:
+    """Return *value* as *quote* writes it. Raises FormatError, at *where*, if the format cannot represent it."""
+    try:
+        return quote(value)
+    except InvalidValue as error:
+        raise FormatError(f"{where}: {explain(error.found, error.right)}") from None
 
 
 def check_writable(content: RecordContent) -> None:

@@ -22,10 +22,15 @@ from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
+    from keeper_injector_common.records.record import JsonValue
 
 
 def _write_json(content: RecordContent) -> bytes:
     return (json.dumps(dict(content.fields), ensure_ascii=False, indent=2) + "\n").encode()
 
 
-FORMAT = Format("json", _write_json, "one object; structured values stay objects and lists")
+def _quote(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+FORMAT = Format("json", _write_json, "one object; structured values stay objects and lists", quote=_quote)

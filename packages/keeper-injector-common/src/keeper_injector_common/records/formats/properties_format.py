@@ -16,11 +16,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.records.formats.flattening import flatten
+from keeper_injector_common.records.formats.flattening import flatten, one_text
 from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
+    from keeper_injector_common.records.record import JsonValue
 
 _SPECIAL = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
 _IN_KEY = re.compile(r"[ =:#!]")
@@ -28,7 +29,7 @@ _IN_KEY = re.compile(r"[ =:#!]")
 
 def _write_properties(content: RecordContent) -> bytes:
     values = flatten(content, _dotted)
-    return "".join(f"{_key(name)}={_value(value)}\n" for name, value in values.items()).encode("ascii")
+    return "".join(f"{_key(name)}={_quote(value)}\n" for name, value in values.items()).encode("ascii")
 
 
 def _dotted(name: str, part: str | int) -> str:
@@ -39,9 +40,9 @@ def _key(name: str) -> str:
     return _IN_KEY.sub(r"\\\g<0>", _escaped(name))
 
 
-def _value(value: str) -> str:
+def _quote(value: JsonValue) -> str:
     # A reader skips white space after the =, so only the first space needs an escape.
-    return re.sub(r"\A ", r"\\ ", _escaped(value))
+    return re.sub(r"\A ", r"\\ ", _escaped(one_text(value)))
 
 
 def _escaped(text: str) -> str:
@@ -53,4 +54,4 @@ def _unicode(character: str) -> str:
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
-FORMAT = Format("properties", _write_properties, "java.util.Properties")
+FORMAT = Format("properties", _write_properties, "java.util.Properties", quote=_quote)

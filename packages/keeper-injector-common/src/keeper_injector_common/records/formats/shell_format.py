@@ -16,28 +16,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.flattening import flatten
-from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.records.formats.flattening import flatten, one_text
+from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.variable_names import to_variable_names
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
+    from keeper_injector_common.records.record import JsonValue
 
 
 def _write_shell(content: RecordContent) -> bytes:
     variables = to_variable_names(content.title, flatten(content))
-    return "".join(_assignment(content.title, name, value) for name, value in variables.items()).encode()
+    lines = [
+        f"export {name}={quoted(f'record {content.title!r}, variable {name}', _quote, value)}\n"
+        for name, value in variables.items()
+    ]
+    return "".join(lines).encode()
 
 
-def _assignment(title: str, name: str, value: str) -> str:
-    if "\0" in value:
-        raise FormatError(
-            f"record {title!r}, variable {name}: the value has a NUL character, which no shell variable can hold; "
-            "use json or raw"
-        )
-    quoted = value.replace("'", "'\\''")
-    return f"export {name}='{quoted}'\n"
+def _quote(value: JsonValue) -> str:
+    text = one_text(value)
+    if "\0" in text:
+        raise InvalidValue("the value has a NUL character, which no shell variable can hold", "use json or raw")
+    return "'" + text.replace("'", "'\\''") + "'"
 
 
-FORMAT = Format("shell", _write_shell, "export NAME='value' lines, safe to source")
+FORMAT = Format("shell", _write_shell, "export NAME='value' lines, safe to source", quote=_quote)

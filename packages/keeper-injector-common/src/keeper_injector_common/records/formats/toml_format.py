@@ -18,8 +18,8 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.interface import Format
+from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.records.formats.interface import Format, quoted
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
@@ -31,7 +31,7 @@ _INTEGERS = range(-(2**63), 2**63)
 
 def _write_toml(content: RecordContent) -> bytes:
     lines = [
-        f"{_key(name)} = {_value(f'record {content.title!r}, field {name!r}', value)}\n"
+        f"{_key(name)} = {quoted(f'record {content.title!r}, field {name!r}', _quote, value)}\n"
         for name, value in content.fields.items()
         if value is not None
     ]
@@ -42,7 +42,7 @@ def _key(name: str) -> str:
     return name if _BARE_KEY.fullmatch(name) else _string(name)
 
 
-def _value(where: str, value: JsonValue) -> str:
+def _quote(value: JsonValue) -> str:
     match value:
         case str():
             return _string(value)
@@ -50,15 +50,17 @@ def _value(where: str, value: JsonValue) -> str:
             return json.dumps(value)
         case int():
             if value not in _INTEGERS:
-                raise FormatError(f"{where}: the number exceeds the 64 bits that TOML guarantees; use json")
+                raise InvalidValue("the number exceeds the 64 bits that TOML guarantees", "use json")
             return str(value)
         case list():
-            return f"[{', '.join(_value(where, item) for item in value)}]"
+            if None in value:
+                raise InvalidValue("a list contains null, which TOML does not have", "use json or yaml")
+            return f"[{', '.join(map(_quote, value))}]"
         case dict():
-            pairs = [f"{_key(key)} = {_value(where, item)}" for key, item in value.items() if item is not None]
+            pairs = [f"{_key(key)} = {_quote(item)}" for key, item in value.items() if item is not None]
             return f"{{ {', '.join(pairs)} }}" if pairs else "{}"
         case None:
-            raise FormatError(f"{where}: a list contains null, which TOML does not have; use json or yaml")
+            raise InvalidValue("the value is null, which TOML does not have", "use json or yaml")
 
 
 def _string(text: str) -> str:
@@ -66,4 +68,4 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
 
 
-FORMAT = Format("toml", _write_toml, "TOML 1.0; structured values as inline tables")
+FORMAT = Format("toml", _write_toml, "TOML 1.0; structured values as inline tables", quote=_quote)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.errors import FormatError
+from keeper_injector_common.parsers import InvalidValue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,12 +19,8 @@ AMBIGUOUS: dict[str, re.Pattern[str]] = {
 """What no two readers agree on in any format: a description, and the pattern that finds it."""
 
 
-def check_unquoted(
-    where: str, value: str, patterns: Mapping[str, re.Pattern[str]], *, readers: str, alternatives: str
-) -> None:
-    """Raise FormatError if *value* matches one of *patterns*; the message recommends the formats in *alternatives*."""
+def check_unquoted(value: str, patterns: Mapping[str, re.Pattern[str]], *, readers: str, alternatives: str) -> None:
+    """Raise InvalidValue if *value* matches one of *patterns*; the message recommends the formats in *alternatives*."""
     for description, pattern in patterns.items():
         if pattern.search(value):
-            raise FormatError(
-                f"{where}: the value has {description}, which {readers} read differently; use {alternatives}"
-            )
+            raise InvalidValue(f"the value has {description}, which {readers} read differently", f"use {alternatives}")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import yaml
 
     from keeper_injector_common.records.formats.interface import RecordContent
+    from keeper_injector_common.records.record import JsonValue
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
 _NOT_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
@@ -36,21 +37,34 @@ _WIDTH = 2**31
 
 
 def _write_yaml(content: RecordContent) -> bytes:
+    return _document(dict(content.fields), sort_keys=False).encode()
+
+
+def _quote(value: JsonValue) -> str:
+    """Return *value* with sorted keys and without a line break at the end, as Helm's ``toYaml`` does.
+
+    Text is on one line, so that it is right wherever a template writes it: a block would depend on the indentation there.
+    """
+    return _document(value, sort_keys=True).removesuffix("\n")
+
+
+def _document(value: JsonValue, *, sort_keys: bool) -> str:
     import yaml
 
     text: str = yaml.dump(
-        dict(content.fields),
-        Dumper=_dumper(),
+        value,
+        Dumper=_dumper(blocks=not isinstance(value, str)),
         allow_unicode=True,
-        sort_keys=False,
+        sort_keys=sort_keys,
         default_flow_style=False,
         width=_WIDTH,
     )
-    return text.encode()
+    # PyYAML ends a document that is one plain scalar with an explicit end mark.
+    return text.removesuffix("...\n")
 
 
 @cache
-def _dumper() -> type[yaml.SafeDumper]:
+def _dumper(*, blocks: bool) -> type[yaml.SafeDumper]:
     import yaml
 
     class Dumper(yaml.SafeDumper):
@@ -58,16 +72,18 @@ def _dumper() -> type[yaml.SafeDumper]:
             return True
 
     def represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text, blocks=blocks))
 
     Dumper.add_representer(str, represent_text)
+    # The objects of a template are a subclass of dict.
+    Dumper.add_multi_representer(dict, yaml.SafeDumper.represent_dict)
     return Dumper
 
 
-def _style(text: str) -> str | None:
+def _style(text: str, *, blocks: bool) -> str | None:
     if _WORD.fullmatch(text) and text.lower() not in _NOT_WORDS:
         return None
-    return "|" if _BLOCK.fullmatch(text) else '"'
+    return "|" if blocks and _BLOCK.fullmatch(text) else '"'
 
 
-FORMAT = Format("yaml", _write_yaml, "one mapping, safe for YAML 1.1 and 1.2")
+FORMAT = Format("yaml", _write_yaml, "one mapping, safe for YAML 1.1 and 1.2", quote=_quote)

@@ -76,7 +76,19 @@ def render_template(source: str, data: Mapping[str, JsonValue]) -> str:
         raise TemplateError("template, rendering: values are nested too deeply", "deliver them by themselves") from None
     except MemoryError:
         raise TemplateError("template, rendering: it needs more memory than allowed", "use smaller values") from None
-    return output.getvalue()
+    return _encodable(output.getvalue())
+
+
+def _encodable(text: str) -> str:
+    """Return *text*, which a file can then hold: JSON from Keeper may contain half of a pair of surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise TemplateError(
+            "template, rendering: a value contains a lone surrogate, which is not valid text",
+            "enter the value again in Keeper",
+        ) from None
+    return text
 
 
 def _compile(source: str) -> gotpl.Template:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,16 @@ from gotpl.runtime.results import unwrap_function_result
 from gotpl.runtime.sync_vm import _builtin_functions
 from gotpl.runtime.values import INVALID, UNTYPED_NIL
 
+from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.records.templates.go_values import FunctionError, MissingField, to_template_value
 from keeper_injector_common.records.templates.limits import check_call, check_result
+from keeper_injector_common.records.templates.quoting import QUOTING_FUNCTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from keeper_injector_common.records.formats import Quote
+    from keeper_injector_common.records.record import JsonValue
 
     _Function = Callable[..., object]
 
@@ -36,7 +42,7 @@ _NOT_REPEATABLE = frozenset(
 )
 _NEVER_EXISTED = {"md5sum": "sha256sum", "htmlEscape": "html"}
 """Functions that Keeper's Go injector documents but does not have, with the functions that may be meant."""
-_HELM_ONLY = frozenset({"include", "tpl", "lookup", "toToml", "fromToml", "fromYamlArray", "fromJsonArray"})
+_HELM_ONLY = frozenset({"include", "tpl", "lookup", "fromToml", "fromYamlArray", "fromJsonArray"})
 _ACCEPTS_MISSING = frozenset(
     {"default", "coalesce", "empty", "required", "eq", "ne", "not", "all", "any"}
     | {"kindOf", "kindIs", "typeOf", "typeIs", "typeIsLike"}
@@ -53,11 +59,16 @@ def allowed_functions() -> Mapping[str, _Function]:
     # Without "must", Sprig's functions return an empty text for values that JSON cannot hold.
     strict = {name: sprig[f"must{name[0].upper()}{name[1:]}"] for name in ("toJson", "toPrettyJson", "toRawJson")}
     builtins = {name: call for name, call in _builtin_functions("go").items() if name != "call"}
-    return {name: _checked(name, call) for name, call in {**builtins, **sprig, **strict, **_REPLACEMENTS}.items()}
+    # Sprig's toJson takes precedence over ours: it escapes < and > as Go does, which is the same value.
+    quoting = {name: _quoting(name, quote) for name, quote in QUOTING_FUNCTIONS.items()}
+    every = {**quoting, "mustToYaml": quoting["toYaml"], **builtins, **sprig, **strict, **_REPLACEMENTS}
+    return {name: _checked(name, call) for name, call in every.items()}
 
 
 def explain_unavailable(name: str) -> tuple[str, str] | None:
     """Return why the function *name* is unavailable and what to do instead; None if nothing is known about it."""
+    if name == "env":
+        return "reads the machine, which templates cannot do", "write toEnv to quote a value for a .env file"
     if name in _READS_MACHINE:
         return "reads the machine, which templates cannot do", "put the value into the record or the template"
     if name in _NOT_REPEATABLE:
@@ -159,10 +170,18 @@ def _decode(text: str) -> str:
         ) from None
 
 
-def _to_yaml(value: object) -> str:
-    from keeper_injector_common.records.templates.yaml_functions import to_yaml
+def _quoting(name: str, quote: Quote) -> _Function:
+    def call(value: JsonValue) -> str:
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+            return quote(value)
+        except UnicodeEncodeError:
+            found, right = "the value contains a lone surrogate, which is not valid text", "enter it again in Keeper"
+            raise FunctionError(found, right, function=name) from None
+        except InvalidValue as error:
+            raise FunctionError(error.found, error.right, function=name) from None
 
-    return to_yaml(value)
+    return call
 
 
 def _from_yaml(text: str) -> object:
@@ -180,8 +199,6 @@ _REPLACEMENTS: dict[str, _Function] = {
     "fail": _fail,
     "base64enc": _encode,
     "base64dec": _decode,
-    "toYaml": _to_yaml,
-    "mustToYaml": _to_yaml,
     "fromYaml": _from_yaml,
     "mustFromYaml": _from_yaml,
 }
