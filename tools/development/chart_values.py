@@ -10,6 +10,7 @@ import yaml
 
 from keeper_injector_common.annotations import policy
 from keeper_injector_common.annotations.table import ANNOTATIONS
+from keeper_injector_common.limits import MOST_SECRETS
 
 Json = dict[str, Any]
 
@@ -73,7 +74,7 @@ DEFAULTS = closed(
 LOCKED = {**list_of({"enum": list(policy.LOCKABLE)}), "uniqueItems": True}
 DELIVERIES = {**list_of({"enum": list(policy.DELIVERIES)}), "uniqueItems": True}
 DURATION: Json = {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}
-COUNT: Json = {"type": "integer", "minimum": 0, "maximum": policy.MOST_SECRETS}
+COUNT: Json = {"type": "integer", "minimum": 0, "maximum": MOST_SECRETS}
 CONTACT: Json = {"type": "string", "maxLength": policy.LONGEST_CONTACT, "pattern": "^[^\\n]*$"}
 RULES = closed(
     locked=LOCKED,
@@ -88,6 +89,7 @@ KINDS: dict[str, Json] = {
     "annotations": DEFAULTS,
     "annotations by namespace": map_of(DEFAULTS),
     "base64": {"type": "string", "pattern": "^[A-Za-z0-9+/]*={0,2}$"},
+    "count of secrets": COUNT,
     "count or percentage": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]},
     "cpu and memory": closed(cpu=QUANTITY, memory=QUANTITY),
     "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},

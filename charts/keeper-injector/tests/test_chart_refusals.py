@@ -51,6 +51,7 @@ def refusal(*settings: str) -> str:
             "policy.forbidden={files}",
             "at '/policy/forbidden/0': value must be one of 'env', 'kubernetes-secret', 'signal'",
         ),
+        ("policy.maxSecrets=201", "at '/policy/maxSecrets': maximum: got 201, want 200"),
         (
             "policy.namespaces.shop.lock={signal}",
             "at '/policy/namespaces/shop': additional properties 'lock' not allowed",

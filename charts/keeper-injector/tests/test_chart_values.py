@@ -14,6 +14,7 @@ import yaml
 from chart_values import UndocumentedError, Value, read_values, schema_of
 from keeper_injector_agent import telemetry
 from keeper_injector_agent.state import State
+from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_webhook.metrics import Metrics
 
 ROOT = Path(__file__).parents[3]
@@ -42,6 +43,14 @@ def test_schema_and_readme_are_current() -> None:
     )
 
     assert done.returncode == 0
+
+
+def test_the_largest_number_of_secrets_is_that_of_the_webhook() -> None:
+    """The schema, the text of the value and the settings agree on how many secrets a pod may ask for."""
+    (value,) = [value for value in values() if value.name == "policy.maxSecrets"]
+
+    assert schema_of([value])["properties"]["policy"]["properties"]["maxSecrets"]["maximum"] == MOST_SECRETS
+    assert f"up to {MOST_SECRETS}." in value.help
 
 
 def test_values_are_few() -> None:

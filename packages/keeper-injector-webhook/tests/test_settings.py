@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from keeper_injector_common.annotations.request import SecretCredentials
+from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_common.plan.credentials import AwsCredentials
 from keeper_injector_webhook.errors import SettingsError
 from keeper_injector_webhook.settings import Agent, Amounts, Settings, read_settings
@@ -115,6 +116,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
             "policy.maxVolumeSize: does not allow the default volume-size: 16Mi; set a default of",
         ),
         ("{maxSecrets: -1}", "policy.maxSecrets: '-1' is not"),
+        (f"{{maxSecrets: {MOST_SECRETS + 1}}}", f"policy.maxSecrets: '{MOST_SECRETS + 1}' is not a number from"),
         ('{contact: "a\\tb"}', "policy.contact: the text is too long or has control characters; write at most 200"),
         ("{namespaces: {shop: {lock: [signal]}}}", "policy.namespaces.shop.lock: unknown key; did you mean 'locked'?"),
         (

@@ -15,7 +15,7 @@ MOST_ANNOTATIONS: Final = 600
 LONGEST_VALUE: Final = 64 * 1024
 """Characters of one annotation."""
 MOST_SECRETS: Final = 200
-"""Files, folders, variables and Kubernetes Secrets of one pod."""
+"""Files, folders, variables and Kubernetes Secrets of one pod. The records and folders that a policy allows cannot be more."""
 LONGEST_REFERENCE: Final = 4096
 """Characters of a reference to a secret."""
 MOST_TEMPLATES: Final = 20

@@ -26,6 +26,7 @@ from keeper_injector_common import parsers
 from keeper_injector_common.annotations.config_keys import FOLDERS, SECRETS, FolderKeys, SecretKeys
 from keeper_injector_common.annotations.table import ANNOTATIONS, BY_NAME, PREFIX, find
 from keeper_injector_common.errors import Problem
+from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.references import FileContent, RecordName
 
@@ -39,7 +40,6 @@ DELIVERIES = ("env", "kubernetes-secret", "signal")
 """What ``forbidden`` may list: environment variables, Kubernetes Secrets, and signals to the application."""
 LOCKABLE = tuple(item.name for item in ANNOTATIONS if item.name != "inject" and not item.replaced_by)
 """What ``locked`` may list. Injection as a whole is restricted by the chart's ``namespaceSelector``."""
-MOST_SECRETS = 10_000
 LONGEST_CONTACT = 200
 
 _RECORDS = ((SECRETS, SecretKeys.RECORD), (SECRETS, SecretKeys.NOTATION), (SECRETS, SecretKeys.RECORDS))
