@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -49,7 +50,10 @@ def _get_secret(vault: Vault, device: Device, payload: Json, file_url: FileUrl) 
             device.confirmed = True
     records = _asked_for(vault, payload)
     answer["records"] = [
-        _record_json(vault, record, file_url) for record in records if not record.folder or record.flat
+        _record_json(vault, record, folder, file_url)
+        for record in records
+        for folder in record.locations
+        if not folder or record.flat
     ]
     roots = [folder for folder in vault.folders.values() if not folder.parent]
     answer["folders"] = [
@@ -63,35 +67,38 @@ def _asked_for(vault: Vault, payload: Json) -> list[Record]:
     return [
         record
         for record in vault.records.values()
-        if (not uids or record.uid in uids) and (not folders or record.folder in folders)
+        if (not uids or record.uid in uids) and (not folders or not set(folders).isdisjoint(record.locations))
     ]
 
 
 def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: FileUrl) -> Json:
     inside = [
-        record for record in records if record.folder and not record.flat and vault.shared_root(record.folder) is root
+        (record, folder)
+        for record in records
+        for folder in record.locations
+        if folder and not record.flat and vault.shared_root(folder) is root
     ]
     return {
         "folderUid": root.uid,
         "folderKey": crypto.b64(crypto.gcm(vault.app_key, root.key)),
         "data": _folder_name(root),
         "parent": "",
-        "records": [_record_json(vault, record, file_url) for record in inside],
+        "records": [_record_json(vault, record, folder, file_url) for record, folder in inside],
     }
 
 
-def _record_json(vault: Vault, record: Record, file_url: FileUrl) -> Json:
-    wrapping = vault.shared_root(record.folder).key if record.folder else vault.app_key
+def _record_json(vault: Vault, record: Record, folder: str, file_url: FileUrl) -> Json:
+    wrapping = vault.shared_root(folder).key if folder else vault.app_key
     content = json.dumps(record.data).encode() if record.content is None else record.content
     data = crypto.gcm(_WRONG_KEY if record.corrupt else record.key, content)
-    inner = record.folder if record.folder and vault.folders[record.folder].parent else None
+    inner = folder if folder and vault.folders[folder].parent else None
     return {
         "recordUid": record.uid,
         "recordKey": crypto.b64(crypto.gcm(wrapping, record.key)),
         "data": crypto.b64(data),
         "revision": record.revision,
         "isEditable": True,
-        "innerFolderUid": record.folder if record.flat else inner,
+        "innerFolderUid": (folder or None) if record.flat else inner,
         "files": [_file_json(record, file, file_url) for file in record.files],
         "links": [],
     }
@@ -120,20 +127,20 @@ def _folder_name(folder: Folder) -> str:
 
 
 def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileUrl) -> Json:
+    return {"folders": [_folder_json(vault, folder) for folder in vault.folders_outermost_first()]}
+
+
+def _folder_json(vault: Vault, folder: Folder) -> Json:
+    key = (
+        crypto.cbc(vault.shared_root(folder.uid).key, folder.key)
+        if folder.parent
+        else crypto.gcm(vault.app_key, folder.key)
+    )
     return {
-        "folders": [
-            {
-                "folderUid": folder.uid,
-                "folderKey": crypto.b64(
-                    crypto.cbc(vault.shared_root(folder.uid).key, folder.key)
-                    if folder.parent
-                    else crypto.gcm(vault.app_key, folder.key)
-                ),
-                "parent": folder.parent,
-                "data": _folder_name(folder),
-            }
-            for folder in vault.folders_outermost_first()
-        ]
+        "folderUid": folder.uid,
+        "folderKey": {"key": crypto.b64(os.urandom(len(key))), "no key": None}.get(folder.damage, crypto.b64(key)),
+        "parent": crypto.new_uid() if folder.damage == "parent" else folder.parent,
+        "data": crypto.b64(os.urandom(48)) if folder.damage == "name" else _folder_name(folder),
     }
 
 

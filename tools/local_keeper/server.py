@@ -23,7 +23,7 @@ from starlette.routing import Route
 from local_keeper import certificates, control, crypto
 from local_keeper.app import ServerState, create_app
 from local_keeper.faults import Fault, Faults
-from local_keeper.vault import Device, Vault
+from local_keeper.vault import Device, FolderDamage, Vault
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -185,6 +185,14 @@ class LocalKeeper:
     def corrupt_record(self, record: str) -> None:
         """Send a record so that no key decrypts it, from now on."""
         self.vault.find(record).corrupt = True
+
+    def add_shortcut(self, record: str, folder: str = "") -> None:
+        """Put a record into one more folder, by UID or name; without *folder*, share the record itself as well."""
+        self.vault.find(record).shortcuts.append(self.vault.find_folder(folder).uid if folder else "")
+
+    def damage_folder(self, folder: str, damage: FolderDamage) -> None:
+        """Send a folder, by UID or name, with a key, name or parent that clients cannot use, from now on."""
+        self.vault.find_folder(folder).damage = damage
 
     def revoke(self, device: str = "default") -> None:
         """Revoke a device's access."""

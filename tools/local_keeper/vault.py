@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 import yaml
@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from local_keeper import crypto, sample_certificate
 
 Json = dict[str, Any]
+FolderDamage = Literal["", "key", "no key", "name", "parent"]
+"""Key or name that do not decrypt, no key, or a parent that is not shared."""
 
 
 def _random_key() -> bytes:
@@ -44,6 +46,8 @@ class Folder:
     parent: str = ""
     uid: str = attrs.field(factory=crypto.new_uid)
     key: bytes = attrs.field(factory=_random_key, repr=False)
+    damage: FolderDamage = ""
+    """What is wrong with the folder in the list of folders; its records are sent as ever."""
 
 
 @attrs.define
@@ -53,6 +57,8 @@ class Record:
     data: Json = attrs.field(repr=False)
     folder: str = ""
     """UID of its folder; empty if the record itself is shared with the application."""
+    shortcuts: list[str] = attrs.field(factory=list)
+    """UIDs of more folders that it is in; ``""`` if it is also shared with the application by itself."""
     files: list[File] = attrs.field(factory=list)
     uid: str = attrs.field(factory=crypto.new_uid)
     key: bytes = attrs.field(factory=_random_key, repr=False)
@@ -68,6 +74,11 @@ class Record:
     def title(self) -> str:
         """The record's title."""
         return str(self.data["title"])
+
+    @property
+    def locations(self) -> list[str]:
+        """The UIDs of all its folders, or ``""`` for the record itself; Keeper sends the record once for each."""
+        return [self.folder, *self.shortcuts]
 
 
 @attrs.define
@@ -121,6 +132,7 @@ class Vault:
         record = Record(_record_json(content), folder)
         if content.get("uid"):
             record.uid = str(content["uid"])
+        record.shortcuts += map(str, content.get("shortcuts", ()))
         for name, data in (content.get("files") or {}).items():
             record.files.append(File(name, data if isinstance(data, bytes) else str(data).encode()))
         if content.get("certificate"):
@@ -139,6 +151,14 @@ class Vault:
             )
         if not found:
             raise KeyError(f"no record {name!r}; there are {', '.join(sorted(self.titles()))}")
+        return found[0]
+
+    def find_folder(self, name: str) -> Folder:
+        """Return the folder with this UID or name; raises KeyError."""
+        with self.lock:
+            found = [folder for folder in self.folders.values() if name in {folder.uid, folder.name}]
+        if not found:
+            raise KeyError(f"no folder {name!r}")
         return found[0]
 
     def titles(self) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import Formatted, KubernetesSecret, Templated
 from keeper_injector_common.plan.model import Environment, FileItem, FolderItem, RecordVariablesItem, VariableItem
-from keeper_injector_common.records import Attachment, Field, Library, Record, Renderer
+from keeper_injector_common.records import Attachment, Field, Folder, Library, Record, Renderer
 from keeper_injector_common.records.templates import render_template
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, WholeRecord
 
@@ -30,11 +30,18 @@ DB = Record(
     ),
     notes="a note",
     attachments=(Attachment("f1", "ca.pem"),),
-    folder=("Prod",),
+    folders=(Folder(("Prod",), ("f1",)),),
 )
-CACHE = Record("u2", "cache", "login", (Field("login", "login", "", ("root",)),), folder=("Prod",))
-PICTURE = Record("u3", "picture", "file", (), attachments=(Attachment("f2", "logo.png"),), folder=("Prod", "EU"))
-TWIN = Record("u4", "cache", "login", (), folder=("Prod", "EU"))
+CACHE = Record("u2", "cache", "login", (Field("login", "login", "", ("root",)),), folders=(Folder(("Prod",), ("f1",)),))
+PICTURE = Record(
+    "u3",
+    "picture",
+    "file",
+    (),
+    attachments=(Attachment("f2", "logo.png"),),
+    folders=(Folder(("Prod", "EU"), ("f1", "f2")),),
+)
+TWIN = Record("u4", "cache", "login", (), folders=(Folder(("Prod", "EU"), ("f1", "f2")),))
 DB_NAME, CACHE_NAME, PICTURE_NAME = (RecordName((title,)) for title in ("Prod DB", "cache", "picture"))
 
 

@@ -15,7 +15,7 @@ from keeper_injector_common.errors import (
     UnreadableFieldError,
     UnreadableRecordError,
 )
-from keeper_injector_common.records import Attachment, Field, Library, Record
+from keeper_injector_common.records import Attachment, Field, Folder, Library, Record
 from keeper_injector_common.records.selection import select_file, select_value
 from keeper_injector_common.references import (
     ALL_VALUES,
@@ -29,7 +29,7 @@ from keeper_injector_common.references import (
 
 def record(uid: str, title: str, folder: tuple[str, ...] = (), folder_uids: tuple[str, ...] = ()) -> Record:
     """Return a record without fields."""
-    return Record(uid, title, "login", (), folder=folder, folder_uids=folder_uids)
+    return Record(uid, title, "login", (), folders=(Folder(folder, folder_uids),) if folder else ())
 
 
 def name(*parts: str) -> RecordName:
@@ -226,8 +226,8 @@ def test_any_name_finds_a_record_that_has_it(library: Library, parts: list[str])
         titles = {item.title for item in library.records} | {item.uid for item in library.records}
         assert wanted.title not in titles
         return
-    path = "/".join((*found.folder, found.title))
-    assert wanted.title in {found.uid, found.title, path, "/".join((*found.folder, found.uid))}
+    paths = {"/".join((*map(str, folder.names), last)) for folder in found.folders for last in (found.title, found.uid)}
+    assert wanted.title in {found.uid, found.title, *paths}
 
 
 @given(LIBRARIES)

@@ -10,23 +10,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from keeper_injector_agent.keeper.one_time_codes import OneTimeCodeError, one_time_code
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.json_values import kind_of
-from keeper_injector_common.records import Attachment, Field, JsonValue, Record, named_fields
-
-if TYPE_CHECKING:
-    FolderPath = tuple[tuple[str, ...], tuple[str, ...]]
-    """The names and the UIDs of a record's folders, outermost first."""
+from keeper_injector_common.records import Attachment, Field, Folder, JsonValue, Record, named_fields
 
 _TOTP_TYPE = "oneTimeCode"
 _MOST_NESTED = 64
 """Levels of lists and objects in a field. Keeper's own types have 2; formats and templates call themselves for each level."""
-_NO_FOLDER: FolderPath = ((), ())
 
 
 class MalformedRecordError(ContractError):
@@ -42,11 +37,10 @@ def parse_content(content: bytes) -> object:
     return value
 
 
-def decode_record(uid: str, content: object, files: Iterable[Attachment], folder: FolderPath = _NO_FOLDER) -> Record:
+def decode_record(uid: str, content: object, files: Iterable[Attachment], folders: tuple[Folder, ...] = ()) -> Record:
     """Return the record *uid* with the decrypted JSON *content*; raises MalformedRecordError."""
     if not isinstance(content, dict):
         raise MalformedRecordError(f"its content is {kind_of(content)}, not an object")
-    names, uids = folder
     title = _text(content, "title")
     fields = named_fields(_fields(content, "fields"), _fields(content, "custom"))
     _check_text(content)
@@ -57,8 +51,7 @@ def decode_record(uid: str, content: object, files: Iterable[Attachment], folder
         fields=tuple(_with_current_code(field, title) for field in fields),
         notes=_text(content, "notes"),
         attachments=tuple(files),
-        folder=names,
-        folder_uids=uids,
+        folders=folders,
     )
 
 

@@ -1,12 +1,13 @@
 """Implements ``Vault`` with Keeper's SDK. The SDK does protocol and cryptography; this module makes it safe to depend on.
 
 What the SDK (17.3.0) does on its own and must not do here: wait indefinitely (it has no timeouts), sleep for minutes when
-throttled, loop when a pinned server key is out of date, drop a whole folder because one of its records is damaged, and
-return no records for an empty response.
+throttled, loop when a pinned server key is out of date, drop a whole folder because one of its records is damaged, return
+no folder because one is damaged, and return no records for an empty response.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from keeper_injector_agent.credentials.ksm_config import check_required_keys
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
+from keeper_injector_agent.keeper.folders import folders_of_record, read_folders
 from keeper_injector_agent.keeper.postponed import requests_postponed
 from keeper_injector_common.json_values import as_object, as_objects
 from keeper_injector_common.records import Library
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from keeper_injector_agent.keeper.transport import Transport
-    from keeper_injector_common.records import Attachment, Record
+    from keeper_injector_common.records import Attachment, Folder, Record
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class _OpenedRecord:
     content: bytes = attrs.field(repr=False)
     record_key_bytes: bytes = attrs.field(repr=False)
     folder_uid: str
-    inner_folder_uid: str | None
+    revision: object
     files: list[KeeperFile] = attrs.field(factory=list)
     unreadable_files: list[str] = attrs.field(factory=list)
 
@@ -79,14 +81,15 @@ class KeeperVault:
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
         # Not get_secrets_with_options, which fails while it logs an entry that is not an object (SDK 17.3.0).
         response = _translate_errors(lambda: self._client.fetch_and_decrypt_secrets(options))
-        paths = _folder_paths(_translate_errors(self._client.get_folders)) if folders else {}
+        known = self._folders() if folders else None
         for warning in response.warnings if isinstance(response.warnings, list) else ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
-        readable, unreadable = _decrypted_records(response, self._app_key)
+        readable, locations, unreadable = _decrypted_records(response, self._app_key)
         records, malformed = [], []
         for item in readable:
             try:
-                records.append(self._record(item, paths))
+                folders_of = () if known is None else folders_of_record(locations[str(item.uid)], known)
+                records.append(self._record(item, folders_of))
             except MalformedRecordError as error:
                 malformed.append(item.uid)
                 log.warning("record.malformed", extra={"uid": item.uid, "cause": str(error)})
@@ -108,9 +111,15 @@ class KeeperVault:
             ) from None
         return content
 
-    def _record(
-        self, item: SdkRecord | _OpenedRecord, paths: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
-    ) -> Record:
+    def _folders(self) -> dict[str, Folder]:
+        sent = as_objects(as_object(_translate_errors(self._client.encrypted_folders)).get("folders"))
+        return read_folders(
+            sent,
+            lambda key: CryptoUtils.decrypt_aes(base64_to_bytes(key), self._app_key),
+            lambda data, key: CryptoUtils.decrypt_aes_cbc(base64_to_bytes(data), key),
+        )
+
+    def _record(self, item: SdkRecord | _OpenedRecord, folders: tuple[Folder, ...]) -> Record:
         attachments, unreadable = [], [*item.unreadable_files] if isinstance(item, _OpenedRecord) else []
         for file in item.files:
             try:
@@ -122,9 +131,8 @@ class KeeperVault:
                 )
             else:
                 self._files[item.uid, attachments[-1].uid] = (file.f, item.record_key_bytes)
-        folder = paths.get(item.inner_folder_uid or item.folder_uid or "", ((), ()))
         content = parse_content(item.content) if isinstance(item, _OpenedRecord) else item.dict
-        record = decode_record(str(item.uid), content, attachments, folder)
+        record = decode_record(str(item.uid), content, attachments, folders)
         return attrs.evolve(record, unreadable_attachments=tuple(unreadable))
 
 
@@ -148,6 +156,10 @@ class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             payload.encrypted_payload,
         )
         return KSMHttpResponse(response.status_code, response.content, response)
+
+    def encrypted_folders(self) -> Any:
+        """Return Keeper's list of folders as it was sent. ``get_folders`` fails if a single folder cannot be decrypted."""
+        return json.loads(self._post_query("get_folders", self.prepare_get_payload(self.config, None)))
 
 
 def _client(configuration: Mapping[str, str], transport: Transport) -> _Client:
@@ -203,36 +215,46 @@ def _translate_errors(call: Callable[[], Any]) -> Any:
         ) from None
 
 
-def _decrypted_records(response: Any, app_key: bytes) -> tuple[list[SdkRecord | _OpenedRecord], list[str]]:
-    """Return every record once, and the UIDs of the records that no key decrypts.
+def _decrypted_records(
+    response: Any, app_key: bytes
+) -> tuple[list[SdkRecord | _OpenedRecord], dict[str, list[str]], list[str]]:
+    """Return every record once, by UID the UIDs of all folders it is in, and the UIDs of the records that no key decrypts.
+
+    Keeper sends a record several times: once for each of its folders, and again if it is also shared by itself. The
+    newest revision is returned.
 
     The SDK drops a folder with all its records if one is damaged, and tries only the application's key on records that
     came outside their folder (fixed in the unreleased 17.4.0). Both are decrypted again here, record by record.
     """
-    found: dict[str, SdkRecord | _OpenedRecord] = {str(item.uid): item for item in response.records}
+    found: dict[str, SdkRecord | _OpenedRecord] = {}
+    locations: dict[str, list[str]] = {}
     unreadable: list[str] = []
+
+    def add(uid: str, item: SdkRecord | _OpenedRecord | None, folder: object) -> None:
+        locations.setdefault(uid, []).append(str(folder or ""))
+        if item is None:
+            unreadable.append(uid)
+        elif uid not in found or _revision(item) > _revision(found[uid]):
+            found[uid] = item
+
+    for item in response.records:
+        add(str(item.uid), item, item.inner_folder_uid or item.folder_uid)
     keys = [("", app_key), *((folder.uid, folder.key) for folder in response.folders)]
     for folder in as_objects([bad["f"] for bad in response.bad_folders]):
-        own = [(str(folder.get("folderUid")), key) for key in _folder_key(folder, app_key)]
+        uid = str(folder.get("folderUid"))
+        own = [(uid, key) for key in _folder_key(folder, app_key)]
         keys += own
         for raw in as_objects(folder.get("records")):
-            _add_record(raw, _decrypted_record(raw, own), found, unreadable)
+            add(str(raw.get("recordUid")), _decrypted_record(raw, own), raw.get("innerFolderUid") or uid)
     for raw in as_objects([bad["r"] for bad in response.bad_records]):
-        _add_record(raw, _decrypted_record(raw, keys), found, unreadable)
-    return list(found.values()), [uid for uid in unreadable if uid not in found]
+        opened = _decrypted_record(raw, keys)
+        within = raw.get("innerFolderUid") or raw.get("folderUid") or (opened and opened.folder_uid)
+        add(str(raw.get("recordUid")), opened, within)
+    return list(found.values()), locations, [uid for uid in dict.fromkeys(unreadable) if uid not in found]
 
 
-def _add_record(
-    raw: Mapping[str, Any],
-    item: _OpenedRecord | None,
-    found: dict[str, SdkRecord | _OpenedRecord],
-    unreadable: list[str],
-) -> None:
-    uid = str(raw.get("recordUid"))
-    if item is None:
-        unreadable.append(uid)
-    else:
-        found.setdefault(uid, item)
+def _revision(item: SdkRecord | _OpenedRecord) -> int:
+    return item.revision if isinstance(item.revision, int) else -1
 
 
 def _folder_key(folder: Mapping[str, Any], app_key: bytes) -> Iterator[bytes]:
@@ -250,7 +272,7 @@ def _decrypted_record(raw: Mapping[str, Any], keys: Iterable[tuple[str, bytes]])
             content = CryptoUtils.decrypt_aes(base64_to_bytes(raw.get("data")), record_key)
         except Exception:  # noqa: BLE001, S112 - the SDK raises whatever a wrong key or a damaged text causes
             continue
-        item = _OpenedRecord(str(raw.get("recordUid")), content, record_key, uid, raw.get("innerFolderUid"))
+        item = _OpenedRecord(str(raw.get("recordUid")), content, record_key, uid, raw.get("revision"))
         _open_files(item, raw.get("files"))
         return item
     return None
@@ -269,19 +291,3 @@ def _open_files(item: _OpenedRecord, files: object) -> None:
 
 def _file_uid(file: object) -> str:
     return str(as_object(file).get("fileUid"))
-
-
-def _folder_paths(folders: Iterable[Any]) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Return the path of every folder, as names and as UIDs, from the outermost folder to the folder itself."""
-    by_uid = {folder.folder_uid: folder for folder in folders}
-    paths = {}
-    for uid in by_uid:
-        names: list[str] = []
-        uids: list[str] = []
-        step = uid
-        while step in by_uid and step not in uids:
-            names.insert(0, by_uid[step].name)
-            uids.insert(0, step)
-            step = by_uid[step].parent_uid
-        paths[uid] = (tuple(names), tuple(uids))
-    return paths

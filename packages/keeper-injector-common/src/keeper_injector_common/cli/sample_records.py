@@ -9,7 +9,7 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.cli.console import CommandError
-from keeper_injector_common.records import Attachment, JsonValue, Library, Record, named_fields
+from keeper_injector_common.records import Attachment, Folder, JsonValue, Library, Record, named_fields
 from keeper_injector_common.yaml_document import load_yaml
 
 _KEYS = ("title", "uid", "type", "folder", "fields", "custom", "notes", "files")
@@ -61,7 +61,8 @@ def _record(where: str, number: int, entry: Any, contents: dict[str, bytes]) -> 
     if unknown:
         raise CommandError(f"{where}.{unknown[0]}: unknown key; the keys of a record are {', '.join(_KEYS)}")
     uid = str(entry.get("uid") or f"sample-record-{number:08}")
-    folder = tuple(str(entry["folder"]).strip("/").split("/")) if entry.get("folder") else ()
+    names = tuple(str(entry["folder"]).strip("/").split("/")) if entry.get("folder") else ()
+    uids = tuple("/".join(names[: depth + 1]) for depth in range(len(names)))
     files = _mapping(where, entry, "files")
     attachments = []
     for name, content in files.items():
@@ -75,8 +76,7 @@ def _record(where: str, number: int, entry: Any, contents: dict[str, bytes]) -> 
         named_fields(list(_fields(where, entry, "fields")), list(_fields(where, entry, "custom", "text"))),
         str(entry.get("notes") or ""),
         tuple(attachments),
-        folder,
-        tuple("/".join(folder[: depth + 1]) for depth in range(len(folder))),
+        folders=(Folder(names, uids),) if names else (),
     )
 
 

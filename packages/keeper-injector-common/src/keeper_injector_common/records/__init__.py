@@ -4,7 +4,7 @@
 as text, and :mod:`.rendering` puts these together for each item of a plan.
 """
 
-from keeper_injector_common.records.record import Attachment, Field, JsonValue, Record, named_fields
+from keeper_injector_common.records.record import Attachment, Field, Folder, JsonValue, Record, named_fields
 from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
 from keeper_injector_common.records.selection import Library
 
@@ -12,6 +12,7 @@ __all__ = [
     "Attachment",
     "Download",
     "Field",
+    "Folder",
     "JsonValue",
     "Library",
     "Record",

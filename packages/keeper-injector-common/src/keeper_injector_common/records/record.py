@@ -64,6 +64,15 @@ class Attachment:
 
 
 @attrs.frozen
+class Folder:
+    """A folder that contains a record, as its path from the shared folder, which is the outermost one."""
+
+    names: tuple[str | None, ...]
+    """None for a folder whose name could not be decrypted."""
+    uids: tuple[str, ...]
+
+
+@attrs.frozen
 class Record:
     """A record that is shared with this application."""
 
@@ -75,10 +84,8 @@ class Record:
     attachments: tuple[Attachment, ...] = ()
     unreadable_attachments: tuple[str, ...] = ()
     """UIDs of attachments that could not be decrypted; their names are unknown."""
-    folder: tuple[str, ...] = ()
-    """Names of the folders that contain the record, outermost first; empty if it has none or folders were not fetched."""
-    folder_uids: tuple[str, ...] = ()
-    """UIDs of the same folders."""
+    folders: tuple[Folder, ...] = ()
+    """Every folder that contains the record or a shortcut to it; empty if it has none or folders were not fetched."""
 
     def named_values(self) -> dict[str, JsonValue]:
         """Return the value of every field by name, in the order of the record; notes that are not empty come last."""

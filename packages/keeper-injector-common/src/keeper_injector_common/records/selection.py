@@ -20,7 +20,7 @@ from keeper_injector_common.suggestions import nearest_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from keeper_injector_common.records.record import Attachment, Field, JsonValue, Record
+    from keeper_injector_common.records.record import Attachment, Field, Folder, JsonValue, Record
 
 _MOST_SUGGESTED = 3
 """Number of similar names, or of UIDs, that a message contains at most."""
@@ -63,7 +63,9 @@ class Library:
         found = by_title or [
             record
             for record in self.records
-            if folder and title in {record.title, record.uid} and record.folder == tuple(folder)
+            if folder
+            and title in {record.title, record.uid}
+            and any(item.names == tuple(folder) for item in record.folders)
         ]
         return sorted(found, key=lambda record: record.uid)
 
@@ -73,12 +75,21 @@ class Library:
         Raises :class:`RecordGoneError` if there is no record, and :class:`UnreadableRecordError` if there may be one that
         could not be decrypted.
         """
-        found = [record for record in self.records if _is_in_folder(record, folder, recursive=recursive)]
+        found = [
+            record
+            for record in self.records
+            if any(_is_below(item, folder, recursive=recursive) for item in record.folders)
+        ]
         where = f"folder {folder.title!r}"
+        unknown = self._unreadable_folders(folder.parts, recursive=recursive)
+        if not found and unknown:
+            raise UnreadableRecordError(
+                f"{where}: not found, {_undecrypted_folders(unknown)}, or set the UID of the folder"
+            )
         if not found and self.unreadable:
             raise UnreadableRecordError(f"{where}: no readable record found, {self._undecrypted()}")
         if not found:
-            paths = {"/".join(record.folder) for record in self.records if record.folder}
+            paths = {str(RecordName(path)) for path in self._folder_paths()}
             raise RecordGoneError(
                 f"{where}: no record in it is shared with this application{_suggestion(folder.title, paths)}"
             )
@@ -100,6 +111,16 @@ class Library:
             # Titles are encrypted too, so any of the unreadable records may be the one.
             return UnreadableRecordError(f"{where}: not found, {self._undecrypted()}{suggestion}")
         return RecordGoneError(f"{where}: not shared with this application{suggestion}")
+
+    def _folder_paths(self) -> set[tuple[str, ...]]:
+        """Return the paths of all folders whose names are known."""
+        paths = (folder.names for record in self.records for folder in record.folders)
+        return {tuple(name for name in names if name is not None) for names in paths if None not in names}
+
+    def _unreadable_folders(self, path: tuple[str, ...], *, recursive: bool = False) -> set[str]:
+        """Return the UIDs of folders that may be the one at *path*, because a name in their own path is unknown."""
+        folders = {folder for record in self.records for folder in record.folders if None in folder.names}
+        return {folder.uids[-1] for folder in folders if _may_be_at(folder.names, path, recursive=recursive)}
 
     def _undecrypted(self) -> str:
         uids = ", ".join(sorted(self.unreadable)[:_MOST_SUGGESTED])
@@ -192,12 +213,24 @@ def _property(where: str, value: JsonValue, name: str | None) -> JsonValue:
     return value[name]
 
 
-def _is_in_folder(record: Record, folder: RecordName, *, recursive: bool) -> bool:
-    if len(folder.parts) == 1 and folder.parts[0] in record.folder_uids:
-        return recursive or record.folder_uids[-1] == folder.parts[0]
-    if record.folder == folder.parts:
-        return True
-    return recursive and record.folder[: len(folder.parts)] == folder.parts
+def _is_below(folder: Folder, name: RecordName, *, recursive: bool) -> bool:
+    """Return whether *folder* is the folder that *name* means or, if *recursive*, below it."""
+    if len(name.parts) == 1 and name.parts[0] in folder.uids:
+        return recursive or folder.uids[-1] == name.parts[0]
+    return (folder.names[: len(name.parts)] if recursive else folder.names) == name.parts
+
+
+def _may_be_at(names: Sequence[str | None], path: Sequence[str], *, recursive: bool) -> bool:
+    """Return whether a folder whose unknown *names* are None may be the one at *path*."""
+    if len(names) < len(path) or (len(names) > len(path) and not recursive):
+        return names[0] is None and len(names) <= len(path)  # an unknown parent may stand for several names
+    return all(name in {None, part} for name, part in zip(names, path, strict=False))
+
+
+def _undecrypted_folders(uids: Iterable[str]) -> str:
+    listed = sorted(uids)
+    count = "1 folder whose name" if len(listed) == 1 else f"{len(listed)} folders whose names"
+    return f"and Keeper sent {count} cannot be decrypted ({', '.join(listed[:_MOST_SUGGESTED])}); share it with the application again"
 
 
 def _suggestion(name: str, existing: Iterable[str]) -> str:
