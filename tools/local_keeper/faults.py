@@ -90,6 +90,7 @@ class _Armed:
     fault: Fault
     operation: str
     times: int | None
+    after: int
 
 
 class Faults:
@@ -102,10 +103,10 @@ class Faults:
         self._rule: tuple[int, float] | None = None
         self._seen: dict[str, deque[float]] = {}
 
-    def arm(self, fault: Fault, operation: str = "*", times: int | None = 1) -> None:
-        """Let the next *times* requests of *operation* (``*``: any) fail; None: until cleared."""
+    def arm(self, fault: Fault, operation: str = "*", times: int | None = 1, *, after: int = 0) -> None:
+        """Let the next *times* requests of *operation* (``*``: any) fail, *after* that many succeed; None: until cleared."""
         with self._lock:
-            self._armed.append(_Armed(fault, operation, times))
+            self._armed.append(_Armed(fault, operation, times, after))
 
     def clear(self) -> None:
         """Remove all faults and end an outage."""
@@ -129,7 +130,11 @@ class Faults:
             return Fault.http(503)
         with self._lock:
             for armed in self._armed:
-                if armed.operation in {"*", operation}:
+                if armed.operation not in {"*", operation}:
+                    continue
+                if armed.after:
+                    armed.after -= 1
+                else:
                     if armed.times is not None:
                         armed.times -= 1
                         if armed.times <= 0:

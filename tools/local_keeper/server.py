@@ -201,9 +201,9 @@ class LocalKeeper:
     def _device(self, device: str) -> Device:
         return self.vault.devices[self.config_dict(device)["clientId"]]
 
-    def fault(self, fault: Fault, operation: str = "*", times: int | None = 1) -> None:
-        """Let the next *times* requests of *operation* fail; None: until :meth:`clear_faults`."""
-        self._state.faults.arm(fault, operation, times)
+    def fault(self, fault: Fault, operation: str = "*", times: int | None = 1, *, after: int = 0) -> None:
+        """Let the next *times* requests of *operation* fail, *after* that many succeed; None: until :meth:`clear_faults`."""
+        self._state.faults.arm(fault, operation, times, after=after)
 
     def clear_faults(self) -> None:
         """Remove all faults and end an outage."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
+from collections.abc import Callable
 
 import pytest
 from agent_pods import AgentPod
@@ -36,6 +38,7 @@ def test_all_forms_of_the_configuration_are_accepted(pod: AgentPod, keeper: Loca
         ("US:" + "a" * 43, "a one-time token"),
         ('{"clientId": "x"}', "privateKey, appKey missing in the KSM configuration"),
     ],
+    ids=["empty", "garbage", "token", "missing"],
 )
 def test_an_invalid_configuration_is_explained(pod: AgentPod, content: str, message: str) -> None:
     """The message says what is wrong with the configuration without showing it."""
@@ -43,3 +46,29 @@ def test_an_invalid_configuration_is_explained(pod: AgentPod, content: str, mess
     pod.wants({"x": "api-keys[login]"})
     assert pod.run("init").returncode == os.EX_NOPERM
     assert message in pod.termination_message()
+
+
+@pytest.mark.parametrize("key", ["appKey", "clientId", "privateKey"])
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda text: text[:20],
+        lambda text: text[:-4],
+        lambda text: text[:-1],
+        lambda text: f"AAAA{text}",
+        lambda _: "\xe9",
+    ],
+    ids=["early", "late", "padding", "longer", "not base64"],
+)
+def test_a_value_that_was_cut_off_is_named(
+    pod: AgentPod, keeper: LocalKeeper, key: str, cut: Callable[[str], str]
+) -> None:
+    """The agent names the value at once, without a request to Keeper and without retries."""
+    configuration = keeper.config_dict()
+    pod.put(CREDENTIALS_PATH, json.dumps({**configuration, key: cut(configuration[key])}))
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == os.EX_NOPERM
+    message = pod.termination_message()
+    assert message.startswith(f"KSM configuration: {key} ")
+    assert "it was cut off or changed" in message
+    assert keeper.requests == {}

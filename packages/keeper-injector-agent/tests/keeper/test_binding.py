@@ -86,6 +86,28 @@ def test_an_interrupted_run_is_continued(keeper: LocalKeeper, tmp_path: Path) ->
     assert [path.name for path in tmp_path.iterdir()] == ["ksm-config.json"]
 
 
+@pytest.mark.parametrize("lost", [Fault.truncate(), Fault.cut(), Fault.http(503)], ids=["truncated", "cut", "503"])
+def test_the_key_of_the_application_is_not_lost(keeper: LocalKeeper, tmp_path: Path, lost: Fault) -> None:
+    """Keeper does not send the key again after the second request, even if its answer is lost: the next run still has it."""
+    token, output = given(keeper, keeper.token()), tmp_path / "ksm-config.json"
+    keeper.fault(lost, "get_secret", None, after=1)
+    failed = bind(keeper, output, token, "--deadline", "2")
+    assert failed.returncode == os.EX_TEMPFAIL
+    assert not output.exists()
+    keeper.clear_faults()
+    keeper.reset_requests()
+    again = bind(keeper, output, token)
+    assert (again.returncode, keeper.requests) == (0, {"get_secret": 1}), again.stderr
+    assert "clientKey" not in json.loads(output.read_text(encoding="utf-8"))
+    assert [path.name for path in tmp_path.iterdir()] == ["ksm-config.json"]
+
+
+def test_a_second_answer_that_is_lost_once_is_retried(keeper: LocalKeeper, tmp_path: Path) -> None:
+    """One run is enough if the failure passes."""
+    keeper.fault(Fault.truncate(), "get_secret", 1, after=1)
+    assert bind(keeper, tmp_path / "ksm-config.json", given(keeper, keeper.token())).returncode == 0
+
+
 def test_a_token_is_bound_once(keeper: LocalKeeper, tmp_path: Path) -> None:
     """A second device does not get the application, and the message says why."""
     token = given(keeper, keeper.token())

@@ -37,14 +37,28 @@ def response(status: int, body: object = b"", **headers: str) -> Response:
 )
 def test_each_response_has_one_meaning(given: Response, result: str, error: type) -> None:
     """The table at the top of the module is true."""
-    label, raised = api_result(given, expects_content=True, key_rotated=False)
+    label, raised = api_result(given, expects_content=True)
     assert (label, type(raised)) == (result, error)
 
 
-def test_a_second_request_for_another_key_is_permanent() -> None:
-    """The SDK would loop if Keeper asked for another server key again and again."""
-    label, error = api_result(response(401, {"error": "key", "key_id": 8}), expects_content=True, key_rotated=True)
-    assert (label, type(error)) == ("key", PermanentVaultError)
+@pytest.mark.parametrize(
+    ("key_id", "keys_in_use", "result"),
+    [
+        (8, [], "key_rotated"),
+        (9, ["8"], "key_rotated"),
+        ("9", ["8"], "key_rotated"),
+        (8, ["8"], "key"),
+        (8, ["8", "9"], "key"),
+        (11, ["8", "9", "10"], "key"),
+        (None, [], "key"),
+        ([8], [], "key"),
+    ],
+)
+def test_a_request_for_another_key_cannot_loop(key_id: object, keys_in_use: list[str], result: str) -> None:
+    """Several rotations are followed, but never the same key twice: the SDK would loop."""
+    given = response(401, {"error": "key", "key_id": key_id})
+    label, error = api_result(given, expects_content=True, keys_in_use=keys_in_use)
+    assert (label, type(error)) == (result, PermanentVaultError if result == "key" else type(None))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +74,7 @@ def test_a_second_request_for_another_key_is_permanent() -> None:
 )
 def test_the_throttle_window_is_bounded(given: Response, seconds: int) -> None:
     """Keeper's wait is respected for up to ten minutes; without one, no request is sent for half a minute."""
-    _, error = api_result(given, expects_content=True, key_rotated=False)
+    _, error = api_result(given, expects_content=True)
     assert isinstance(error, ThrottledError)
     assert error.until - time.time() == pytest.approx(seconds, abs=2)
 
@@ -68,7 +82,7 @@ def test_the_throttle_window_is_bounded(given: Response, seconds: int) -> None:
 def test_a_throttle_window_can_end_at_a_date() -> None:
     """`Retry-After` may be a date (RFC 9110, section 10.2.3)."""
     date = email.utils.formatdate(time.time() + 45, usegmt=True)
-    _, error = api_result(response(429, Retry_After=date), expects_content=True, key_rotated=False)
+    _, error = api_result(response(429, Retry_After=date), expects_content=True)
     assert isinstance(error, ThrottledError)
     assert error.until - time.time() == pytest.approx(45, abs=2)
 
@@ -93,13 +107,13 @@ def test_downloads(status: int, error: type) -> None:
 )
 def test_a_message_has_only_what_keeper_sends(given: Response, message: str) -> None:
     """The message contains the status or the error, and the text of Keeper if it sends one."""
-    _, error = api_result(given, expects_content=True, key_rotated=False)
+    _, error = api_result(given, expects_content=True)
     assert str(error).startswith(message)
 
 
 def test_a_message_of_keeper_is_printable() -> None:
     """Control characters of a response do not reach the log, and long texts are cut off."""
     body = {"error": "access_denied", "message": "\x1b[2J" + "x" * 500}
-    _, error = api_result(response(403, body), expects_content=True, key_rotated=False)
+    _, error = api_result(response(403, body), expects_content=True)
     assert "\x1b" not in str(error)
     assert len(str(error)) < 400

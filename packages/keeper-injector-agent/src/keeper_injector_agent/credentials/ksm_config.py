@@ -32,6 +32,9 @@ _KEYS = frozenset(
 """The keys that the SDK knows; it fails on any other."""
 _REQUIRED_KEYS = ("clientId", "privateKey", "appKey")
 """The keys of a bound configuration; before binding it has a ``clientKey`` instead."""
+_LENGTHS: Mapping[str, int] = {"appKey": 32, "clientId": 64}
+"""Bytes: a key of AES-256, and the output of HMAC-SHA-512."""
+_STORE_AGAIN = "it was cut off or changed, so store the whole KSM configuration again, or create a new one in Keeper"
 
 
 def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
@@ -54,6 +57,40 @@ def check_required_keys(configuration: Mapping[str, object], where: str) -> None
         raise PermanentVaultError(
             f"{where}: {', '.join(missing)} missing in the KSM configuration; create a new one in Keeper"
         )
+
+
+def check_key_lengths(configuration: Mapping[str, str], where: str) -> None:
+    """Raise PermanentVaultError, with *where*, if an identifier or a key was cut off or is not base64.
+
+    The SDK (17.3.0) reports that as a response that cannot be decrypted, or as an error of the cryptography library.
+    """
+    for key, length in _LENGTHS.items():
+        found = _decoded(configuration.get(key, ""))
+        if found is None or len(found) != length:
+            state = "is not base64" if found is None else f"has {len(found)} bytes instead of {length}"
+            raise PermanentVaultError(f"{where}: {key} {state}; {_STORE_AGAIN}")
+    found = _decoded(configuration.get("privateKey", ""))
+    if found is None or not _is_whole_der(found):
+        raise PermanentVaultError(f"{where}: privateKey is not a whole key in DER format; {_STORE_AGAIN}")
+
+
+def _is_whole_der(data: bytes) -> bool:
+    """Return whether *data* is a sequence of exactly the length in its head (X.690, 8.1.3)."""
+    if len(data) < 2 or data[0] != 0x30:
+        return False
+    length, head = data[1], 2
+    if length & 0x80:
+        head += length & 0x7F
+        length = int.from_bytes(data[2:head], "big")
+    return len(data) == head + length
+
+
+def _decoded(text: str) -> bytes | None:
+    """Decode base64 as the SDK does, with the alphabet of URLs or the other one; None if that is impossible."""
+    try:
+        return base64.urlsafe_b64decode(text)
+    except (binascii.Error, ValueError):
+        return None
 
 
 def _from_json(text: str) -> Mapping[str, object]:

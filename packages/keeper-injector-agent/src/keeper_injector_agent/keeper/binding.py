@@ -3,6 +3,9 @@
 Keeper gives the application to the first private key that presents the token, and to no other. Therefore the key is saved
 beside the future configuration (``OUTPUT.pending``) before the token is presented. If anything fails after that, the next
 run continues with the same key.
+
+Keeper sends the application's key only until the device has used it once. Therefore that key is saved there, too, before the
+request that uses it.
 """
 
 from __future__ import annotations
@@ -19,13 +22,14 @@ from functools import partial
 from pathlib import Path
 
 from keeper_injector_agent.errors import WriteError
-from keeper_injector_agent.keeper.sdk import REGIONS, bind_device, new_device
+from keeper_injector_agent.keeper.sdk import REGIONS, bind_device, confirm_device, new_device
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.private_files import create_private_file
 from keeper_injector_agent.retry import call_with_retries
 from keeper_injector_common.errors import ContractError
 
 _PENDING = ".pending"
+_TOKEN, _APP_KEY = "clientKey", "appKey"
 _TOKEN_BYTES = 32
 _LARGEST_DEVICE = 65536
 """Bytes; a device takes about one thousand."""
@@ -48,7 +52,12 @@ def bind_token(token: str, output: Path, hostname: str | None, ca_file: Path | N
     with _locked(pending) as descriptor:
         device = _saved_device(pending, descriptor, parsed) or new_device(parsed, transport)
         _save_device(descriptor, device)
-        configuration = call_with_retries(partial(bind_device, device, transport), deadline=until - time.monotonic())
+        if _APP_KEY not in device:
+            bound = call_with_retries(partial(bind_device, device, transport), deadline=until - time.monotonic())
+            device = {**bound, _TOKEN: parsed[_TOKEN]}
+            _save_device(descriptor, device)
+        configuration = {key: value for key, value in device.items() if key != _TOKEN}
+        call_with_retries(partial(confirm_device, configuration, transport), deadline=until - time.monotonic())
         try:
             create_private_file(output, json.dumps(configuration, indent=2))
         except FileExistsError:
@@ -118,7 +127,7 @@ def _saved_device(path: Path, descriptor: int, parsed: Mapping[str, str]) -> dic
         device = {str(key): str(value) for key, value in json.loads(content).items()}
     except (ValueError, AttributeError):
         return None  # the run was killed while it saved the device, so it had not presented the token yet
-    if device.get("clientKey") != parsed["clientKey"]:
+    if device.get(_TOKEN) != parsed[_TOKEN]:
         raise ContractError(
             f"{path}: left by an interrupted binding of another token; finish it with that token, or remove the file"
         )

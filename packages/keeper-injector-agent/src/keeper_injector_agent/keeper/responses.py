@@ -6,7 +6,7 @@ response                                             result (metric label)      
 HTTP 200                                             ``ok``                     nothing
 HTTP 200 without content where records are expected  ``empty``                  TransientVaultError
 HTTP 429, or the error ``throttled`` (HTTP 403)      ``throttled``              ThrottledError
-the error ``key``: use another server key            ``key_rotated``, ``key``   nothing at first, PermanentVaultError if repeated
+the error ``key``: use another server key            ``key_rotated``, ``key``   nothing, PermanentVaultError for the same key again
 HTTP 5xx, or content that is not a JSON object       ``http_STATUS``            TransientVaultError
 the error ``access_denied``, and any other JSON      ``http_STATUS``            PermanentVaultError
 ===================================================  =========================  =======================================
@@ -20,7 +20,7 @@ import email.utils
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from http import HTTPStatus
 
 import attrs
@@ -34,6 +34,9 @@ inside it (external-secrets issue 4107); three windows leave room for the other 
 _LONGEST_THROTTLE = 600.0
 _TRANSIENT_STATUSES = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _LONGEST_TEXT = 200
+_MOST_ROTATIONS = 3
+"""Server keys that Keeper may ask for in one refresh. It rotates them in months; two fit into a refresh if its servers differ."""
+_NO_KEY = "Keeper: asks for another server key without its ID"
 
 
 @attrs.frozen
@@ -51,10 +54,13 @@ class Response:
         return self.content.decode("utf-8", errors="replace")
 
 
-def api_result(response: Response, *, expects_content: bool, key_rotated: bool) -> tuple[str, VaultError | None]:
+def api_result(
+    response: Response, *, expects_content: bool, keys_in_use: Collection[str] = ()
+) -> tuple[str, VaultError | None]:
     """Return the result of an API request as a metric label, and the error if it has failed.
 
-    *key_rotated* says that Keeper has asked for another server key before: the SDK obeys only once.
+    *keys_in_use* are the server keys that Keeper has asked for in this refresh. A request for one of them again, or for more than
+    a few, would be an endless loop: the SDK obeys each of them.
     """
     if response.status_code == HTTPStatus.OK:
         if expects_content and not response.content:
@@ -67,12 +73,18 @@ def api_result(response: Response, *, expects_content: bool, key_rotated: bool) 
         until = time.time() + wait
         return "throttled", ThrottledError(f"Keeper: throttled; no request for {wait:.0f} s", until=until)
     if code == "key":
-        if not key_rotated:
+        key_id = requested_key(response)
+        if key_id and key_id not in keys_in_use and len(keys_in_use) < _MOST_ROTATIONS:
             return "key_rotated", None
-        key_id = problem.get("key_id")
-        message = f"Keeper: asks repeatedly for server key {key_id!r}; create a new KSM configuration"
-        return "key", PermanentVaultError(message)
+        message = f"Keeper: asks repeatedly for server key {_printable(key_id)!r}; create a new KSM configuration"
+        return "key", PermanentVaultError(message if key_id else f"{_NO_KEY}; create a new KSM configuration")
     return f"http_{response.status_code}", _api_error(response.status_code, code, problem)
+
+
+def requested_key(response: Response) -> str:
+    """Return the ID of the server key that a response with the error ``key`` asks for; empty if it names none."""
+    key_id = _problem(response).get("key_id")
+    return str(key_id) if isinstance(key_id, str | int) else ""
 
 
 def _api_error(status: int, code: str, problem: Json) -> VaultError:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from cryptography.exceptions import InvalidTag
 
-from keeper_injector_agent.credentials.ksm_config import check_required_keys
+from keeper_injector_agent.credentials.ksm_config import check_key_lengths, check_required_keys
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
 from keeper_injector_agent.keeper.folders import folders_of_record, read_folders
 from keeper_injector_agent.keeper.postponed import requests_postponed
+from keeper_injector_agent.keeper.responses import requested_key
 from keeper_injector_common.json_values import as_object, as_objects
 from keeper_injector_common.records import Library
 
@@ -31,7 +33,7 @@ with requests_postponed():
     from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
     from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
     from keeper_secrets_manager_core.exceptions import KeeperError
-    from keeper_secrets_manager_core.keeper_globals import keeper_servers
+    from keeper_secrets_manager_core.keeper_globals import keeper_public_keys, keeper_servers
     from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
     from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64
 
@@ -155,15 +157,26 @@ class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             },
             payload.encrypted_payload,
         )
+        if response.status_code != HTTPStatus.OK:
+            # The transport returns no other failure than a request for another key.
+            self._check_server_key(requested_key(response))
         return KSMHttpResponse(response.status_code, response.content, response)
 
     def encrypted_folders(self) -> Any:
         """Return Keeper's list of folders as it was sent. ``get_folders`` fails if a single folder cannot be decrypted."""
         return json.loads(self._post_query("get_folders", self.prepare_get_payload(self.config, None)))
 
+    def _check_server_key(self, key_id: str) -> None:
+        """Raise PermanentVaultError if neither the SDK nor the configuration has the server key *key_id*."""
+        if key_id not in keeper_public_keys and not self.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY):
+            raise PermanentVaultError(
+                f"Keeper: asks for server key {key_id!r}, which this version of the agent does not have; update the agent's image"
+            )
+
 
 def _client(configuration: Mapping[str, str], transport: Transport) -> _Client:
     check_required_keys(configuration, "KSM configuration")
+    check_key_lengths(configuration, "KSM configuration")
     client: _Client = _translate_errors(lambda: _Client(transport, _storage(configuration)))
     return client
 
@@ -184,13 +197,27 @@ def new_device(token: Mapping[str, str], transport: Transport) -> dict[str, str]
 
 
 def bind_device(device: Mapping[str, str], transport: Transport) -> dict[str, str]:
-    """Present the one-time token of a :func:`new_device`, and return the bound configuration; raises VaultError."""
+    """Present the one-time token of a :func:`new_device`, and return the bound configuration; raises VaultError.
+
+    Keeper sends the application's key until the device has used it once: save the result before you call
+    :func:`confirm_device`.
+    """
     storage = _storage({key: value for key, value in device.items() if key != _TOKEN})
     client = _translate_errors(lambda: _Client(transport, storage))
     # Set afterwards: a constructor that finds token and key takes the device for bound, and deletes the token (SDK 17.3.0).
     client.config.set(ConfigKeys.KEY_CLIENT_KEY, device[_TOKEN])
-    _translate_errors(client.get_secrets)
+    try:
+        _translate_errors(lambda: client.fetch_and_decrypt_secrets(None))
+    except VaultError:
+        if not storage.get(ConfigKeys.KEY_APP_KEY):
+            raise  # otherwise the device is bound, and only the rest of the response is damaged
     return _contents(storage)
+
+
+def confirm_device(configuration: Mapping[str, str], transport: Transport) -> None:
+    """Use a *configuration* that :func:`bind_device` returned for the first time; raises VaultError."""
+    client = _client(configuration, transport)
+    _translate_errors(lambda: client.fetch_and_decrypt_secrets(None))
 
 
 def _contents(storage: InMemoryKeyValueStorage) -> dict[str, str]:

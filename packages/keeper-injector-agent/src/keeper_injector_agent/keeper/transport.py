@@ -13,7 +13,7 @@ from keeper_injector_agent.errors import PermanentVaultError, TransientVaultErro
 from keeper_injector_agent.keeper import proxied
 from keeper_injector_agent.keeper.direct import Connections
 from keeper_injector_agent.keeper.limits import largest_response
-from keeper_injector_agent.keeper.responses import Response, api_result, download_result
+from keeper_injector_agent.keeper.responses import Response, api_result, download_result, requested_key
 from keeper_injector_agent.keeper.urls import HttpsUrl, parse_https_url
 
 if TYPE_CHECKING:
@@ -44,15 +44,16 @@ class Transport:
             self._trust_all()
         self._connections = Connections(self._context)
         self._session: Any = None
-        self._key_rotated = False
+        self._keys_asked_for: set[str] = set()
         self._last_failure = ""
 
     def post(self, url: str, headers: dict[str, str], body: bytes) -> Response:
         """Send one API request. Return a response that the SDK understands; raise VaultError for any other."""
         response = self._request("POST", url, headers, body)
         expects_content = url.rsplit("/", 1)[-1] in {"get_secret", "get_folders"}
-        result, error = api_result(response, expects_content=expects_content, key_rotated=self._key_rotated)
-        self._key_rotated |= result == "key_rotated"
+        result, error = api_result(response, expects_content=expects_content, keys_in_use=self._keys_asked_for)
+        if result == "key_rotated":
+            self._keys_asked_for.add(requested_key(response))
         self._count(result)
         if error is not None:
             raise error
