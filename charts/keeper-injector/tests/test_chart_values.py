@@ -139,6 +139,23 @@ def test_alerts_and_dashboard_ask_for_what_there_is(name: str) -> None:
     assert asked <= exported()
 
 
+def test_the_dashboard_shows_every_series_of_the_webhook() -> None:
+    """An operator sees each metric that the webhook exports without writing a query."""
+    shown = set(re.findall(r"\bkeeper_injector_\w+", (CHART / "monitoring/dashboard.json").read_text(encoding="utf-8")))
+    lines = Metrics().text().decode().splitlines()
+    families = {line.split()[2] for line in lines if line.startswith("# TYPE ")}
+
+    # Clients of Prometheus add when each counter was created.
+    wanted = {name.removesuffix("_total") for name in families if not name.endswith("_created")}
+    assert {re.sub(r"_(?:bucket|total|info)$", "", name) for name in shown} >= {
+        re.sub(r"_info$", "", name) for name in wanted
+    } - HIDDEN
+
+
+HIDDEN = {"keeper_injector_certificate_runs"}
+"""Series that matter only with the log beside them."""
+
+
 def test_every_alert_says_what_to_do() -> None:
     """Each alert has a unique name, a severity, a summary and a description."""
     groups = yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text(encoding="utf-8"))["groups"]

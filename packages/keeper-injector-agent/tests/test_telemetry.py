@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import signal
+from pathlib import Path
 
 import requests
 from agent_pods import AgentPod, wait_for
 from sidecars import free_port, scrape
 
+import keeper_injector_agent
+from keeper_injector_agent.state import State
+from keeper_injector_agent.telemetry import as_prometheus
 from local_keeper import Fault, LocalKeeper
+
+SOURCES = Path(keeper_injector_agent.__file__).parent
 
 
 def test_metrics_are_served_without_names_or_values(pod: AgentPod, keeper: LocalKeeper) -> None:
@@ -42,6 +50,41 @@ def test_metrics_are_served_without_names_or_values(pod: AgentPod, keeper: Local
         log = process.communicate(timeout=5)[0]
     assert log is None
     assert process.returncode == 0
+
+
+def counted() -> set[str]:
+    """Return the names under which the agent's sources count something."""
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in sorted(SOURCES.rglob("*.py"))]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    texts = [
+        (getattr(call.func, "attr", ""), argument.value)
+        for call in calls
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    ]
+    found = {text for method, text in texts if method == "count"}
+    requests_made = {text for method, text in texts if method == "_count"}
+    results = re.findall(r"return \"(\w+)\"", (SOURCES / "keeper/responses.py").read_text(encoding="utf-8"))
+    return found | {f"requests_{result}" for result in {*requests_made, *results}}
+
+
+def test_every_counter_starts_at_zero() -> None:
+    """A pod that has done nothing shows each counter, with the results that the sources count."""
+    lines = [line for line in as_prometheus(State()).splitlines() if "_total" in line and not line.startswith("#")]
+    assert all(line.endswith(" 0") for line in lines)
+    shown = {re.sub(r'keeper_injector_agent_(\w+)_total(?:\{result="(\w+)"\})? 0', r"\1_\2", line) for line in lines}
+    assert {name.rstrip("_") for name in shown} == counted()
+
+
+def test_a_result_that_is_not_known_is_shown_once_it_happens() -> None:
+    """Statuses of HTTP are added to the known results, whose counts stay."""
+    state = State()
+    state.count("requests_http_503")
+    state.count("requests_ok", 2)
+    text = as_prometheus(state)
+    assert 'keeper_injector_agent_requests_total{result="http_503"} 1\n' in text
+    assert 'keeper_injector_agent_requests_total{result="ok"} 2\n' in text
+    assert text.count('result="ok"') == 3
 
 
 def test_status_shows_freshness_and_the_last_error(pod: AgentPod, keeper: LocalKeeper) -> None:

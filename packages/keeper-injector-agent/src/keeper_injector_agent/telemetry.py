@@ -24,6 +24,17 @@ _COUNTERS = {
     "changes": "Directories, environments and Secrets that changed.",
     "notifications": "Notifications of the application by result.",
 }
+_RESULTS = {
+    "refreshes": ("ok", "partial", "failed", "refused"),
+    "requests": (
+        *("ok", "empty", "throttled", "key_rotated", "key"),
+        *("refused", "tls", "proxy", "timeout", "connection", "too_large"),
+    ),
+    "changes": ("",),
+    "notifications": ("ok", "failed"),
+}
+"""The results that are shown as 0 before they happen: to Prometheus, a series that begins at 1 has not increased. The statuses of HTTP
+(``http_503``) are too many for that."""
 
 
 def as_prometheus(state: State) -> str:
@@ -32,7 +43,7 @@ def as_prometheus(state: State) -> str:
     for family, meaning in _COUNTERS.items():
         name = f"{_PREFIX}_{family}_total"
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} counter"]
-        for result, count in _results(state, family).items():
+        for result, count in {**dict.fromkeys(_RESULTS[family], 0), **_results(state, family)}.items():
             label = f'{{result="{result}"}}' if result else ""
             lines.append(f"{name}{label} {count}")
     gauges = {

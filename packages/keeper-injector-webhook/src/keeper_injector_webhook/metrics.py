@@ -8,6 +8,16 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 _MILLISECOND = 0.001
 _BUCKETS = tuple(count * _MILLISECOND for count in (0.25, 0.5, 1, 2, 3, 5, 7.5, 10, 15, 25, 50, 100, 500))
+# Every counter starts at 0 for each of its usual labels: to Prometheus, a series that begins at 1 has not increased.
+_REVIEWS = (
+    ("inject", "asked"),
+    ("deny", "annotations"),
+    ("error", "bug"),
+    *(("skip", why) for why in ("not_asked", "already_injected", "mirror", "not_a_pod", "not_a_creation")),
+)
+_CUT = ("handshake", "idle", "request", "closing", "connections", "bytes")
+_STATUSES = ("400", "403", "404", "405", "408", "413", "431", "500", "501", "505")
+_RUNS = ("ok", "failed")
 
 
 class Metrics:
@@ -61,6 +71,11 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        for decision, reason in _REVIEWS:
+            self._reviews.labels(decision, reason)
+        for counter, labels in ((self._cut, _CUT), (self._rejected, _STATUSES), (self._runs, _RUNS)):
+            for label in labels:
+                counter.labels(label)
         Info("keeper_injector_build", "Version of the webhook.", registry=self.registry).info(
             {"version": version("keeper-injector-webhook")}
         )

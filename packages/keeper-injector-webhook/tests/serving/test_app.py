@@ -11,8 +11,15 @@ from webhook_server import Server, review
 ASKED = {"inject": "true", "secret": "database-credentials"}
 
 
+def counters(server: Server) -> set[str]:
+    """Return the names of all counters with their labels."""
+    lines = server.request("GET", "/metrics")[1].decode().splitlines()
+    return {line.rpartition(" ")[0] for line in lines if line.partition("{")[0].partition(" ")[0].endswith("_total")}
+
+
 def test_reviews_and_probes(server: Server) -> None:
     """Pods are injected or denied, probes and metrics are answered, and each review is logged and counted once."""
+    before = counters(server)
     assert review(server, body(pod(annotations=ASKED)))["patchType"] == "JSONPatch"
     denied = review(server, body(pod(annotations={**ASKED, "refresh-interval": "5x", "file-mode": "9"})))
     assert not denied["allowed"]
@@ -25,6 +32,7 @@ def test_reviews_and_probes(server: Server) -> None:
     assert server.request("GET", "/readyz") == (200, b"ready\n")
     series = server.request("GET", "/metrics")[1].decode()
     assert 'keeper_injector_reviews_total{decision="inject",reason="asked"} 1.0' in series
+    assert counters(server) == before
     lines = [json.loads(line) for line in server.log().splitlines()]
     decisions = [line["decision"] for line in lines if line["event"] == "admission.reviewed"]
     assert decisions == ["inject", "deny"]
@@ -66,8 +74,10 @@ def test_what_is_not_a_review_is_an_http_error(
     server: Server, method: str, path: str, content: bytes | None, status: int
 ) -> None:
     """A request that is not a review gets an HTTP error with a message, and no traceback in the response or the log."""
+    before = counters(server)
     found, answer = server.request(method, path, content)
     assert found == status
+    assert counters(server) == before
     assert json.loads(answer)["error"]
     assert b"Traceback" not in answer
     assert "Traceback" not in server.log()
