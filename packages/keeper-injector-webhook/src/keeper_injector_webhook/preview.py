@@ -23,7 +23,6 @@ from keeper_injector_common.cli import console, inputs
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
-from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, Skip, build_patch
 from keeper_injector_webhook.checks import decide_workload, pod_of
 from keeper_injector_webhook.errors import ReviewError, SettingsError
@@ -179,13 +178,13 @@ def _as_json(item: Preview, settings: Settings) -> Json:
         case Deny(problems, warnings):
             listed = [{"where": problem.where, "message": problem.message} for problem in problems]
             return {**found, "decision": "deny", "problems": listed, "warnings": [str(warning) for warning in warnings]}
-        case Inject(plan=plan, warnings=warnings):
+        case Inject(written=written, warnings=warnings):
             return {
                 **found,
                 "decision": "inject",
                 "warnings": [str(warning) for warning in warnings],
                 "image": decision.request.agent_image or settings.image_for(decision.request.credentials),
-                "plan": json.loads(dumps(plan)),
+                "plan": json.loads(written.text),
                 "patch": list(item.operations),
                 "pod": item.result,
             }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from keeper_injector_common.annotations.request import Containers, FolderFiles, SecretFile
 
@@ -32,12 +33,18 @@ def by_directory(directories: Sequence[str], received: Iterable[int]) -> dict[st
     """
     numbers = tuple(received)
     present = {directories[number] for number in numbers}
+    outermost = {directory: _outermost(directory, present) for directory in present}
     grouped: dict[str, list[int]] = {}
     for number in numbers:
-        directory = directories[number]
-        outermost = next((path for path in ancestors(directory) if path in present), directory)
-        grouped.setdefault(outermost, []).append(number)
+        grouped.setdefault(outermost[directories[number]], []).append(number)
     return {directory: tuple(grouped[directory]) for directory in sorted(grouped)}
+
+
+def _outermost(directory: str, present: AbstractSet[str]) -> str:
+    for path in ancestors(directory):
+        if path in present:
+            return path
+    return directory
 
 
 def below(path: str, directory: str) -> str:

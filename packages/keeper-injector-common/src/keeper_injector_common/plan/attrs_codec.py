@@ -105,7 +105,7 @@ def _writer(fields: tuple[_Field, ...]) -> Callable[[Any], Json]:
         content: Json = {}
         for key, get, convert, omitted in writers:
             part = get(value)
-            if omitted is not _ALWAYS and part == omitted:
+            if omitted is not _ALWAYS and (part is omitted or part == omitted):
                 continue
             if convert is unchanged:
                 content[key] = part

@@ -29,6 +29,8 @@ SHARED_ABOVE = 16 * 1024
 LISTS = {"directories": ("files", "folders"), "environments": ("variables", "records")}
 """The lists whose items can be shared, by the list of the objects that contain them. Attributes and JSON have the same names."""
 _Item = FileItem | FolderItem | VariableItem | RecordVariablesItem
+_NAME = {FileItem: "name", FolderItem: "folder", VariableItem: "name", RecordVariablesItem: "source"}
+"""The attribute in which the items of one kind differ in most plans."""
 _WRITE: dict[type, Callable[..., Json]] = {
     kind: object_of(kind).write for kind in (FileItem, FolderItem, VariableItem, RecordVariablesItem)
 }
@@ -42,6 +44,10 @@ def shared_items(plan: Plan, above: int = SHARED_ABOVE) -> dict[_Item, Json]:
     """
     # A volume does not have an item twice.
     if len(plan.directories) < 2 and len(plan.environments) < 2:
+        return {}
+    # Equal items have equal names, and few plans have a name twice.
+    names = [getattr(item, _NAME[type(item)]) for item in _items(plan)]
+    if len(set(names)) == len(names):
         return {}
     counts = Counter(_items(plan))
     if len(counts) == counts.total():

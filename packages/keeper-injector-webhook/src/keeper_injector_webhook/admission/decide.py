@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from hashlib import blake2b
 
-import orjson
-
-from keeper_injector_common.annotations.parser import read_request, wants_injection
-from keeper_injector_common.annotations.request import InjectionRequest
+from keeper_injector_common.annotations.parser import wants_injection
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_webhook.admission import limits, names
-from keeper_injector_webhook.admission.cache import ENTRY, BoundedCache
+from keeper_injector_webhook.admission.asked import read_asked
 from keeper_injector_webhook.admission.decision import Decision, Deny, Inject, Skip, SkipReason
 from keeper_injector_webhook.admission.environment import Variables, assign_variables, problems_of_variables
 from keeper_injector_webhook.admission.expansion import (
@@ -48,19 +44,21 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
             return Skip(reason)
         if too_large := tuple(limits.problems_of_size(pod)):
             return Deny(too_large)
-        request, unreadable = _request(pod.annotations, settings, namespace)
+        asked = read_asked(pod.annotations, settings, namespace)
     except AnnotationsError as error:
         return Deny(error.problems, error.warnings)
+    request, unreadable = asked.request, asked.problems
     if agents:
         return Deny((*unreadable, *map(_name_taken, agents)), request.warnings)
     candidate = Candidate(request, pod, namespace)
     receivers = rate(request, pod)
-    if too_many := tuple(limits.problems_of_deliveries(*deliveries(request, receivers))):
+    received = receivers.received(request)
+    if too_many := tuple(limits.problems_of_deliveries(*deliveries(received))):
         return Deny((*unreadable, *too_many), request.warnings)
-    volumes = lay_out(request, receivers)
+    volumes = lay_out(request, received)
     if too_many := tuple(limits.problems_of_mounts(mount_count(volumes))):
         return Deny((*unreadable, *too_many), request.warnings)
-    variables = assign_variables(request, receivers, settings)
+    variables = assign_variables(request, received, settings)
     together = mounted_together(volumes, variables)
     resources = agent_resources(request, pod, settings)
     # Rules about a setting that cannot be read would report what its author did not mean.
@@ -70,7 +68,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         unreadable,
         problems_of_candidate(candidate),
         problems_of_receivers(request, pod, receivers) if receivers_known else (),
-        problems_of_volumes(request, receivers) if receivers_known else (),
+        problems_of_volumes(request, received) if receivers_known else (),
         problems_of_mounts(pod, volumes, together) if receivers_known else (),
         problems_of_variables(request, settings, variables) if receivers_known and is_known("env-mode") else (),
         problems_of_expansion(variables) if receivers_known and is_known("env-mode") else (),
@@ -90,7 +88,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *warnings_of_expansion(variables),
         *warnings_of_meshes(request, pod, receivers),
     )
-    plan = build_plan(request, volumes, variables, identity)
+    plan = asked.plan((tuple(received), identity), lambda: build_plan(request, volumes, variables, identity))
     inject = Inject(plan, request, volumes, variables, identity, resources, warnings)
     if too_large := tuple(limits.problems_of_plan(pod, inject)):
         return Deny(too_large, request.warnings)
@@ -114,30 +112,3 @@ def _name_taken(container: Container) -> Problem:
 def _is_known(unreadable: Sequence[Problem], *settings: str) -> bool:
     """Return whether none of *unreadable* is about one of *settings*, in an annotation or in the ``config`` document."""
     return not unreadable or not any(name in problem.where for problem in unreadable for name in settings)
-
-
-_LONGEST_CACHED = 8 * 1024
-"""Characters of the annotations of one request that is cached."""
-_LARGEST_CACHE = 4 * 1024 * 1024
-_Read = tuple[InjectionRequest, tuple[Problem, ...]]
-_requests: BoundedCache[tuple[Settings, bytes], _Read] = BoundedCache(_LARGEST_CACHE)
-
-
-def _request(annotations: Mapping[str, str], settings: Settings, namespace: str) -> _Read:
-    """Read annotations. The result is cached, because the pods of one workload have the same annotations."""
-    characters = sum(map(len, annotations)) + sum(map(len, annotations.values()))
-    if characters > _LONGEST_CACHED:
-        return _read(annotations, settings, namespace)
-    content = orjson.dumps((namespace, annotations), option=orjson.OPT_SORT_KEYS)
-    key = settings, blake2b(content, digest_size=32).digest()
-    found = _requests.find(key)
-    if found is None:
-        found = _read(annotations, settings, namespace)
-        request, problems = found
-        if not problems:
-            _requests.keep(key, found, ENTRY * (4 + len(request.files) + len(request.variables)) + 4 * characters)
-    return found
-
-
-def _read(annotations: Mapping[str, str], settings: Settings, namespace: str) -> _Read:
-    return read_request(annotations, settings.defaults.within(namespace), settings.policies.within(namespace))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from functools import cached_property
 
 import attrs
 
@@ -13,7 +12,7 @@ from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.model import Plan
-from keeper_injector_common.plan.wire import dumps
+from keeper_injector_webhook.admission.asked import WrittenPlan
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.volumes import Volume
 
@@ -62,9 +61,9 @@ class Deny:
 
 @attrs.frozen
 class Inject:
-    """The pod is changed so that the agent carries out *plan* in it."""
+    """The pod is changed so that the agent carries out a plan in it."""
 
-    plan: Plan
+    written: WrittenPlan
     request: InjectionRequest
     volumes: tuple[Volume, ...]
     variables: tuple[Variables, ...]
@@ -73,10 +72,15 @@ class Inject:
     """``resources`` of each of the agent's containers."""
     warnings: tuple[Problem, ...] = ()
 
-    @cached_property
+    @property
+    def plan(self) -> Plan:
+        """What the agent carries out in the pod."""
+        return self.written.plan
+
+    @property
     def plan_text(self) -> str:
         """The plan as the text of its annotation."""
-        return dumps(self.plan)
+        return self.written.text
 
     @property
     def native(self) -> bool:

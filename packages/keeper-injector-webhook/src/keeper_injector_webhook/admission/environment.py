@@ -26,10 +26,10 @@ from keeper_injector_common.plan.model import Environment, RecordVariablesItem, 
 from keeper_injector_common.records.formats import is_forbidden_variable, to_variable_name
 from keeper_injector_common.references import FieldValue
 from keeper_injector_webhook.admission.names import VARIABLES_VOLUME_PREFIX
+from keeper_injector_webhook.admission.pod import Container, in_order
 
 if TYPE_CHECKING:
-    from keeper_injector_webhook.admission.pod import Container
-    from keeper_injector_webhook.admission.receivers import Receivers
+    from keeper_injector_webhook.admission.receivers import Received
     from keeper_injector_webhook.settings import Settings
 
 _Item = Variable | RecordVariables
@@ -66,20 +66,23 @@ class Variables:
         return [item for item in self.items if isinstance(item, RecordVariables)]
 
 
-def assign_variables(request: InjectionRequest, receivers: Receivers, settings: Settings) -> tuple[Variables, ...]:
-    """Return the volumes with variables that *request* needs, each with the containers that use it.
+def assign_variables(request: InjectionRequest, received: Received, settings: Settings) -> tuple[Variables, ...]:
+    """Return the volumes with variables that *request* needs, each with the containers that use it, given what these *received*.
 
     A container for which no delivery works is in a group of style ``exec``; :func:`problems_of_variables` reports it.
     """
     if not request.variables:
         return ()
-    grouped = receivers.groups([item.containers for item in request.variables])
-    grouped.pop((), None)
+    others = len(request.files) + len(request.folders)
+    grouped: dict[tuple[int, ...], list[list[Container]]] = {}
+    for numbers_of_all, containers in received.items():
+        if numbers := tuple(number - others for number in numbers_of_all if number >= others):
+            grouped.setdefault(numbers, []).append(containers)
     found = []
-    for index, (received, containers) in enumerate(grouped.items()):
-        items = tuple(request.variables[number] for number in received)
+    for index, (numbers, groups) in enumerate(grouped.items()):
+        items = tuple(request.variables[number] for number in numbers)
         style = _style(items, request.env_mode, settings)
-        found.append(Variables(f"{VARIABLES_VOLUME_PREFIX}{index}", style, items, tuple(containers)))
+        found.append(Variables(f"{VARIABLES_VOLUME_PREFIX}{index}", style, items, in_order(groups)))
     return tuple(found)
 
 

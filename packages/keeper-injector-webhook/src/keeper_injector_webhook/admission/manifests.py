@@ -17,6 +17,7 @@ from keeper_injector_common.plan.wire import digest
 from keeper_injector_webhook.admission import environment, names
 from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.identity import security_context
+from keeper_injector_webhook.admission.pod import Container
 from keeper_injector_webhook.settings import Settings
 
 _TOKEN_SECONDS = 3600
@@ -108,18 +109,18 @@ def sidecar(init: Json, decision: Inject) -> Json:
     return container
 
 
-def mounts_to_add(decision: Inject) -> dict[tuple[str, int], list[Json]]:
-    """Return the volume mounts to add to the pod's own containers, by the container's kind and index."""
-    found: dict[tuple[str, int], list[Json]] = {}
+def mounts_to_add(decision: Inject) -> dict[Container, list[Json]]:
+    """Return the volume mounts to add to the pod's own containers."""
+    found: dict[Container, list[Json]] = {}
     for volume in decision.volumes:
+        mount = _mount(volume.name, volume.directory)
         for container in volume.containers:
-            mount = _mount(volume.name, volume.directory)
-            found.setdefault((container.kind, container.index), []).append(mount)
+            found.setdefault(container, []).append(mount)
     for group in decision.variables:
         # The kubelet reads file-ref volumes itself, so the container does not mount them.
+        mount = _mount(group.name, environment.MOUNT)
         for container in group.containers if group.style == "exec" else ():
-            mount = _mount(group.name, environment.MOUNT)
-            found.setdefault((container.kind, container.index), []).append(mount)
+            found.setdefault(container, []).append(mount)
     return found
 
 

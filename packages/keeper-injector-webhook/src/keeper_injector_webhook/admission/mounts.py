@@ -36,6 +36,8 @@ _LONGEST_NAME = 255
 _LONGEST_PATH = 3840
 """Bytes: PATH_MAX, 4,096, less what the container runtime and the agent put before the path."""
 
+_STARTING = ("workingDir", "command", "args")
+"""The keys of a container with paths that it uses to start."""
 _MOST_USED = 20
 """The number of paths in a container's command and arguments that are checked for a warning."""
 
@@ -92,12 +94,10 @@ def problems_of_reserved_names(pod: Pod) -> Iterator[Problem]:
         if is_reserved_volume(name):
             yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
     for container in pod.containers():
-        uses = [*container.mounts, *list_at(container.raw, "volumeDevices")]
+        used = [item.get("name") for item in (*container.mounts, *list_at(container.raw, "volumeDevices"))]
         sources = [object_at(item, "valueFrom") for item in container.variables if "valueFrom" in item]
-        used = [use.get("name") for use in uses] + [
-            object_at(source, "fileKeyRef").get("volumeName") for source in sources
-        ]
-        for name in dict.fromkeys(name for name in used if isinstance(name, str) and is_reserved_volume(name)):
+        used += [object_at(source, "fileKeyRef").get("volumeName") for source in sources]
+        for name in dict.fromkeys([name for name in used if isinstance(name, str) and is_reserved_volume(name)]):
             found = f"container {container.name!r} uses the volume {name!r}, which belongs to the agent"
             yield Problem(f"{PREFIX}inject", found, "remove it")
 
@@ -116,7 +116,8 @@ def warnings_of_mounts(volumes: Sequence[Volume], together: Sequence[Mounted]) -
         by_directory = {f"{directory}/": volume for directory, volume in mounted.files.items()}
         directories = sorted(by_directory)
         for container in mounted.containers if directories else ():
-            yield from _hidden(container, by_directory, directories)
+            if any(map(container.raw.get, _STARTING)):
+                yield from _hidden(container, by_directory, directories)
 
 
 def mounted_together(volumes: Sequence[Volume], variables: Sequence[Variables]) -> list[Mounted]:

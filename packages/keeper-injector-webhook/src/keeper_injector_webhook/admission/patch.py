@@ -52,10 +52,8 @@ def _mounts(pod: Pod, decision: Inject) -> list[Json]:
     operations = []
     wanted = manifests.mounts_to_add(decision)
     for container in pod.containers():
-        mounts = wanted.get((container.kind, container.index))
-        if mounts:
-            path = f"/spec/{container.kind}/{container.index}/volumeMounts"
-            operations += _appended(path, container.raw.get("volumeMounts"), mounts)
+        if mounts := wanted.get(container):
+            operations += _appended(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), mounts)
     return operations
 
 
@@ -63,7 +61,7 @@ def _variables(decision: Inject) -> list[Json]:
     operations = []
     for group in decision.variables:
         for container in group.containers:
-            path = f"/spec/{container.kind}/{container.index}"
+            path = container.pointer
             if group.style == "exec":
                 # ``add`` replaces an existing member (RFC 6902, section 4.1).
                 operations.append(_add(f"{path}/command", environment.wrapped_command(container, group)))

@@ -21,6 +21,8 @@ from keeper_injector_webhook.admission.pod import Pod
 def agent_position(request: InjectionRequest, pod: Pod) -> int:
     """Return how many of the pod's own init containers start before the agent."""
     own = [container for container in pod.containers() if container.kind == "initContainers"]
+    if not own:
+        return 0
     wanted = 0 if request.init_first else len(own)
     after_proxy = max((container.index + 1 for container in native_proxies(pod)), default=0)
     if after_proxy:

@@ -33,6 +33,12 @@ class MayReceive(enum.Enum):
     """The container starts before the agent."""
 
 
+Received = dict[tuple[int, ...], list[Container]]
+"""The containers that receive the same things together, in the order in which they start.
+
+The keys are positions in ``(*request.files, *request.folders, *request.variables)``."""
+
+
 @attrs.frozen
 class Receivers:
     """The containers of one pod, each with whether it may receive secrets."""
@@ -45,18 +51,19 @@ class Receivers:
         """Return all containers of the pod in the order in which they start, with whether they may receive secrets."""
         return self._rated
 
-    def groups(self, chosen: Sequence[Containers]) -> dict[tuple[int, ...], list[Container]]:
-        """Return the candidates by what they receive: the numbers of the items in *chosen*, which has the own list of each item.
+    def received(self, request: InjectionRequest) -> Received:
+        """Return the containers that may receive something, by the numbers of the files, folders and variables that they receive.
 
         An own list wins over that of the whole request. With neither, the item goes to the containers that receive by default.
         The cost is that of the lists and the result: it does not grow with containers times items.
         """
+        chosen = [item.containers for item in (*request.files, *request.folders, *request.variables)]
         everyone = tuple(number for number, own in enumerate(chosen) if own is None)
         named: dict[str, set[int]] = {}
         for number, own in enumerate(chosen):
             for name in own or ():
                 named.setdefault(name, set()).add(number)
-        found: dict[tuple[int, ...], list[Container]] = {}
+        found: Received = {}
         for container, rating in self._rated:
             if rating is MayReceive.NEVER:
                 continue

@@ -21,7 +21,7 @@ from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.errors import Problem
 from keeper_injector_webhook.admission.names import SECRETS_VOLUME_PREFIX
 from keeper_injector_webhook.admission.pod import Container, in_order
-from keeper_injector_webhook.admission.receivers import Receivers
+from keeper_injector_webhook.admission.receivers import Received
 
 
 @attrs.frozen
@@ -35,13 +35,15 @@ class Volume:
     containers: tuple[Container, ...]
 
 
-def lay_out(request: InjectionRequest, receivers: Receivers) -> tuple[Volume, ...]:
-    """Return the volumes that the pod of *receivers* needs for the files and folders of *request*."""
+def lay_out(request: InjectionRequest, received: Received) -> tuple[Volume, ...]:
+    """Return the volumes that a pod needs for the files and folders of *request*, given what its containers have *received*."""
     items: Sequence[Item] = (*request.files, *request.folders)
     directories = [directory_of(item) for item in items]
     shared: dict[tuple[str, tuple[int, ...]], list[list[Container]]] = {}
-    for received, containers in receivers.groups([item.containers for item in items]).items():
-        for directory, numbers in by_directory(directories, received).items():
+    for numbers_of_all, containers in received.items():
+        for directory, numbers in by_directory(
+            directories, [one for one in numbers_of_all if one < len(items)]
+        ).items():
             shared.setdefault((directory, numbers), []).append(containers)
     return tuple(
         Volume(
@@ -51,14 +53,12 @@ def lay_out(request: InjectionRequest, receivers: Receivers) -> tuple[Volume, ..
     )
 
 
-def deliveries(request: InjectionRequest, receivers: Receivers) -> tuple[int, int]:
+def deliveries(received: Received) -> tuple[int, int]:
     """Return how many secrets the containers receive, each counted once for every container that receives it.
 
     The second number counts containers that receive the same secrets once.
     """
-    items = (*request.files, *request.folders, *request.variables)
-    groups = receivers.groups([item.containers for item in items])
-    return sum(len(numbers) * len(containers) for numbers, containers in groups.items()), sum(map(len, groups))
+    return sum(len(numbers) * len(containers) for numbers, containers in received.items()), sum(map(len, received))
 
 
 def mount_count(volumes: Sequence[Volume]) -> int:
@@ -66,7 +66,7 @@ def mount_count(volumes: Sequence[Volume]) -> int:
     return sum(len(volume.containers) for volume in volumes)
 
 
-def problems_of_volumes(request: InjectionRequest, receivers: Receivers) -> Iterator[Problem]:
+def problems_of_volumes(request: InjectionRequest, received: Received) -> Iterator[Problem]:
     """Yield each file whose path another file has too, or is inside of, if some container receives both.
 
     Each set of files that some container receives is read once, and files are found by their paths. Nothing is compared in pairs.
@@ -78,13 +78,13 @@ def problems_of_volumes(request: InjectionRequest, receivers: Receivers) -> Iter
         return
     same: dict[int, int] = {}
     inside: dict[int, set[tuple[int, int]]] = {}
-    for received in receivers.groups([file.containers for file in files]):
+    for numbers in {tuple(one for one in numbers_of_all if one < len(files)) for numbers_of_all in received}:
         first: dict[str, int] = {}
-        for number in received:
+        for number in numbers:
             other = first.setdefault(files[number].path, number)
             if other != number:
                 same[number] = min(other, same.get(number, other))
-        for number in received:
+        for number in numbers:
             outer = [(depth, first[path]) for depth, path in enumerate(outer_paths[number]) if path in first]
             if outer:
                 inside.setdefault(number, set()).update(outer)
