@@ -10,6 +10,7 @@
     │  │  └─ RecordGoneError         … because the record was deleted or is no longer shared
     │  ├─ UnreadableRecordError      a record that may be meant cannot be decrypted
     │  ├─ UnreadableFieldError       the value of a field cannot be computed
+    │  ├─ ConfigurationError         a KSM configuration cannot be used
     │  ├─ PlanError                  a plan is damaged, or has an unknown version
     │  ├─ FormatError                fields cannot be written in a format
     │  └─ TemplateError              a template cannot be parsed or rendered
@@ -139,6 +140,10 @@ class UnreadableRecordError(ContractError):
 
 class UnreadableFieldError(ContractError):
     """The value of a field cannot be computed, such as that of a one-time code without a secret. It is not empty."""
+
+
+class ConfigurationError(ContractError):
+    """A KSM configuration cannot be used: it is not bound, or damaged."""
 
 
 class PlanError(ContractError):

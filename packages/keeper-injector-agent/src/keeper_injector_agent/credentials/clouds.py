@@ -9,12 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent.credentials.ksm_config import parse_configuration
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
 from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from keeper_injector_common.plan.credentials import CloudCredentials
 
@@ -22,17 +21,16 @@ _TIMEOUT = 10.0
 """Seconds for one request."""
 
 
-def load_from_cloud(credentials: CloudCredentials) -> Mapping[str, str]:
-    """Return the configuration in the store of *credentials*; raises VaultError."""
+def read_from_cloud(credentials: CloudCredentials) -> bytes:
+    """Return the content of the secret that *credentials* name; raises VaultError."""
     fetch, extra = _store(credentials)
     try:
-        content = fetch()
+        return fetch()
     except ImportError as error:
         raise PermanentVaultError(
             f"{credentials.method}: {error.name} is not installed; use the -cloud image or pip install "
             f"keeper-injector-agent[{extra}]"
         ) from None
-    return parse_configuration(content, f"{credentials.method} {credentials.secret}")
 
 
 def _store(credentials: CloudCredentials) -> tuple[Callable[[], bytes], str]:

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from cryptography.exceptions import InvalidTag
 
-from keeper_injector_agent.credentials.ksm_config import check_key_lengths, check_required_keys
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
 from keeper_injector_agent.keeper.folders import folders_of_record, read_folders
 from keeper_injector_agent.keeper.postponed import requests_postponed
 from keeper_injector_agent.keeper.responses import requested_key
+from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.json_values import as_object, as_objects
+from keeper_injector_common.ksm_configuration import check_key_lengths, check_required_keys
 from keeper_injector_common.records import Library
 
 with requests_postponed():
@@ -175,8 +176,11 @@ class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
 
 
 def _client(configuration: Mapping[str, str], transport: Transport) -> _Client:
-    check_required_keys(configuration, "KSM configuration")
-    check_key_lengths(configuration, "KSM configuration")
+    try:
+        check_required_keys(configuration, "KSM configuration")
+        check_key_lengths(configuration, "KSM configuration")
+    except ConfigurationError as error:
+        raise PermanentVaultError(str(error)) from None
     client: _Client = _translate_errors(lambda: _Client(transport, _storage(configuration)))
     return client
 

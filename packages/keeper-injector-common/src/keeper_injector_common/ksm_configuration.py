@@ -1,4 +1,4 @@
-"""Parses the KSM configuration as people store it: JSON or base64 of JSON.
+"""Parses the KSM configuration, which an application signs in to Keeper with, as people store it: JSON or base64 of JSON.
 
 The base64 may use either alphabet, with or without padding, and may contain white space.
 """
@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 
-from keeper_injector_agent.errors import PermanentVaultError
+from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.json_values import as_object
 
 _KEYS = frozenset(
@@ -38,29 +38,29 @@ _STORE_AGAIN = "it was cut off or changed, so store the whole KSM configuration 
 
 
 def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
-    """Return the configuration in *content*; raises PermanentVaultError, whose message begins with *where*."""
+    """Return the configuration in *content*; raises ConfigurationError, whose message begins with *where*."""
     text = content.decode("utf-8", errors="replace").strip().lstrip("\ufeff")
     if not text:
-        raise PermanentVaultError(f"{where}: empty; store the KSM configuration there (base64 or JSON)")
+        raise ConfigurationError(f"{where}: empty; store the KSM configuration there (base64 or JSON)")
     values = _from_json(text) or _from_json(_from_base64(text)) or {}
     if not values:
         kind = "a one-time token" if _looks_like_token(text) else "neither JSON nor base64 of JSON"
-        raise PermanentVaultError(f"{where}: {kind}; store a bound KSM configuration there (base64 or JSON)")
+        raise ConfigurationError(f"{where}: {kind}; store a bound KSM configuration there (base64 or JSON)")
     check_required_keys(values, where)
     return {key: str(value) for key, value in values.items() if key in _KEYS and value is not None}
 
 
 def check_required_keys(configuration: Mapping[str, object], where: str) -> None:
-    """Raise PermanentVaultError, with *where*, if a key that a bound configuration needs is missing or empty."""
+    """Raise ConfigurationError, with *where*, if a key that a bound configuration needs is missing or empty."""
     missing = [key for key in _REQUIRED_KEYS if not configuration.get(key)]
     if missing:
-        raise PermanentVaultError(
+        raise ConfigurationError(
             f"{where}: {', '.join(missing)} missing in the KSM configuration; create a new one in Keeper"
         )
 
 
 def check_key_lengths(configuration: Mapping[str, str], where: str) -> None:
-    """Raise PermanentVaultError, with *where*, if an identifier or a key was cut off or is not base64.
+    """Raise ConfigurationError, with *where*, if an identifier or a key was cut off or is not base64.
 
     The SDK (17.3.0) reports that as a response that cannot be decrypted, or as an error of the cryptography library.
     """
@@ -68,10 +68,10 @@ def check_key_lengths(configuration: Mapping[str, str], where: str) -> None:
         found = _decoded(configuration.get(key, ""))
         if found is None or len(found) != length:
             state = "is not base64" if found is None else f"has {len(found)} bytes instead of {length}"
-            raise PermanentVaultError(f"{where}: {key} {state}; {_STORE_AGAIN}")
+            raise ConfigurationError(f"{where}: {key} {state}; {_STORE_AGAIN}")
     found = _decoded(configuration.get("privateKey", ""))
     if found is None or not _is_whole_der(found):
-        raise PermanentVaultError(f"{where}: privateKey is not a whole key in DER format; {_STORE_AGAIN}")
+        raise ConfigurationError(f"{where}: privateKey is not a whole key in DER format; {_STORE_AGAIN}")
 
 
 def _is_whole_der(data: bytes) -> bool:
