@@ -16,7 +16,7 @@ import requests
 from agent_pods import AgentPod, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
-from keeper_injector_agent import supervisor
+from keeper_injector_agent.cli import supervisor_command
 
 
 @contextmanager
@@ -38,12 +38,9 @@ def sidecar(pod: AgentPod, *options: str) -> Iterator[subprocess.Popen[str]]:
 @contextmanager
 def supervised(folder: Path, deadline: float, worker: str) -> Iterator[subprocess.Popen[str]]:
     """Run a supervisor whose worker is a module with this source; it starts the first one at once."""
-    interpreter = [str(Path(sys.executable).resolve()), "-I", "-S"]
-    source = folder / "supervisor.py"
-    source.write_text(Path(supervisor.__file__).read_text(encoding="utf-8"), encoding="utf-8")
     (folder / "some_worker.py").write_text(worker, encoding="utf-8")
     path = ":".join([str(folder), *sys.path])
-    command = [*interpreter, str(source), str(folder), "3600", str(deadline), "0", path, "some_worker"]
+    command = [*supervisor_command(), str(folder), "3600", str(deadline), "0", path, "some_worker"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         yield process

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sidecars import children, free_port, listening, logged_event, scrape, supervised
 
-from keeper_injector_agent import supervisor
+from keeper_injector_agent.supervisor import process as program
+from keeper_injector_agent.supervisor.waits import first_wait, next_wait
 from keeper_injector_common.plan import paths
 
 
@@ -35,8 +36,8 @@ def main(_):
     print('{"event": "worker.ran"}', file=sys.stderr)
     return 0
 """
-IDLE_DESCRIPTORS = 5
-"""Standard streams and the two ends of the wake-up pipe."""
+IDLE_DESCRIPTORS = 6
+"""Standard streams, the two ends of the wake-up pipe, and the pipe for requests."""
 
 
 def test_a_worker_that_cannot_be_started_is_logged(tmp_path: Path) -> None:
@@ -65,20 +66,20 @@ def test_a_worker_that_crashes_is_a_failure(tmp_path: Path) -> None:
 INHERITED = """
 import json, os, signal, sys
 def main(arguments):
-    hint = int(arguments[-1])
+    pipe = int(arguments[-1])
     kept = [number for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_DFL]
     opened = [int(name) for name in os.listdir("/proc/self/fd")]
-    facts = {"event": "worker.started", "kept": kept, "opened": sum(number > 2 for number in opened) - 1, "hint": hint in opened}
+    facts = {"event": "worker.started", "kept": kept, "opened": sum(number > 2 for number in opened) - 1, "pipe": pipe in opened}
     print(json.dumps(facts), file=sys.stderr)
     return 0
 """
 
 
 def test_a_worker_inherits_nothing_but_the_pipe(tmp_path: Path) -> None:
-    """A worker has the default action for each signal, and of the supervisor's descriptors only the pipe for its hint."""
+    """A worker has the default action for each signal, and of the supervisor's descriptors only the pipe for its throttle wait."""
     with supervised(tmp_path, 5.0, INHERITED) as process:
         facts = logged_event(process, "worker.started")
-    assert (facts["kept"], facts["opened"], facts["hint"]) == ([], 1, True)
+    assert (facts["kept"], facts["opened"], facts["pipe"]) == ([], 1, True)
 
 
 ORPHAN = """
@@ -96,7 +97,7 @@ def main(_):
 
 
 def test_a_process_that_a_worker_leaves_behind_delays_nothing(tmp_path: Path) -> None:
-    """The supervisor does not wait for the hint of a worker that has ended without one."""
+    """The supervisor does not wait for the throttle wait of a worker that has ended without one."""
     with supervised(tmp_path, 5.0, ORPHAN) as process:
         logged_event(process, "worker.gone")
         process.terminate()
@@ -105,7 +106,7 @@ def test_a_process_that_a_worker_leaves_behind_delays_nothing(tmp_path: Path) ->
 
 AS_ANOTHER = """
 import _ctypes, os, sys
-from keeper_injector_agent import supervisor
+from keeper_injector_agent.supervisor import process as supervisor
 os.setgroups([])
 os.setgid(12345)
 os.setuid(12345)
@@ -149,21 +150,21 @@ FRACTIONS = st.floats(0, 1)
 @given(st.none() | st.floats(0, 10_000), st.floats(10, 100_000), FRACTIONS)
 def test_the_first_wait_is_within_the_interval(age: float | None, interval: float, random: float) -> None:
     """Without a success there is no wait; otherwise it is a random part of what is left of the interval."""
-    wait = supervisor.first_wait(age, interval, random)
+    wait = first_wait(age, interval, random)
     assert 0 <= wait <= interval
     assert age is not None or wait == 0
 
 
 @given(st.floats(10, 100_000), st.integers(0, 1000), st.floats(0, 3600), FRACTIONS)
-def test_waits_grow_to_ten_minutes_and_respect_the_hint(
-    interval: float, failures: int, hint: float, random: float
+def test_waits_grow_to_ten_minutes_and_respect_the_throttle_wait(
+    interval: float, failures: int, throttle_wait: float, random: float
 ) -> None:
-    """Waits are the interval ±10 %; after failures they grow, and they are never shorter than Keeper's hint."""
-    wait = supervisor.next_wait(interval, failures, hint, random)
+    """Waits are the interval ±10 %; after failures they grow, and they are never shorter than Keeper wants."""
+    wait = next_wait(interval, failures, throttle_wait, random)
     if failures == 0:
         assert 0.9 * interval <= wait <= 1.1 * interval
     else:
-        assert hint <= wait <= max(600.0, interval, hint * 1.25)
+        assert throttle_wait <= wait <= max(600.0, interval, throttle_wait * 1.25)
 
 
 def test_a_silent_client_does_not_block_the_metrics_port(pod: AgentPod) -> None:
@@ -198,4 +199,4 @@ def test_a_metrics_port_in_use_is_logged(pod: AgentPod) -> None:
 def test_names_of_state_files_are_those_of_the_plan() -> None:
     """The supervisor may import nothing, so it repeats the names of the files that it shares with the workers."""
     names = ("READY_NAME", "REFRESHED_NAME", "METRICS_NAME")
-    assert [getattr(supervisor, name) for name in names] == [getattr(paths, name) for name in names]
+    assert [getattr(program, name) for name in names] == [getattr(paths, name) for name in names]

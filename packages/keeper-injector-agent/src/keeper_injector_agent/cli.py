@@ -149,7 +149,7 @@ def _refresh(options: argparse.Namespace, *, initial: bool) -> int:
 
 def _sidecar(options: argparse.Namespace) -> int:
     """Become the supervisor: exec replaces this process, so that nothing that was imported here stays in memory."""
-    from keeper_injector_agent import supervisor, worker
+    from keeper_injector_agent import worker
     from keeper_injector_common.errors import ContractError
     from keeper_injector_common.logs import configure_logging
 
@@ -169,7 +169,7 @@ def _sidecar(options: argparse.Namespace) -> int:
     os.execv(  # noqa: S606 - our own interpreter and file
         sys.executable,
         [
-            *(sys.executable, "-I", "-S", _compiled(str(supervisor.__file__))),
+            *supervisor_command(),
             *(str(state), str(plan.refresh_interval), str(options.deadline + _OVERTIME), str(plan.metrics_port or 0)),
             *(*refresh, "--log-level", options.log_level, "--deadline", str(options.deadline)),
         ],
@@ -177,12 +177,18 @@ def _sidecar(options: argparse.Namespace) -> int:
     return os.EX_OSERR  # not reached: execv either does not return or raises
 
 
-def _compiled(source: str) -> str:
-    """Return the compiled file of a module if there is one: compiling it again would keep 0.3 MB in every pod."""
+def supervisor_command() -> list[str]:
+    """Return the command line of the supervisor, without its arguments.
+
+    It runs a compiled file if there is one: the compiler would keep 0.3 MB in every pod.
+    """
     import importlib.util
 
+    package = Path(keeper_injector_agent.__file__).parent
+    source = str(package / "supervisor/__main__.py")
     compiled = importlib.util.cache_from_source(source)
-    return compiled if Path(compiled).exists() else source
+    program = compiled if Path(compiled).exists() else source
+    return [sys.executable, "-I", "-S", program, str(package.parent)]
 
 
 def _bind(options: argparse.Namespace) -> int:

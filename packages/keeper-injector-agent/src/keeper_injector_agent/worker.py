@@ -1,6 +1,6 @@
 """The worker process: runs one refresh and exits with a code that tells the result. Secrets exist only in this process.
 
-The supervisor forks it for every refresh, with ``--hint-fd``; the commands ``init`` and ``once`` call :func:`run_refresh`.
+The supervisor forks it for every refresh, with ``--throttle-fd``; the commands ``init`` and ``once`` call :func:`run_refresh`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
         root=Path(options["--root"]),
         deadline=float(options["--deadline"]),
         initial=False,
-        hint_fd=int(options["--hint-fd"]),
+        throttle_fd=int(options["--throttle-fd"]),
         plan_digest=options.get("--plan-digest"),
     )
 
@@ -66,12 +66,12 @@ def run_refresh(
     root: Path,
     deadline: float,
     initial: bool,
-    hint_fd: int | None = None,
+    throttle_fd: int | None = None,
     plan_digest: str | None = None,
 ) -> int:
     """Refresh within *deadline* seconds and return the exit code.
 
-    *initial* is the refresh of the init container: if it fails, the pod does not start. To *hint_fd* it writes for how
+    *initial* is the refresh of the init container: if it fails, the pod does not start. To *throttle_fd* it writes for how
     many seconds Keeper wants no request. With *plan_digest*, every plan with another digest is refused.
     """
     started = time.monotonic()
@@ -84,8 +84,8 @@ def run_refresh(
     code = _refresh(plan, state, root, started, deadline, initial=initial)
     state.last_attempt = time.time()
     _save(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
-    if hint_fd is not None:
-        os.write(hint_fd, f"{state.throttled_for():.1f}".encode())
+    if throttle_fd is not None:
+        os.write(throttle_fd, f"{state.throttled_for():.1f}".encode())
     return code
 
 
