@@ -6,6 +6,7 @@ import json
 
 import pytest
 from agent_pods import AgentPod
+from sidecars import sidecar
 
 from keeper_injector_agent.cli import main
 from keeper_injector_common.plan.paths import PLAN_PATH, READY_NAME, STATE_PATH
@@ -17,7 +18,7 @@ def test_ready_and_status_use_the_state_directory_of_the_plan(pod: AgentPod) -> 
     """A plan can set another state directory, where ``ready`` and ``status`` then look."""
     pod.wants({"x": "api-keys[login]"}, state=OTHER_STATE)
     pod.put(f"{STATE_PATH}/{READY_NAME}", "")
-    assert pod.run("ready").returncode == 1
+    assert pod.run("ready", "--wait", "0").returncode == 1
     pod.put(f"{OTHER_STATE}/{READY_NAME}", "")
     assert pod.run("ready").returncode == 0
     assert pod.run("status").returncode == 1
@@ -31,15 +32,31 @@ def test_ready_uses_the_default_state_directory_without_a_plan(pod: AgentPod, pl
     """The probe must not fail with a traceback before the plan can be read."""
     if plan is not None:
         pod.put(PLAN_PATH, plan)
-    assert pod.run("ready").returncode == 1
+    assert pod.run("ready", "--wait", "0").returncode == 1
     pod.put(f"{STATE_PATH}/{READY_NAME}", "")
     assert pod.run("ready").returncode == 0
 
 
-def test_ready_imports_little(pod: AgentPod) -> None:
-    """The probe runs every second during the start of a pod, so it must not import attrs or the reader of plans."""
+def test_ready_waits_for_the_sidecar(pod: AgentPod) -> None:
+    """A probe that starts before the sidecar succeeds as soon as the sidecar runs, so a healthy start has no event."""
     pod.wants({"x": "api-keys[login]"})
-    result = pod.run("ready", python_options=("-X", "importtime"))
+    with pod.start("ready", "--wait", "60") as probe, sidecar(pod):
+        assert probe.wait(30) == 0
+
+
+def test_a_failed_probe_says_why(pod: AgentPod) -> None:
+    """The kubelet shows the output of a failed probe in an event."""
+    failed = pod.run("ready", "--wait", "0.1")
+    assert (failed.returncode, failed.stderr) == (1, "")
+    assert failed.stdout == (
+        f"the sidecar has not started after 0.1 s: {pod.at(STATE_PATH)}/ready does not exist; its log has the reason\n"
+    )
+
+
+def test_ready_imports_little(pod: AgentPod) -> None:
+    """The start of a pod waits for the probe, so it must not import attrs or the reader of plans."""
+    pod.wants({"x": "api-keys[login]"})
+    result = pod.run("ready", "--wait", "0", python_options=("-X", "importtime"))
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "json" in imported
     assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.wire"}

@@ -1,7 +1,7 @@
 """The command line: ``keeper-injector-agent init | sidecar | once | ready | status | bind``.
 
-Each command imports what it needs when it runs: the startup probe runs ``ready`` every second, and ``sidecar`` must not
-leave anything in memory.
+Each command imports what it needs when it runs: the startup probe runs ``ready`` while the sidecar starts, and ``sidecar`` must
+not leave anything in memory.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ _INIT_DEADLINE = 240.0
 _REFRESH_DEADLINE = 120.0
 _OVERTIME = 30.0
 """Seconds after its deadline until a refresh is killed; within them it delivers what it has and reports what is missing."""
+READY_SECONDS = 5.0
+"""Less than the time that the startup probe has (the webhook's ``manifests.py``), with the start of this command."""
+_PROBE_INTERVAL = 0.02
 _LOG_LEVELS = ["debug", "info", "warning", "error"]
 
 _EXAMPLES = """\
@@ -69,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         ("sidecar", "keep the files up to date until stopped", _REFRESH_DEADLINE),
         ("once", "refresh once, as the sidecar does, and exit with the result", _REFRESH_DEADLINE),
         ("status", "show how fresh the files are and how Keeper responded; exit 1 before the first success", 0.0),
-        ("ready", "exit 0 if the sidecar is running (startup probe)", _REFRESH_DEADLINE),
+        ("ready", "wait until the sidecar is running; exit 1 if it is not (startup probe)", _REFRESH_DEADLINE),
     ):
         command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--plan", type=Path, default=Path(PLAN_PATH), help="plan file (default: %(default)s)")
@@ -80,6 +83,12 @@ def _parser() -> argparse.ArgumentParser:
         )
         if name in {"init", "sidecar", "once"}:
             command.add_argument("--plan-digest", help="refuse every plan but the one with this digest (sha256:…)")
+        if name == "init":
+            meaning = "nothing repeats this command after a failure (restartPolicy: Never): retry for a minute, not for seconds"
+            command.add_argument("--no-restart", action="store_true", help=meaning)
+        if name == "ready":
+            meaning = "seconds to wait for the sidecar (default: %(default)g)"
+            command.add_argument("--wait", type=float, default=READY_SECONDS, help=meaning)
         if name == "status":
             command.add_argument(
                 "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
@@ -105,7 +114,7 @@ def _plan_path(options: argparse.Namespace) -> Path:
 def _state_directory(options: argparse.Namespace) -> Path:
     """Return the state directory of the plan, or the default one if there is no readable plan.
 
-    Only this key is read, not the whole plan: validating a plan imports modules for 50 ms, and the probe runs every second.
+    Only this key is read, not the whole plan: validating a plan imports modules for 50 ms, and the start of a pod waits for the probe.
     """
     import json
 
@@ -117,7 +126,19 @@ def _state_directory(options: argparse.Namespace) -> Path:
 
 
 def _ready(options: argparse.Namespace) -> int:
-    return os.EX_OK if (_state_directory(options) / READY_NAME).exists() else 1
+    """Wait until the sidecar runs: a probe that fails at once would be an event of every healthy start."""
+    import time
+
+    path = _state_directory(options) / READY_NAME
+    until = time.monotonic() + options.wait
+    while not path.exists():
+        if time.monotonic() >= until:
+            print(
+                f"the sidecar has not started after {options.wait:g} s: {path} does not exist; its log has the reason"
+            )
+            return 1
+        time.sleep(_PROBE_INTERVAL)
+    return os.EX_OK
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -144,6 +165,7 @@ def _refresh(options: argparse.Namespace, *, initial: bool) -> int:
         deadline=options.deadline,
         initial=initial,
         plan_digest=options.plan_digest,
+        restarts=not (initial and options.no_restart),
     )
 
 

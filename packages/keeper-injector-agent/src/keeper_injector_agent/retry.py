@@ -1,6 +1,10 @@
 """Retries calls that failed with a transient error, after growing random waits, within limits of attempts and time.
 
-This is the only module that decides what is retried and how often.
+This is the only module that decides what is retried and how often. Kubernetes shows why an init container failed only after it
+has ended, and the kubelet repeats it: at once, and then 10, 20, 40 … 300 seconds after each end. So a first start ends within
+seconds, and shows the reason. Later starts stay longer, because the reason of the one before is still shown, and because the
+kubelet's pauses grow. ``test_retry.py`` computes the result: after an outage of two minutes, a pod waits for at most another 25
+seconds. If every start were short, it would be 60 seconds, and if every start were long, the reason would be hidden for a minute.
 """
 
 from __future__ import annotations
@@ -9,6 +13,8 @@ import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
+
+import attrs
 
 from keeper_injector_agent.errors import ThrottledError, TransientSyncError, TransientVaultError
 from keeper_injector_common.errors import KeeperInjectorError
@@ -19,25 +25,48 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-INITIAL_ATTEMPTS = 12
-"""Attempts per call of the init container: the pod waits for it, and has no files yet."""
-REFRESH_ATTEMPTS = 3
-"""Attempts per call of the sidecar: its files stay in place, and the next refresh comes anyway."""
+
+@attrs.frozen
+class RetryLimits:
+    """How often a call is attempted, and for how many seconds after its start a retry may begin."""
+
+    attempts: int
+    seconds: float
+
+
+FIRST_START = RetryLimits(5, 5.0)
+"""Of an init container that has not failed before."""
+LATER_START = RetryLimits(12, 60.0)
+"""Of an init container that has failed before, or that nobody repeats because the pod has ``restartPolicy: Never``."""
+START_WITH_FILES = RetryLimits(1, 0.0)
+"""Of an init container whose files all exist from an earlier run: the pod can start with them."""
+REFRESH = RetryLimits(3, 60.0)
+"""Of the sidecar: its files stay in place, and the next refresh comes anyway."""
 DOWNLOAD_ATTEMPTS = 3
 """Attempts per attachment."""
 CREDENTIAL_ATTEMPTS = 5
-CREDENTIAL_SECONDS = 60.0
-"""A cloud's metadata server may start after the pod, but within a minute; after that a longer wait hides a mistake."""
+"""Attempts to read the KSM configuration. A cloud's metadata server may start after the pod."""
 
 _SHORTEST_WAIT = 0.5
 _LONGEST_WAIT = 20.0
+
+
+def initial_limits(*, complete: bool, failed_before: bool, restarts: bool) -> RetryLimits:
+    """Return the limits of the init container.
+
+    *complete*: all files exist. *failed_before*: an earlier run in this pod failed. *restarts*: the kubelet repeats a run
+    that failed.
+    """
+    if complete:
+        return START_WITH_FILES
+    return LATER_START if failed_before or not restarts else FIRST_START
 
 
 def call_with_retries(
     call: Callable[[], T],
     *,
     deadline: float,
-    attempts: int = INITIAL_ATTEMPTS,
+    attempts: int = LATER_START.attempts,
     sleep: Callable[[float], None] = time.sleep,
 ) -> T:
     """Return the result of *call*, which is retried after a transient error, for at most *deadline* seconds from now.

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_agent import reporting
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
-from keeper_injector_agent.delivery.refresh import Adapters, refresh_secrets
+from keeper_injector_agent.delivery.refresh import Adapters, is_complete, refresh_secrets
 from keeper_injector_agent.delivery.templating import template_server
 from keeper_injector_agent.errors import PlanChangedError, as_reported
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.keeper.session import open_session
-from keeper_injector_agent.retry import INITIAL_ATTEMPTS, REFRESH_ATTEMPTS, call_with_retries
+from keeper_injector_agent.retry import REFRESH, call_with_retries, initial_limits
 from keeper_injector_agent.state import load_state, save_state
 from keeper_injector_agent.telemetry import save_metrics
 from keeper_injector_common.errors import ContractError, KeeperInjectorError, PlanError, TemplateError
@@ -33,6 +33,7 @@ from keeper_injector_common.plan.wire import digest, loads
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from keeper_injector_agent.retry import RetryLimits
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Plan
@@ -68,11 +69,13 @@ def run_refresh(
     initial: bool,
     throttle_fd: int | None = None,
     plan_digest: str | None = None,
+    restarts: bool = True,
 ) -> int:
     """Refresh within *deadline* seconds and return the exit code.
 
     *initial* is the refresh of the init container: if it fails, the pod does not start. To *throttle_fd* it writes for how
-    many seconds Keeper wants no request. With *plan_digest*, every plan with another digest is refused.
+    many seconds Keeper wants no request. With *plan_digest*, every plan with another digest is refused. *restarts* says whether the
+    kubelet repeats an init container that failed.
     """
     started = time.monotonic()
     try:
@@ -81,7 +84,11 @@ def run_refresh(
         return report_unusable_plan(root, error, initial=initial)
     directory = below_root(root, plan.state)
     state = load_state(directory)
-    code = _refresh(plan, state, root, started, deadline, initial=initial)
+    limits = REFRESH
+    if initial:
+        complete = is_complete(plan, root, state)
+        limits = initial_limits(complete=complete, failed_before=state.failures > 0, restarts=restarts)
+    code = _refresh(plan, state, root, started=started, deadline=deadline, limits=limits, initial=initial)
     state.last_attempt = time.time()
     _save(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
     if throttle_fd is not None:
@@ -89,15 +96,16 @@ def run_refresh(
     return code
 
 
-def _refresh(plan: Plan, state: State, root: Path, started: float, deadline: float, *, initial: bool) -> int:
+def _refresh(
+    plan: Plan, state: State, root: Path, *, started: float, deadline: float, limits: RetryLimits, initial: bool
+) -> int:
     until = started + deadline
-    attempts = INITIAL_ATTEMPTS if initial else REFRESH_ATTEMPTS
     try:
         with (
             template_server() if _has_templates(plan) else nullcontext(_render_nothing) as render_template,
-            open_session(plan, state, root, deadline=until, attempts=attempts) as vault,
+            open_session(plan, state, root, deadline=until, limits=limits) as vault,
         ):
-            adapters = Adapters(vault, render_template, partial(_sync_secret, root, until, attempts))
+            adapters = Adapters(vault, render_template, partial(_sync_secret, root, until, limits))
             outcome = refresh_secrets(plan, adapters, state, root=root, initial=initial)
     except KeeperInjectorError as error:
         return reporting.report_failure(plan, state, error, root, initial=initial)
@@ -145,11 +153,14 @@ def report_unusable_plan(root: Path, error: ContractError, *, initial: bool) -> 
     return reporting.report_fatal(root, str(error), error.exit_code)
 
 
-def _sync_secret(root: Path, until: float, attempts: int, secret: KubernetesSecret, data: Mapping[str, bytes]) -> str:
+def _sync_secret(
+    root: Path, until: float, limits: RetryLimits, secret: KubernetesSecret, data: Mapping[str, bytes]
+) -> str:
     from keeper_injector_agent.delivery.api_server import ApiServer  # here, because few pods need it
 
     sync = partial(sync_secret, secret, data, ApiServer.of_pod(root))
-    return call_with_retries(sync, deadline=until - time.monotonic(), attempts=attempts)
+    deadline = min(limits.seconds, until - time.monotonic())
+    return call_with_retries(sync, deadline=deadline, attempts=limits.attempts)
 
 
 def read_plan(path: Path, expected: str | None = None) -> Plan:

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from agent_pods import AgentPod
+from servers import serving
 
 from keeper_injector_agent.errors import TransientVaultError
 from keeper_injector_agent.keeper.transport import Transport
@@ -20,8 +21,16 @@ def test_an_untrusted_certificate_is_rejected(pod: AgentPod) -> None:
     plan = json.loads(pod.at(PLAN_PATH).read_text(encoding="utf-8"))
     del plan["caFile"]
     pod.put(PLAN_PATH, json.dumps(plan))
-    assert pod.run("init", "--deadline", "6").returncode == os.EX_TEMPFAIL
+    assert pod.run("init").returncode == os.EX_NOPERM
     assert "set keeper.security/ca-cert-configmap" in pod.termination_message()
+
+
+def test_a_server_without_tls_is_retried() -> None:
+    """Only an untrusted certificate is permanent: another failure of the handshake may pass."""
+    with serving(lambda *_: (200, {}, "")) as port:
+        transport = Transport(ca_file=None, deadline=time.monotonic() + 5)
+        with pytest.raises(TransientVaultError, match=f"no TLS connection to localhost:{port}"):
+            transport.post(f"https://localhost:{port}/api/rest/sm/v1/get_secret", {}, b"")
 
 
 def test_the_last_failure_is_reported_at_the_deadline() -> None:

@@ -38,8 +38,8 @@ This table shows how the agent reacts to each fault. `test_faults.py` causes the
 - The pod needs three files. `init` is the init container of a new pod; `sidecar` is a refresh of a pod that has its files;
   `sidecar without files` is a refresh of a pod that started without them.
 - All three secrets change in Keeper after the init container has run: *old* and *new* are the values before and after.
-- Exit codes: 0 success, 65 some secrets are unavailable, 74 a write failed, 75 Keeper is unavailable, 77 access denied,
-  78 invalid plan. For a sidecar, it is the exit code of the worker: the sidecar keeps running and refreshes again.
+- Exit codes: 0 success, 65 some secrets are unavailable, 74 a write failed, 75 Keeper is unavailable, 77 access denied or
+  an untrusted certificate, 78 invalid plan. For a sidecar, it is the exit code of the worker: the sidecar keeps running and refreshes again.
 
 | fault | where | exit | files afterwards | requests | log event | message |
 |---|---|---|---|---|---|---|
@@ -57,6 +57,8 @@ class FaultCase:
     skew: int = 0
     """Seconds by which the agent's clock is wrong."""
     killed: bool = False
+    hangs: bool = False
+    """Whether Keeper never answers, so that only the deadline ends the refresh."""
 
 
 def record(fields: dict[str, str], files: dict[str, str]) -> Callable[[AgentPod, LocalKeeper], None]:
@@ -136,7 +138,7 @@ CASES = [
     FaultCase("no fault", lambda _pod, _keeper: None),
     FaultCase("name not found in DNS", configuration(hostname="keeper.invalid")),
     FaultCase("connection refused", lambda pod, keeper: configuration(hostname=closed_port())(pod, keeper)),
-    FaultCase("no answer", fault(Fault.hang())),
+    FaultCase("no answer", fault(Fault.hang()), hangs=True),
     FaultCase("slow answer", fault(Fault.slow(0.5))),
     FaultCase("answer cut off", fault(Fault.cut())),
     FaultCase("HTTP 503", fault(Fault.http(503))),
@@ -183,7 +185,8 @@ def row(case: FaultCase, where: str, pod: AgentPod, keeper: LocalKeeper) -> str:
     if case.killed:
         return killed_row(case, where, pod, old)
     with skewed(case.skew):
-        result = pod.run("init" if where == "init" else "once", "--deadline", "2")
+        command = "init" if where == "init" else "once"
+        result = pod.run_into_deadline(command) if case.hangs else pod.run(command, "--deadline", "50")
     lines = events(result.stderr)
     last = next(line for line in reversed(lines) if line["event"] not in {"state.invalid", "retry.scheduled"})
     problems = [line for line in lines if line["event"] == "secret.failed"] or [last]

@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
+from collections.abc import Callable
 
 import pytest
 from agent_pods import VOLUME, AgentPod, events
 
+from keeper_injector_agent.retry import FIRST_START
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH, PLAN_PATH
 from local_keeper import Fault, LocalKeeper
+
+Strike = Callable[[AgentPod, LocalKeeper], object]
+
+
+def refused(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Let no server listen where the configuration says."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        hostname = f"localhost:{server.getsockname()[1]}"
+    pod.put(CREDENTIALS_PATH, json.dumps({**keeper.config_dict(), "hostname": hostname}))
+
+
+def untrusted(pod: AgentPod, _keeper: LocalKeeper) -> None:
+    """Remove Keeper's CA from the plan."""
+    plan = json.loads(pod.at(PLAN_PATH).read_text(encoding="utf-8"))
+    del plan["caFile"]
+    pod.put(PLAN_PATH, json.dumps(plan))
 
 
 def test_every_kind_of_secret(pod: AgentPod, keeper: LocalKeeper) -> None:
@@ -118,21 +138,57 @@ def test_transient_failures_are_retried(pod: AgentPod, keeper: LocalKeeper, faul
     assert [line["event"] for line in events(result.stderr)] == ["retry.scheduled", "secrets.refreshed"]
 
 
+@pytest.mark.parametrize(
+    ("strike", "code", "message"),
+    [
+        (refused, os.EX_TEMPFAIL, "no connection to localhost"),
+        (untrusted, os.EX_NOPERM, "set keeper.security/ca-cert-configmap"),
+        (lambda _, keeper: keeper.fault(Fault.revoked(), "get_secret", None), os.EX_NOPERM, "access denied"),
+        (lambda pod, _: pod.wants({"x": "nothing[x]"}), os.EX_DATAERR, "not shared with this application"),
+        (lambda pod, _: pod.wants({"x": "api-keys[x]"}), os.EX_DATAERR, "no such field"),
+        (lambda _, keeper: keeper.fault(Fault.http(503), "get_secret", None), os.EX_TEMPFAIL, "HTTP 503"),
+        (lambda _, keeper: keeper.fault(Fault.throttled(), "get_secret", None), os.EX_TEMPFAIL, "throttled"),
+    ],
+    ids=["refused", "untrusted", "denied", "unknown record", "missing field", "HTTP 503", "throttled"],
+)
+def test_a_first_start_soon_says_why_it_failed(
+    pod: AgentPod, keeper: LocalKeeper, strike: Strike, code: int, message: str
+) -> None:
+    """Nobody sees the termination message before the container has ended. No retry begins later than the limit allows."""
+    pod.wants({"x": "api-keys[login]"})
+    strike(pod, keeper)
+    result = pod.run("init")
+    assert (result.returncode, message in pod.termination_message()) == (code, True)
+    waits = [line["wait_seconds"] for line in events(result.stderr) if line["event"] == "retry.scheduled"]
+    assert sum(waits) <= FIRST_START.seconds
+    assert bool(waits) == (code == os.EX_TEMPFAIL and message != "throttled")
+
+
+def test_a_pod_without_restarts_tries_longer(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """With ``restartPolicy: Never`` the kubelet repeats nothing, so the webhook tells the agent to go on for a minute."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.http(503), "get_secret", FIRST_START.attempts + 1)
+    result = pod.run("init", "--no-restart")
+    assert result.returncode == 0, result.stderr
+    assert keeper.requests == {"get_secret": FIRST_START.attempts + 2}
+
+
 def test_a_hang_ends_at_the_deadline(pod: AgentPod, keeper: LocalKeeper) -> None:
     """The init container does not wait longer than its deadline for a Keeper that hangs."""
     pod.wants({"x": "api-keys[login]"})
     keeper.fault(Fault.hang(), "get_secret", None)
-    result = pod.run("init", "--deadline", "2")
+    result = pod.run_into_deadline("init")
     assert result.returncode == os.EX_TEMPFAIL
     assert "did not answer in time" in pod.termination_message()
 
 
 def test_a_restarted_pod_survives_an_outage(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """If all files exist from an earlier run, the init container lets the pod start with them."""
+    """If all files exist from an earlier run, the pod starts with them after one failed attempt."""
     pod.wants({"x": "api-keys[login]"})
     assert pod.run("init").returncode == 0
-    keeper.fault(Fault.revoked(), "get_secret", None)
+    keeper.fault(Fault.http(503), "get_secret", None)
     result = pod.run("init")
     assert result.returncode == 0
     assert pod.file("x") == "billing"
-    assert "init.kept_files" in result.stderr
+    assert [line["event"] for line in events(result.stderr)] == ["init.kept_files"]
+    assert keeper.requests == {"get_secret": 2}

@@ -18,7 +18,7 @@ def test_a_removed_record_keeps_or_loses_its_files(
     pod.wants({"gone": "two-factor[login]", "there": "api-keys[login]"}, on_removal=on_removal)
     assert pod.run("init").returncode == 0
     keeper.fault(Fault.api_error("internal", status=500), "get_secret", None)
-    pod.run("once", "--deadline", "1")
+    pod.run("once")
     assert pod.files() == ["gone", "there"]
     keeper.clear_faults()
     keeper.remove_record("two-factor")

@@ -58,7 +58,7 @@ def test_a_worker_past_its_deadline_is_ended(pod: AgentPod, keeper: LocalKeeper)
     """A refresh that hangs ends with its worker, and the supervisor carries on."""
     pod.wants({"x": "api-keys[login]"})
     keeper.fault(Fault.hang(), "get_secret", 1)
-    with sidecar(pod, "--deadline", "1") as process:
+    with sidecar(pod, "--deadline", "3") as process:
         wait_for(lambda: keeper.requests.get("get_secret") == 1)
         wait_for(lambda: not children(process.pid))
         process.send_signal(signal.SIGHUP)
@@ -69,7 +69,7 @@ def test_a_worker_reports_what_was_missing_at_its_deadline(pod: AgentPod, keeper
     """A worker ends itself at its own deadline, before the supervisor does, and reports what failed."""
     pod.wants({"x": "api-keys[login]"})
     keeper.fault(Fault.hang(), "get_secret", None)
-    with sidecar(pod, "--deadline", "1") as process:
+    with sidecar(pod, "--deadline", "3") as process:
         assert "Keeper" in logged_event(process, "refresh.failed")["cause"]
 
 

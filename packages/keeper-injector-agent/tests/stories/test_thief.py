@@ -60,21 +60,23 @@ def test_the_start_of_a_program_is_seen_if_its_interpreter_is_readable(pod: Agen
     def start_again() -> bool:
         with thief(interpreter, pod.root) as watching:
             for _ in range(RESTARTS):
-                run(pod, interpreter, "ready")
+                run(pod, interpreter, "ready", "--wait", "0")
             found.update(watching.stop().found)
         return "root" in found
 
     wait_for(start_again, 60)
 
 
-@pytest.mark.parametrize("command", ["init", "once", "ready", "status"])
-def test_commands_show_nothing_if_the_interpreter_is_not_readable(pod: AgentPod, tmp_path: Path, command: str) -> None:
+@pytest.mark.parametrize("command", [["init"], ["once"], ["ready", "--wait", "0"], ["status"]], ids=" ".join)
+def test_commands_show_nothing_if_the_interpreter_is_not_readable(
+    pod: AgentPod, tmp_path: Path, command: list[str]
+) -> None:
     """As in our image: from its first instruction on, nothing can be read of a process whose program its user cannot read."""
     interpreter = copy_interpreter(tmp_path / "venv", UNREADABLE)
     want_template(pod)
     with thief(interpreter, pod.root) as watching:
         for _ in range(RESTARTS):
-            run(pod, interpreter, command)
+            run(pod, interpreter, *command)
         stolen = watching.stop()
     assert stolen.found == []
     assert stolen.processes >= RESTARTS // 2
@@ -101,14 +103,14 @@ def want_template(pod: AgentPod) -> None:
     pod.plan(directories=(Directory(VOLUME, "/app", (item("x", "api-keys[password]"), template)),))
 
 
-def command_line(pod: AgentPod, interpreter: str, command: str) -> list[str]:
+def command_line(pod: AgentPod, interpreter: str, command: str, *options: str) -> list[str]:
     """Return the command line of a command of the agent for a user without capabilities."""
-    return as_plain_user(interpreter, "-m", "keeper_injector_agent", command, "--root", str(pod.root))
+    return as_plain_user(interpreter, "-m", "keeper_injector_agent", command, "--root", str(pod.root), *options)
 
 
-def run(pod: AgentPod, interpreter: str, command: str) -> subprocess.CompletedProcess[str]:
+def run(pod: AgentPod, interpreter: str, command: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Run a command of the agent and wait for its end."""
-    line = command_line(pod, interpreter, command)
+    line = command_line(pod, interpreter, command, *options)
     return subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
 
 

@@ -83,3 +83,23 @@ def test_the_metrics_port_is_declared() -> None:
     taken = {"name": "app", "ports": [{"containerPort": 9464, "protocol": "UDP"}]}
     new = injected(pod(annotations={**ASKED, "metrics-port": "9464"}, containers=[taken]))
     assert sidecar_of(new)["ports"] == [{"name": "keeper-metrics", "containerPort": 9464, "protocol": "TCP"}]
+
+
+@pytest.mark.parametrize(
+    ("policy", "more"), [({}, []), ({"restartPolicy": "OnFailure"}, []), ({"restartPolicy": "Never"}, ["--no-restart"])]
+)
+def test_the_init_container_knows_whether_it_is_restarted(policy: dict[str, str], more: list[str]) -> None:
+    """The kubelet does not repeat the init container of a pod with `restartPolicy: Never`, so the agent retries longer."""
+    wanted = pod(annotations=ASKED)
+    wanted["spec"].update(policy)
+    init, sidecar = injected(wanted)["spec"]["initContainers"]
+    assert (init["command"][4:], sidecar["command"][4:]) == (more, [])
+
+
+def test_the_startup_probe_waits_for_the_sidecar() -> None:
+    """The probe itself waits for five seconds (the agent's `cli.py`), so its timeout is longer, and few failures are enough."""
+    _, sidecar = injected(pod(annotations=ASKED))["spec"]["initContainers"]
+    probe = sidecar["startupProbe"]
+    assert probe["exec"]["command"] == ["keeper-injector-agent", "ready"]
+    assert probe["timeoutSeconds"] >= 2 * 5
+    assert probe["failureThreshold"] * 5 >= 50

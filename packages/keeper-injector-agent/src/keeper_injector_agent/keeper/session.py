@@ -22,14 +22,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from keeper_injector_agent.keeper.vault import Vault
+    from keeper_injector_agent.retry import RetryLimits
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.model import Plan
     from keeper_injector_common.records import Attachment, Library, Record
 
 
 @contextmanager
-def open_session(plan: Plan, state: State, root: Path, *, deadline: float, attempts: int) -> Iterator[Vault]:
-    """Yield a vault for one refresh, which ends at *deadline* (:func:`time.monotonic`); each call has *attempts*.
+def open_session(plan: Plan, state: State, root: Path, *, deadline: float, limits: RetryLimits) -> Iterator[Vault]:
+    """Yield a vault for one refresh, which ends at *deadline* (:func:`time.monotonic`); *limits* are those of each call.
 
     Raises :class:`ThrottledError` without a request while Keeper's throttle window is open, and :class:`VaultError` if
     the KSM configuration cannot be loaded.
@@ -40,8 +41,8 @@ def open_session(plan: Plan, state: State, root: Path, *, deadline: float, attem
     configuration = dict(
         call_with_retries(
             partial(load_configuration, plan.credentials, root),
-            deadline=min(retry.CREDENTIAL_SECONDS, deadline - time.monotonic()),
-            attempts=retry.CREDENTIAL_ATTEMPTS,
+            deadline=min(limits.seconds, deadline - time.monotonic()),
+            attempts=min(limits.attempts, retry.CREDENTIAL_ATTEMPTS),
         )
     )
     if state.server_key_id:
@@ -53,7 +54,7 @@ def open_session(plan: Plan, state: State, root: Path, *, deadline: float, attem
     transport = Transport(ca_file=below_root(root, plan.ca_file) if plan.ca_file else None, deadline=deadline)
     vault = KeeperVault(configuration, transport)
     try:
-        yield _RetryingVault(vault, state, deadline, attempts)
+        yield _RetryingVault(vault, state, deadline, limits)
     finally:
         state.server_key_id = vault.server_key_id
         for result, count in transport.counts.items():
@@ -63,18 +64,17 @@ def open_session(plan: Plan, state: State, root: Path, *, deadline: float, attem
 class _RetryingVault:
     """A vault whose calls are retried. It downloads each attachment once, and none after Keeper has throttled one."""
 
-    def __init__(self, vault: Vault, state: State, deadline: float, attempts: int) -> None:
+    def __init__(self, vault: Vault, state: State, deadline: float, limits: RetryLimits) -> None:
         self._vault = vault
         self._state = state
         self._deadline = deadline
-        self._attempts = attempts
+        self._limits = limits
         self._downloads: dict[str, bytes] = {}
         self._throttled: ThrottledError | None = None
 
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
-        return call_with_retries(
-            partial(self._vault.fetch, uids, folders=folders), deadline=self._remaining(), attempts=self._attempts
-        )
+        fetch = partial(self._vault.fetch, uids, folders=folders)
+        return call_with_retries(fetch, deadline=self._remaining(), attempts=self._limits.attempts)
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
         if self._throttled:
@@ -85,7 +85,7 @@ class _RetryingVault:
                 self._downloads[key] = call_with_retries(
                     partial(self._vault.download, record, attachment),
                     deadline=self._remaining(),
-                    attempts=retry.DOWNLOAD_ATTEMPTS,
+                    attempts=min(self._limits.attempts, retry.DOWNLOAD_ATTEMPTS),
                 )
             except ThrottledError as error:
                 self._throttled = error
@@ -94,4 +94,5 @@ class _RetryingVault:
         return self._downloads[key]
 
     def _remaining(self) -> float:
-        return self._deadline - time.monotonic()
+        """Return the seconds in which a retry may begin."""
+        return min(self._limits.seconds, self._deadline - time.monotonic())

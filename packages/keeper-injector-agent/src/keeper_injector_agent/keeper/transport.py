@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
+from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper import proxied
 from keeper_injector_agent.keeper.direct import Connections
 from keeper_injector_agent.keeper.limits import largest_response
@@ -78,12 +78,12 @@ class Transport:
             return self._send_once(method, url, headers, body)
         except ssl.SSLError as error:
             if self._trusts_all:
-                raise self._untrusted_certificate(url, error) from None
+                raise self._tls_error(url, error) from None
         self._trust_all()
         try:
             return self._send_once(method, url, headers, body)
         except ssl.SSLError as error:
-            raise self._untrusted_certificate(url, error) from None
+            raise self._tls_error(url, error) from None
 
     def _trust_all(self) -> None:
         import certifi
@@ -91,13 +91,17 @@ class Transport:
         self._context.load_verify_locations(certifi.where())
         self._trusts_all = True
 
-    def _untrusted_certificate(self, url: HttpsUrl, error: ssl.SSLError) -> TransientVaultError:
+    def _tls_error(self, url: HttpsUrl, error: ssl.SSLError) -> VaultError:
+        """Return the error for a failed handshake. A retry cannot make a certificate trusted, but may pass another failure."""
         self._count("tls")
         cause = _cause(error)
+        if not isinstance(_innermost(error), ssl.SSLCertVerificationError):
+            self._last_failure = f"Keeper: no TLS connection to {url.place} ({cause})"
+            return TransientVaultError(self._last_failure)
         advice = "behind an inspecting proxy set keeper.security/ca-cert-configmap"
         if cause in _WRONG_CLOCK:
             advice = f"the clock of this machine shows {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
-        return TransientVaultError(f"Keeper: no trusted TLS connection to {url.place} ({cause}); {advice}")
+        return PermanentVaultError(f"Keeper: no trusted TLS connection to {url.place} ({cause}); {advice}")
 
     def _send_once(self, method: str, url: HttpsUrl, headers: dict[str, str], body: bytes | None) -> Response:
         """Send a request, and remember a failure, so that a timeout message can name the last one."""
@@ -173,13 +177,18 @@ def _context(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _cause(error: BaseException) -> str:
-    """Return the innermost cause, as system error or class; never its text, which may contain a URL."""
-    inner: BaseException = error
+def _innermost(error: BaseException) -> BaseException:
+    inner = error
     while (deeper := getattr(inner, "reason", None) or inner.__cause__ or inner.__context__) is not None:
         if not isinstance(deeper, BaseException):
             break
         inner = deeper
+    return inner
+
+
+def _cause(error: BaseException) -> str:
+    """Return the innermost cause, as system error or class; never its text, which may contain a URL."""
+    inner = _innermost(error)
     if isinstance(inner, ssl.SSLCertVerificationError):
         return inner.verify_message
     return inner.strerror if isinstance(inner, OSError) and inner.strerror else type(inner).__name__

@@ -1,6 +1,6 @@
 """Paths and file names in the agent's containers, which the webhook mounts and the agent reads or writes.
 
-The startup probe runs every second and imports this module, so the module imports nothing.
+The startup probe imports this module, and the start of a pod waits for it, so the module imports nothing.
 """
 
 from __future__ import annotations

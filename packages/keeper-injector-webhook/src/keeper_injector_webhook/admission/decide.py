@@ -89,7 +89,8 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *warnings_of_meshes(request, pod, receivers),
     )
     plan = asked.plan((tuple(received), identity), lambda: build_plan(request, volumes, variables, identity))
-    inject = Inject(plan, request, volumes, variables, identity, resources, warnings)
+    restarts = pod.spec.get("restartPolicy") != "Never"
+    inject = Inject(plan, request, volumes, variables, identity, resources, warnings, restarts)
     if too_large := tuple(limits.problems_of_plan(pod, inject)):
         return Deny(too_large, request.warnings)
     return inject

@@ -71,6 +71,8 @@ class Inject:
     resources: Json
     """``resources`` of each of the agent's containers."""
     warnings: tuple[Problem, ...] = ()
+    restarts: bool = True
+    """Whether the kubelet repeats an init container that failed."""
 
     @property
     def plan(self) -> Plan:

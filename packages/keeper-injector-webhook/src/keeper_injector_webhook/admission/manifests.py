@@ -70,7 +70,7 @@ def init_container(decision: Inject, settings: Settings) -> Json:
         "name": names.INIT_CONTAINER,
         "image": request.agent_image or settings.image_for(request.credentials),
         "imagePullPolicy": settings.agent.image.pull_policy,
-        "command": _command("init", request),
+        "command": [*_command("init", request), *([] if decision.restarts else ["--no-restart"])],
         # Annotations of a running pod can be changed, arguments cannot: the agent refuses any other plan.
         "args": ["--plan-digest", digest(decision.plan_text)],
         **_environment(settings),
@@ -91,7 +91,8 @@ def sidecar(init: Json, decision: Inject) -> Json:
     """Return the sidecar for an *init* container, which refreshes the secrets: a native sidecar, or with ``sidecar: classic`` an ordinary container.
 
     A native sidecar always has a startup probe. An API server that does not support ``restartPolicy`` for init containers drops that
-    field silently, and the pod would wait indefinitely; because of the probe, it rejects the pod instead.
+    field silently, and the pod would wait indefinitely; because of the probe, it rejects the pod instead. The probe itself waits for
+    five seconds, and the kubelet restarts the sidecar if it has not started after about a minute.
     """
     container = {**init, "name": names.SIDECAR, "command": _command("sidecar", decision.request)}
     if decision.native:
@@ -99,8 +100,8 @@ def sidecar(init: Json, decision: Inject) -> Json:
         container["startupProbe"] = {
             "exec": {"command": [names.AGENT_PROGRAM, "ready"]},
             "periodSeconds": 1,
-            "failureThreshold": 60,
-            "timeoutSeconds": 5,
+            "failureThreshold": 10,
+            "timeoutSeconds": 10,
         }
     port = decision.request.metrics_port
     if port:
