@@ -46,7 +46,8 @@ def test_variables_of_the_kubelet_expand(space: Namespace) -> None:
 
 def test_a_kubernetes_secret(space: Namespace, webhook: Release) -> None:
     """The agent writes the Secret with the pod's service account, which the chart's Role allows; it is deleted with the pod."""
-    mine = (f"kubernetesSecrets.namespaces={{{space.name}}}", "kubernetesSecrets.secretNames={app-db}")
+    accounts = "kubernetesSecrets.serviceAccounts={default}"
+    mine = (f"kubernetesSecrets.namespaces={{{space.name}}}", accounts, "kubernetesSecrets.secretNames={app-db}")
     webhook.install(*VALUES, *mine)
     secrets = {"secret": "database-credentials", "inject-as-k8s-secret": "true", "k8s-secret-name": "app-db"}
     app = space.pod("web", secrets, containers=[container(**AS_1000)]).ready()

@@ -31,6 +31,9 @@
 {{- if and (or $v.kubernetesSecrets.serviceAccounts $v.kubernetesSecrets.secretNames) (not $v.kubernetesSecrets.namespaces) }}
 - "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces"
 {{- end }}
+{{- if and $v.kubernetesSecrets.namespaces (not $v.kubernetesSecrets.serviceAccounts) }}
+- "kubernetesSecrets.serviceAccounts: empty, so that every pod of {{ join ", " $v.kubernetesSecrets.namespaces }} would get the permission; list the service accounts that need it, such as {shop}"
+{{- end }}
 {{- end }}
 
 {{/*

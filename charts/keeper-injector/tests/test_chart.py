@@ -90,14 +90,18 @@ def test_every_right_is_listed_here(ci: str, granted: list[str]) -> None:
     assert rights(render(ci)) == granted
 
 
-def test_all_pods_of_a_namespace_write_secrets_only_when_asked_for() -> None:
-    """Only an explicit value lets all pods of a namespace write Secrets, the widest permission that the chart can grant."""
-    objects = render("cert-manager", kubernetesSecrets__namespaces=["shop", "till"])
+def test_only_named_service_accounts_write_secrets() -> None:
+    """The chart gives the permission to service accounts by name, in each namespace, and to no group."""
+    names = {"kubernetesSecrets__namespaces": ["shop", "till"], "kubernetesSecrets__serviceAccounts": ["a", "b"]}
+    objects = render("cert-manager", **names)
 
     assert rights(objects) == [
-        f"Group system:serviceaccounts:{namespace}: create, get, update secrets {namespace}/*"
+        f"{namespace}/{account}: create, get, update secrets {namespace}/*"
         for namespace in ("shop", "till")
+        for account in ("a", "b")
     ]
+    subjects = [subject for item in objects if item["kind"].endswith("Binding") for subject in item["subjects"]]
+    assert {subject["kind"] for subject in subjects} == {"ServiceAccount"}
 
 
 README = re.findall(r"^```yaml\n(.*?)^```", (CHART / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -73,6 +73,12 @@ def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
     assert problem in said or helm("version", "--short").stdout.startswith("v3.")
 
 
+MISSING_ACCOUNTS = (
+    "kubernetesSecrets.serviceAccounts: empty, so that every pod of shop, till would get the permission; "
+    "list the service accounts that need it, such as {shop}"
+)
+
+
 @pytest.mark.parametrize(
     ("settings", "problem"),
     [
@@ -97,6 +103,10 @@ def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
         (
             ["kubernetesSecrets.secretNames={db}"],
             "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces",
+        ),
+        (
+            ["kubernetesSecrets.namespaces={shop,till}"],
+            MISSING_ACCOUNTS,
         ),
     ],
     ids=lambda value: value.partition(":")[0] if isinstance(value, str) else " ".join(value),
@@ -164,7 +174,7 @@ OWN: dict[str, Any] = {}
 CERT_MANAGER = {"tls__mode": "cert-manager"}
 SECRET = {"tls__mode": "secret", "tls__secretName": "webhook-tls"}
 NETWORK = {"networkPolicy__enabled": True}
-RIGHTS = {"kubernetesSecrets__namespaces": ["shop"]}
+RIGHTS = {"kubernetesSecrets__namespaces": ["shop"], "kubernetesSecrets__serviceAccounts": ["default"]}
 SCALED = {"autoscaling__enabled": True}
 RULES = {"monitoring__prometheusRule__enabled": True}
 MONITOR = {"monitoring__serviceMonitor__enabled": True}
@@ -231,7 +241,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "serviceAccount.create": (False, {"serviceAccount__name": "other"}),
     "serviceAccount.name": ("other", OWN),
     "serviceAccount.annotations": ({"a": "b"}, OWN),
-    "kubernetesSecrets.namespaces": (["shop"], OWN),
+    "kubernetesSecrets.namespaces": (["till"], RIGHTS),
     "kubernetesSecrets.serviceAccounts": (["shop"], RIGHTS),
     "kubernetesSecrets.secretNames": (["db"], RIGHTS),
     "networkPolicy.enabled": (True, OWN),

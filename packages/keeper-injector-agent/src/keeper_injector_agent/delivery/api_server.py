@@ -80,7 +80,7 @@ class ApiServer:
         if status == http.client.FORBIDDEN:
             raise SecretSyncError(
                 f"the pod's service account may not write Secrets in namespace {self.namespace!r}; it needs a Role with "
-                "get, create and update on secrets (the chart creates it: kubernetesSecrets.namespaces); the API server "
+                "get, create and update on secrets (the chart creates it: kubernetesSecrets.namespaces and serviceAccounts); the API server "
                 f"says: {response.get('message') or reason}"
             )
         if status == http.client.TOO_MANY_REQUESTS or status >= http.client.INTERNAL_SERVER_ERROR:

@@ -131,7 +131,8 @@ def _instructions(metadata: Json, secret: str, policy: str) -> Iterator[str]:
     yield f"# Replaces ExternalSecret/{name}, for the pods that use the Secret {secret}. Follow these steps in order:"
     yield f"# 1. kubectl delete externalsecret {name}{option}"
     yield f"#    {deletion}"
-    yield f"# 2. Allow the pods' service account to write the Secret: set the chart value kubernetesSecrets.namespaces: [{namespace or '…'}]."
+    yield f"# 2. Allow the pods' service account to write the Secret: set the chart values kubernetesSecrets.namespaces: [{namespace or '…'}]"
+    yield "#    and kubernetesSecrets.serviceAccounts with its name."
     yield "# 3. Add these annotations to the pod template, and restart the workload."
     yield "# When the application reads the file, the Secret is not needed: remove injectAsK8sSecret and all keys that begin with k8sSecret."
 
