@@ -9,6 +9,9 @@ from admission_reviews import PREFIX, injected, operations, pod, respond
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keeper_injector_webhook.admission import Inject, Pod, build_patch, decide_pod
+from keeper_injector_webhook.settings import Settings
+
 ASKED = {"inject": "true", "secret": "database-credentials"}
 
 
@@ -111,3 +114,13 @@ def strip(new: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:
         else:
             container.pop("volumeMounts", None)
     return result
+
+
+def test_a_decision_is_a_patch_of_any_view_of_the_pod() -> None:
+    """A preview decides about one view of a pod and patches another one, and no mount is lost."""
+    raw = pod(annotations={"inject": "true", "secret": "db"}, initContainers=[{"name": "migrate"}])
+    decision = decide_pod(Pod(raw), Settings(), "shop")
+    assert isinstance(decision, Inject)
+    assert build_patch(Pod(raw), decision, Settings()) == build_patch(Pod(copy.deepcopy(raw)), decision, Settings())
+    mounted = [item["path"] for item in build_patch(Pod(raw), decision, Settings()) if "volumeMounts" in item["path"]]
+    assert mounted == ["/spec/initContainers/0/volumeMounts", "/spec/containers/0/volumeMounts"]

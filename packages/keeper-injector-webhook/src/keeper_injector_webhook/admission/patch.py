@@ -9,7 +9,7 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import environment, manifests
 from keeper_injector_webhook.admission.decision import Inject, warning_texts
 from keeper_injector_webhook.admission.placement import agent_position
-from keeper_injector_webhook.admission.pod import Pod
+from keeper_injector_webhook.admission.pod import Pod, starting_order
 from keeper_injector_webhook.settings import Settings
 
 
@@ -17,7 +17,7 @@ def build_patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     """Return the operations that apply *decision* to *pod*."""
     operations = [*_annotations(pod, decision), *_volumes(pod, decision)]
     # The pod's own containers first: inserting init containers would change their indexes.
-    operations += _mounts(pod, decision)
+    operations += _mounts(decision)
     operations += _variables(decision)
     operations += _agents(pod, decision, settings)
     if decision.request.notify and decision.request.notify.signal and not pod.spec.get("shareProcessNamespace"):
@@ -48,12 +48,12 @@ def _volumes(pod: Pod, decision: Inject) -> list[Json]:
     return _appended("/spec/volumes", pod.spec.get("volumes"), manifests.volumes_to_add(decision))
 
 
-def _mounts(pod: Pod, decision: Inject) -> list[Json]:
+def _mounts(decision: Inject) -> list[Json]:
     operations = []
     wanted = manifests.mounts_to_add(decision)
-    for container in pod.containers():
-        if mounts := wanted.get(container):
-            operations += _appended(f"{container.pointer}/volumeMounts", container.raw.get("volumeMounts"), mounts)
+    for container in sorted(wanted, key=starting_order):
+        present = container.raw.get("volumeMounts")
+        operations += _appended(f"{container.pointer}/volumeMounts", present, wanted[container])
     return operations
 
 

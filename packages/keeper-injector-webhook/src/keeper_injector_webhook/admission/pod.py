@@ -167,7 +167,12 @@ def in_order(groups: Sequence[Sequence[Container]]) -> tuple[Container, ...]:
     """Return the containers of all *groups* in the order in which they start. Each group is in this order already."""
     if len(groups) == 1:
         return tuple(groups[0])
-    return tuple(sorted(itertools.chain.from_iterable(groups), key=lambda one: (_KINDS.index(one.kind), one.index)))
+    return tuple(sorted(itertools.chain.from_iterable(groups), key=starting_order))
+
+
+def starting_order(container: Container) -> tuple[int, int]:
+    """Return the key by which containers are sorted in the order in which they start."""
+    return _KINDS.index(container.kind), container.index
 
 
 def _size(text: str) -> int:
