@@ -1,4 +1,4 @@
-"""The library requests is imported when it is used, and not before."""
+"""What the SDK imports but hardly ever uses is imported when it is used, and not before."""
 
 from __future__ import annotations
 
@@ -20,6 +20,47 @@ def test_the_sdk_and_the_transport_do_not_load_requests() -> None:
     assert (
         output(SDK + "print(sorted({'urllib3', 'requests.sessions', 'charset_normalizer'} & set(sys.modules)))") == "[]"
     )
+
+
+def test_a_refresh_does_not_load_what_it_does_not_use() -> None:
+    """Every module costs CPU time at each refresh of each pod; `zipfile` stands for those below ``importlib.metadata``."""
+    unused = {"subprocess", "mimetypes", "importlib.metadata", "zipfile", "tempfile", "keeper_injector_common.records"}
+    client = SDK.replace("keeper.sdk", "keeper.client")
+    assert output(client + f"print(sorted({unused} & set(sys.modules)))") == "[]"
+
+
+@pytest.mark.parametrize(
+    ("use", "result"),
+    [
+        ("import subprocess; print(subprocess.PIPE)", "-1"),
+        ("from keeper_secrets_manager_core import utils; print(utils.subprocess.PIPE)", "-1"),
+        (
+            "from keeper_secrets_manager_core.dto import dtos; print(dtos.mimetypes.guess_type('a.txt')[0])",
+            "text/plain",
+        ),
+        ("import importlib.metadata as m; print(m.version('attrs') == __import__('attrs').__version__)", "True"),
+        (
+            "from keeper_secrets_manager_core.keeper_globals import _get_pkg_version as v; print(v('attrs') > '2')",
+            "True",
+        ),
+        (
+            """
+from keeper_secrets_manager_core import keeper_globals as g
+import importlib.metadata as m
+try: g._get_pkg_version('no-such-package')
+except g.PackageNotFoundError as error: print(type(error) is m.PackageNotFoundError)
+""",
+            "True",
+        ),
+        (
+            "import importlib.metadata, importlib; print(importlib.metadata is sys.modules['importlib.metadata'])",
+            "True",
+        ),
+    ],
+)
+def test_a_postponed_module_works_when_it_is_used(use: str, result: str) -> None:
+    """The SDK and everything else get the real modules."""
+    assert output(f"{SDK}{use}") == result
 
 
 @pytest.mark.parametrize(

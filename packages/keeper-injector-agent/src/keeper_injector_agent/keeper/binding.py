@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from keeper_injector_agent.errors import WriteError
-from keeper_injector_agent.keeper.sdk import REGIONS, bind_device, confirm_device, new_device
+from keeper_injector_agent.keeper.client import REGIONS, bind_device, confirm_device, new_device
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.private_files import create_private_file
 from keeper_injector_agent.retry import call_with_retries
@@ -68,7 +68,7 @@ def bind_token(token: str, output: Path, hostname: str | None, ca_file: Path | N
 def parse_token(text: str, hostname: str | None = None) -> dict[str, str]:
     """Parse ``TOKEN``, ``REGION:TOKEN``, ``HOST:TOKEN``, ``HOST:PORT:TOKEN`` or ``REGION:TOKEN:KEY_ID:KEY``.
 
-    ``REGION`` is one of :data:`~keeper_injector_agent.keeper.sdk.REGIONS`, in any case. *hostname* overrides the host in
+    ``REGION`` is one of :data:`~keeper_injector_agent.keeper.client.REGIONS`, in any case. *hostname* overrides the host in
     the token. Returns the first entries of a KSM configuration: ``clientKey``, ``hostname`` and, from the last form, the
     server's key. Raises ContractError, whose message never contains the token.
 

@@ -1,9 +1,10 @@
-"""Postpones the import of the library requests until it is used: it takes as long as everything else of a refresh.
+"""Postpones imports of Keeper's SDK until they are used: they take twice as long as everything else of a refresh.
 
-Keeper's SDK imports requests at the top of one module, and uses it only for the two calls that our transport replaces.
-Therefore a stand-in is in ``sys.modules`` while the SDK is imported, and only then: other libraries, such as those of
-clouds, must get the real module and its submodules. The SDK keeps the stand-in, which imports the real module at the first
-access to any of its attributes.
+The SDK's modules import these at their top, and use them only for what the agent does not do: requests for the two
+calls that our transport replaces, ``importlib.metadata`` if it cannot read its own version, ``subprocess`` on Windows, and
+``mimetypes`` for uploads. Therefore a stand-in for each is in ``sys.modules`` while the SDK is imported, and only then: other
+libraries, such as those of clouds, must get the real module and its submodules. The SDK keeps the stand-in, which imports
+the real module at the first access to any of its attributes.
 """
 
 from __future__ import annotations
@@ -15,30 +16,39 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-_NAME = "requests"
+_NAMES = ("requests", "importlib.metadata", "subprocess", "mimetypes")
 
 
 class _Postponed(ModuleType):
     """Stands in for a module until one of its attributes is used."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "__file__":  # of no interest until it is loaded; inspect asks every module
+        # __file__ is of no interest until the module is loaded; inspect asks every module. Without __path__, importing a
+        # submodule fails within the context: Python would load it a second time, with exceptions that nobody catches.
+        if name in {"__file__", "__path__"}:
             raise AttributeError(name)
-        if name == "__path__":
-            # Python would load the submodule a second time, with exceptions that nobody catches.
-            raise ImportError("the SDK imports a submodule of requests, which cannot be postponed; use an older SDK")
-        if sys.modules.get(_NAME) is self:
-            del sys.modules[_NAME]
-        return getattr(importlib.import_module(_NAME), name)
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        return getattr(importlib.import_module(self.__name__), name)
+
+
+def _stand_in(name: str) -> ModuleType:
+    module = _Postponed(name)
+    if name == "importlib.metadata":
+        # What the SDK imports by name, which would load the real module.
+        module.version = lambda package: module.distribution(package).version  # type: ignore[attr-defined]
+        module.PackageNotFoundError = ModuleNotFoundError  # type: ignore[attr-defined] # its base class
+    return module
 
 
 @contextmanager
-def requests_postponed() -> Iterator[None]:
-    """Give a stand-in to modules that import requests within the context, unless requests has been imported already."""
-    stand_in = _Postponed(_NAME)
-    sys.modules.setdefault(_NAME, stand_in)
+def imports_postponed() -> Iterator[None]:
+    """Give stand-ins to modules that import those within the context, unless they have been imported already."""
+    stand_ins = {name: _stand_in(name) for name in _NAMES if name not in sys.modules}
+    sys.modules.update(stand_ins)
     try:
         yield
     finally:
-        if sys.modules.get(_NAME) is stand_in:
-            del sys.modules[_NAME]
+        for name, module in stand_ins.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]

@@ -7,48 +7,36 @@ no folder because one is damaged, and return no records for an empty response.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from cryptography.exceptions import InvalidTag
 
-from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
+from keeper_injector_agent.errors import TransientVaultError
+from keeper_injector_agent.keeper.client import (
+    ConfigKeys,
+    CryptoUtils,
+    KeeperFile,
+    QueryOptions,
+    SdkRecord,
+    base64_to_bytes,
+    connect,
+    translate_errors,
+)
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
 from keeper_injector_agent.keeper.folders import folders_of_record, read_folders
-from keeper_injector_agent.keeper.postponed import requests_postponed
-from keeper_injector_agent.keeper.responses import requested_key
-from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.json_values import as_object, as_objects
-from keeper_injector_common.ksm_configuration import check_key_lengths, check_required_keys
 from keeper_injector_common.records import Library
 
-with requests_postponed():
-    from keeper_secrets_manager_core import SecretsManager
-    from keeper_secrets_manager_core.configkeys import ConfigKeys
-    from keeper_secrets_manager_core.crypto import CryptoUtils
-    from keeper_secrets_manager_core.dto.dtos import KeeperFile
-    from keeper_secrets_manager_core.dto.dtos import Record as SdkRecord
-    from keeper_secrets_manager_core.dto.payload import KSMHttpResponse, QueryOptions
-    from keeper_secrets_manager_core.exceptions import KeeperError
-    from keeper_secrets_manager_core.keeper_globals import keeper_public_keys, keeper_servers
-    from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
-    from keeper_secrets_manager_core.utils import base64_to_bytes, bytes_to_base64
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from keeper_injector_agent.keeper.transport import Transport
     from keeper_injector_common.records import Attachment, Folder, Record
 
 log = logging.getLogger(__name__)
-
-REGIONS: Mapping[str, str] = keeper_servers
-"""Keeper's hosts by the region code that a one-time token begins with: ``US``, ``EU`` …"""
-_TOKEN = "clientKey"  # noqa: S105 - the name of its entry in a configuration
 
 
 @attrs.define
@@ -70,7 +58,7 @@ class KeeperVault:
     def __init__(self, configuration: Mapping[str, str], transport: Transport) -> None:
         """Use a bound KSM *configuration* (its JSON as a mapping); sends no request. Raises PermanentVaultError if invalid."""
         self._transport = transport
-        self._client = _client(configuration, transport)
+        self._client = connect(configuration, transport)
         self._app_key = base64_to_bytes(configuration["appKey"])
         self._files: dict[tuple[str, str], Any] = {}
 
@@ -83,7 +71,7 @@ class KeeperVault:
         """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
         # Not get_secrets_with_options, which fails while it logs an entry that is not an object (SDK 17.3.0).
-        response = _translate_errors(lambda: self._client.fetch_and_decrypt_secrets(options))
+        response = translate_errors(lambda: self._client.fetch_and_decrypt_secrets(options))
         known = self._folders() if folders else None
         for warning in response.warnings if isinstance(response.warnings, list) else ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
@@ -115,7 +103,7 @@ class KeeperVault:
         return content
 
     def _folders(self) -> dict[str, Folder]:
-        sent = as_objects(as_object(_translate_errors(self._client.encrypted_folders)).get("folders"))
+        sent = as_objects(as_object(translate_errors(self._client.encrypted_folders)).get("folders"))
         return read_folders(
             sent,
             lambda key: CryptoUtils.decrypt_aes(base64_to_bytes(key), self._app_key),
@@ -137,113 +125,6 @@ class KeeperVault:
         content = parse_content(item.content) if isinstance(item, _OpenedRecord) else item.dict
         record = decode_record(str(item.uid), content, attachments, folders)
         return attrs.evolve(record, unreadable_attachments=tuple(unreadable))
-
-
-class _Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
-    """The SDK with its only network call replaced; it calls ``post_function`` for every operation."""
-
-    def __init__(self, transport: Transport, storage: InMemoryKeyValueStorage, **more: str) -> None:
-        self._transport = transport
-        super().__init__(config=storage, **more)
-        self.logger.setLevel(logging.CRITICAL)  # it logs whole responses of failed requests
-
-    def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:
-        response = self._transport.post(
-            url,
-            {
-                "Content-Type": "application/octet-stream",
-                "PublicKeyId": str(key.publicKeyId),
-                "TransmissionKey": bytes_to_base64(key.encryptedKey),
-                "Authorization": f"Signature {bytes_to_base64(payload.signature)}",
-            },
-            payload.encrypted_payload,
-        )
-        if response.status_code != HTTPStatus.OK:
-            # The transport returns no other failure than a request for another key.
-            self._check_server_key(requested_key(response))
-        return KSMHttpResponse(response.status_code, response.content, response)
-
-    def encrypted_folders(self) -> Any:
-        """Return Keeper's list of folders as it was sent. ``get_folders`` fails if a single folder cannot be decrypted."""
-        return json.loads(self._post_query("get_folders", self.prepare_get_payload(self.config, None)))
-
-    def _check_server_key(self, key_id: str) -> None:
-        """Raise PermanentVaultError if neither the SDK nor the configuration has the server key *key_id*."""
-        if key_id not in keeper_public_keys and not self.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY):
-            raise PermanentVaultError(
-                f"Keeper: asks for server key {key_id!r}, which this version of the agent does not have; update the agent's image"
-            )
-
-
-def _client(configuration: Mapping[str, str], transport: Transport) -> _Client:
-    try:
-        check_required_keys(configuration, "KSM configuration")
-        check_key_lengths(configuration, "KSM configuration")
-    except ConfigurationError as error:
-        raise PermanentVaultError(str(error)) from None
-    client: _Client = _translate_errors(lambda: _Client(transport, _storage(configuration)))
-    return client
-
-
-def _storage(configuration: Mapping[str, str]) -> InMemoryKeyValueStorage:
-    return InMemoryKeyValueStorage(dict(configuration))
-
-
-def new_device(token: Mapping[str, str], transport: Transport) -> dict[str, str]:
-    """Return *token* (``clientKey``: the one-time token, ``hostname``) with a new private key; sends no request.
-
-    Save the result before you call :func:`bind_device`, and retry with it: Keeper gives the application of a token to one
-    private key only.
-    """
-    storage = _storage({key: value for key, value in token.items() if key != _TOKEN})
-    _translate_errors(lambda: _Client(transport, storage, token=token[_TOKEN], hostname=token["hostname"]))
-    return _contents(storage)
-
-
-def bind_device(device: Mapping[str, str], transport: Transport) -> dict[str, str]:
-    """Present the one-time token of a :func:`new_device`, and return the bound configuration; raises VaultError.
-
-    Keeper sends the application's key until the device has used it once: save the result before you call
-    :func:`confirm_device`.
-    """
-    storage = _storage({key: value for key, value in device.items() if key != _TOKEN})
-    client = _translate_errors(lambda: _Client(transport, storage))
-    # Set afterwards: a constructor that finds token and key takes the device for bound, and deletes the token (SDK 17.3.0).
-    client.config.set(ConfigKeys.KEY_CLIENT_KEY, device[_TOKEN])
-    try:
-        _translate_errors(lambda: client.fetch_and_decrypt_secrets(None))
-    except VaultError:
-        if not storage.get(ConfigKeys.KEY_APP_KEY):
-            raise  # otherwise the device is bound, and only the rest of the response is damaged
-    return _contents(storage)
-
-
-def confirm_device(configuration: Mapping[str, str], transport: Transport) -> None:
-    """Use a *configuration* that :func:`bind_device` returned for the first time; raises VaultError."""
-    client = _client(configuration, transport)
-    _translate_errors(lambda: client.fetch_and_decrypt_secrets(None))
-
-
-def _contents(storage: InMemoryKeyValueStorage) -> dict[str, str]:
-    return {str(getattr(key, "value", key)): str(value) for key, value in storage.read_storage().items() if value}
-
-
-def _translate_errors(call: Callable[[], Any]) -> Any:
-    """Call the SDK, and turn every exception that it is known to raise into a VaultError."""
-    try:
-        return call()
-    except KeeperError as error:
-        raise PermanentVaultError(f"Keeper: {error}") from None
-    except InvalidTag:
-        raise TransientVaultError(
-            "Keeper: the response cannot be decrypted; if this persists, the KSM configuration belongs to another application"
-        ) from None
-    except (VaultError, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - the SDK raises whatever a malformed response causes
-        raise TransientVaultError(
-            f"Keeper: the SDK cannot read the response or the configuration ({type(error).__name__})"
-        ) from None
 
 
 def _decrypted_records(
