@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from agent_pods import AgentPod
+import os
+
+import pytest
+from agent_pods import AgentPod, events
 
 from local_keeper import LocalKeeper
 
@@ -15,3 +18,30 @@ def test_all_secrets_take_one_request(pod: AgentPod, keeper: LocalKeeper) -> Non
     pod.wants({"x": "Production/Databases/mysql/field/login"})
     assert pod.run("init").returncode == 0
     assert keeper.requests == {"get_secret": 2, "get_folders": 1}
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_title_that_looks_like_a_uid(pod: AgentPod, keeper: LocalKeeper, *, strict: bool) -> None:
+    """Such a title takes a second request, because the filter finds nothing. With strict-lookup, only its UID means a record."""
+    uid = keeper.uid("api-keys")
+    keeper.remove_record("api-keys")
+    keeper.add_record({"title": uid, "fields": {"password": "of another record"}})
+    pod.wants({"x": f"{uid}[password]"}, strict_lookup=strict)
+    result = pod.run("init")
+    assert (result.returncode, pod.files()) == ((os.EX_DATAERR, []) if strict else (0, ["x"]))
+    assert keeper.requests == {"get_secret": 1 if strict else 2}
+
+
+def test_the_log_names_all_records_of_an_ambiguous_name(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Without strict-lookup, one record is chosen, and the log has its UID and those of the others."""
+    fake = keeper.add_record({"title": "Production/Databases/mysql", "fields": {"password": "of another record"}})
+    pod.wants({"x": "Production/Databases/mysql[password]"})
+    result = pod.run("init")
+    assert (result.returncode, pod.file("x")) == (0, "mysql-of-production")
+    (line,) = [line for line in events(result.stderr) if line["event"] == "record.ambiguous"]
+    assert line["others"] == [fake]
+    assert keeper.vault.records[line["uid"]].folder == keeper.vault.find("redis").folder
+    pod.wants({"x": "Production/Databases/mysql[password]"}, strict_lookup=True)
+    result = pod.run("once")
+    assert (result.returncode, pod.file("x")) == (os.EX_DATAERR, "mysql-of-production")
+    assert f"{line['uid']} is in this folder, {fake} has this title" in result.stderr

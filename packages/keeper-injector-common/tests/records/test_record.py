@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.records import Attachment, Field, Record, named_fields
+from keeper_injector_common.records import Attachment, Field, Record, links_to_records, named_fields
 
 SECRET = "s3ntinel-9f2c"
 FIELDS = st.lists(
@@ -38,8 +39,10 @@ def test_field_is_named_by_label_or_type() -> None:
 
 @pytest.mark.parametrize("link", ["fileRef", "cardRef", "addressRef", "recordRef"])
 def test_links_to_other_records_are_left_out(link: str) -> None:
-    """A field that links to another record is not a field of the record."""
-    assert named_fields([{"type": link, "value": ["uid"]}], []) == ()
+    """A field that links to another record has no value that an application could use."""
+    linked = {"type": link, "value": ["uid"]}
+    assert named_fields([linked], []) == ()
+    assert links_to_records([linked], []) == (Field(link, link, "", ("uid",)),)
 
 
 @given(FIELDS, FIELDS)
@@ -61,15 +64,56 @@ def test_value_is_plain_if_there_is_one(raw: Any, value: Any) -> None:
 
 
 def test_notes_follow_the_fields() -> None:
-    """Notes are the last named value; empty notes and a field called notes keep them out."""
+    """Notes that are not empty are the last named value."""
     login = Field("login", "login", "", ("admin",))
-    notes = Field("notes", "text", "notes", ("a field",))
     assert list(Record("u", "t", "login", (login,), notes="n").named_values().items()) == [
         ("login", "admin"),
         ("notes", "n"),
     ]
     assert Record("u", "t", "login", (login,)).named_values() == {"login": "admin"}
-    assert Record("u", "t", "login", (notes,), notes="n").named_values() == {"notes": "a field"}
+
+
+def test_a_field_called_notes_does_not_hide_the_notes() -> None:
+    """Its name has a number, whether or not the record has notes, so that adding notes changes no other value."""
+    fields = named_fields([], [{"type": "text", "label": "notes", "value": ["a field"]}])
+    assert Record("u", "t", "login", fields, notes="n").named_values() == {"notes": "n", "notes_2": "a field"}
+    assert Record("u", "t", "login", fields).named_values() == {"notes_2": "a field"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (["region", "region", "region_2"], ["region", "region_3", "region_2"]),
+        (["region_2", "region", "region"], ["region_2", "region", "region_3"]),
+        (["a", "a", "a_2", "a_2"], ["a", "a_3", "a_2", "a_2_2"]),
+        (["notes", "notes_2", "notes"], ["notes_3", "notes_2", "notes_4"]),
+        (["", "field", ""], ["text", "field", "text_2"]),
+    ],
+)
+def test_a_number_is_never_the_label_of_another_field(labels: list[str], names: list[str]) -> None:
+    """The first field with a label has it as its name, and numbers are only for names that no field has."""
+    assert [field.name for field in named_fields([], [{"type": "text", "label": label} for label in labels])] == names
+
+
+LABELS = st.lists(st.sampled_from(["a", "a_2", "a_2_2", "a_3", "notes", "notes_2"]), max_size=8)
+
+
+@given(LABELS, LABELS)
+def test_the_first_field_of_a_label_has_it_as_its_name(standard: list[str], custom: list[str]) -> None:
+    """Names are unique, and every label names the first field that has it; only notes are the record's."""
+    fields = named_fields([{"type": label} for label in standard], [{"label": label} for label in custom])
+    labels = [*standard, *custom]
+    assert len({field.name for field in fields} | {"notes"}) == len(labels) + 1
+    for label in set(labels) - {"notes"}:
+        assert fields[labels.index(label)].name == label
+
+
+def test_many_fields_of_one_label_take_little_time() -> None:
+    """All numbers are found in one pass."""
+    started = time.process_time()
+    fields = named_fields([], [{"label": "a"}] * 20_000)
+    assert fields[-1].name == "a_20000"
+    assert time.process_time() - started < 2
 
 
 def test_repr_contains_no_value() -> None:

@@ -1,21 +1,18 @@
-"""Finding records, values, attachments and folders by the names that people write."""
+"""Selecting values and attachments of a record."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from keeper_injector_common.errors import (
-    ContractError,
-    RecordGoneError,
     SelectionError,
     UnreadableFieldError,
     UnreadableRecordError,
 )
-from keeper_injector_common.records import Attachment, Field, Folder, Library, Record
+from keeper_injector_common.records import Attachment, Field, Record, links_to_records, named_fields
 from keeper_injector_common.records.selection import select_file, select_value
 from keeper_injector_common.references import (
     ALL_VALUES,
@@ -24,118 +21,13 @@ from keeper_injector_common.references import (
     RecordName,
     RecordText,
     WholeRecord,
+    parse_reference,
 )
-
-
-def record(uid: str, title: str, folder: tuple[str, ...] = (), folder_uids: tuple[str, ...] = ()) -> Record:
-    """Return a record without fields."""
-    return Record(uid, title, "login", (), folders=(Folder(folder, folder_uids),) if folder else ())
 
 
 def name(*parts: str) -> RecordName:
     """Return the name of a record or folder."""
     return RecordName(parts)
-
-
-LIBRARY = Library(
-    (
-        record("u2", "db"),
-        record("u1", "db"),
-        record("u3", "cache", ("Prod", "EU"), ("f1", "f2")),
-        record("u4", "queue", ("Prod",), ("f1",)),
-        record("u5", "u3"),
-        record("u6", "Prod/queue"),
-        record("u7", "mail", ("Test",), ("f3",)),
-    )
-)
-
-FOUND = {
-    "by UID": (name("u1"), "u1"),
-    "by UID before title": (name("u3"), "u3"),
-    "by title": (name("mail"), "u7"),
-    "several of one title: lowest UID": (name("db"), "u1"),
-    "by folders and title": (name("Prod", "EU", "cache"), "u3"),
-    "by folders and UID": (name("Prod", "EU", "u3"), "u3"),
-    "a title with slashes before folders": (name("Prod", "queue"), "u6"),
-}
-
-
-@pytest.mark.parametrize(("wanted", "uid"), FOUND.values(), ids=FOUND.keys())
-def test_record_is_found(wanted: RecordName, uid: str) -> None:
-    """A record is found by UID, otherwise by title, otherwise by folders and title."""
-    assert LIBRARY.find(wanted).uid == uid
-
-
-def test_ambiguous_title_is_an_error_if_strict() -> None:
-    """In strict mode, a title of several records is an error that lists their UIDs; a UID is never ambiguous."""
-    with pytest.raises(SelectionError, match=r"^record 'db': 2 records have this title; use a UID of u1, u2$"):
-        LIBRARY.find(name("db"), strict=True)
-    assert LIBRARY.find(name("u2"), strict=True).title == "db"
-
-
-MISSING = {
-    "similar title": (LIBRARY, "cahce", "record 'cahce': not shared with this application; did you mean 'cache'?"),
-    "other case": (LIBRARY, "MAIL", "record 'MAIL': not shared with this application; did you mean 'mail'?"),
-    "no record": (
-        Library(()),
-        "db",
-        "record 'db': not shared with this application; share it with the application in Keeper",
-    ),
-    "one record": (
-        Library((record("u", "xyz"),)),
-        "db",
-        "record 'db': not shared with this application; there is one other: 'xyz'",
-    ),
-    "many records": (
-        Library(tuple(record(f"u{n}", f"xyz{n}") for n in range(7))),
-        "db",
-        "record 'db': not shared with this application; there are 7 others",
-    ),
-}
-
-
-@pytest.mark.parametrize(("library", "title", "message"), MISSING.values(), ids=MISSING.keys())
-def test_missing_record_is_an_error_that_suggests_others(library: Library, title: str, message: str) -> None:
-    """The error for a missing record suggests similar titles, or lists the titles if they are few."""
-    with pytest.raises(RecordGoneError) as caught:
-        library.find(name(title))
-    assert str(caught.value) == message
-
-
-def test_unreadable_record_is_not_reported_as_gone() -> None:
-    """If a record could not be decrypted, a missing title may be its title, so that its files are kept."""
-    library = Library((record("u1", "db"),), unreadable=("u8", "u9"))
-    with pytest.raises(UnreadableRecordError, match=r"^record 'u9': Keeper sent it, but it cannot be decrypted; share"):
-        library.find(name("u9"))
-    with pytest.raises(UnreadableRecordError, match=r"^record 'mail': not found, and 2 .* decrypted \(u8, u9\); share"):
-        library.find(name("mail"))
-    with pytest.raises(UnreadableRecordError, match=r"^folder 'Prod': no readable record found, and 2 "):
-        library.in_folder(name("Prod"))
-    assert library.find(name("db")).uid == "u1"
-
-
-FOLDERS = {
-    "path": (name("Prod"), False, ["u4"]),
-    "path, recursive": (name("Prod"), True, ["u3", "u4"]),
-    "deep path": (name("Prod", "EU"), False, ["u3"]),
-    "UID": (name("f1"), False, ["u4"]),
-    "UID, recursive": (name("f1"), True, ["u3", "u4"]),
-}
-
-
-@pytest.mark.parametrize(("folder", "recursive", "uids"), FOLDERS.values(), ids=FOLDERS.keys())
-def test_folder_is_found_by_path_or_uid(folder: RecordName, *, recursive: bool, uids: list[str]) -> None:
-    """A folder is a path of names or a UID; only a recursive search includes subfolders."""
-    assert [item.uid for item in LIBRARY.in_folder(folder, recursive=recursive)] == uids
-
-
-def test_missing_folder_is_an_error_that_suggests_others() -> None:
-    """The error for a folder without records suggests similar paths."""
-    with pytest.raises(RecordGoneError) as caught:
-        LIBRARY.in_folder(name("Prod", "EUR"))
-    assert str(caught.value) == (
-        "folder 'Prod/EUR': no record in it is shared with this application; did you mean 'Prod/EU' or 'Prod'?"
-    )
 
 
 RECORD = Record(
@@ -182,11 +74,16 @@ def test_value_is_selected(reference: Any, value: Any) -> None:
 NO_VALUES = {
     "field": (FieldValue(DB, "pasword"), "the record has no such field; there are 5 others: 'empty', 'hosts', "),
     "similar field": (FieldValue(DB, "logn"), "the record has no such field; did you mean 'login'"),
-    "custom field": (FieldValue(DB, "url", "custom_field"), "the record has no such field; there is one other: "),
+    "standard field": (FieldValue(DB, "url", "custom_field"), "the record has no such custom field; write /field/ for"),
+    "custom field": (
+        FieldValue(DB, "x", "custom_field"),
+        "the record has no such field; there is one other: 'login_2'",
+    ),
     "index": (FieldValue(DB, "url", index=2), "index 2 of 2 values; indexes start at 0"),
     "property": (FieldValue(DB, "hosts", property="prt"), "its value has no property 'prt'; did you mean 'port'?"),
     "property of text": (FieldValue(DB, "login", property="x"), r"its value has no properties; remove \[x\]"),
-    "property of no value": (FieldValue(DB, "empty", property="x"), r"its value has no properties; remove \[x\]"),
+    "property of no value": (FieldValue(DB, "empty", property="x"), "it has no value; enter one in Keeper"),
+    "index of no value": (FieldValue(DB, "empty", index=0), "it has no value; enter one in Keeper"),
 }
 
 
@@ -195,6 +92,85 @@ def test_missing_value_is_an_error(reference: FieldValue, message: str) -> None:
     """The error names the record and the field, and suggests what exists."""
     with pytest.raises(SelectionError, match=f"^record 'Prod DB', field '{reference.field}': {message}"):
         select_value(reference, RECORD)
+
+
+PHONES = Record(
+    "u2",
+    "phones",
+    "contact",
+    named_fields(
+        [
+            {"type": "phone", "value": [{"number": "1"}, {"ext": "2"}, None, "text", {"number": "3", "ext": "4"}]},
+            {"type": "text", "label": "plain", "value": ["a", "b"]},
+            {"type": "cardRef", "label": "company card", "value": ["CARD"]},
+            {"type": "fileRef", "value": ["FILE"]},
+        ],
+        [{"type": "text", "label": "notes", "value": ["not the notes"]}, {"type": "addressRef", "value": []}],
+    ),
+    links=links_to_records(
+        [{"type": "cardRef", "label": "company card", "value": ["CARD"]}, {"type": "fileRef", "value": ["FILE"]}],
+        [{"type": "addressRef", "value": []}],
+    ),
+)
+
+
+def select(text: str, record: Record = PHONES) -> Any:
+    """Return what the text of a reference selects."""
+    reference = parse_reference(text)
+    assert not isinstance(reference, FileContent)
+    return select_value(reference, record)
+
+
+def test_a_property_of_all_values_skips_those_without_it() -> None:
+    """Not every property of a value is required, and Keeper's SDKs skip values without it; if none has it, that is an error."""
+    assert select("r[phone][][number]") == ["1", "3"]
+    assert select("r[phone][][ext]") == ["2", "4"]
+    with pytest.raises(SelectionError, match="its value has no property 'area'; there are 2 others: 'ext', 'number'"):
+        select("r[phone][][area]")
+    with pytest.raises(SelectionError, match=r"its value has no properties; remove \[area\]"):
+        select("r[plain][][area]")
+    assert select("keeper://r/field/empty[][x]", RECORD) == []
+
+
+def test_notes_are_a_field_of_the_record() -> None:
+    """They have one value or none, and a custom field of this name neither hides nor replaces them."""
+    assert select("r[notes]", RECORD) == select("r[notes][0]", RECORD) == "a note"
+    assert select("r[notes][]", RECORD) == ["a note"]
+    with pytest.raises(SelectionError, match="index 1 of 1 values"):
+        select("r[notes][1]", RECORD)
+    assert select("r[notes]", attrs.evolve(RECORD, notes="")) == ""
+    assert select("r[notes]", attrs.evolve(PHONES, notes="a note")) == "a note"
+    assert select("r[notes_2]") == select("keeper://r/custom_field/notes") == "not the notes"
+    with pytest.raises(SelectionError, match=r"the notes of the record are empty; write \[notes_2\] for its field$"):
+        select("r[notes]")
+
+
+LINKS = {
+    "r[cardRef]": r"it refers to another record; share that with the application and use its UID \(CARD\)",
+    "keeper://r/field/company card[cardNumber]": r"it refers to another record; .* UID \(CARD\)",
+    "keeper://r/custom_field/addressRef": r"it refers to another record; .* UID \(empty\)",
+    "r[fileRef]": "it refers to attached files; write keeper://RECORD/file/NAME",
+    "keeper://r/field/addressRef": "the record has no such field; there are 2 others: 'phone', 'plain'",
+}
+
+
+@pytest.mark.parametrize("text", LINKS)
+def test_a_link_says_what_it_refers_to(text: str) -> None:
+    """A field that refers to another record has no value; the error says what to write instead."""
+    with pytest.raises(SelectionError, match=f"^record 'phones', field '.*': {LINKS[text]}"):
+        select(text)
+
+
+def test_a_record_without_fields_says_so() -> None:
+    """A missing field has nothing to do with sharing."""
+    empty = attrs.evolve(PHONES, fields=(), links=())
+    for text, none in {
+        "r[x]": "no fields",
+        "r/field/x": "no standard fields",
+        "r/custom_field/x": "no custom fields",
+    }.items():
+        with pytest.raises(SelectionError, match=f"field 'x': the record has no such field; the record has {none}$"):
+            select(text, empty)
 
 
 @pytest.mark.parametrize("file", ["server.key", "Key", "f2"], ids=["name", "title", "uid"])
@@ -207,38 +183,6 @@ def test_missing_attachment_is_an_error() -> None:
     """The error for a missing attachment suggests similar names."""
     with pytest.raises(SelectionError, match=r"^record 'Prod DB': no file 'server\.crt' is attached; did you mean"):
         select_file(FileContent(DB, "server.crt"), RECORD)
-
-
-TITLES = st.sampled_from(["db", "cache", "a/b", "a", "b", "uid-1"])
-PATHS = st.lists(st.sampled_from(["a", "b"]), max_size=2).map(tuple)
-LIBRARIES = st.lists(st.tuples(TITLES, PATHS), max_size=8).map(
-    lambda items: Library(tuple(record(f"uid-{n}", title, path) for n, (title, path) in enumerate(items)))
-)
-
-
-@given(LIBRARIES, st.lists(TITLES, min_size=1, max_size=3))
-def test_any_name_finds_a_record_that_has_it(library: Library, parts: list[str]) -> None:
-    """Any name finds a record with this UID, title, or folders and title; never one with a different name."""
-    wanted = RecordName(tuple(parts))
-    try:
-        found = library.find(wanted)
-    except ContractError:
-        titles = {item.title for item in library.records} | {item.uid for item in library.records}
-        assert wanted.title not in titles
-        return
-    paths = {"/".join((*map(str, folder.names), last)) for folder in found.folders for last in (found.title, found.uid)}
-    assert wanted.title in {found.uid, found.title, *paths}
-
-
-@given(LIBRARIES)
-def test_every_record_can_be_found(library: Library) -> None:
-    """A UID finds exactly its record; a title finds the record of that title with the lowest UID, or fails if strict."""
-    for item in library.records:
-        assert library.find(RecordName((item.uid,)), strict=True) is item
-        same = [other for other in library.records if other.title == item.title]
-        if item.title not in {other.uid for other in library.records}:
-            assert library.find(RecordName((item.title,))) is min(same, key=lambda other: other.uid)
-            assert list(library.matches(RecordName((item.title,)))) == sorted(same, key=lambda other: other.uid)
 
 
 def test_a_field_that_cannot_be_computed_is_not_empty() -> None:

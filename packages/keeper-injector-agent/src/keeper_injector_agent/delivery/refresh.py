@@ -56,6 +56,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_MOST_LOGGED = 10
+"""Records that the log names if all of them have one name."""
+
 
 @attrs.frozen
 class Adapters:
@@ -102,9 +105,9 @@ def _fetch_records(plan: Plan, vault: Vault) -> Library:
     uids = sorted({name.title for name in names})
     if not with_folders and uids and all(map(is_uid, uids)):
         library = vault.fetch(uids)
-        if {record.uid for record in library.records} | set(library.unreadable) >= set(uids):
+        if plan.strict_lookup or {record.uid for record in library.records} | set(library.unreadable) >= set(uids):
             return library
-        # A title can look like a UID, and the filter finds nothing for a title.
+        # A title can look like a UID, and the filter finds nothing for a title. With strict-lookup, only its UID means a record.
     return vault.fetch(folders=with_folders)
 
 
@@ -165,7 +168,8 @@ def _log_ambiguous_titles(plan: Plan, library: Library) -> None:
     for name in {reference.record for reference in plan.references()}:
         matches = library.matches(name)
         if len(matches) > 1:
-            log.warning("record.ambiguous", extra={"record": name.title, "count": len(matches), "uid": matches[0].uid})
+            others = [record.uid for record in matches[1:_MOST_LOGGED]]
+            log.warning("record.ambiguous", extra={"record": name.title, "uid": matches[0].uid, "others": others})
 
 
 def _log_unreadable_records(plan: Plan, library: Library) -> None:

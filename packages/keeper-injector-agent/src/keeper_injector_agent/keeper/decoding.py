@@ -17,7 +17,7 @@ import attrs
 from keeper_injector_agent.keeper.one_time_codes import OneTimeCodeError, one_time_code
 from keeper_injector_common.errors import ContractError
 from keeper_injector_common.json_values import kind_of
-from keeper_injector_common.records import Attachment, Field, Folder, JsonValue, Record, named_fields
+from keeper_injector_common.records import Attachment, Field, Folder, JsonValue, Record, links_to_records, named_fields
 
 _TOTP_TYPE = "oneTimeCode"
 _MOST_NESTED = 64
@@ -42,16 +42,17 @@ def decode_record(uid: str, content: object, files: Iterable[Attachment], folder
     if not isinstance(content, dict):
         raise MalformedRecordError(f"its content is {kind_of(content)}, not an object")
     title = _text(content, "title")
-    fields = named_fields(_fields(content, "fields"), _fields(content, "custom"))
+    standard, custom = _fields(content, "fields"), _fields(content, "custom")
     _check_text(content)
     return Record(
         uid=uid,
         title=title,
         type=_text(content, "type"),
-        fields=tuple(_with_current_code(field, title) for field in fields),
+        fields=tuple(_with_current_code(field, title) for field in named_fields(standard, custom)),
         notes=_text(content, "notes"),
         attachments=tuple(files),
         folders=folders,
+        links=links_to_records(standard, custom),
     )
 
 

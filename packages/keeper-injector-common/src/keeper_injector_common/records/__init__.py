@@ -1,12 +1,20 @@
 """From records to bytes: find a record, select its values, and render them as files.
 
-:mod:`.record` defines records, :mod:`.selection` finds records and values, :mod:`.formats` and :mod:`.templates` write them
+:mod:`.record` defines records, :mod:`.library` finds records and :mod:`.selection` values, :mod:`.formats` and :mod:`.templates` write them
 as text, and :mod:`.rendering` puts these together for each item of a plan.
 """
 
-from keeper_injector_common.records.record import Attachment, Field, Folder, JsonValue, Record, named_fields
+from keeper_injector_common.records.library import Library
+from keeper_injector_common.records.record import (
+    Attachment,
+    Field,
+    Folder,
+    JsonValue,
+    Record,
+    links_to_records,
+    named_fields,
+)
 from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
-from keeper_injector_common.records.selection import Library
 
 __all__ = [
     "Attachment",
@@ -18,5 +26,6 @@ __all__ = [
     "Record",
     "RenderTemplate",
     "Renderer",
+    "links_to_records",
     "named_fields",
 ]

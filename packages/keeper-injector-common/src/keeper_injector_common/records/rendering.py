@@ -16,8 +16,9 @@ import attrs
 from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated, file_name
 from keeper_injector_common.records import formats
+from keeper_injector_common.records.library import Library
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
-from keeper_injector_common.records.selection import Library, select_file, select_value
+from keeper_injector_common.records.selection import select_file, select_value
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class Renderer:
 
         If several records have the same title, the UID is appended to the names of their files.
         """
-        records = self.library.in_folder(item.folder, recursive=item.recursive)
+        records = self.library.in_folder(item.folder, recursive=item.recursive, strict=self.strict)
         titles = [file_name(record.title) for record in records]
         files = {}
         for record, title in zip(records, titles, strict=True):
