@@ -194,13 +194,12 @@ class Library:
 
 def _ambiguity(name: RecordName, matches: Sequence[tuple[_Match, Record]]) -> str:
     uids = ", ".join(record.uid for _, record in matches)
-    where = f"record {name.title!r}: {len(matches)} records"
+    where = f"record {name.title!r}: {len(matches)}"
     reasons = {reason for reason, _ in matches}
-    if len(reasons) == 1:
-        reason = "have this title" if _Match.TITLE in reasons else "are in this folder"
-        return f"{where} {reason}; use a UID of {uids}"
+    if reasons == {_Match.TITLE}:
+        return f"{where} records have this title; use a UID of {uids}"
     each = ", ".join(f"{record.uid} {_REASONS[reason]}" for reason, record in matches)
-    return f"{where} match ({each}); use a UID of {uids}"
+    return f"{where} records match ({each}); use a UID of {uids}"
 
 
 def _may_be_at(names: Sequence[str | None], path: Sequence[str], *, recursive: bool) -> bool:
