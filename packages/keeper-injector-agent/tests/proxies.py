@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import select
 import socket
 import threading
@@ -21,11 +22,16 @@ class Proxy:
     url: str
     targets: list[str] = attrs.field(factory=list)
     """The targets that clients connected to, as ``host:port``."""
+    attempts: int = 0
+    """Connections, including refused ones."""
 
 
 @contextmanager
-def proxy(redirects: Mapping[str, int] | None = None) -> Iterator[Proxy]:
-    """Run a proxy. It redirects connections to the hosts in *redirects* to these local ports."""
+def proxy(redirects: Mapping[str, int] | None = None, *, user: str = "", status: str = "") -> Iterator[Proxy]:
+    """Run a proxy. It redirects connections to the hosts in *redirects* to these local ports.
+
+    It serves only *user*, a name with a password (``name:password``), if one is set. It refuses everyone with *status*.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     running = Proxy(f"http://127.0.0.1:{listener.getsockname()[1]}")
 
@@ -38,7 +44,16 @@ def proxy(redirects: Mapping[str, int] | None = None) -> Iterator[Proxy]:
             threading.Thread(target=tunnel, args=(client,), daemon=True).start()
 
     def tunnel(client: socket.socket) -> None:
-        target = client.recv(BLOCK).split(b" ")[1].decode()
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += client.recv(BLOCK)
+        running.attempts += 1
+        refusal = status or ("407 Proxy Authentication Required" if user and not _is_from(user, head) else "")
+        if refusal:
+            with client:
+                client.sendall(f"HTTP/1.1 {refusal}\r\nContent-Length: 0\r\n\r\n".encode())
+            return
+        target = head.split(b" ")[1].decode()
         running.targets.append(target)
         host, _, port = target.rpartition(":")
         local = (redirects or {}).get(host)
@@ -56,6 +71,13 @@ def proxy(redirects: Mapping[str, int] | None = None) -> Iterator[Proxy]:
     with listener:
         yield running
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def _is_from(user: str, head: bytes) -> bool:
+    """Return whether the *head* of a request has the Basic authentication of *user* (RFC 7617)."""
+    wanted = b"basic " + base64.b64encode(user.encode())
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if line)
+    return fields.get(b"Proxy-Authorization", b"").replace(b"Basic", b"basic", 1) == wanted
 
 
 def _carry(client: socket.socket, server: socket.socket) -> None:

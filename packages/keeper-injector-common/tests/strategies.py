@@ -100,6 +100,7 @@ PLANS = st.builds(
     environments=st.lists(ENVIRONMENTS, max_size=2).map(tuple),
     credentials=CREDENTIALS,
     ca_file=st.none() | ABSOLUTE,
+    proxy_file=st.none() | ABSOLUTE,
     state=ABSOLUTE,
     refresh_interval=st.integers(10, 86400).map(float),
     fail_on_error=st.booleans(),

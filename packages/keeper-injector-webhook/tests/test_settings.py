@@ -82,7 +82,8 @@ def test_an_invalid_value_is_reported_with_its_path(tmp_path: Path, agent: str, 
 def test_a_proxy_with_a_password_is_refused_without_repeating_it(tmp_path: Path) -> None:
     """The webhook logs the message."""
     with pytest.raises(
-        SettingsError, match=r"agent.httpsProxy: not a proxy URL \(credentials are not allowed\)"
+        SettingsError,
+        match=r"agent.httpsProxy: not the URL of an HTTP proxy without user and password; .* set the default proxy-secret",
     ) as error:
         read(tmp_path, "agent: {httpsProxy: 'http://user:hunter2@proxy:3128'}")
 

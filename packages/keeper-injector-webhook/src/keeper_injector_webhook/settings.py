@@ -69,7 +69,10 @@ def _proxy(text: str) -> str:
     url = text.strip()
     if not re.fullmatch(r"https?://[^@/\s]+/?", url):
         # The value is not part of the message: it may contain a password.
-        raise InvalidValue("not a proxy URL (credentials are not allowed)", "write http://proxy.example:3128")
+        raise InvalidValue(
+            "not the URL of an HTTP proxy without user and password",
+            "write http://proxy.example:3128; store a URL with a password in a Secret, and set the default proxy-secret",
+        )
     return url
 
 

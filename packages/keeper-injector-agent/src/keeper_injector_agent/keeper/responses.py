@@ -112,6 +112,12 @@ def download_result(response: Response) -> tuple[str, VaultError | None]:
     return f"http_{status}", PermanentVaultError(message)
 
 
+def is_refusal(status: int) -> bool:
+    """Return whether an HTTP status is a refusal that a retry cannot change."""
+    is_client_error = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
+    return is_client_error and status not in _TRANSIENT_STATUSES
+
+
 def _problem(response: Response) -> Json:
     try:
         return as_object(json.loads(response.content))

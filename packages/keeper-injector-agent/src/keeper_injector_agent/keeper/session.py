@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_agent import retry
 from keeper_injector_agent.credentials import load_configuration
+from keeper_injector_agent.credentials.proxy import proxy_environment
 from keeper_injector_agent.errors import ThrottledError
 from keeper_injector_agent.retry import call_with_retries
 from keeper_injector_common.plan.paths import below_root
@@ -38,6 +39,12 @@ def open_session(plan: Plan, state: State, root: Path, *, deadline: float, limit
     seconds = state.throttled_for()
     if seconds > 0:
         raise ThrottledError(f"Keeper: throttled earlier; no request for {seconds:.0f} s", until=state.throttled_until)
+    with proxy_environment(below_root(root, plan.proxy_file) if plan.proxy_file else None):
+        yield from _connected(plan, state, root, deadline, limits)
+
+
+def _connected(plan: Plan, state: State, root: Path, deadline: float, limits: RetryLimits) -> Iterator[Vault]:
+    """Load the configuration, and yield a vault that uses it; see :func:`open_session`."""
     configuration = dict(
         call_with_retries(
             partial(load_configuration, plan.credentials, root),

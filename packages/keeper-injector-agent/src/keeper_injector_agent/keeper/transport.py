@@ -6,6 +6,7 @@ import http.client
 import ssl
 import time
 from contextlib import AbstractContextManager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +14,13 @@ from keeper_injector_agent.errors import PermanentVaultError, TransientVaultErro
 from keeper_injector_agent.keeper import proxied
 from keeper_injector_agent.keeper.direct import Connections
 from keeper_injector_agent.keeper.limits import largest_response
-from keeper_injector_agent.keeper.responses import Response, api_result, download_result, requested_key
+from keeper_injector_agent.keeper.responses import Response, api_result, download_result, is_refusal, requested_key
 from keeper_injector_agent.keeper.urls import HttpsUrl, parse_https_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from keeper_injector_agent.credentials.proxy import ProxyUrl
 
 _CONNECT_TIMEOUT = 10.0
 _READ_TIMEOUT = 30.0
@@ -44,6 +47,7 @@ class Transport:
             self._trust_all()
         self._connections = Connections(self._context)
         self._session: Any = None
+        self._proxy: ProxyUrl | None = None
         self._keys_asked_for: set[str] = set()
         self._last_failure = ""
 
@@ -125,9 +129,7 @@ class Transport:
             raise
         except proxied.ProxyFailedError as error:
             self._count("proxy")
-            raise TransientVaultError(
-                f"Keeper: the proxy to {url.place} failed ({_cause(error)}); check HTTPS_PROXY"
-            ) from None
+            raise self._proxy_error(url, error) from None
         except TimeoutError:
             self._count("timeout")
             raise TransientVaultError(f"Keeper: {url.place} did not answer in time") from None
@@ -138,11 +140,28 @@ class Transport:
     def _exchange(
         self, method: str, url: HttpsUrl, headers: dict[str, str], body: bytes | None, timeout: tuple[float, float]
     ) -> AbstractContextManager[tuple[Any, Iterator[bytes]]]:
-        proxies = proxied.proxies_for(url.text)
-        if not proxies:
+        self._proxy = proxied.proxy_for(url.text)
+        if self._proxy is None:
             return self._connections.send(method, url, headers, body, timeout=timeout)
         self._session = self._session or proxied.new_session(self._context)
-        return proxied.send(self._session, method, url.text, headers, body, proxies=proxies, timeout=timeout)
+        return proxied.send(self._session, method, url.text, headers, body, proxy=self._proxy, timeout=timeout)
+
+    def _proxy_error(self, url: HttpsUrl, error: proxied.ProxyFailedError) -> VaultError:
+        """Return the error for a request that did not get through the proxy. A retry cannot help if the proxy refused it."""
+        place = self._proxy.place if self._proxy else "unknown"
+        where = f"Keeper: the proxy {place}"
+        if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            known = self._proxy is not None and self._proxy.has_password
+            found = "rejects the user or the password" if known else "requires a user and a password"
+            return PermanentVaultError(
+                f"{where} {found} (HTTP 407); store its URL with both in a Secret, and name it in keeper.security/proxy-secret"
+            )
+        if is_refusal(error.status):
+            return PermanentVaultError(
+                f"{where} refuses connections to {url.place} (HTTP {error.status}); allow this host in the proxy"
+            )
+        cause = f"HTTP {error.status}" if error.status else _cause(error)
+        return TransientVaultError(f"{where} did not connect to {url.place} ({cause}); check the proxy's URL")
 
     def _read(self, blocks: Iterator[bytes]) -> bytes:
         """Read the body until the deadline: a read timeout alone never ends a response that arrives byte by byte."""

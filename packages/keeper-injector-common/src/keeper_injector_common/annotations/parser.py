@@ -15,6 +15,7 @@ from keeper_injector_common.annotations.request import (
     Credentials,
     InjectionRequest,
     PodSettings,
+    ProxySecret,
     RecordVariables,
     Resources,
     SecretCredentials,
@@ -99,6 +100,7 @@ def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRe
         kubernetes_secrets=tuple(secrets),
         credentials=_credentials(reader),
         ca=_ca(reader),
+        proxy=_proxy(reader),
         notify=_notify(reader),
         resources=Resources(**_values_of(reader, Resources, "agent-")),
         warnings=tuple(reader.warnings),
@@ -163,6 +165,11 @@ def _ca(reader: Reader) -> AdditionalCa | None:
     if secret:
         return AdditionalCa("secret", secret, key)
     return AdditionalCa("configmap", configmap, key) if configmap else None
+
+
+def _proxy(reader: Reader) -> ProxySecret | None:
+    name = reader.get("proxy-secret")
+    return ProxySecret(name, reader.get("proxy-secret-key")) if name else None
 
 
 def _notify(reader: Reader) -> Notify | None:

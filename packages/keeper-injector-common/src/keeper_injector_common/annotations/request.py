@@ -109,6 +109,14 @@ class AdditionalCa:
     """Key of the Secret or ConfigMap."""
 
 
+@attrs.frozen
+class ProxySecret:
+    """A Secret of the pod's namespace that contains the URL of a proxy, with user and password."""
+
+    name: str
+    key: str
+
+
 @attrs.frozen(kw_only=True)
 class Resources:
     """Requests and limits of the agent's containers, as Kubernetes quantities.
@@ -162,6 +170,7 @@ class InjectionRequest(PodSettings):
     kubernetes_secrets: tuple[KubernetesSecret, ...]
     credentials: Credentials
     ca: AdditionalCa | None
+    proxy: ProxySecret | None
     notify: Notify | None
     resources: Resources
     warnings: tuple[Problem, ...]

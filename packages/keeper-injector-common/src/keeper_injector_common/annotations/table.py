@@ -151,6 +151,22 @@ _CORE = _group(
         "ca.crt",
         default_allowed=True,
     ),
+    _one(
+        "proxy-secret",
+        parsers.object_name,
+        "company-proxy",
+        "Secret with the URL of the proxy to Keeper and to clouds, which may contain a user and a password: "
+        "`http://USER:PASSWORD@PROXY:PORT`. It overrides the chart's `agent.httpsProxy`.",
+        default_allowed=True,
+    ),
+    _one(
+        "proxy-secret-key",
+        parsers.data_key,
+        "url",
+        "Key of the URL in that Secret.",
+        "url",
+        default_allowed=True,
+    ),
 )
 
 _SOURCES = _group(

@@ -151,6 +151,9 @@ class Plan:
     ca_file: str | None = attrs.field(
         default=None, metadata=wire("caFile", ABSOLUTE_PATH, "File with an additional CA certificate.")
     )
+    proxy_file: str | None = attrs.field(
+        default=None, metadata=wire("proxyFile", ABSOLUTE_PATH, "File with the URL of the proxy to Keeper.")
+    )
     strict_lookup: bool = attrs.field(
         default=False, metadata=wire("strictLookup", BOOLEAN, "Treat a title that several records have as an error.")
     )

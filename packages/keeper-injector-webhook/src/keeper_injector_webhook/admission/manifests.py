@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 
-from keeper_injector_common.annotations.request import AdditionalCa, InjectionRequest, SecretCredentials
+from keeper_injector_common.annotations.request import AdditionalCa, InjectionRequest, ProxySecret, SecretCredentials
 from keeper_injector_common.annotations.table import PLAN
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.parsers import binary_quantity
@@ -34,9 +34,11 @@ def _mount(volume: str, path: str) -> Json:
 _PLAN_DIRECTORY, _PLAN_FILE = posixpath.split(paths.PLAN_PATH)
 _CREDENTIALS_DIRECTORY, _CREDENTIALS_FILE = posixpath.split(paths.CREDENTIALS_PATH)
 _CA_DIRECTORY, _CA_FILE = posixpath.split(paths.CA_PATH)
+_PROXY_DIRECTORY, _PROXY_FILE = posixpath.split(paths.PROXY_PATH)
 _PLAN_MOUNT = _mount(names.PLAN_VOLUME, _PLAN_DIRECTORY)
 _CREDENTIALS_MOUNT = _mount(names.CREDENTIALS_VOLUME, _CREDENTIALS_DIRECTORY)
 _CA_MOUNT = _mount(names.CA_VOLUME, _CA_DIRECTORY)
+_PROXY_MOUNT = _mount(names.PROXY_VOLUME, _PROXY_DIRECTORY)
 _API_MOUNT = _mount(names.API_VOLUME, paths.ACCOUNT_PATH)
 _NO_TOKEN_MOUNT = _mount(names.PLAN_VOLUME, paths.ACCOUNT_PATH)
 """Keeps a service account token out of the agent's containers: after webhooks, API servers mount one into every container that mounts
@@ -59,6 +61,7 @@ def volumes_to_add(decision: Inject) -> list[Json]:
         },
         *([_credentials(request.credentials)] if isinstance(request.credentials, SecretCredentials) else []),
         *([_ca(request.ca)] if request.ca else []),
+        *([_proxy(request.proxy)] if request.proxy else []),
         *([_api()] if request.kubernetes_secrets else []),
     ]
 
@@ -73,7 +76,7 @@ def init_container(decision: Inject, settings: Settings) -> Json:
         "command": [*_command("init", request), *([] if decision.restarts else ["--no-restart"])],
         # Annotations of a running pod can be changed, arguments cannot: the agent refuses any other plan.
         "args": ["--plan-digest", digest(decision.plan_text)],
-        **_environment(settings),
+        **_environment(request, settings),
         "resources": decision.resources,
         "securityContext": security_context(decision.identity),
         "volumeMounts": [
@@ -82,6 +85,7 @@ def init_container(decision: Inject, settings: Settings) -> Json:
             _PLAN_MOUNT,
             *([_CREDENTIALS_MOUNT] if isinstance(request.credentials, SecretCredentials) else []),
             *([_CA_MOUNT] if request.ca else []),
+            *([_PROXY_MOUNT] if request.proxy else []),
             _API_MOUNT if request.kubernetes_secrets else _NO_TOKEN_MOUNT,
         ],
     }
@@ -129,9 +133,12 @@ def _command(command: str, request: InjectionRequest) -> list[str]:
     return [names.AGENT_PROGRAM, command, "--log-level", request.log_level]
 
 
-def _environment(settings: Settings) -> Json:
-    """Return the agent's environment variables: the proxy's, if one is set, and no others."""
-    given = {"HTTPS_PROXY": settings.agent.https_proxy, "NO_PROXY": settings.agent.no_proxy}
+def _environment(request: InjectionRequest, settings: Settings) -> Json:
+    """Return the agent's environment variables: the proxy's, if one is set, and no others. A URL in a Secret is not among them."""
+    given = {
+        "HTTPS_PROXY": "" if request.proxy else settings.agent.https_proxy,
+        "NO_PROXY": settings.agent.no_proxy,
+    }
     entries = [{"name": name, "value": value} for name, value in given.items() if value]
     return {"env": entries} if entries else {}
 
@@ -141,11 +148,17 @@ def _memory(name: str, size: str) -> Json:
 
 
 def _credentials(credentials: SecretCredentials) -> Json:
-    items = [{"key": _SECRET_KEY, "path": _CREDENTIALS_FILE}]
-    return {
-        "name": names.CREDENTIALS_VOLUME,
-        "secret": {"secretName": credentials.name, "items": items, "defaultMode": _READABLE_BY_AGENT},
-    }
+    return _secret(names.CREDENTIALS_VOLUME, credentials.name, _SECRET_KEY, _CREDENTIALS_FILE)
+
+
+def _proxy(proxy: ProxySecret) -> Json:
+    return _secret(names.PROXY_VOLUME, proxy.name, proxy.key, _PROXY_FILE)
+
+
+def _secret(volume: str, name: str, key: str, file: str) -> Json:
+    """Return a volume with one *key* of a Secret as a *file*."""
+    items = [{"key": key, "path": file}]
+    return {"name": volume, "secret": {"secretName": name, "items": items, "defaultMode": _READABLE_BY_AGENT}}
 
 
 def _api() -> Json:
@@ -161,10 +174,7 @@ def _api() -> Json:
 
 
 def _ca(ca: AdditionalCa) -> Json:
-    items = [{"key": ca.key, "path": _CA_FILE}]
     if ca.kind == "secret":
-        return {
-            "name": names.CA_VOLUME,
-            "secret": {"secretName": ca.name, "items": items, "defaultMode": _READABLE_BY_AGENT},
-        }
+        return _secret(names.CA_VOLUME, ca.name, ca.key, _CA_FILE)
+    items = [{"key": ca.key, "path": _CA_FILE}]
     return {"name": names.CA_VOLUME, "configMap": {"name": ca.name, "items": items, "defaultMode": _READABLE_BY_AGENT}}

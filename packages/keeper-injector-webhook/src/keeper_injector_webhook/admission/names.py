@@ -22,12 +22,13 @@ PLAN_VOLUME = "keeper-plan"
 STATE_VOLUME = "keeper-state"
 CREDENTIALS_VOLUME = "keeper-credentials"
 CA_VOLUME = "keeper-ca"
+PROXY_VOLUME = "keeper-proxy"
 API_VOLUME = "keeper-api"
 
 METRICS_PORT = "keeper-metrics"
 """The name of the sidecar's container port for Prometheus."""
 
-_VOLUMES = frozenset({PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, API_VOLUME})
+_VOLUMES = frozenset({PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, PROXY_VOLUME, API_VOLUME})
 
 
 def is_reserved_volume(name: str) -> bool:

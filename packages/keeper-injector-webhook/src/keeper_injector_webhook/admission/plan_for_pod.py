@@ -36,6 +36,7 @@ def build_plan(
         kubernetes_secrets=request.kubernetes_secrets,
         credentials=FileCredentials() if isinstance(source, SecretCredentials) else source,
         ca_file=paths.CA_PATH if request.ca else None,
+        proxy_file=paths.PROXY_PATH if request.proxy else None,
         notify=request.notify,
         **{name: getattr(request, name) for name in _UNCHANGED},
     )
