@@ -9,7 +9,8 @@ import pytest
 
 SECRET = ("tls.mode=secret", "tls.secretName=webhook-tls")
 WEBHOOK = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service", "ServiceAccount"]
-RIGHTS = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"]
+POLICY = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+RIGHTS = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret", *POLICY]
 
 
 def kinds(objects: list[dict[str, Any]]) -> list[str]:

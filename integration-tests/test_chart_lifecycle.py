@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
-from pods import wait_for
+from pods import run, wait_for
 
 CHART = str(Path(__file__).parents[1] / "charts/keeper-injector")
 SECRET = "secret/keeper-injector-tls"
@@ -107,7 +107,7 @@ def test_an_uninstall_leaves_nothing(release: Any) -> None:
     webhook_has_started(release)
 
     of_controllers = ("Pod/", "ReplicaSet/", "Endpoints/", "EndpointSlice/")
-    assert len([name for name in made(release) if not name.startswith(of_controllers)]) == 11
+    assert len([name for name in made(release) if not name.startswith(of_controllers)]) == 13
     succeeds(release, "uninstall", "keeper-injector", "--wait")
     wait_for(lambda: made(release) == [], "the end of all that the release made")
 
@@ -153,6 +153,89 @@ def test_the_webhook_may_do_what_it_must(release: Any) -> None:
     }
 
 
+ACCOUNT = "system:serviceaccount:{}:keeper-injector"
+RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+CLIENT = "/webhooks/0/clientConfig"
+CHANGES: dict[str, list[dict[str, Any]]] = {
+    "a rule for Secrets": [{"op": "add", "path": "/webhooks/0/rules/-", "value": RULE}],
+    "other operations": [{"op": "add", "path": "/webhooks/0/rules/0/operations/-", "value": "UPDATE"}],
+    "another Service": [{"op": "replace", "path": f"{CLIENT}/service/name", "value": "other"}],
+    "a URL": [
+        {"op": "remove", "path": f"{CLIENT}/service"},
+        {"op": "add", "path": f"{CLIENT}/url", "value": "https://x.example"},
+    ],
+    "the failure policy": [{"op": "replace", "path": "/webhooks/0/failurePolicy", "value": "Ignore"}],
+    "no match condition": [{"op": "remove", "path": "/webhooks/0/matchConditions"}],
+    "all namespaces": [{"op": "remove", "path": "/webhooks/0/namespaceSelector"}],
+    "the timeout": [{"op": "replace", "path": "/webhooks/0/timeoutSeconds", "value": 1}],
+    "another name": [{"op": "replace", "path": "/webhooks/0/name", "value": "other.keeper.security"}],
+    "no webhook": [{"op": "remove", "path": "/webhooks/0"}],
+    "one more webhook": [
+        {"op": "copy", "from": "/webhooks/0", "path": "/webhooks/1"},
+        {"op": "replace", "path": "/webhooks/1/name", "value": "other.keeper.security"},
+    ],
+    "a label": [{"op": "add", "path": "/metadata/labels/a", "value": "b"}],
+    "no labels": [{"op": "remove", "path": "/metadata/labels"}],
+    "an annotation": [{"op": "add", "path": "/metadata/annotations/a", "value": "b"}],
+    "a finalizer": [{"op": "add", "path": "/metadata/finalizers", "value": ["example.com/a"]}],
+}
+"""Changes of the webhook's configuration that are not its account's to make; each with the CA beside it."""
+
+
+def as_the_webhook(release: Any, *arguments: str) -> str:
+    """Run kubectl as the webhook's service account; return its output, also if it fails."""
+    account = ("--as", ACCOUNT.format(release.namespace))
+    done = run("kubectl", "--namespace", release.namespace, *arguments, *account, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_webhook_may_change_only_its_authority(release: Any) -> None:
+    """The policy lets the account add and replace caBundle, and refuses every other change of its configuration, alone or beside it."""
+    name = configuration(release)
+
+    def patch(operations: list[dict[str, Any]], *more: str) -> str:
+        return as_the_webhook(release, "patch", name, "--type=json", f"--patch={json.dumps(operations)}", *more)
+
+    def is_refused(operations: list[dict[str, Any]]) -> bool:
+        return "service account may change only caBundle" in patch(operations, "--dry-run=server")
+
+    # API servers apply a policy a moment after it was created.
+    wait_for(lambda: is_refused(CHANGES["the timeout"]), "the policy")
+    added = {"op": "add", "path": f"{CLIENT}/caBundle", "value": AUTHORITY}
+    accepted = [change for change, operations in CHANGES.items() if not is_refused(operations)]
+    accepted += [change for change, operations in CHANGES.items() if not is_refused([added, *operations])]
+    assert accepted == []
+
+    before = json.loads(release.kubectl("get", name, "--output=json"))
+    for value in (AUTHORITY, base64.b64encode(trustme.CA().cert_pem.bytes()).decode()):
+        assert "patched" in patch([{**added, "value": value}])
+        assert (
+            json.loads(release.kubectl("get", name, "--output=json"))["webhooks"][0]["clientConfig"]["caBundle"]
+            == value
+        )
+    after = json.loads(release.kubectl("get", name, "--output=json"))
+    del after["webhooks"][0]["clientConfig"]["caBundle"]
+    assert after["webhooks"] == before["webhooks"]
+    # Others, such as the person who upgrades the chart, are not restricted.
+    assert "patched" in release.kubectl("patch", name, "--type=json", f"--patch={json.dumps(CHANGES['the timeout'])}")
+
+
+def test_the_webhook_reads_and_writes_its_own_secret_only(release: Any) -> None:
+    """The account may patch the Secret with its certificate, and neither read nor change nor create another one."""
+    data = ("--type=merge", f"--patch={json.dumps({'data': CERTIFICATE})}")
+    assert "patched" in as_the_webhook(release, "patch", SECRET, *data)
+    release.kubectl("create", "secret", "generic", "other", "--from-literal=a=b")
+    for attempt in (
+        ("patch", "secret/other", *data),
+        ("get", "secret/other"),
+        ("get", "secrets"),
+        ("delete", SECRET),
+        ("create", "secret", "generic", "third"),
+    ):
+        assert "Forbidden" in as_the_webhook(release, *attempt)
+    release.kubectl("delete", "secret/other")
+
+
 def allowed(cluster: Any, verb: str, resource: str, name: str) -> bool:
     """Return whether the API server allows this to the webhook's service account."""
     kind, _, group = resource.partition(".")
@@ -161,7 +244,7 @@ def allowed(cluster: Any, verb: str, resource: str, name: str) -> bool:
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SubjectAccessReview",
         "spec": {
-            "user": f"system:serviceaccount:{cluster.namespace}:keeper-injector",
+            "user": ACCOUNT.format(cluster.namespace),
             "resourceAttributes": attributes,
         },
     }

@@ -10,11 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 KINDS = {
-    "v1": ["ConfigMap", "Secret", "Service", "ServiceAccount"],
+    "v1": ["ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"],
     "apps/v1": ["Deployment"],
     "policy/v1": ["PodDisruptionBudget"],
     "rbac.authorization.k8s.io/v1": ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding"],
-    "admissionregistration.k8s.io/v1": ["MutatingWebhookConfiguration"],
+    "admissionregistration.k8s.io/v1": [
+        *("MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    ],
     "autoscaling/v2": ["HorizontalPodAutoscaler"],
     "networking.k8s.io/v1": ["NetworkPolicy"],
     "cert-manager.io/v1": ["Certificate", "Issuer"],
@@ -73,7 +75,7 @@ def _resources(version: str, kinds: list[str]) -> dict[str, Any]:
             "singularName": kind.lower(),
             "kind": kind,
             "verbs": ["get", "list", "create"],
-            "namespaced": not kind.startswith(("Cluster", "Mutating")),
+            "namespaced": not kind.startswith(("Cluster", "Mutating", "Validating")),
         }
         for kind in kinds
     ]

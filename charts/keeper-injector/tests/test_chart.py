@@ -37,13 +37,15 @@ SELECTED = {
 }
 """The selector of a Deployment is immutable, so these labels must be the same in every later version."""
 WEBHOOK = ["ConfigMap", "Deployment", "MutatingWebhookConfiguration", "Service", "ServiceAccount"]
-OWN = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret"]
+POLICY = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
+OWN = ["ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Secret", *POLICY]
+SERVED = "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy"
 CONFIGURATIONS = "mutatingwebhookconfigurations.admissionregistration.k8s.io"
 RIGHTS_OF_OWN = [
     f"keeper/{{0}}: get, patch {CONFIGURATIONS} {{0}}-keeper",
     "keeper/{0}: get, patch secrets keeper/{0}-tls",
 ]
-NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration"}
+NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfiguration", *POLICY}
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,45 @@ def test_only_named_service_accounts_write_secrets() -> None:
     ]
     subjects = [subject for item in objects if item["kind"].endswith("Binding") for subject in item["subjects"]]
     assert {subject["kind"] for subject in subjects} == {"ServiceAccount"}
+
+
+@pytest.mark.parametrize(
+    ("options", "is_there"),
+    [
+        (("--kube-version", "1.29.14"), False),
+        (("--kube-version", "1.30.0-gke.1"), True),
+        (("--kube-version", "1.37.1", "--api-versions", "v1/Pod"), False),
+        (("--api-versions", f"v1/Pod,{SERVED}"), True),
+        (("--set", "admissionPolicy.enabled=false"), False),
+        (("--set", "tls.mode=cert-manager"), False),
+    ],
+    ids=["1.29", "1.30", "API disabled", "API served", "switched off", "no rights"],
+)
+def test_a_policy_restricts_the_webhooks_account_where_there_are_policies(
+    options: tuple[str, ...], is_there: bool
+) -> None:
+    """The policy and its binding are rendered if the cluster serves them and the account has rights to restrict."""
+    kinds = {item["kind"] for item in render("default", *options)}
+
+    assert set(POLICY) & kinds == (set(POLICY) if is_there else set())
+
+
+@pytest.mark.parametrize("ci", ["default", "minimal"])
+def test_the_policy_is_about_the_account_and_the_object_of_the_role(ci: str) -> None:
+    """The policy applies to the configuration that the role grants, and to the account to which it is bound."""
+    objects = render(ci)
+    policy, role = one(objects, POLICY[0])["spec"], one(objects, "ClusterRole")
+    (subject,) = one(objects, "ClusterRoleBinding")["subjects"]
+    (rule,) = policy["matchConstraints"]["resourceRules"]
+    (condition,) = policy["matchConditions"]
+
+    assert (rule["resources"], rule["resourceNames"]) == (
+        role["rules"][0]["resources"],
+        role["rules"][0]["resourceNames"],
+    )
+    assert f"'system:serviceaccount:{subject['namespace']}:{subject['name']}'" in condition["expression"]
+    assert policy["failurePolicy"] == "Fail"
+    assert one(objects, POLICY[1])["spec"] == {"policyName": role["metadata"]["name"], "validationActions": ["Deny"]}
 
 
 README = re.findall(r"^```yaml\n(.*?)^```", (CHART / "README.md").read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)

@@ -241,6 +241,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "serviceAccount.create": (False, {"serviceAccount__name": "other"}),
     "serviceAccount.name": ("other", OWN),
     "serviceAccount.annotations": ({"a": "b"}, OWN),
+    "admissionPolicy.enabled": (False, OWN),
     "kubernetesSecrets.namespaces": (["till"], RIGHTS),
     "kubernetesSecrets.serviceAccounts": (["shop"], RIGHTS),
     "kubernetesSecrets.secretNames": (["db"], RIGHTS),
