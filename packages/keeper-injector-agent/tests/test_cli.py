@@ -62,7 +62,7 @@ def test_ready_imports_little(pod: AgentPod) -> None:
     assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.wire"}
 
 
-@pytest.mark.parametrize("command", ["init", "sidecar", "once", "ready", "status", "bind"])
+@pytest.mark.parametrize("command", ["init", "sidecar", "once", "refresh", "ready", "status", "bind"])
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """``--help`` works for every command: argparse formats the help texts only then."""
     with pytest.raises(SystemExit) as ended:

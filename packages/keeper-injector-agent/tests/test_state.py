@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent_pods import AgentPod
 
+from keeper_injector_agent.freshness import TargetResult
 from keeper_injector_agent.state import State, load_state, save_state
 from keeper_injector_common.plan.paths import STATE_NAME
 
@@ -25,6 +26,7 @@ def test_the_state_survives_a_restart(tmp_path: Path) -> None:
     """A saved state is loaded with all its fields; only its owner can read the file."""
     state = State(last_success=1.5, last_error="x", failures=2, inputs={"a": "b"}, origins={"c": "d"})
     state.count("refreshes_ok")
+    state.freshness.update({"/app": TargetResult({"/app/x": "gone"}, written=True, present=True)})
     state.throttle(time.time() + 60)
     save_state(tmp_path, state)
     assert load_state(tmp_path) == state

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import signal
 from pathlib import Path
 
 import requests
-from agent_pods import AgentPod, wait_for
+from agent_pods import VOLUME, AgentPod, item, wait_for
+from prometheus_client.parser import text_string_to_metric_families
 from sidecars import free_port, scrape
 
 import keeper_injector_agent
+from keeper_injector_agent.freshness import Freshness, Target
 from keeper_injector_agent.state import State
 from keeper_injector_agent.telemetry import as_prometheus
+from keeper_injector_common.plan.model import Directory
 from local_keeper import Fault, LocalKeeper
 
 SOURCES = Path(keeper_injector_agent.__file__).parent
@@ -31,7 +35,10 @@ def test_metrics_are_served_without_names_or_values(pod: AgentPod, keeper: Local
         first = scrape(port)
         assert first["keeper_injector_agent_refreshes_total[ok]"] == 1
         assert first["keeper_injector_agent_requests_total[ok]"] == 1
-        assert first["keeper_injector_agent_changes_total"] == 1
+        assert first["keeper_injector_agent_changes_total"] == 0
+        assert first["keeper_injector_agent_last_change_timestamp_seconds[/app]"] == 0
+        assert first["keeper_injector_agent_up_to_date_timestamp_seconds[/app]"] > 0
+        assert first["keeper_injector_agent_stale_items[/app]"] == 0
         assert first["keeper_injector_agent_files"] == 1
         assert first["keeper_injector_agent_bytes"] == len("billing")
         keeper.fault(Fault.revoked(), "get_secret", None)
@@ -41,6 +48,11 @@ def test_metrics_are_served_without_names_or_values(pod: AgentPod, keeper: Local
         assert last["keeper_injector_agent_refreshes_total[failed]"] == 1
         same = "keeper_injector_agent_last_success_timestamp_seconds"
         assert last[same] == first[same]
+        keeper.clear_faults()
+        keeper.set_field("api-keys", "login", "new")
+        process.send_signal(signal.SIGHUP)
+        wait_for(lambda: scrape(port)["keeper_injector_agent_changes_total"] == 1)
+        assert scrape(port)["keeper_injector_agent_last_change_timestamp_seconds[/app]"] > first[same]
         assert requests.get(f"http://127.0.0.1:{port}/other", timeout=5).status_code == 404
         text = requests.get(f"http://127.0.0.1:{port}/metrics", timeout=5).text
         assert "billing" not in text
@@ -107,3 +119,33 @@ def test_status_shows_freshness_and_the_last_error(pod: AgentPod, keeper: LocalK
     assert 0 < status["throttledForSeconds"] <= 60
     assert "throttled" in status["lastError"]
     assert "billing" not in text.stdout + json.dumps(status)
+
+
+def test_an_item_without_its_record_ages(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """If a record is gone and its file is kept, only its directory ages, and ``status`` says which file is stale and why."""
+    other = Directory("/keeper/volumes/1", "/other", (item("y", "two-factor[login]"),))
+    pod.at(other.path).mkdir()
+    pod.plan(directories=(Directory(VOLUME, "/app", (item("x", "api-keys[login]"),)), other))
+    assert pod.run("init").returncode == 0
+    keeper.remove_record("two-factor")
+    assert pod.run("once").returncode == os.EX_DATAERR
+    assert pod.run("once").returncode == os.EX_DATAERR
+    app, aged = json.loads(pod.run("status", "-o", "json").stdout)["targets"]
+    assert (app["target"], aged["target"]) == ("/app", "/other")
+    assert app["upToDate"] > aged["upToDate"] or app["secondsSinceUpToDate"] < aged["secondsSinceUpToDate"]
+    (stale,) = aged["stale"]
+    assert (stale["item"], stale["upToDate"]) == ("/other/y", aged["upToDate"])
+    assert "record 'two-factor': not shared with this application" in stale["problem"]
+    assert f"stale since {stale['upToDate']}: /other/y: record 'two-factor'" in pod.run("status").stdout
+    keeper.add_record({"title": "two-factor", "type": "login", "fields": {"login": "again"}})
+    assert pod.run("once").returncode == 0
+    assert "stale" not in pod.run("status").stdout
+
+
+def test_labels_are_escaped() -> None:
+    """A path may contain any character; Prometheus' own parser reads it back."""
+    name = 'a "b" \\ c\nd'
+    state = State(freshness=Freshness(1.0, {name: Target()}))
+    families = text_string_to_metric_families(as_prometheus(state))
+    found = [sample.labels["target"] for family in families for sample in family.samples if "target" in sample.labels]
+    assert found == [name] * 3

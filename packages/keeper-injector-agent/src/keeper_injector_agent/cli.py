@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-agent init | sidecar | once | ready | status | bind``.
+"""The command line: ``keeper-injector-agent init | sidecar | once | refresh | ready | status | bind``.
 
 Each command imports what it needs when it runs: the startup probe runs ``ready`` while the sidecar starts, and ``sidecar`` must
 not leave anything in memory.
@@ -32,6 +32,25 @@ examples:
   keeper-injector-agent bind --output ksm-config.json < token  turn a one-time token into a KSM configuration
 """
 
+_DESCRIPTIONS = {
+    "refresh": """\
+ask the running sidecar for a refresh, wait for its end, and show the result
+
+The exit code is 0 if everything is up to date, otherwise 1. If a refresh is running already, its result is shown. While Keeper
+throttles this pod, no request is sent."""
+}
+_EXAMPLES_OF_COMMANDS = {
+    "refresh": """\
+examples:
+  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent refresh          a table
+  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent refresh -o json  for programs
+""",
+    "status": """\
+examples:
+  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent status
+""",
+}
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
@@ -42,6 +61,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _ready(options)
         case "status":
             return _status(options)
+        case "refresh":
+            return _request_refresh(options)
         case "sidecar":
             return _sidecar(options)
         case "bind":
@@ -71,15 +92,26 @@ def _parser() -> argparse.ArgumentParser:
         ("init", "fetch all secrets before the application starts; fail if that is impossible", _INIT_DEADLINE),
         ("sidecar", "keep the files up to date until stopped", _REFRESH_DEADLINE),
         ("once", "refresh once, as the sidecar does, and exit with the result", _REFRESH_DEADLINE),
+        (
+            "refresh",
+            "ask the running sidecar for a refresh, wait for its end, and show the result",
+            _REFRESH_DEADLINE + 2 * _OVERTIME,
+        ),
         ("status", "show how fresh the files are and how Keeper responded; exit 1 before the first success", 0.0),
         ("ready", "wait until the sidecar is running; exit 1 if it is not (startup probe)", _REFRESH_DEADLINE),
     ):
-        command = commands.add_parser(name, help=text, description=text)
+        command = commands.add_parser(
+            name,
+            help=text,
+            description=_DESCRIPTIONS.get(name, text),
+            epilog=_EXAMPLES_OF_COMMANDS.get(name),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.add_argument("--plan", type=Path, default=Path(PLAN_PATH), help="plan file (default: %(default)s)")
         command.add_argument("--root", type=Path, default=Path("/"), help="directory to use as / (default: /)")
         command.add_argument("--log-level", default="info", choices=_LOG_LEVELS, help="default: %(default)s")
         command.add_argument(
-            "--deadline", type=float, default=deadline, help="seconds for one refresh (default: %(default)s)"
+            "--deadline", type=float, default=deadline, help="seconds for one refresh (default: %(default)g)"
         )
         if name in {"init", "sidecar", "once"}:
             command.add_argument("--plan-digest", help="refuse every plan but the one with this digest (sha256:…)")
@@ -89,7 +121,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "ready":
             meaning = "seconds to wait for the sidecar (default: %(default)g)"
             command.add_argument("--wait", type=float, default=READY_SECONDS, help=meaning)
-        if name == "status":
+        if name in {"status", "refresh"}:
             command.add_argument(
                 "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
             )
@@ -141,12 +173,22 @@ def _ready(options: argparse.Namespace) -> int:
     return os.EX_OK
 
 
+def _request_refresh(options: argparse.Namespace) -> int:
+    from keeper_injector_agent import refresh_command
+
+    directory = _state_directory(options)
+    refresh = refresh_command.request_refresh(directory, options.deadline)
+    show = refresh_command.as_json if options.output == "json" else refresh_command.as_text
+    print(show(refresh, directory))
+    return refresh.exit_code
+
+
 def _status(options: argparse.Namespace) -> int:
-    from keeper_injector_agent import telemetry
+    from keeper_injector_agent import status
     from keeper_injector_agent.state import load_state
 
     state = load_state(_state_directory(options))
-    print(telemetry.as_json(state) if options.output == "json" else telemetry.as_text(state))
+    print(status.as_json(state) if options.output == "json" else status.as_text(state))
     return os.EX_OK if state.last_success else 1
 
 

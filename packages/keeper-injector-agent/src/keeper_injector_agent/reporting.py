@@ -27,7 +27,10 @@ _LARGEST_MESSAGE = 4096
 
 
 def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, initial: bool, milliseconds: int) -> int:
-    """Log the *outcome* of a refresh that fetched its records, count it in *state*, and return the exit code."""
+    """Log the *outcome* of a refresh that fetched its records, count it in *state*, and return the exit code.
+
+    If no item is up to date afterwards, the refresh has failed as a whole.
+    """
     state.files, state.size = outcome.files, outcome.size
     data = {
         "files": outcome.files,
@@ -43,10 +46,17 @@ def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, in
         log.info("secrets.refreshed" if outcome.changed else "secrets.unchanged", extra=data)
         return os.EX_OK
     code = os.EX_IOERR if outcome.write_failed else os.EX_DATAERR
-    state.count("refreshes_partial")
     state.last_error = outcome.problems[0]
+    if outcome.delivered:
+        state.failures = 0
+        state.count("refreshes_partial")
+    else:
+        state.failures += 1
+        state.count("refreshes_failed")
     if initial and plan.fail_on_error:
         return report_fatal(root, "\n".join(outcome.problems), code)
+    if not outcome.delivered:
+        return _report_nothing(state, outcome.problems[0], code, initial=initial)
     log.warning("secrets.partially_refreshed", extra={**data, "problems": len(outcome.problems)})
     return os.EX_OK if initial else code
 
@@ -61,18 +71,22 @@ def report_failure(plan: Plan, state: State, error: KeeperInjectorError, root: P
     if isinstance(error, ThrottledError):
         state.throttle(error.until)
     state.count("refreshes_failed")
-    if not initial:
-        age = round(time.time() - state.last_success) if state.last_success else None
-        data = {"cause": str(error), "exit_code": error.exit_code, "seconds_since_success": age}
-        log.error("refresh.failed", extra=data)
-        return error.exit_code
-    if is_complete(plan, root, state):
+    if initial and is_complete(plan, root, state):
         log.warning("init.kept_files", extra={"cause": str(error), "reason": "all files exist from an earlier run"})
         return os.EX_OK
-    if not plan.fail_on_error:
-        log.warning("init.started_without_secrets", extra={"cause": str(error)})
+    if initial and plan.fail_on_error:
+        return report_fatal(root, str(error), error.exit_code)
+    return _report_nothing(state, str(error), error.exit_code, initial=initial)
+
+
+def _report_nothing(state: State, cause: str, code: int, *, initial: bool) -> int:
+    """Log that nothing could be brought up to date, and return the exit code: the pod starts nevertheless."""
+    if initial:
+        log.warning("init.started_without_secrets", extra={"cause": cause})
         return os.EX_OK
-    return report_fatal(root, str(error), error.exit_code)
+    age = round(time.time() - state.last_success) if state.last_success else None
+    log.error("refresh.failed", extra={"cause": cause, "exit_code": code, "seconds_since_success": age})
+    return code
 
 
 def report_fatal(root: Path, message: str, code: int) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 import attrs
 
+from keeper_injector_agent.freshness import Freshness, freshness_from_json
 from keeper_injector_agent.private_files import replace_private_file
 from keeper_injector_common.plan.paths import STATE_NAME
 
@@ -51,6 +52,7 @@ class State:
     """Keyed digest of what each delivered file was rendered from."""
     origins: dict[str, str] = attrs.field(factory=dict)
     """UID of the record that each file of a folder came from."""
+    freshness: Freshness = attrs.field(factory=Freshness)
     counts: dict[str, int] = attrs.field(factory=dict)
     """Counters since the pod started, as ``METRIC_RESULT``."""
 
@@ -64,6 +66,11 @@ class State:
     def count(self, name: str, amount: int = 1) -> None:
         """Add *amount* to the counter *name*."""
         self.counts[name] = self.counts.get(name, 0) + amount
+
+    def results(self, family: str) -> dict[str, int]:
+        """Return the counters of *family* by result; a counter without results has the key ``""``."""
+        found = {name.partition("_"): count for name, count in sorted(self.counts.items())}
+        return {result: count for (head, _, result), count in found.items() if head == family}
 
     def throttle(self, until: float) -> None:
         """Remember that Keeper wants no request from now until *until* (seconds since the epoch)."""
@@ -88,7 +95,7 @@ def load_state(directory: Path) -> State:
         return _from_json(content)
     except FileNotFoundError:
         return State()
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         log.warning("state.invalid", extra={"path": str(path), "cause": type(error).__name__})
         return State()
 
@@ -115,5 +122,6 @@ def _from_json(content: Mapping[str, Any]) -> State:
         size=int(content.get("size", 0)),
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
         origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
+        freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )

@@ -1,18 +1,14 @@
-"""Shows how fresh the files are and how Keeper responded: as Prometheus metrics, as JSON, and as text for people.
-
-No record, title or UID appears in any of them.
-"""
+"""Shows how fresh the secrets are and how Keeper responded, as Prometheus metrics. No record, title or UID appears in them."""
 
 from __future__ import annotations
 
-import json
-import time
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.private_files import replace_private_file
 from keeper_injector_common.plan.paths import METRICS_NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from keeper_injector_agent.state import State
@@ -21,7 +17,7 @@ _PREFIX = "keeper_injector_agent"
 _COUNTERS = {
     "refreshes": "Refreshes by result: ok, partial, failed, refused (the plan had been changed).",
     "requests": "Requests to Keeper by result.",
-    "changes": "Directories, environments and Secrets that changed.",
+    "changes": "Changes of directories, environment variables and Secrets, without their first content.",
     "notifications": "Notifications of the application by result.",
 }
 _RESULTS = {
@@ -36,6 +32,21 @@ _RESULTS = {
 """The results that are shown as 0 before they happen: to Prometheus, a series that begins at 1 has not increased. The statuses of HTTP
 (``http_503``) are too many for that."""
 
+_OF_TARGETS: dict[str, tuple[str, Callable[[State, str], float]]] = {
+    "up_to_date_timestamp_seconds": (
+        "When all items of a directory, of the environment variables or of a Secret were last up to date; 0 if never.",
+        lambda state, target: state.freshness.up_to_date(target),
+    ),
+    "stale_items": (
+        "Items that the last refresh could not bring up to date.",
+        lambda state, target: len(state.freshness.targets[target].stale),
+    ),
+    "last_change_timestamp_seconds": (
+        "When its content was last replaced; 0 if it still has its first content.",
+        lambda state, target: state.freshness.targets[target].changed,
+    ),
+}
+
 
 def as_prometheus(state: State) -> str:
     """Return *state* in the Prometheus text format, version 0.0.4."""
@@ -43,7 +54,7 @@ def as_prometheus(state: State) -> str:
     for family, meaning in _COUNTERS.items():
         name = f"{_PREFIX}_{family}_total"
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} counter"]
-        for result, count in {**dict.fromkeys(_RESULTS[family], 0), **_results(state, family)}.items():
+        for result, count in {**dict.fromkeys(_RESULTS[family], 0), **state.results(family)}.items():
             label = f'{{result="{result}"}}' if result else ""
             lines.append(f"{name}{label} {count}")
     gauges = {
@@ -60,44 +71,11 @@ def as_prometheus(state: State) -> str:
     for key, (meaning, value) in gauges.items():
         name = f"{_PREFIX}_{key}"
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge", f"{name} {value}"]
+    for key, (meaning, value_of) in _OF_TARGETS.items():
+        name = f"{_PREFIX}_{key}"
+        lines += [f"# HELP {name} {meaning}", f"# TYPE {name} gauge"]
+        lines += [f"{name}{{target={_quoted(found)}}} {value_of(state, found)}" for found in state.freshness.targets]
     return "\n".join(lines) + "\n"
-
-
-def as_json(state: State, now: float | None = None) -> str:
-    """Return *state* as a JSON object; *now* (seconds since the epoch) is the time that ages refer to."""
-    return json.dumps(
-        {
-            "lastSuccess": _moment(state.last_success),
-            "secondsSinceSuccess": _age(state.last_success, now),
-            "lastAttempt": _moment(state.last_attempt),
-            "lastError": state.last_error or None,
-            "failures": state.failures,
-            "throttledForSeconds": round(state.throttled_for(now)),
-            "files": state.files,
-            "bytes": state.size,
-            **{family: _results(state, family) for family in _COUNTERS if family != "changes"},
-            "changes": state.counts.get("changes", 0),
-        },
-        indent=2,
-    )
-
-
-def as_text(state: State, now: float | None = None) -> str:
-    """Return *state* as text for people."""
-    age = _age(state.last_success, now)
-    rows = {
-        "last success": "never" if age is None else f"{_moment(state.last_success)} ({age} s ago)",
-        "last attempt": _moment(state.last_attempt) or "never",
-        "files": f"{state.files} ({state.size} bytes)",
-        **{family: _listed(_results(state, family)) for family in _COUNTERS},
-    }
-    if state.failures:
-        rows["failures"] = f"{state.failures} in a row"
-    if state.throttled_for(now):
-        rows["throttled"] = f"no request for {state.throttled_for(now):.0f} s"
-    if state.last_error:
-        rows["last error"] = state.last_error
-    return "\n".join(f"{name:<14}{value}" for name, value in rows.items())
 
 
 def save_metrics(directory: Path, state: State) -> None:
@@ -105,19 +83,7 @@ def save_metrics(directory: Path, state: State) -> None:
     replace_private_file(directory / METRICS_NAME, as_prometheus(state))
 
 
-def _results(state: State, family: str) -> dict[str, int]:
-    """Return the counters of *family* by result; a counter without results has the key ``""``."""
-    found = {name.partition("_"): count for name, count in sorted(state.counts.items())}
-    return {result: count for (head, _, result), count in found.items() if head == family}
-
-
-def _listed(results: dict[str, int]) -> str:
-    return ", ".join(f"{count} {result}".rstrip() for result, count in results.items()) or "none"
-
-
-def _moment(seconds: float) -> str | None:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else None
-
-
-def _age(since: float, now: float | None) -> int | None:
-    return round((time.time() if now is None else now) - since) if since else None
+def _quoted(text: str) -> str:
+    """Return *text* as the value of a label."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

@@ -14,6 +14,7 @@ import attrs
 
 from keeper_injector_agent.delivery.files import File
 from keeper_injector_agent.errors import DeliveryError, as_reported
+from keeper_injector_agent.freshness import TargetResult
 from keeper_injector_common.errors import KeeperInjectorError, RecordGoneError
 from keeper_injector_common.records import Record
 
@@ -49,11 +50,35 @@ class Progress:
     """Digest of the input of each delivered file and Secret."""
     origins: dict[str, str] = attrs.field(factory=dict)
     """UID of the record of each file of a folder."""
+    results: dict[str, TargetResult] = attrs.field(factory=dict)
+    """What happened to each target that is finished, by its name."""
+    delivered: int = 0
+    """Number of items of these targets that are up to date. A target without files counts as one item."""
+    _open: TargetResult = attrs.field(factory=TargetResult)
+    """The target that is not finished."""
+    _rendered: int = 0
+    """Number of its files that are up to date."""
 
     def report(self, where: str, problem: KeeperInjectorError | str) -> None:
         """Record that something could not be delivered; the message begins with *where*."""
         self.problems.append(f"{where}: {problem}")
+        known = self._open.problems.get(where)
+        self._open.problems[where] = f"{known}; {problem}" if known else str(problem)
         self.write_failed |= isinstance(problem, DeliveryError)
+
+    def finish(self, target: str, *, written: bool, present: bool) -> None:
+        """End a *target*, to which belongs all that was reported and rendered since the one before.
+
+        *written* says that its content is new, and *present* that it has content. Several parts of one target add up.
+        """
+        found = self._open
+        if present:
+            self.delivered += self._rendered if found.problems else max(1, self._rendered)
+        result = self.results.setdefault(target, TargetResult())
+        result.problems |= found.problems
+        result.written |= written
+        result.present |= present
+        self._open, self._rendered = TargetResult(), 0
 
     def deliver_or_keep(self, where: str, render: Callable[[], T], *, kept: T, gone: T) -> T:
         """Return the result of *render*. If it fails, report that and return *kept*, or *gone* if the file is to go."""
@@ -72,6 +97,7 @@ class Progress:
         if previous is None or self.previous_input(pending.path) != digest:
             previous = File(pending.render(), pending.mode)
         self.inputs[pending.path] = digest
+        self._rendered += 1
         return previous
 
     def digest(self, *parts: bytes) -> str:
@@ -87,8 +113,9 @@ class Progress:
         return self._state.origins.get(path)
 
     def commit(self) -> None:
-        """Leave inputs and origins in the state, for the next refresh."""
+        """Leave inputs, origins and freshness in the state, for the next refresh, and count the targets that changed."""
         self._state.inputs, self._state.origins = self.inputs, self.origins
+        self._state.count("changes", len(self._state.freshness.update(self.results)))
 
 
 def previous_file(files: Mapping[str, File], name: str, mode: int) -> File | None:

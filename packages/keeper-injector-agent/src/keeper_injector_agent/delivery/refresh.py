@@ -77,6 +77,8 @@ class Outcome:
     """What changed: directories by the application's path, environment variables, Secrets by name."""
     problems: tuple[str, ...] = ()
     """Why an item could not be delivered, one message per item; all other items were."""
+    delivered: int = 0
+    """Number of items that are up to date, in new files or in unchanged ones."""
     write_failed: bool = False
     """Whether a volume or the API server caused a problem, so that nothing needs to change in Keeper."""
     files: int = 0
@@ -92,7 +94,6 @@ def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path,
     """
     library = _fetch_records(plan, adapters.vault)
     outcome = _deliver_records(plan, library, adapters, state, root=root, initial=initial)
-    state.count("changes", len(outcome.changed))
     if outcome.changed and not initial:
         notify_application(plan.notify, state)
     return outcome
@@ -119,21 +120,28 @@ def _deliver_records(
     _log_unreadable_records(plan, library)
     renderer = Renderer(library, plan.strict_lookup, adapters.vault.download, adapters.render_template)
     progress = Progress(state, remove_gone=plan.on_removal == "remove")
-    changed: list[str] = []
     count = size = 0
     for target, path, files in _file_sets(plan, renderer, progress, root):
         count += len(files)
         size += sum(len(file.content) for file in files.values())
         try:
-            if write_files(path, files, volume_size=plan.volume_size):
-                changed.append(target)
+            written = write_files(path, files, volume_size=plan.volume_size)
+            progress.finish(target, written=written, present=bool(files))
         except WriteError as error:
             progress.report(target, error)
-    sync = adapters.sync_secret
-    secrets = [item for item in plan.kubernetes_secrets if sync_if_due(item, renderer, sync, progress, initial=initial)]
-    changed += [f"Secret {secret.name}" for secret in secrets]
+            progress.finish(target, written=False, present=False)
+    for secret in plan.kubernetes_secrets:
+        written = sync_if_due(secret, renderer, adapters.sync_secret, progress, initial=initial)
+        progress.finish(f"Secret {secret.name}", written=written, present=secret_key(secret) in progress.inputs)
     progress.commit()
-    return Outcome(tuple(changed), tuple(progress.problems), progress.write_failed, count, size)
+    return Outcome(
+        changed=tuple(name for name, result in progress.results.items() if result.written),
+        problems=tuple(progress.problems),
+        delivered=progress.delivered,
+        write_failed=progress.write_failed,
+        files=count,
+        size=size,
+    )
 
 
 def _file_sets(

@@ -1,0 +1,93 @@
+"""How fresh the secrets are: for each target, when its items were last up to date, and when it last changed.
+
+A *target* is a directory, the environment variables, or a Kubernetes Secret. Its *items* are files, a folder, or the target itself,
+called as in messages. An item that cannot be brought up to date keeps its content and becomes *stale*: its record is gone, a field
+is missing, or a download fails. As long as Keeper does not answer at all, nothing is checked, and all items age together.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+
+@attrs.frozen
+class StaleItem:
+    """An item that could not be brought up to date."""
+
+    since: float
+    """When it last was up to date, in seconds since the epoch; 0 if never."""
+    problem: str
+
+
+@attrs.define
+class Target:
+    """What is known of a directory, the environment variables, or a Kubernetes Secret."""
+
+    delivered: bool = False
+    """Whether it has content."""
+    changed: float = 0.0
+    """When its content was last replaced by another, in seconds since the epoch; 0 if never. The first content is not a change."""
+    stale: dict[str, StaleItem] = attrs.field(factory=dict)
+
+
+@attrs.define
+class TargetResult:
+    """What a refresh has done to a target."""
+
+    problems: dict[str, str] = attrs.field(factory=dict)
+    """By item."""
+    written: bool = False
+    """Whether its content is new."""
+    present: bool = False
+    """Whether it has content afterwards."""
+
+
+@attrs.define
+class Freshness:
+    """How fresh all targets of a pod are."""
+
+    checked: float = 0.0
+    """When they were last compared with Keeper's records, in seconds since the epoch; 0 if never."""
+    targets: dict[str, Target] = attrs.field(factory=dict)
+
+    def update(self, results: Mapping[str, TargetResult], now: float | None = None) -> list[str]:
+        """Take over the *results* of a refresh, by target, and return the names of the targets that changed."""
+        now = time.time() if now is None else now
+        targets, changed = {}, []
+        for name, result in results.items():
+            known = self.targets.get(name, Target())
+            stale = {
+                item: StaleItem(known.stale[item].since if item in known.stale else self.checked, problem)
+                for item, problem in result.problems.items()
+            }
+            has_changed = result.written and known.delivered
+            if has_changed:
+                changed.append(name)
+            delivered = result.present or known.delivered
+            targets[name] = Target(delivered, now if has_changed else known.changed, stale)
+        self.checked, self.targets = now, targets
+        return changed
+
+    def up_to_date(self, target: str) -> float:
+        """Return when all items of *target* were last up to date, in seconds since the epoch; 0 if never."""
+        return min((item.since for item in self.targets[target].stale.values()), default=self.checked)
+
+
+def freshness_from_json(content: Mapping[str, Any]) -> Freshness:
+    """Return what :func:`attrs.asdict` has made JSON of; raises ValueError, TypeError, KeyError or AttributeError."""
+    targets = {
+        str(name): Target(
+            delivered=bool(target["delivered"]),
+            changed=float(target["changed"]),
+            stale={
+                str(item): StaleItem(float(found["since"]), str(found["problem"]))
+                for item, found in target["stale"].items()
+            },
+        )
+        for name, target in content["targets"].items()
+    }
+    return Freshness(float(content["checked"]), targets)

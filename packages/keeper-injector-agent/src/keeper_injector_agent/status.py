@@ -1,0 +1,103 @@
+"""Shows how fresh the secrets are and how Keeper responded, as JSON for programs and as text for people.
+
+It names files, and problems name records and fields, but no value of one appears.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from keeper_injector_agent.state import State
+
+_FAMILIES = ("refreshes", "requests", "notifications")
+
+
+def as_json(state: State, now: float | None = None) -> str:
+    """Return *state* as a JSON object; *now* (seconds since the epoch) is the time that ages refer to."""
+    return json.dumps(
+        {
+            "lastSuccess": moment(state.last_success),
+            "secondsSinceSuccess": _age(state.last_success, now),
+            "lastAttempt": moment(state.last_attempt),
+            "lastError": state.last_error or None,
+            "failures": state.failures,
+            "throttledForSeconds": round(state.throttled_for(now)),
+            "files": state.files,
+            "bytes": state.size,
+            "targets": targets(state, now),
+            **{family: state.results(family) for family in _FAMILIES},
+            "changes": state.counts.get("changes", 0),
+        },
+        indent=2,
+    )
+
+
+def targets(state: State, now: float | None = None) -> list[dict[str, Any]]:
+    """Return each directory, set of variables and Secret as JSON: when it was up to date, when it changed, what is stale."""
+    freshness = state.freshness
+    return [
+        {
+            "target": name,
+            "upToDate": moment(freshness.up_to_date(name)),
+            "secondsSinceUpToDate": _age(freshness.up_to_date(name), now),
+            "lastChange": moment(target.changed),
+            "stale": [
+                {"item": item, "upToDate": moment(found.since), "problem": found.problem}
+                for item, found in target.stale.items()
+            ],
+        }
+        for name, target in freshness.targets.items()
+    ]
+
+
+def as_text(state: State, now: float | None = None) -> str:
+    """Return *state* as text for people."""
+    rows = {
+        "last success": _with_age(state.last_success, now),
+        "last attempt": moment(state.last_attempt) or "never",
+        "files": f"{state.files} ({state.size} bytes)",
+        **{family: _listed(state.results(family)) for family in _FAMILIES},
+        "changes": str(state.counts.get("changes", 0)),
+    }
+    if state.failures:
+        rows["failures"] = f"{state.failures} in a row"
+    if state.throttled_for(now):
+        rows["throttled"] = f"no request for {state.throttled_for(now):.0f} s"
+    if state.last_error:
+        rows["last error"] = state.last_error
+    lines = [f"{name:<14}{value}" for name, value in rows.items()]
+    return "\n".join([*lines, "", *table(state, now)] if state.freshness.targets else lines)
+
+
+def table(state: State, now: float | None = None) -> list[str]:
+    """Return the lines of a table of all targets, and below it a line for each stale item."""
+    known = state.freshness.targets
+    width = max(map(len, ("TARGET", *known))) + 3
+    lines = [f"{'TARGET':<{width}}{'UP TO DATE':<36}LAST CHANGE"]
+    for name, target in known.items():
+        changed = _with_age(target.changed, now) if target.changed else "not since its first content"
+        lines.append(f"{name:<{width}}{_with_age(state.freshness.up_to_date(name), now):<36}{changed}")
+    stale = [(item, found) for target in known.values() for item, found in target.stale.items()]
+    return lines + [
+        f"stale since {moment(found.since) or 'the start'}: {item}: {found.problem}" for item, found in stale
+    ]
+
+
+def moment(seconds: float) -> str | None:
+    """Return a time (seconds since the epoch) as text, or None for 0, which means never."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else None
+
+
+def _with_age(seconds: float, now: float | None) -> str:
+    return f"{moment(seconds)} ({_age(seconds, now)} s ago)" if seconds else "never"
+
+
+def _age(since: float, now: float | None) -> int | None:
+    return round((time.time() if now is None else now) - since) if since else None
+
+
+def _listed(results: dict[str, int]) -> str:
+    return ", ".join(f"{count} {result}".rstrip() for result, count in results.items()) or "none"
