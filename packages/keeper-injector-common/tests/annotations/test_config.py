@@ -122,6 +122,79 @@ def test_keys_of_a_kubernetes_secret_need_the_switch(key: str) -> None:
     ]
 
 
+def test_fields_get_their_names_in_the_file() -> None:
+    """The names may have dots, and their order is that of the file."""
+    (file,) = accepted(
+        "secrets: [{record: db, path: /app/db.properties, keys: {password: spring.datasource.password, login: a.b}}]"
+    ).files
+    assert file.content == Formatted("properties", keys={"password": "spring.datasource.password", "login": "a.b"})
+    assert isinstance(file.content, Formatted)
+    assert list(file.content.keys) == ["password", "login"]
+
+
+def test_fields_of_variables_are_not_those_of_the_file() -> None:
+    """An entry with a file and variables gives the names to the file only."""
+    found = accepted("secrets: [{record: db, path: /app/db.json, keys: {login: user}, injectAsEnvVars: true}]")
+    assert (len(found.files), found.variables[0].fields) == (1, ())
+
+
+WRONG_KEYS = {
+    "twice": ("keys: {login: a, user: a}", ".user: 'a' is the name of 'login' too; choose another name"),
+    "same to readers": ("format: ini, keys: {a: DB, b: db}", ".b: 'db' is the name of 'a' too; choose another name"),
+    "empty": ("keys: {login: ''}", ".login: the value is empty; write one or remove the annotation"),
+    "a list": ("keys: [login]", ": a list found; write a mapping of names to names"),
+    "a boolean": ("keys: {login: yes}", ".login: a boolean found; put it in quotes"),
+    "a format without names": (
+        "format: raw, keys: {login: a}",
+        ".login: files of format raw have no names; write format: with one of json, env, properties, yaml, ini, toml, shell",
+    ),
+    "dots in a shell": (
+        "format: shell, keys: {login: db.user}",
+        ".login: 'db.user' is not a name of a variable; write letters, digits and '_', no digit first",
+    ),
+    "a loader variable": (
+        "format: env, keys: {login: LD_PRELOAD}",
+        ".login: LD_PRELOAD controls the program loader and cannot be set from a secret; choose another name",
+    ),
+    "a hyphen in env": (
+        "format: env, keys: {login: db-user}",
+        ".login: 'db-user' is not a name that docker and dotenv accept; write letters, digits, '_' and '.', no digit first",
+    ),
+    "a colon in ini": (
+        "format: ini, keys: {login: 'a:b'}",
+        ".login: 'a:b' is not a name that INI parsers accept; write letters, digits, spaces and any of . _ @ / + -",
+    ),
+    "beside a template": ("template: x, keys: {a: b}", ": the template already says what the file holds; keep one of the two"),
+    "without a file": ("injectAsEnvVars: true, keys: {a: b}", ": has no effect without a file; add path:"),
+    "in a Secret": (
+        "injectAsK8sSecret: true, k8sSecretName: s, keys: {a: b}",
+        ": has no effect without a file; add path:, or write k8sSecretKeys:",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("entry", "problem"), WRONG_KEYS.values(), ids=WRONG_KEYS.keys())
+def test_keys_that_no_file_can_have_are_rejected(entry: str, problem: str) -> None:
+    """A name that the format cannot write, or that would replace another, is a problem of its field."""
+    assert problems(f"secrets: [{{record: db, {entry}}}]") == [f"config: secrets[0].keys{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "problem"),
+    [
+        (
+            "record: db, fields: [login], keys: {login: a}",
+            "fields: keys: already chooses the fields; keep one of the two",
+        ),
+        ("record: 'db[login]', keys: {login: a}", "keys: the source is one value already; name the record alone"),
+        ("record: db, file: a.pem, keys: {login: a}", "keys: the source is one value already; name the record alone"),
+    ],
+)
+def test_keys_are_those_of_a_whole_record(entry: str, problem: str) -> None:
+    """The keys choose the fields of a record, so nothing else does."""
+    assert problems(f"secrets: [{{{entry}}}]") == [f"config: secrets[0].{problem}"]
+
+
 def test_keys_the_other_way_round_are_understood() -> None:
     """The Go injector's example for TLS names the key of the Secret first. It works, with a warning."""
     found, problems, warnings = read(

@@ -74,6 +74,14 @@ FILES = {
     ),
     "field": (file(Formatted("raw"), FieldValue(DB_NAME, "login")), b"admin"),
     "structured field": (file(Formatted("raw"), FieldValue(DB_NAME, "host")), b'{"hostName":"db"}'),
+    "keys": (
+        file(Formatted("properties", keys={"API key": "app.key", "login": "app.user"}), WholeRecord(DB_NAME)),
+        b"app.key=k\napp.user=admin\n",
+    ),
+    "keys of a structured field and the notes": (
+        file(Formatted("env", keys={"host": "db", "notes": "n.1"}), WholeRecord(DB_NAME)),
+        b"db_HOSTNAME=db\nn.1=a note\n",
+    ),
     "attachment": (file(Formatted("raw"), FileContent(PICTURE_NAME, "logo.png")), b"\xff\x00"),
     "template": (file(Templated("{{ .login }}@{{ .host.hostName }}"), WholeRecord(DB_NAME)), b"admin@db"),
     "template of record data": (file(Templated("{{ .title }} {{ .uid }} {{ .notes }}"), WholeRecord(DB_NAME)),
@@ -117,6 +125,26 @@ WRONG_FILES = {
         file(Formatted("json", ("pasword",)), WholeRecord(DB_NAME)),
         SelectionError,
         "record 'Prod DB', field 'pasword': the record has no such field",
+    ),
+    "missing field of keys": (
+        file(Formatted("json", keys={"user": "a"}), WholeRecord(DB_NAME)),
+        SelectionError,
+        "record 'Prod DB', field 'user': the record has no such field; there are 3 others: 'API key', 'host', 'login'",
+    ),
+    "two fields with one name": (
+        file(Formatted("json", keys={"login": "a", "API key": "a"}), WholeRecord(DB_NAME)),
+        FormatError,
+        "record 'Prod DB', field 'API key': 'a' is the name of 'login' too; choose another name",
+    ),
+    "two flat names": (
+        file(Formatted("properties", keys={"host": "a", "login": "a.hostName"}), WholeRecord(DB_NAME)),
+        FormatError,
+        "record 'Prod DB': two values are named 'a.hostName'; set another name in keys or use json",
+    ),
+    "keys without names": (
+        file(Formatted("raw", keys={"login": "a"}), WholeRecord(DB_NAME)),
+        FormatError,
+        "record 'Prod DB', field 'login': files of format raw have no names",
     ),
     "template": (file(Templated("{{ .nope }}"), WholeRecord(DB_NAME)), TemplateError, "^record 'Prod DB': template, "),
     "binary attachment in a template": (

@@ -8,8 +8,8 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations import request
+from keeper_injector_common.annotations.config_content import read_content
 from keeper_injector_common.annotations.config_keys import (
-    BY_TEMPLATE,
     FOLDERS,
     SECRETS,
     SOURCES,
@@ -27,7 +27,6 @@ from keeper_injector_common.plan.delivery import (
     Content,
     Formatted,
     KubernetesSecret,
-    Templated,
 )
 from keeper_injector_common.references import (
     FieldValue,
@@ -105,12 +104,17 @@ class _Secret:
         self.kubernetes_secrets: list[KubernetesSecret] = []
         sources = _sources(entry)
         path = SecretKeys.PATH.read(entry)
-        content = _content(entry, path, sources)
+        content = read_content(entry, path, sources)
         mode = SecretKeys.MODE.read(entry)
         containers = _containers(entry)
         as_variables = SecretKeys.AS_VARIABLES.read(entry)
         prefix = SecretKeys.PREFIX.read(entry) or ""
         as_secret = SecretKeys.AS_SECRET.read(entry)
+        # An entry with another delivery becomes a file only if it has a path.
+        is_file = bool(path) or not (as_variables or as_secret)
+        if isinstance(content, Formatted) and content.keys and not is_file:
+            right = "add path:" if as_variables else "add path:, or write k8sSecretKeys:"
+            entry.report(SecretKeys.KEYS.name, "has no effect without a file", right)
         secret = _kubernetes_secret(entry, sources, warnings) if as_secret else None
         if not as_secret:
             _refuse_secret_keys(entry)
@@ -121,8 +125,7 @@ class _Secret:
             self.kubernetes_secrets.append(secret)
         if as_variables:
             self._add_variables(entry, sources, content, prefix, containers)
-        # An entry with another delivery becomes a file only if it has a path.
-        if path or not (as_variables or as_secret):
+        if is_file:
             target = path or request.default_path(sources[0])
             self.files.append(SecretFile(entry.path, sources, target, content, mode, containers))
 
@@ -175,35 +178,6 @@ def _reference(entry: Section, key: str, text: str) -> Reference | None:
     except InvalidReferenceError as error:
         entry.report(key, error.found, error.right)
         return None
-
-
-def _content(entry: Section, path: str | None, sources: tuple[Reference, ...]) -> Content | None:
-    fields = SecretKeys.FIELDS.read(entry) or ()
-    chosen = SecretKeys.FORMAT.read(entry)
-    has_template = entry.has(SecretKeys.TEMPLATE.name)
-    template = SecretKeys.TEMPLATE.read(entry)
-    if chosen == BY_TEMPLATE:
-        # Documents for the Go injector have it beside the template. Alone it has no meaning.
-        chosen = None
-        if not has_template:
-            entry.report(
-                SecretKeys.FORMAT.name,
-                "format is 'template', but template: is missing",
-                "add template:, or remove the format",
-            )
-    if has_template:
-        for key, given in ((SecretKeys.FORMAT, chosen), (SecretKeys.FIELDS, fields)):
-            if given:
-                entry.report(key.name, "the template already says what the file holds", "keep one of the two")
-        return None if template is None else Templated(template)
-    if not sources:
-        return None
-    if len(sources) > 1:
-        entry.report(SecretKeys.RECORDS.name, "several records need a template", "add template:")
-        return None
-    if fields and not isinstance(sources[0], WholeRecord):
-        entry.report(SecretKeys.FIELDS.name, "the source is one value already", "name the record alone")
-    return Formatted(chosen or request.format_for(path or request.default_path(sources[0]), sources[0]), fields)
 
 
 def _containers(entry: Section) -> Containers:

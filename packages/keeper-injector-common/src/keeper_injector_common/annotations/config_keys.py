@@ -118,6 +118,11 @@ class SecretKeys:
     FILE = _TextKey("file", parsers.text, "Name of a file that is attached to `record`.", aliases=("fileName",))
     PATH = _TextKey("path", parsers.file_path, "Absolute path of the file; in `/keeper/secrets` if left out.")
     FIELDS = _TextsKey("fields", parsers.text, "Only these fields.")
+    KEYS = _PairsKey(
+        "keys",
+        parsers.text,
+        "Only these fields, each as `field: name` under its name in the file; instead of `fields`.",
+    )
     FORMAT = _TextKey(
         "format",
         parsers.choice(*FORMATS, BY_TEMPLATE),

@@ -59,6 +59,13 @@ class Formatted:
     fields: tuple[str, ...] = attrs.field(
         default=(), metadata=wire("fields", array(TEXT), "Only these fields; all of them if left out.")
     )
+    keys: Mapping[str, str] = attrs.field(
+        factory=dict,
+        hash=False,  # a dict has no hash, and equal keys are not needed for one
+        metadata=wire(
+            "keys", mapping(TEXT), "Field → its name in the file; all fields under their own names if left out."
+        ),
+    )
 
 
 @attrs.frozen

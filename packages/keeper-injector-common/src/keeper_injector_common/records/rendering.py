@@ -53,8 +53,8 @@ class Renderer:
         match item.content:
             case Templated(template):
                 return self._from_template(item, template).encode()
-            case Formatted(format_name, fields):
-                return self._from_format(item.sources[0], format_name, fields)
+            case Formatted() as content:
+                return self._from_format(item.sources[0], content)
 
     def folder_files(self, item: FolderItem) -> dict[str, Record]:
         """Return the records of a folder by the paths of their files, relative to the directory of the plan.
@@ -131,11 +131,13 @@ class Renderer:
             raise SelectionError(f"{reference}: an attachment is not a value; deliver it as a file")
         return select_value(reference, self.find_record(reference))
 
-    def _from_format(self, source: Reference, format_name: str, fields: tuple[str, ...]) -> bytes:
-        record = self.find_record(source)
+    def _from_format(self, source: Reference, chosen: Formatted) -> bytes:
+        record, format_name = self.find_record(source), chosen.format
         match source:
+            case WholeRecord() if chosen.keys:
+                return formats.write_content(format_name, _renamed(record, format_name, chosen.keys))
             case WholeRecord():
-                return formats.write_content(format_name, self._content(record, format_name, fields))
+                return formats.write_content(format_name, self._content(record, format_name, chosen.fields))
             case FileContent():
                 return self._attachment(record, source, format_name)
             case FieldValue(field=name) | RecordText(which=name):
@@ -182,7 +184,19 @@ def _fields(record: Record, names: tuple[str, ...]) -> dict[str, JsonValue]:
     """Return the values of the fields *names*, or of all fields if *names* is empty."""
     if not names:
         return record.named_values()
-    return {name: select_value(FieldValue(RecordName((record.uid,)), name), record) for name in names}
+    return {name: _field(record, name) for name in names}
+
+
+def _renamed(record: Record, format_name: str, keys: Mapping[str, str]) -> formats.RecordContent:
+    """Return the fields of *record* in *keys* under the names there, in the order of *keys*."""
+    for field, problem in formats.problems_of_keys(format_name, keys):
+        raise FormatError(f"record {record.title!r}, field {field!r}: {problem}")
+    values = {name: _field(record, field) for field, name in keys.items()}
+    return formats.RecordContent(record.title, values, exact_names=True)
+
+
+def _field(record: Record, name: str) -> JsonValue:
+    return select_value(FieldValue(RecordName((record.uid,)), name), record)
 
 
 def _variable_text(value: JsonValue) -> str:

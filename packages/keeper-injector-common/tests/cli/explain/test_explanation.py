@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from command_line import run
 from sample_inputs import POD
@@ -38,6 +40,21 @@ def test_a_pod_is_explained() -> None:
         "   ├─ POST http://127.0.0.1:8080/x",
         "   └─ environment variables do not change until the container restarts",
     ]
+
+
+@pytest.mark.parametrize(
+    ("selection", "shown"),
+    [
+        ("fields: [login, password]", "properties of login, password from db"),
+        ("keys: {login: app.user, password: app.pw}", "properties of login as app.user, password as app.pw from db"),
+    ],
+)
+def test_the_fields_of_a_file_and_their_names_are_shown(selection: str, shown: str) -> None:
+    """A file that has only some fields, or has them under other names, says so."""
+    config = f"secrets: [{{record: db, path: /app/db.properties, {selection}}}]"
+    annotations = {"keeper.security/inject": "true", "keeper.security/config": config}
+    text = json.dumps({"kind": "Pod", "metadata": {"name": "web", "annotations": annotations}, "spec": {}})
+    assert f"/app/db.properties  {shown}, 0444" in run("explain", "-", text=text).output
 
 
 @pytest.mark.parametrize(

@@ -172,9 +172,18 @@ def _file(item: Item, request: InjectionRequest, identity: Identity, owner: str)
         deep = " and its subfolders" if item.recursive else ""
         what = f"one {item.format} file for each record in folder {item.folder.title}{deep}"
         return Node(f"{item.directory}/  {what}, {identity.mode:04o}, owner {owner}")
-    kind = item.content.format if isinstance(item.content, Formatted) else "template"
+    kind, chosen = "template", ""
+    if isinstance(item.content, Formatted):
+        kind, chosen = item.content.format, _chosen(item.content)
     mode = identity.mode if item.mode is None else item.mode
-    return Node(f"{item.path}  {kind} of {' and '.join(map(str, item.sources))}, {mode:04o}, owner {owner}")
+    return Node(f"{item.path}  {kind} of {chosen}{' and '.join(map(str, item.sources))}, {mode:04o}, owner {owner}")
+
+
+def _chosen(content: Formatted) -> str:
+    """Return the fields that the file has, and their names if they are others; empty for all fields."""
+    named = [f"{field} as {name}" for field, name in content.keys.items()]
+    fields = ", ".join(named or content.fields)
+    return f"{fields} from " if fields else ""
 
 
 def _variable(item: Variable | RecordVariables) -> Node:

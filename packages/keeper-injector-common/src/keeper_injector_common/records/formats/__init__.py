@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.records.formats import (
     dockerconfigjson_format,
     env_format,
@@ -39,7 +40,7 @@ from keeper_injector_common.records.formats.variable_names import (
 from keeper_injector_common.records.formats.variables_format import write_exec_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
@@ -73,12 +74,34 @@ __all__ = [
     "digest_input",
     "flatten",
     "is_forbidden_variable",
+    "problems_of_keys",
     "to_variable_name",
     "to_variable_names",
     "write_content",
     "write_envfile",
     "write_exec_variables",
 ]
+
+
+def problems_of_keys(format_name: str, keys: Mapping[str, str]) -> Iterator[tuple[str, InvalidValue]]:
+    """Yield each field of *keys* (field → name in the file) that the format cannot write under its name, and why."""
+    chosen = FORMATS[format_name]
+    field_of: dict[str, str] = {}
+    for field, name in keys.items():
+        if chosen.quote is None:
+            having = ", ".join(other.name for other in FORMATS.values() if other.quote)
+            yield (
+                field,
+                InvalidValue(f"files of format {format_name} have no names", f"write format: with one of {having}"),
+            )
+            return
+        try:
+            chosen.check_name(name)
+        except InvalidValue as error:
+            yield field, error
+        other = field_of.setdefault(chosen.fold_name(name), field)
+        if other != field:
+            yield field, InvalidValue(f"{name!r} is the name of {other!r} too", "choose another name")
 
 
 def write_content(format_name: str, content: RecordContent) -> bytes:

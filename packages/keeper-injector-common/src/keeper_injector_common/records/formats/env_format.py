@@ -22,10 +22,11 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.flattening import flatten, one_text
+from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.records.formats.flattening import one_text
 from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
-from keeper_injector_common.records.formats.variable_names import to_variable_names
+from keeper_injector_common.records.formats.variable_lines import refuse_loader_variable, variables_of
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _LINE_BYTES = 64 * 1024
 """Docker reads lines with Go's bufio.Scanner, which fails at this length."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
+"""The names that docker and the dotenv libraries of Python, Node and Ruby accept."""
 _AMBIGUOUS = AMBIGUOUS | {
     "a '#'": re.compile(r"#"),
     "a backslash": re.compile(r"\\"),
@@ -41,9 +44,9 @@ _AMBIGUOUS = AMBIGUOUS | {
 
 
 def _write_env(content: RecordContent) -> bytes:
-    variables = to_variable_names(content.title, flatten(content))
     return b"".join(
-        _line(f"record {content.title!r}, variable {name}", name, value) for name, value in variables.items()
+        _line(f"record {content.title!r}, variable {name}", name, value)
+        for name, value in variables_of(content).items()
     )
 
 
@@ -60,4 +63,13 @@ def _quote(value: JsonValue) -> str:
     return text
 
 
-FORMAT = Format("env", _write_env, "NAME=value lines for docker and dotenv", quote=_quote)
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise InvalidValue(
+            f"{name!r} is not a name that docker and dotenv accept",
+            "write letters, digits, '_' and '.', no digit first",
+        )
+    refuse_loader_variable(name)
+
+
+FORMAT = Format("env", _write_env, "NAME=value lines for docker and dotenv", quote=_quote, check_name=_check_name)

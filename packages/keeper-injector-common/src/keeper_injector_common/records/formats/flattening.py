@@ -34,9 +34,8 @@ def flatten(content: RecordContent, join: _JoinNames = _underscored) -> dict[str
     for field, value in content.fields.items():
         for name, text in _leaves(field, value, join):
             if name in flat:
-                raise FormatError(
-                    f"record {content.title!r}: two values are named {name!r}; rename a field in Keeper or use json"
-                )
+                where = "set another name in keys" if content.exact_names else "rename a field in Keeper"
+                raise FormatError(f"record {content.title!r}: two values are named {name!r}; {where} or use json")
             flat[name] = text
     return flat
 

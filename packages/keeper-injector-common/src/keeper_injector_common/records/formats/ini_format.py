@@ -21,6 +21,7 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.records.formats.flattening import flatten, one_text
 from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
@@ -40,12 +41,12 @@ def _write_ini(content: RecordContent) -> bytes:
     origin: dict[str, str] = {}
     for field, value in flatten(content).items():
         name = _option(field)
-        if name.lower() in origin:
+        if _fold_name(name) in origin:
             raise FormatError(
-                f"record {content.title!r}: {origin[name.lower()]!r} and {field!r} are the same name in an INI file; rename "
+                f"record {content.title!r}: {origin[_fold_name(name)]!r} and {field!r} are the same name in an INI file; rename "
                 "one in Keeper or use json"
             )
-        origin[name.lower()] = field
+        origin[_fold_name(name)] = field
         lines.append(f"{name}={quoted(f'record {content.title!r}, field {field!r}', _quote, value)}\n")
     return "".join(lines).encode()
 
@@ -60,4 +61,22 @@ def _quote(value: JsonValue) -> str:
     return text
 
 
-FORMAT = Format("ini", _write_ini, "one section [secret] of name=value lines", quote=_quote)
+def _check_name(name: str) -> None:
+    if _option(name) != name:
+        raise InvalidValue(
+            f"{name!r} is not a name that INI parsers accept", "write letters, digits, spaces and any of . _ @ / + -"
+        )
+
+
+def _fold_name(name: str) -> str:
+    return name.lower()
+
+
+FORMAT = Format(
+    "ini",
+    _write_ini,
+    "one section [secret] of name=value lines",
+    quote=_quote,
+    check_name=_check_name,
+    fold_name=_fold_name,
+)

@@ -26,6 +26,8 @@ class RecordContent:
     """Values by field name, in the order of the record: a single value as it is, several values as a list."""
     files: Mapping[str, bytes] = attrs.field(factory=dict, repr=False)
     """Attachments by name; empty unless the format reads attachments."""
+    exact_names: bool = False
+    """Whether the user wrote the names of :attr:`fields`, so that no format changes them. They passed :attr:`Format.check_name`."""
 
 
 Quote = Callable[["JsonValue"], str]
@@ -49,7 +51,11 @@ class Format:
     reads_attachments: bool = False
     """Whether :attr:`RecordContent.files` must contain the record's attachments."""
     quote: Quote | None = None
-    """How the format writes one value; None if it has no names, so that a template never needs it."""
+    """How the format writes one value after a name; None if its files have no names."""
+    check_name: Callable[[str], object] = str
+    """Raises :class:`~keeper_injector_common.parsers.InvalidValue` if the format cannot write this name as it is."""
+    fold_name: Callable[[str], str] = str
+    """Returns the same text for names that are the same to readers of the format."""
 
 
 def digest_input(content: RecordContent) -> bytes:

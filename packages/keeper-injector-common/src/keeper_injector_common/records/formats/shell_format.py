@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.parsers import InvalidValue
-from keeper_injector_common.records.formats.flattening import flatten, one_text
+from keeper_injector_common.parsers import InvalidValue, variable_name
+from keeper_injector_common.records.formats.flattening import one_text
 from keeper_injector_common.records.formats.interface import Format, quoted
-from keeper_injector_common.records.formats.variable_names import to_variable_names
+from keeper_injector_common.records.formats.variable_lines import refuse_loader_variable, variables_of
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
@@ -27,10 +27,9 @@ if TYPE_CHECKING:
 
 
 def _write_shell(content: RecordContent) -> bytes:
-    variables = to_variable_names(content.title, flatten(content))
     lines = [
         f"export {name}={quoted(f'record {content.title!r}, variable {name}', _quote, value)}\n"
-        for name, value in variables.items()
+        for name, value in variables_of(content).items()
     ]
     return "".join(lines).encode()
 
@@ -42,4 +41,10 @@ def _quote(value: JsonValue) -> str:
     return "'" + text.replace("'", "'\\''") + "'"
 
 
-FORMAT = Format("shell", _write_shell, "export NAME='value' lines, safe to source", quote=_quote)
+def _check_name(name: str) -> None:
+    refuse_loader_variable(variable_name(name))
+
+
+FORMAT = Format(
+    "shell", _write_shell, "export NAME='value' lines, safe to source", quote=_quote, check_name=_check_name
+)
