@@ -40,7 +40,7 @@ def _get_secret(vault: Vault, device: Device, payload: Json, file_url: FileUrl) 
     answer: Json = {
         "appData": crypto.b64url(crypto.gcm(vault.app_key, json.dumps({"title": vault.title, "type": "app"}).encode())),
         "expiresOn": 0,
-        "warnings": [],
+        "warnings": list(vault.warnings),
     }
     if not device.confirmed:
         if payload.get("publicKey"):

@@ -104,6 +104,7 @@ class Vault:
         self.folders: dict[str, Folder] = {}
         self.records: dict[str, Record] = {}
         self.devices: dict[str, Device] = {}
+        self.warnings: list[str] = []
 
     @classmethod
     def from_yaml(cls, text: str) -> Vault:
