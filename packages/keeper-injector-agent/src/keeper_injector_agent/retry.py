@@ -32,15 +32,19 @@ class RetryLimits:
 
     attempts: int
     seconds: float
+    patience: float
+    """Seconds that one attempt waits for an answer of Keeper."""
 
 
-FIRST_START = RetryLimits(5, 5.0)
+LONGEST_PATIENCE = 30.0
+"""Seconds that are enough for the records of a large application, also from a Keeper that has just recovered."""
+FIRST_START = RetryLimits(5, 5.0, patience=8.0)
 """Of an init container that has not failed before."""
-LATER_START = RetryLimits(12, 60.0)
+LATER_START = RetryLimits(12, 60.0, LONGEST_PATIENCE)
 """Of an init container that has failed before, or that nobody repeats because the pod has ``restartPolicy: Never``."""
-START_WITH_FILES = RetryLimits(1, 0.0)
+START_WITH_FILES = RetryLimits(1, 0.0, FIRST_START.patience)
 """Of an init container whose files all exist from an earlier run: the pod can start with them."""
-REFRESH = RetryLimits(3, 60.0)
+REFRESH = RetryLimits(3, 60.0, LONGEST_PATIENCE)
 """Of the sidecar: its files stay in place, and the next refresh comes anyway."""
 DOWNLOAD_ATTEMPTS = 3
 """Attempts per attachment."""

@@ -164,6 +164,23 @@ def test_a_first_start_soon_says_why_it_failed(
     assert bool(waits) == (code == os.EX_TEMPFAIL and message != "throttled")
 
 
+def test_a_first_start_does_not_wait_long_for_an_answer(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """If Keeper hangs, the first start ends at its own limit, with one request, and not at the deadline of four minutes."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.hang(), "get_secret", None)
+    assert pod.run("init").returncode == os.EX_TEMPFAIL
+    assert "did not answer in time" in pod.termination_message()
+    assert keeper.requests == {"get_secret": 1}
+
+
+def test_a_slow_answer_is_waited_for_by_the_second_start(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Keeper may need longer than the patience of a first start; the next start has more."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.slow(FIRST_START.patience + 4), "get_secret", None)
+    assert pod.run("init").returncode == os.EX_TEMPFAIL
+    assert pod.run("init").returncode == 0
+
+
 def test_a_pod_without_restarts_tries_longer(pod: AgentPod, keeper: LocalKeeper) -> None:
     """With ``restartPolicy: Never`` the kubelet repeats nothing, so the webhook tells the agent to go on for a minute."""
     pod.wants({"x": "api-keys[login]"})

@@ -58,7 +58,8 @@ def _connected(plan: Plan, state: State, root: Path, deadline: float, limits: Re
     from keeper_injector_agent.keeper.sdk import KeeperVault
     from keeper_injector_agent.keeper.transport import Transport
 
-    transport = Transport(ca_file=below_root(root, plan.ca_file) if plan.ca_file else None, deadline=deadline)
+    ca_file = below_root(root, plan.ca_file) if plan.ca_file else None
+    transport = Transport(ca_file=ca_file, deadline=deadline, patience=limits.patience)
     vault = KeeperVault(configuration, transport)
     try:
         yield _RetryingVault(vault, state, deadline, limits)

@@ -16,6 +16,7 @@ from keeper_injector_agent.keeper.direct import Connections
 from keeper_injector_agent.keeper.limits import largest_response
 from keeper_injector_agent.keeper.responses import Response, api_result, download_result, is_refusal, requested_key
 from keeper_injector_agent.keeper.urls import HttpsUrl, parse_https_url
+from keeper_injector_agent.retry import LONGEST_PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from keeper_injector_agent.credentials.proxy import ProxyUrl
 
 _CONNECT_TIMEOUT = 10.0
-_READ_TIMEOUT = 30.0
 _WRONG_CLOCK = {"certificate has expired", "certificate is not yet valid"}
 _AGENT = "keeper-injector-agent"
 
@@ -31,14 +31,18 @@ _AGENT = "keeper-injector-agent"
 class Transport:
     """Sends requests to Keeper until a deadline, and counts them by result."""
 
-    def __init__(self, *, ca_file: Path | None, deadline: float, largest: int | None = None) -> None:
+    def __init__(
+        self, *, ca_file: Path | None, deadline: float, largest: int | None = None, patience: float = LONGEST_PATIENCE
+    ) -> None:
         """Allow requests until *deadline* (:func:`time.monotonic`), and trust *ca_file* in addition to the usual CAs.
 
+        A request waits at most *patience* seconds for the beginning, and for each part, of its response.
         A response may have *largest* bytes; by default, as many as fit into this container's memory.
         Raises PermanentVaultError if *ca_file* contains no certificate.
         """
         self.deadline = deadline
         self.counts: dict[str, int] = {}
+        self._patience = patience
         self._largest = largest_response() if largest is None else largest
         # An additional CA usually belongs to an inspecting proxy. Try it alone first: loading all the others takes 14 ms.
         self._context = _context(ca_file)
@@ -120,7 +124,7 @@ class Transport:
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
             raise TransientVaultError(self._last_failure or "Keeper: the deadline has passed")
-        timeout = min(_CONNECT_TIMEOUT, remaining), min(_READ_TIMEOUT, remaining)
+        timeout = min(_CONNECT_TIMEOUT, self._patience, remaining), min(self._patience, remaining)
         try:
             with self._exchange(method, url, headers, body, timeout) as (response, blocks):
                 status = getattr(response, "status_code", 0) or response.status
