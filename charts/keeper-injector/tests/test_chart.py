@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import yaml
 from lookup_server import lookup_server
@@ -26,7 +27,7 @@ from rendered_chart import (
 )
 
 from keeper_injector_webhook import cli
-from keeper_injector_webhook.settings import Agent, Amounts, Image, read_settings
+from keeper_injector_webhook.settings import Agent, Amounts, Image, Settings, read_settings, read_values
 
 pytestmark = needs_helm
 
@@ -354,6 +355,30 @@ def test_env_files_cannot_be_forced_on_an_old_api_server() -> None:
 
     assert done.returncode != 0
     assert "envFiles: always, but the API server is v1.34.5, which would drop the variables; set auto" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "{resources: {requests: {cpu: 20m}, limits: {cpu: '1'}}}",
+        "{resources: {requests: {memory: null}}}",
+        "{resources: {limits: null}}",
+        "{image: {digest: 'sha256:" + "1" * 64 + "', tag: x}}",
+        "{httpsProxy: 'http://proxy.example:3128'}",
+    ],
+)
+def test_values_mean_what_helm_makes_of_them(tmp_path: Path, agent: str) -> None:
+    """The settings that helm writes for a values file are those that the commands read from that file."""
+    values = tmp_path / "values.yaml"
+    values.write_text(f"agent: {agent}\n", encoding="utf-8")
+    done = helm("template", "x", CHART, "--values", values, "--show-only", "templates/webhook-configmap.yaml")
+    assert done.returncode == 0, done.stderr
+    written = tmp_path / "settings.yaml"
+    written.write_text(yaml.safe_load(done.stdout)["data"]["settings.yaml"], encoding="utf-8")
+    installed = read_settings(written).agent
+    read = read_values(yaml.safe_load(values.read_text(encoding="utf-8")), "values.yaml", Settings()).agent
+    assert attrs.evolve(read, image=installed.image) == installed
+    assert (read.image.digest, read.image.repository) == (installed.image.digest, installed.image.repository)
 
 
 def test_new_settings_are_new_pods() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import yaml
 from admission_reviews import pod, respond
@@ -26,7 +28,16 @@ spec: {{containers: [{{name: app, image: app}}]}}
 
 def chart_of(settings: Settings) -> ChartSettings:
     """Return the settings that lint reads from the values of a chart."""
-    return ChartSettings(settings.defaults, settings.policies, settings.env_files)
+    agent = attrs.asdict(settings.agent, filter=lambda _, value: value != "")
+    values = {"agent": _camel(agent), "envFiles": settings.env_files, "envFilesPossible": settings.env_files_possible}
+    return ChartSettings(settings.defaults, settings.policies, values, "values.yaml")
+
+
+def _camel(content: Any) -> Any:
+    """Return *content* with the names that the chart gives to attributes."""
+    if not isinstance(content, dict):
+        return content
+    return {re.sub("_(.)", lambda found: found[1].upper(), key): _camel(value) for key, value in content.items()}
 
 
 @pytest.mark.parametrize("path", GOLDEN, ids=lambda path: path.stem)
@@ -98,3 +109,54 @@ def test_env_files_of_the_chart_count(tmp_path: Path) -> None:
     values.write_text("envFiles: always\n", encoding="utf-8")
     text = POD.format(annotations='keeper.security/env-A: "db[a]"')
     assert run("lint", "--defaults", str(values), "-", text=text).code == 0
+
+
+VALUES = {
+    "agent: {resources: {limits: {memory: 8Gi}}}": "",
+    "agent: {resources: {requests: {memory: 200Mi}}}": "200Mi is more than the limit of 128Mi",
+    "agent: {resources: {limits: {memory: 20Mi}}}": "32Mi is more than the limit of 20Mi",
+}
+"""Values of a chart, and the problem of a pod that is installed with them."""
+
+
+@pytest.mark.parametrize(("values", "problem"), VALUES.items())
+def test_lint_and_preview_read_the_same_values(tmp_path: Path, values: str, problem: str) -> None:
+    """Whatever the values say about agents, both commands find the same problems."""
+    file = tmp_path / "values.yaml"
+    file.write_text(f"replicas: 3\n{values}\n", encoding="utf-8")
+    text = POD.format(annotations="")
+    for command in ("lint", "preview", "explain"):
+        done = run(command, "--defaults", str(file), "-", text=text)
+        assert done.code == bool(problem)
+        assert problem in done.output
+
+
+@pytest.mark.parametrize("command", ["lint", "explain", "preview"])
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ("agent: {resources: {limits: {memory: 128mb}}}", "agent.resources.limits.memory: '128mb' is not a"),
+        ("agent: {image: {tag: a b}}", "agent.image.tag: 'a b' is not the tag of an image"),
+        ("agent: {resource: {}}", "agent.resource: unknown key; did you mean 'resources'?"),
+        ("envFiles: maybe", "envFiles: 'maybe' is unknown; write auto, always or never"),
+    ],
+)
+def test_values_that_the_webhook_would_refuse_are_an_error(
+    tmp_path: Path, command: str, values: str, problem: str
+) -> None:
+    """No manifest is checked with settings with which the webhook would not start."""
+    file = tmp_path / "values.yaml"
+    file.write_text(f"{values}\n", encoding="utf-8")
+    done = run(command, "--defaults", str(file), "-", text=POD.format(annotations=""))
+    assert (done.code, done.output) == (2, "")
+    assert f"{file}: {problem}" in done.errors
+
+
+def test_env_files_of_the_chart_count_in_a_preview(tmp_path: Path) -> None:
+    """Preview and lint agree about `envFiles` too."""
+    values = tmp_path / "values.yaml"
+    text = POD.format(annotations='keeper.security/env-A: "db[a]"')
+    for word, code in (("always", 0), ("auto", 1), ("never", 1), ("true", 0), ("false", 1)):
+        values.write_text(f"envFiles: {word}\n", encoding="utf-8")
+        for command in ("lint", "preview"):
+            assert run(command, "--defaults", str(values), "-", text=text).code == code

@@ -6,7 +6,12 @@ service account.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import attrs
+
 from keeper_injector_common.cli.checks import non_string_annotations
+from keeper_injector_common.cli.console import CommandError
 from keeper_injector_common.cli.inputs import ChartSettings
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.cli.webhook_rules import Verdict
@@ -14,8 +19,8 @@ from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, decide_pod
 from keeper_injector_webhook.admission.pod import object_at
-from keeper_injector_webhook.errors import ReviewError
-from keeper_injector_webhook.settings import Settings
+from keeper_injector_webhook.errors import ReviewError, SettingsError
+from keeper_injector_webhook.settings import Settings, read_values
 
 _OWNERS = {"Deployment": "ReplicaSet", "CronJob": "Job"}
 """The kind of the object between a workload and its pods."""
@@ -30,7 +35,7 @@ def check(workload: Workload, chart: ChartSettings, namespace: str) -> Verdict:
     """
     if not workload.containers():
         return (), ()
-    settings = Settings(defaults=chart.defaults, policies=chart.policies, env_files=chart.env_files)
+    settings = settings_of(chart)
     try:
         decision = decide_workload(workload, settings, namespace)
     except ReviewError as error:
@@ -44,6 +49,19 @@ def check(workload: Workload, chart: ChartSettings, namespace: str) -> Verdict:
             return (), warnings
         case _:
             return (), ()
+
+
+@lru_cache(maxsize=1)
+def settings_of(chart: ChartSettings, base: Settings | None = None) -> Settings:
+    """Return the settings of a webhook that is installed with the values of *chart*; what they leave out is as in *base*.
+
+    Raises :class:`~keeper_injector_common.cli.console.CommandError` with every problem of the values.
+    """
+    try:
+        found = read_values(chart.values, chart.file, base or Settings())
+    except SettingsError as error:
+        raise CommandError(str(error)) from None
+    return attrs.evolve(found, defaults=chart.defaults, policies=chart.policies)
 
 
 def decide_workload(workload: Workload, settings: Settings, namespace: str) -> Decision:

@@ -24,7 +24,7 @@ from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, Skip, build_patch
-from keeper_injector_webhook.checks import decide_workload, pod_of
+from keeper_injector_webhook.checks import decide_workload, pod_of, settings_of
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 
@@ -42,7 +42,7 @@ examples:
   keeper-injector preview deployment.yaml
   helm template ./chart | keeper-injector preview -
 
-  # Use the annotation defaults and the policy of the injector's chart, or all settings of the webhook.
+  # Use the values of the injector's chart, or the settings file of the webhook.
   keeper-injector preview --defaults values.yaml deployment.yaml
   keeper-injector preview --settings settings.yaml --namespace shop deployment.yaml
 
@@ -95,8 +95,7 @@ def run(options: argparse.Namespace) -> int:
     except SettingsError as error:
         raise console.CommandError(str(error)) from None
     if options.defaults:
-        chart = inputs.read_chart(options)
-        settings = attrs.evolve(settings, defaults=chart.defaults, policies=chart.policies)
+        settings = settings_of(inputs.read_chart(options), settings)
     previews = [
         _preview(file, workload, settings, options.namespace) for file, workload in inputs.read_workloads(options.files)
     ]

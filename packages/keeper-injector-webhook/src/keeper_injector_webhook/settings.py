@@ -24,11 +24,12 @@ from keeper_injector_common.yaml_document import Section, load_yaml
 from keeper_injector_webhook.errors import SettingsError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from keeper_injector_common.errors import Problem
 
-__all__ = ["Agent", "Amounts", "Image", "Resources", "Settings", "read_settings"]
+__all__ = ["Agent", "Amounts", "Image", "Resources", "Settings", "read_settings", "read_values"]
 
 _Block = TypeVar("_Block")
 
@@ -177,20 +178,53 @@ def read_settings(path: Path) -> Settings:
     return settings
 
 
-def _read(kind: type[_Block], section: Section) -> _Block:
-    """Read the fields of *kind* from the keys of *section*; a missing, empty or invalid key leaves the field's default."""
+def read_values(values: Mapping[str, object], file: str, base: Settings) -> Settings:
+    """Return the settings that a chart with these *values* of *file* writes, without defaults and policies.
+
+    What the values do not set is as in *base*. Other values, which are not about injected pods, are ignored. Raises
+    :class:`SettingsError` with every problem.
+    """
+    problems: list[Problem] = []
+    ours = {key: value for key, value in values.items() if key in _VALUES}
+    top = Section(ours, f"{file}: ", problems)
+    # The chart decides what ``auto`` means by the version of the cluster, which is unknown here.
+    env_files = top.switch(_ENV_FILES, default=base.env_files) if isinstance(values.get(_ENV_FILES), bool) else None
+    word = top.text(_ENV_FILES, parsers.choice("auto", "always", "never")) if env_files is None else None
+    found = attrs.evolve(
+        base,
+        agent=top.mapping("agent", partial(_read, Agent, base=base.agent)) or base.agent,
+        env_files=word == "always" if word else env_files or base.env_files,
+        env_files_possible=top.switch("envFilesPossible", default=base.env_files_possible),
+    )
+    if problems:
+        raise SettingsError("\n".join(map(str, problems)))
+    return found
+
+
+_ENV_FILES = "envFiles"
+_VALUES = ("agent", _ENV_FILES, "envFilesPossible")
+
+
+def _read(kind: type[_Block], section: Section, base: _Block | None = None) -> _Block:
+    """Read the fields of *kind* from the keys of *section*; an empty or invalid key leaves the field's default.
+
+    A missing key leaves what *base* has, as Helm merges values; without a *base*, the field's default.
+    """
     found: dict[str, Any] = {}
+    keys = section.unread()
     for field in attrs.fields(kind):  # type: ignore[arg-type] # every kind above is an attrs class
         first, *others = field.name.split("_")
         key = first + "".join(map(str.capitalize, others))
+        inherited = getattr(base, field.name) if base is not None and key not in keys else None
         if read := field.metadata.get("read"):
             found[field.name] = read(section)
         elif isinstance(field.default, bool):
             found[field.name] = section.switch(key, default=field.default)
         elif inner := field.metadata.get("kind"):
-            found[field.name] = section.mapping(key, partial(_read, inner))
+            inner_base = getattr(base, field.name) if base is not None else None
+            found[field.name] = section.mapping(key, partial(_read, inner, base=inner_base)) or inherited
         else:
-            found[field.name] = section.text(key, partial(_unless_empty, field.metadata["parse"]))
+            found[field.name] = section.text(key, partial(_unless_empty, field.metadata["parse"])) or inherited
     return kind(**{name: value for name, value in found.items() if value is not None})
 
 

@@ -44,21 +44,23 @@ def add_defaults(parser: argparse.ArgumentParser) -> None:
         "--defaults",
         type=Path,
         metavar="FILE",
-        help="read annotation defaults and the policy from this chart values or webhook settings file",
+        help="read annotation defaults, the policy and what else concerns pods from this chart values or webhook settings file",
     )
     parser.add_argument(
         "--namespace", default="default", help="namespace of workloads that do not set one (default: default)"
     )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class ChartSettings:
-    """What the values of the injector's chart say about annotations."""
+    """What the values of the injector's chart say about pods."""
 
     defaults: Defaults = attrs.field(factory=Defaults)
     policies: Policies = attrs.field(factory=Policies)
-    env_files: bool = False
-    """Whether kubelets read variables from files. The chart's ``auto`` depends on the cluster, and counts as false."""
+    values: Mapping[str, object] = attrs.field(factory=dict)
+    """The whole file. The package of the webhook reads the rest of it."""
+    file: str = ""
+    """Its name, for messages."""
 
 
 def read_chart(options: argparse.Namespace) -> ChartSettings:
@@ -77,8 +79,7 @@ def read_chart(options: argparse.Namespace) -> ChartSettings:
         raise CommandError(f"{options.defaults}: not a mapping; write defaults: and below it names and values")
     ours = {key: value for key, value in (content or {}).items() if key in {*defaults.KEYS, policy.KEY}}
     section = Section(ours, f"{options.defaults}: ", problems)
-    env_files = (content or {}).get("envFiles") in ("always", True)
-    found = ChartSettings(defaults.read(section), policy.read(section), env_files)
+    found = ChartSettings(defaults.read(section), policy.read(section), content or {}, str(options.defaults))
     policy.report_defaults(section, found.policies, found.defaults)
     if problems:
         raise CommandError("\n".join(map(str, problems)))
