@@ -14,8 +14,11 @@ from keeper_injector_common.annotations.table import INJECTED, PREFIX
 from keeper_injector_common.cli.manifests import Entry, Position, Workload
 from keeper_injector_common.cli.yaml_positions import position_in_document
 from keeper_injector_common.errors import AnnotationsError, Problem, explain
+from keeper_injector_common.plan.delivery import Templated
+from keeper_injector_common.records.templates import quoting_function_for
 
 if TYPE_CHECKING:
+    from keeper_injector_common.annotations.request import InjectionRequest
     from keeper_injector_common.cli.webhook_rules import Verdict
 
 RULES = MappingProxyType(
@@ -27,14 +30,16 @@ RULES = MappingProxyType(
         "duplicate": "An annotation is written twice in one mapping; only the last one is used.",
         "misplaced": "An annotation is where pods do not inherit it, and has no effect.",
         "missing-inject": "The annotations have no effect, because keeper.security/inject is missing.",
+        "unquoted-field": "A template writes a field without the quotes or escapes that the suffix of its file requires.",
         "invalid-yaml": "A file is not valid YAML.",
         "unreadable-file": "A file cannot be read.",
     }
 )
 """The rules by name. Reports contain these names, so they must not change."""
-WARNINGS = frozenset({"webhook-warning", "misplaced", "missing-inject"})
+WARNINGS = frozenset({"webhook-warning", "misplaced", "missing-inject", "unquoted-field"})
 """The rules whose findings are warnings; all others are errors."""
 _CONFIG = f"{PREFIX}config"
+_TEMPLATE = f"{PREFIX}template-"
 
 
 @attrs.frozen
@@ -120,6 +125,7 @@ def _problems_of_request(
             yield from (("invalid-value", problem) for problem in problems)
             yield from (("rejected-pod", problem) for problem in rejected if problem not in problems)
             yield from _warnings(tuple(dict.fromkeys((*request.warnings, *warnings))))
+            yield from (("unquoted-field", problem) for problem in _unquoted_fields(request))
         elif not {f"{PREFIX}inject", INJECTED} & workload.annotations.keys():
             found = "no effect without the annotation inject"
             yield "missing-inject", Problem(entries[0].key, found, f'add {PREFIX}inject: "true"')
@@ -130,6 +136,22 @@ def _problems_of_request(
 
 def _warnings(warnings: tuple[Problem, ...]) -> Iterator[tuple[str, Problem]]:
     yield from (("webhook-warning", warning) for warning in warnings)
+
+
+def _unquoted_fields(request: InjectionRequest) -> Iterator[Problem]:
+    for file in request.files:
+        function = quoting_function_for(file.path)
+        if not function or not isinstance(file.content, Templated):
+            continue
+        # Imported here because most manifests have no template, and the engine takes half a second.
+        from keeper_injector_common.records.templates.bare_fields import bare_fields
+
+        is_config = file.where.startswith(_CONFIG)
+        where = f"{file.where}.template" if is_config else file.where.replace("secret-", "template-", 1)
+        for line, text in bare_fields(file.content.source):
+            action = " ".join(text.split())
+            found = f"line {line} of the template writes {{{{ {action} }}}} into {file.path} as it is, so its value may change"
+            yield Problem(where, found, f"write {{{{ {action} | {function} }}}} without quotes around it")
 
 
 def _misplaced(entry: Entry, workload: Workload) -> Problem:
@@ -154,7 +176,8 @@ def _not_a_string(entry: Entry) -> Problem:
 
 def _position(workload: Workload, problem: Problem, lines: list[str]) -> Position:
     if entry := workload.last_entry(problem.where):
-        return position_in_document(entry, "", problem.found, lines) if entry.key == _CONFIG else entry.position
+        has_lines = entry.key == _CONFIG or entry.key.startswith(_TEMPLATE)
+        return position_in_document(entry, "", problem.found, lines) if has_lines else entry.position
     path = problem.where.removeprefix(f"{_CONFIG}: ")
     entry = workload.last_entry(_CONFIG) if path != problem.where else None
     return position_in_document(entry, path, problem.found, lines) if entry else workload.position

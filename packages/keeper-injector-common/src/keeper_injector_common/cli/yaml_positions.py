@@ -1,4 +1,4 @@
-"""Positions inside the annotation ``config``, whose value is a YAML document; no I/O."""
+"""Positions inside annotations whose values have lines: the YAML document in ``config``, and templates; no I/O."""
 
 from __future__ import annotations
 

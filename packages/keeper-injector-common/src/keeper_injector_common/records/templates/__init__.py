@@ -15,5 +15,6 @@ from keeper_injector_common.records.templates.engine import (
     render_template,
     template_source,
 )
+from keeper_injector_common.records.templates.quoting import quoting_function_for
 
-__all__ = ["check_template", "load_engine", "render_template", "template_source"]
+__all__ = ["check_template", "load_engine", "quoting_function_for", "render_template", "template_source"]
