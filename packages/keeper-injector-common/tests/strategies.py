@@ -15,26 +15,16 @@ from keeper_injector_common.plan.model import (
 )
 from keeper_injector_common.references import ALL_VALUES, FieldValue, FileContent, RecordName, RecordText, WholeRecord
 
-NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(
-    lambda name: name.strip()
-)
+KEYWORDS = st.sampled_from(["type", "Title", "notes", "field", "custom_field", "FILE"])
+NAMES = KEYWORDS | st.text(
+    st.sampled_from(" /[]:,\\") | st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=6
+).filter(lambda name: name.strip())
 PROPERTIES = NAMES.filter(lambda name: not name.isdigit())
 RECORD_NAMES = st.lists(NAMES, min_size=1, max_size=3).map(lambda parts: RecordName(tuple(parts)))
 INDEXES = st.none() | st.just(ALL_VALUES) | st.integers(0, 99999)
 
 
-def _unambiguous(reference: object) -> bool:
-    """Return whether the text of a reference is read as written: folder/field/title without escapes is a notation."""
-    match reference:
-        case WholeRecord(record) | FieldValue(record=record, kind="any"):
-            words = [part.lower() for part in record.parts]
-            return len(words) == 1 or not (
-                {"field", "custom_field", "file"} & set(words) or words[-1] in {"type", "title", "notes"}
-            )
-    return True
-
-
-WHOLE = RECORD_NAMES.map(WholeRecord).filter(_unambiguous)
+WHOLE = RECORD_NAMES.map(WholeRecord)
 REFERENCES = st.one_of(
     WHOLE,
     st.builds(
@@ -44,7 +34,7 @@ REFERENCES = st.one_of(
         st.sampled_from(["any", "field", "custom_field"]),
         INDEXES,
         st.none() | PROPERTIES,
-    ).filter(_unambiguous),
+    ),
     st.builds(RecordText, RECORD_NAMES, st.sampled_from(["type", "title", "notes"])),
     st.builds(FileContent, RECORD_NAMES, NAMES),
 )

@@ -198,7 +198,14 @@ def text(value: str) -> str:
         raise InvalidValue("the value is empty", "write one or remove the annotation")
     if "\0" in value:
         raise InvalidValue("the value has a NUL character", "remove it")
-    return value.strip()
+    return stripped(value)
+
+
+def stripped(value: str) -> str:
+    """Return *value* without the blanks at its ends. A blank after a backslash belongs to a name, and stays."""
+    inside = value.strip()
+    backslashes = len(inside) - len(inside.rstrip("\\"))
+    return value.lstrip()[: len(inside) + backslashes % 2]
 
 
 def block(value: str) -> str:
@@ -207,11 +214,21 @@ def block(value: str) -> str:
     return value
 
 
+_TOKEN = re.compile(r"\\.|[^\\,]+|.", re.DOTALL)
+"""An escape, a run of ordinary characters, a comma, or a backslash at the end."""
+
+
 def items(value: str) -> tuple[str, ...]:
-    r"""Read a comma-separated list. A comma inside a title is written ``\,``."""
+    r"""Read a comma-separated list. A comma inside a title is written ``\,``; other escapes stay as they are."""
     if value.count(",") >= MOST_SECRETS:
         raise InvalidValue(f"{value.count(',') + 1} items found", f"write at most {MOST_SECRETS}")
-    parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", value)]
+    parts = [""]
+    for match in _TOKEN.finditer(value):
+        if match[0] == ",":
+            parts.append("")
+        else:
+            parts[-1] += "," if match[0] == "\\," else match[0]
+    parts = [stripped(part) for part in parts]
     if not all(parts):
         raise InvalidValue(f"{value!r} has an empty item", "write names with one comma between them")
     if len(set(parts)) != len(parts):

@@ -103,7 +103,10 @@ def test_an_incomplete_entry_of_the_go_injector_is_rejected(entry: str, problem:
     [
         ("path: a, folderPath: b", "folders[0].folderPath: the same as 'path'; write one of the two"),
         ("path: a, uid: b", "folders[0]: exactly one folder is needed; write path: or uid:"),
-        ("path: 'a[b]'", "folders[0].path: 'a[b]' is not the path of a folder; write names with '/' between them"),
+        (
+            "path: 'a[b]'",
+            "folders[0].path: 'a[b]' at character 5: a folder has no fields; write a bracket in its name as '\\['",
+        ),
         ("path: a, containers: []", "folders[0].containers: the list is empty; name a container or leave the key out"),
     ],
 )

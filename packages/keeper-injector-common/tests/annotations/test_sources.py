@@ -88,7 +88,7 @@ def test_the_secrets_of_files_become_a_kubernetes_secret() -> None:
     ("annotations", "problem"),
     [
         ({"secret": "a", "folder": "x", "folder_uid": "y"}, "keep one of the two"),
-        ({"folder": "x[y]"}, "'x[y]' is not the path of a folder"),
+        ({"folder": "x[y]"}, "a folder has no fields; write a bracket in its name as"),
         ({"format_x": "env", "secret": "a"}, "there is no keeper.security/secret-x that it applies to"),
         ({"secret_x": "a:/b/c", "format_x": "env", "template_x": "y"}, "keep one of the two"),
         ({"secret_x": "a:/b/c", "format_x": "xml"}, "'xml' is unknown"),

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import pytest
 
-from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
+from keeper_injector_common.errors import FormatError, RecordGoneError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import Formatted, KubernetesSecret, Templated
 from keeper_injector_common.plan.model import Environment, FileItem, FolderItem, RecordVariablesItem, VariableItem
 from keeper_injector_common.records import Attachment, Field, Folder, Library, Record, Renderer
 from keeper_injector_common.records.templates import render_template
-from keeper_injector_common.references import FieldValue, FileContent, RecordName, WholeRecord
+from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -229,4 +229,11 @@ def test_attachment_cannot_be_a_variable() -> None:
     """An attachment in a variable is an error that recommends a file."""
     environment = Environment("/env", "exec", 0o400, (VariableItem("CA", FileContent(DB_NAME, "ca.pem")),))
     with pytest.raises(SelectionError, match="an attachment is not a value; deliver it as a file"):
+        renderer().variables(environment)
+
+
+def test_a_text_of_a_missing_record_may_have_been_meant_as_a_record() -> None:
+    """``Prod/Notes`` means the notes of a record; the error says how to write a record called notes."""
+    environment = Environment("/env", "exec", 0o400, (VariableItem("X", RecordText(RecordName(("Prod",)), "notes")),))
+    with pytest.raises(RecordGoneError, match=r"; for a record called 'notes' in a folder, write Prod/\\notes$"):
         renderer().variables(environment)

@@ -1,5 +1,7 @@
 """Reading references."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,6 +23,11 @@ from keeper_injector_common.references import (
 DB = RecordName(("db",))
 
 
+def b64(notation: str) -> str:
+    """Return a notation in base64url, as Keeper's SDKs also read it."""
+    return base64.urlsafe_b64encode(notation.encode()).decode()
+
+
 @pytest.mark.parametrize(
     ("text", "reference"),
     [
@@ -35,6 +42,14 @@ DB = RecordName(("db",))
         ("Prod/DB/mysql/field/password", FieldValue(RecordName(("Prod", "DB", "mysql")), "password", "field")),
         ("keeper://db/notes", RecordText(DB, "notes")),
         ("keeper://db/file/ca.pem", FileContent(DB, "ca.pem")),
+        ("keeper://db/field/a/b[0]", FieldValue(DB, "a/b", "field", 0)),
+        ("keeper://db/file/a/b.pem", FileContent(DB, "a/b.pem")),
+        ("keeper://db/field/notes", FieldValue(DB, "notes", "field")),
+        (b64("keeper://db/field/password[0]"), FieldValue(DB, "password", "field", 0)),
+        (b64("db/notes"), RecordText(DB, "notes")),
+        (b64("Ünïcode/file/a?>.pem"), FileContent(RecordName(("Ünïcode",)), "a?>.pem")),
+        (b64("db/notes").rstrip("="), RecordText(DB, "notes")),
+        (b64("keeper://db"), WholeRecord(RecordName((b64("keeper://db"),)))),
         (r"keeper://a\/b/field/x", FieldValue(RecordName(("a/b",)), "x", "field")),
         (r"we\[ird\]", WholeRecord(RecordName(("we[ird]",)))),
         ("Ünïcode 秘密", WholeRecord(RecordName(("Ünïcode 秘密",)))),

@@ -34,6 +34,7 @@ from keeper_injector_common.references import (
     RecordName,
     Reference,
     WholeRecord,
+    parse_folder,
     parse_reference,
 )
 from keeper_injector_common.yaml_document import Section, load_yaml
@@ -256,9 +257,8 @@ def _folder(entry: Section) -> FolderFiles | None:
     if path is None or uid is not None:
         entry.report("", "exactly one folder is needed", "write path: or uid:")
         return None
-    name = _reference(entry, FolderKeys.PATH.name, path.strip("/"))
-    if isinstance(name, WholeRecord):
-        return FolderFiles(entry.path, name.record, directory, recursive, chosen, containers)
-    if name is not None:
-        entry.report(FolderKeys.PATH.name, f"{path!r} is not the path of a folder", "write names with '/' between them")
-    return None
+    try:
+        return FolderFiles(entry.path, parse_folder(path), directory, recursive, chosen, containers)
+    except InvalidReferenceError as error:
+        entry.report(FolderKeys.PATH.name, error.found, error.right)
+        return None

@@ -18,6 +18,7 @@ from keeper_injector_common.references import (
     Reference,
     WholeRecord,
     parse_file,
+    parse_folder,
     split_target,
 )
 
@@ -154,15 +155,11 @@ def _file(
 
 
 def _folder_name(reader: Reader, where: str, text: str) -> RecordName | None:
-    match reader.reference(where, text.strip("/")):
-        case WholeRecord(name):
-            return name
-        case None:
-            return None
-        case _:
-            pass
-    reader.report(where, f"{text!r} is not the path of a folder", "write names with '/' between them")
-    return None
+    try:
+        return parse_folder(text)
+    except InvalidReferenceError as error:
+        reader.report(where, error.found, error.right)
+        return None
 
 
 def _variables_of(reader: Reader, files: Sequence[SecretFile]) -> Iterator[RecordVariables]:

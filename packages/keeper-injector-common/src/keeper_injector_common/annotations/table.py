@@ -239,7 +239,7 @@ _BEHAVIOR = _group(
         "strict-lookup",
         parsers.switch,
         "true",
-        "Whether a title that several records have is an error. Otherwise the record with the lowest UID is used.",
+        "Whether a name that several records or folders match is an error, and a title never replaces a UID or a path. Otherwise the best match with the lowest UID is used.",
         "false",
         default_allowed=True,
     ),

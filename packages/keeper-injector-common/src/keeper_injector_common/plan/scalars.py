@@ -6,7 +6,7 @@ from keeper_injector_common import parsers
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.plan.codec import integer, number, text
-from keeper_injector_common.references import RecordName, Reference, WholeRecord, parse_reference
+from keeper_injector_common.references import RecordName, Reference, WholeRecord, parse_folder, parse_reference
 
 
 def _relative_path(path: str) -> str:
@@ -30,7 +30,10 @@ def _whole_record(content: str) -> WholeRecord:
 
 
 def _folder(content: str) -> RecordName:
-    return _whole_record(content).record
+    try:
+        return parse_folder(content)
+    except InvalidReferenceError as error:
+        raise InvalidValue(error.found, error.right) from None
 
 
 TEXT = text(parsers.text)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.errors import FormatError, SelectionError, TemplateError
+from keeper_injector_common.errors import FormatError, RecordGoneError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated, file_name
 from keeper_injector_common.records import formats
 from keeper_injector_common.records.library import Library
@@ -124,7 +124,15 @@ class Renderer:
 
     def find_record(self, reference: Reference) -> Record:
         """Return the record of *reference*."""
-        return self.library.find(reference.record, strict=self.strict)
+        try:
+            return self.library.find(reference.record, strict=self.strict)
+        except RecordGoneError as error:
+            if not isinstance(reference, RecordText):
+                raise
+            name = f"{reference.record}/\\{reference.which}"
+            raise RecordGoneError(
+                f"{error}; for a record called {reference.which!r} in a folder, write {name}"
+            ) from None
 
     def _value(self, reference: Reference) -> JsonValue:
         if isinstance(reference, FileContent):

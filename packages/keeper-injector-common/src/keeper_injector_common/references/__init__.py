@@ -1,6 +1,8 @@
 r"""References: the names of secrets, as text and as values. A secret is a record, one field, its notes or an attached file.
 
-The grammar, for characters without escape. A ``\`` before one of ``/ [ ] : , \`` makes that character part of a name::
+The grammar, for characters without escape. A ``\`` before one of ``/ [ ] : , \`` or before a blank makes that character part
+of a name. Blanks at the ends of a reference are otherwise removed. A ``\`` before a whole name such as ``notes`` or ``field``
+makes it a name and not a selector: ``Production/\notes`` ::
 
     reference = [ "keeper://" ] names [ selector ]
     names     = name *( "/" name )                      title or UID; with "/", folders and then the title
@@ -9,10 +11,11 @@ The grammar, for characters without escape. A ``\`` before one of ``/ [ ] : , \`
               | "/" ( "field" | "custom_field" ) "/" name [ "[" [ index ] "]" ] [ "[" property "]" ]
               | "/" "file" "/" name
 
-The notation is Keeper's own (Keeper Secrets Manager documentation, "Keeper Notation"); its prefix may be left out.
+The notation is Keeper's own (Keeper Secrets Manager documentation, "Keeper Notation"); its prefix may be left out, and it may
+be written in base64url.
 """
 
-from keeper_injector_common.references.grammar import parse_file, parse_reference
+from keeper_injector_common.references.grammar import parse_file, parse_folder, parse_reference
 from keeper_injector_common.references.targets import relative_path, split_target
 from keeper_injector_common.references.values import (
     ALL_VALUES,
@@ -41,6 +44,7 @@ __all__ = [
     "WholeRecord",
     "is_uid",
     "parse_file",
+    "parse_folder",
     "parse_reference",
     "relative_path",
     "split_target",

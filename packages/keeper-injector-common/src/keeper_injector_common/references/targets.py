@@ -6,6 +6,7 @@ import re
 from functools import lru_cache
 
 from keeper_injector_common.limits import LONGEST_REFERENCE, MOST_PARTS
+from keeper_injector_common.parsers import stripped
 from keeper_injector_common.references.grammar import LONGEST_CACHED, count_separators
 from keeper_injector_common.references.values import PREFIX
 
@@ -19,7 +20,7 @@ def split_target(value: str) -> tuple[str, str | None]:
 
 def _split_target(value: str) -> tuple[str, str | None]:
     if count_separators(value) > 4 * MOST_PARTS:
-        return value.strip(), None  # parse_reference rejects it
+        return stripped(value), None  # parse_reference rejects it
     depth, divider = 0, None
     start = len(PREFIX) if value[: len(PREFIX)].lower() == PREFIX else 0
     for match in _DIVIDING.finditer(value, start):
@@ -27,8 +28,8 @@ def _split_target(value: str) -> tuple[str, str | None]:
         if match[0] == ":" and depth <= 0:
             divider = match.start()
     if divider is None:
-        return value.strip(), None
-    return value[:divider].strip(), value[divider + 1 :].strip()
+        return stripped(value), None
+    return stripped(value[:divider]), value[divider + 1 :].strip()
 
 
 _cached_target = lru_cache(maxsize=1024)(_split_target)

@@ -9,6 +9,10 @@ from typing import Final, Literal
 import attrs
 
 PREFIX = "keeper://"
+TEXTS: dict[str, Literal["type", "title", "notes"]] = {"type": "type", "title": "title", "notes": "notes"}
+"""The selectors of texts of a record."""
+KEYWORDS = frozenset({*TEXTS, "field", "custom_field", "file"})
+"""The selectors of Keeper's notation. After a slash, a name that is one of them begins with a backslash."""
 
 
 @attrs.frozen
@@ -23,7 +27,8 @@ class RecordName:
         return "/".join(self.parts)
 
     def __str__(self) -> str:
-        return "/".join(_escape_name(part) for part in self.parts)
+        first, *others = map(_escape_name, self.parts)
+        return "/".join([first, *(f"\\{part}" if part.lower() in KEYWORDS else part for part in others)])
 
 
 class AllValues(enum.Enum):
@@ -93,12 +98,12 @@ class FileContent:
 Reference = WholeRecord | FieldValue | RecordText | FileContent
 
 
-_SPECIAL_IN_NAME = re.compile(r"([/\[\]\\]|:$)")
+_SPECIAL_IN_NAME = re.compile(r"([/\[\]\\]|:\Z|^\s|\s\Z)")
 _SPECIAL_IN_BRACKETS = re.compile(r"([\[\]\\])")
 
 
 def _escape_name(name: str) -> str:
-    # A colon at the end would divide the reference from a path that follows. Most names need no escape.
+    # A colon at the end would divide the reference from a path that follows, and blanks at the ends would be stripped.
     return _SPECIAL_IN_NAME.sub(r"\\\1", name) if _SPECIAL_IN_NAME.search(name) else name
 
 
