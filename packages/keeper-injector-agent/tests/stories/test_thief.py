@@ -67,7 +67,9 @@ def test_the_start_of_a_program_is_seen_if_its_interpreter_is_readable(pod: Agen
     wait_for(start_again, 60)
 
 
-@pytest.mark.parametrize("command", [["init"], ["once"], ["ready", "--wait", "0"], ["status"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "command", [["init"], ["once"], ["ready", "--wait", "0"], ["refresh"], ["status"]], ids=" ".join
+)
 def test_commands_show_nothing_if_the_interpreter_is_not_readable(
     pod: AgentPod, tmp_path: Path, command: list[str]
 ) -> None:
