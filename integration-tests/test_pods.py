@@ -94,6 +94,30 @@ def test_a_sidecar_that_is_killed_takes_up_where_it_was(space: Namespace, keeper
     assert app.status("app")["restartCount"] == 0
 
 
+def test_a_healthy_start_has_no_failed_probe(space: Namespace, keeper: Keeper) -> None:
+    """The startup probe waits for the sidecar, so the kubelet reports nothing; ``kubectl exec`` then refreshes at once."""
+    app = space.pod("web", {**DATABASE, "refresh-interval": "24h"}, containers=[container(**AS_1000)]).ready()
+    failed = f"--field-selector=reason=Unhealthy,involvedObject.name={app.name}"
+    assert space.kubectl("get", "events", "--output=name", failed) == ""
+    keeper.set("database-credentials", "login", "rotated")
+    try:
+        shown = app.run("keeper-injector-agent", "refresh", container="keeper-injector-sidecar")
+        assert shown.startswith("ok: everything is up to date")
+        assert json.loads(app.read(PATH))["login"] == "rotated"
+    finally:
+        keeper.set("database-credentials", "login", "app")
+
+
+def test_a_start_without_keeper_soon_shows_the_reason(space: Namespace, keeper: Keeper) -> None:
+    """Nobody has to wait for the last of many retries: the termination message appears after the first seconds."""
+    with keeper.failing("status", "503"):
+        app = space.pod("web", DATABASE, containers=[container(**AS_1000)])
+        began = time.monotonic()
+        wait_for(lambda: "Keeper: HTTP 503" in app.last_words(), "the reason", 60)
+        assert time.monotonic() - began < 30
+    app.ready()
+
+
 def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:
     """A denial has all problems with their solutions; something that is only unusual gives a warning."""
     wrong = {"refresh-interval": "5x", "secret": "db", "file-mode": "9"}
