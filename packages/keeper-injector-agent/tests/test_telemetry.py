@@ -132,6 +132,7 @@ def test_an_item_without_its_record_ages(pod: AgentPod, keeper: LocalKeeper) -> 
     assert pod.run("once").returncode == os.EX_DATAERR
     app, aged = json.loads(pod.run("status", "-o", "json").stdout)["targets"]
     assert (app["target"], aged["target"]) == ("/app", "/other")
+    assert json.loads(pod.run("status", "-o", "json").stdout)["lastFetch"] == app["upToDate"]
     assert app["upToDate"] > aged["upToDate"] or app["secondsSinceUpToDate"] < aged["secondsSinceUpToDate"]
     (stale,) = aged["stale"]
     assert (stale["item"], stale["upToDate"]) == ("/other/y", aged["upToDate"])

@@ -2,7 +2,7 @@
 
 A *target* is a directory, the environment variables, or a Kubernetes Secret. Its *items* are files, a folder, or the target itself,
 called as in messages. An item that cannot be brought up to date keeps its content and becomes *stale*: its record is gone, a field
-is missing, or a download fails. As long as Keeper does not answer at all, nothing is checked, and all items age together.
+is missing, or a download fails. As long as Keeper does not answer at all, nothing is compared, and all items age together.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class TargetResult:
 class Freshness:
     """How fresh all targets of a pod are."""
 
-    checked: float = 0.0
-    """When they were last compared with Keeper's records, in seconds since the epoch; 0 if never."""
+    fetched: float = 0.0
+    """When they were last compared with records from Keeper, in seconds since the epoch; 0 if never."""
     targets: dict[str, Target] = attrs.field(factory=dict)
 
     def update(self, results: Mapping[str, TargetResult], now: float | None = None) -> list[str]:
@@ -61,7 +61,7 @@ class Freshness:
         for name, result in results.items():
             known = self.targets.get(name, Target())
             stale = {
-                item: StaleItem(known.stale[item].since if item in known.stale else self.checked, problem)
+                item: StaleItem(known.stale[item].since if item in known.stale else self.fetched, problem)
                 for item, problem in result.problems.items()
             }
             has_changed = result.written and known.delivered
@@ -69,12 +69,12 @@ class Freshness:
                 changed.append(name)
             delivered = result.present or known.delivered
             targets[name] = Target(delivered, now if has_changed else known.changed, stale)
-        self.checked, self.targets = now, targets
+        self.fetched, self.targets = now, targets
         return changed
 
     def up_to_date(self, target: str) -> float:
         """Return when all items of *target* were last up to date, in seconds since the epoch; 0 if never."""
-        return min((item.since for item in self.targets[target].stale.values()), default=self.checked)
+        return min((item.since for item in self.targets[target].stale.values()), default=self.fetched)
 
 
 def freshness_from_json(content: Mapping[str, Any]) -> Freshness:
@@ -90,4 +90,4 @@ def freshness_from_json(content: Mapping[str, Any]) -> Freshness:
         )
         for name, target in content["targets"].items()
     }
-    return Freshness(float(content["checked"]), targets)
+    return Freshness(float(content["fetched"]), targets)

@@ -21,6 +21,7 @@ def as_json(state: State, now: float | None = None) -> str:
         {
             "lastSuccess": moment(state.last_success),
             "secondsSinceSuccess": _age(state.last_success, now),
+            "lastFetch": moment(state.freshness.fetched),
             "lastAttempt": moment(state.last_attempt),
             "lastError": state.last_error or None,
             "failures": state.failures,
@@ -57,6 +58,7 @@ def as_text(state: State, now: float | None = None) -> str:
     """Return *state* as text for people."""
     rows = {
         "last success": _with_age(state.last_success, now),
+        "last fetch": _with_age(state.freshness.fetched, now),
         "last attempt": moment(state.last_attempt) or "never",
         "files": f"{state.files} ({state.size} bytes)",
         **{family: _listed(state.results(family)) for family in _FAMILIES},

@@ -59,6 +59,10 @@ def as_prometheus(state: State) -> str:
             lines.append(f"{name}{label} {count}")
     gauges = {
         "last_success_timestamp_seconds": ("When all files were last up to date; 0 if never.", state.last_success),
+        "last_fetch_timestamp_seconds": (
+            "When records were last fetched from Keeper; 0 if never.",
+            state.freshness.fetched,
+        ),
         "last_attempt_timestamp_seconds": ("When the last refresh ended.", state.last_attempt),
         "throttled_until_timestamp_seconds": (
             "Until when Keeper throttles this pod; 0 if it never did.",

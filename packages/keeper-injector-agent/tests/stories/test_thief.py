@@ -84,6 +84,16 @@ def test_commands_show_nothing_if_the_interpreter_is_not_readable(
     assert stolen.processes >= RESTARTS // 2
 
 
+def test_a_refresh_needs_no_right_to_inspect_the_sidecar(pod: AgentPod, tmp_path: Path) -> None:
+    """The command ``refresh`` has the user of the sidecar and no capabilities, as with ``kubectl exec``."""
+    interpreter = copy_interpreter(tmp_path / "venv", UNREADABLE)
+    want_template(pod)
+    assert run(pod, interpreter, "init").returncode == 0
+    with sidecar(pod, interpreter):
+        done = run(pod, interpreter, "refresh")
+    assert (done.returncode, done.stdout.split(":")[0]) == (0, "ok")
+
+
 def test_restarts_of_the_sidecar_show_nothing_if_the_interpreter_is_not_readable(pod: AgentPod, tmp_path: Path) -> None:
     """The container may be restarted while the application runs."""
     interpreter = copy_interpreter(tmp_path / "venv", UNREADABLE)
