@@ -8,6 +8,7 @@ import stat
 import subprocess
 from pathlib import Path
 
+import attrs
 import pytest
 from agent_pods import AgentPod
 
@@ -73,4 +74,19 @@ def test_a_field_cannot_take_over_the_process(pod: AgentPod, keeper: LocalKeeper
     keeper.set_field("api-keys", "node_options", "--require /evil.js")
     wants(pod, Environment(VOLUME, "exec", 0o400, (), (RecordVariablesItem(WholeRecord(RecordName(("api-keys",)))),)))
     assert pod.run("init").returncode == os.EX_DATAERR
-    assert "NODE_OPTIONS controls more than the application" in pod.termination_message()
+    assert "is not an ordinary field of Keeper" in pod.termination_message()
+
+
+def test_two_records_with_the_same_field_need_prefixes(pod: AgentPod) -> None:
+    """The init container ends with both records in its message, and with a prefix for each it succeeds."""
+    titles = ("production-db-password", "two-factor")
+    items = [RecordVariablesItem(WholeRecord(RecordName((title,))), "", ("login",)) for title in titles]
+    wants(pod, Environment(VOLUME, "exec", 0o400, (), tuple(items)))
+    assert pod.run("init").returncode == os.EX_DATAERR
+    message = pod.termination_message()
+    assert "variable LOGIN: field 'login' of record 'production-db-password' (" in message
+    assert "field 'login' of record 'two-factor' (" in message
+    assert "keeper.security/env-prefix-<name>" in message
+    wants(pod, Environment(VOLUME, "exec", 0o400, (), (items[0], attrs.evolve(items[1], prefix="ROBOT_"))))
+    assert pod.run("init").returncode == 0
+    assert pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8") == "LOGIN=root\0ROBOT_LOGIN=robot\0"

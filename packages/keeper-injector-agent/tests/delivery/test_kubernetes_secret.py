@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 
+import attrs
 import pytest
 from agent_pods import AgentPod
 from secret_clusters import SecretCluster, foreign_secret, wanted_secret
@@ -178,3 +179,49 @@ def test_a_pod_restarts_in_an_outage_only_with_its_secret(
     keeper.fault(Fault.revoked(), "get_secret", None)
     assert pod.run("init").returncode == 0
     assert cluster.requests == ["GET", "POST"]
+
+
+def test_two_entries_never_compete_for_a_key(pod: AgentPod, cluster: SecretCluster, keeper: LocalKeeper) -> None:
+    """Of entries that merge into one Secret, those that want one key are a problem that names both; others are written."""
+    first, second = (wanted_secret(f"{title}[login]", mode="merge") for title in ("api-keys", "two-factor"))
+    third = wanted_secret("api-keys[webhook key]", mode="merge")
+    pod.plan(kubernetes_secrets=(first, second, third), fail_on_error=False)
+    result = pod.run("init")
+    assert result.stderr.count("the key 'login' would have several values: field 'login' of record 'api-keys' (") == 2
+    assert f"field 'login' of record 'two-factor' ({keeper.uid('two-factor')})" in result.stderr
+    assert cluster.data("app") == {"webhook_key": "whk-0815"}
+    keys = {"login": "robot"}
+    pod.plan(kubernetes_secrets=(first, wanted_secret("two-factor", mode="merge", keys=keys), third))
+    assert pod.run("init").returncode == 0, pod.termination_message()
+    assert cluster.data("app") == {"webhook_key": "whk-0815", "login": "billing", "robot": "robot"}
+
+
+def test_entries_of_one_record_are_retried_one_by_one(
+    pod: AgentPod, cluster: SecretCluster, keeper: LocalKeeper
+) -> None:
+    """Two entries of one record differ only in their keys. One that failed is written by the next refresh."""
+    entries = [
+        wanted_secret("api-keys", mode="merge", keys=keys, rotation=True)
+        for keys in ({"login": "USER"}, {"password": "PASSWORD"})
+    ]
+    pod.plan(kubernetes_secrets=tuple(entries))
+    assert pod.run("init").returncode == 0, pod.termination_message()
+    keeper.set_field("api-keys", "login", "new")
+    keeper.set_field("api-keys", "password", "new")
+    cluster.failures[:] = [403]
+    assert pod.run("once").returncode == os.EX_IOERR
+    assert cluster.data("app") == {"USER": "billing", "PASSWORD": "new"}
+    assert pod.run("once").returncode == 0
+    assert cluster.data("app") == {"USER": "new", "PASSWORD": "new"}
+
+
+def test_a_name_that_cannot_be_a_key_is_a_problem_of_its_secret(
+    pod: AgentPod, cluster: SecretCluster, keeper: LocalKeeper
+) -> None:
+    """A field called ``..`` is not sent to the API server, and other Secrets are written."""
+    keeper.set_field("two-factor", "..", "x")
+    other = wanted_secret("api-keys[login]")
+    pod.plan(kubernetes_secrets=(attrs.evolve(wanted_secret("two-factor"), name="bad"), other))
+    assert pod.run("init").returncode == os.EX_DATAERR
+    assert "cannot be a key, because '..' is not a key of a Secret" in pod.termination_message()
+    assert cluster.secrets.keys() == {"app"}

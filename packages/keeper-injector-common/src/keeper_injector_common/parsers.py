@@ -249,14 +249,19 @@ def object_name(value: str) -> str:
     return name
 
 
-_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}", re.ASCII)
+LONGEST_DATA_KEY = 253
+"""Characters of a key of a Secret or ConfigMap."""
+_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 
 def data_key(value: str) -> str:
-    """Read a key in the data of a Secret or ConfigMap."""
+    """Read a key in the data of a Secret or ConfigMap (Kubernetes, ``validation.IsConfigMapKey``)."""
     key = value.strip()
-    if not _DATA_KEY.fullmatch(key) or key in {".", ".."}:
-        raise InvalidValue(f"{value!r} is not a key of a Secret", "write letters, digits, '-', '_' and '.'")
+    if len(key) > LONGEST_DATA_KEY:
+        raise InvalidValue(f"the key has {len(key)} characters", f"write at most {LONGEST_DATA_KEY}")
+    if not _DATA_KEY.fullmatch(key) or key == "." or key.startswith(".."):
+        right = "write letters, digits, '-', '_' and '.', but not '..' at the start"
+        raise InvalidValue(f"{value!r} is not a key of a Secret", right)
     return key
 
 

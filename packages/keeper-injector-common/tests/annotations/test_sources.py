@@ -112,3 +112,90 @@ def test_annotations_without_effect_are_warnings(name: str) -> None:
     text = {"folder_path": "/app/x", "folder_recursive": "true", "env_prefix": "X_"}[name]
     (warning,) = request_of(secret="a", **{name: text}).warnings
     assert warning.found.startswith("has no effect without keeper.security/")
+
+
+def test_each_secret_has_its_own_prefix_and_fields() -> None:
+    """``env-prefix-<name>`` and ``fields-<name>`` apply to a named secret, and to a record in a list by its title."""
+    found = request_of(
+        secrets="db, smtp",
+        secret_key="api:/app/key.env",
+        inject_env_vars="true",
+        env_prefix="APP_",
+        **{"env_prefix-smtp": "MAIL_", "env_prefix-key": "API_", "fields_key": "login, token", "fields_db": "host"},
+    )
+    assert [
+        (str(item.source), item.prefix, item.fields) for item in found.variables if isinstance(item, RecordVariables)
+    ] == [
+        ("db", "APP_", ("host",)),
+        ("smtp", "MAIL_", ()),
+        ("api", "API_", ("login", "token")),
+    ]
+    assert [file.content for file in found.files] == [
+        Formatted("json", ("host",)),
+        Formatted("json"),
+        Formatted("env", ("login", "token")),
+    ]
+    assert found.warnings == ()
+
+
+def test_variables_follow_the_entry_of_config() -> None:
+    """With ``inject-env-vars``, an entry's fields, containers and prefix hold; one that has variables already gets no more."""
+    found = request_of(
+        inject_env_vars="true",
+        env_prefix="APP_",
+        config="secrets: [{record: db, fields: [login], containers: [app], envPrefix: DB_, path: /a/b.json},"
+        " {record: smtp, path: /a/c.json, injectAsEnvVars: true, envPrefix: MAIL_}, {record: x, path: /a/d.json}]",
+    )
+    assert [(str(item.source), getattr(item, "prefix", ""), item.containers) for item in found.variables] == [
+        ("db", "DB_", ("app",)),
+        ("x", "APP_", None),
+        ("smtp", "MAIL_", None),
+    ]
+
+
+def test_one_value_of_a_field_is_one_variable() -> None:
+    """An index and a property are kept, in annotations and in ``config``."""
+    found = request_of(
+        secret_a="db[hosts][1]",
+        inject_env_vars="true",
+        env_prefix="DB_",
+        config="secrets: [{record: 'db[address][city]', injectAsEnvVars: true}]",
+    )
+    assert [(item.name, str(item.source)) for item in found.variables if isinstance(item, Variable)] == [
+        ("DB_HOSTS", "db[hosts][1]"),
+        ("ADDRESS", "db[address][city]"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("annotations", "problem"),
+    [
+        (
+            {"fields_x": "login", "secret": "a"},
+            "fields-x: there is no keeper.security/secret-x that it applies to, nor a record 'x' in",
+        ),
+        ({"env_prefix-x": "A_", "secret": "a"}, "env-prefix-x: there is no keeper.security/secret-x"),
+        (
+            {"secret_x": "a:/b/c", "fields_x": "login", "template_x": "y"},
+            "fields-x: keeper.security/template-x already determines",
+        ),
+        ({"secret_x": "a[b]", "fields_x": "login"}, "fields-x: keeper.security/secret-x asks for one value already"),
+        ({"secret_x": "a", "env_prefix-x": "1_"}, "'1_' is not a name of a variable"),
+        (
+            {"secret": "a", "auth_secret": "one", "ksm_config": "two"},
+            "ksm-config: keeper.security/auth-secret is the same setting",
+        ),
+    ],
+)
+def test_details_of_a_secret_are_checked(annotations: dict[str, str], problem: str) -> None:
+    """An annotation about a secret that does not exist, or that contradicts another one, is a problem."""
+    assert any(problem in text for text in problems_of(**annotations))
+
+
+def test_prefixes_without_variables_are_warnings() -> None:
+    """A prefix without variables has no effect, in an annotation or in ``config``."""
+    found = request_of(secret="a", **{"env_prefix-a": "A_"}, config="secrets: [{record: b, envPrefix: B_}]")
+    assert [(item.where, item.found) for item in found.warnings] == [
+        ("keeper.security/env-prefix-a", 'has no effect without keeper.security/inject-env-vars: "true"'),
+        ("keeper.security/config: secrets[0].envPrefix", "has no effect by itself"),
+    ]

@@ -166,7 +166,7 @@ def test_folder_has_a_file_for_each_record() -> None:
     """A file of a folder is named after its record; records of the same title get their UIDs."""
     item = FolderItem(RecordName(("Prod",)), 0o400, recursive=True, format="yaml", below="all")
     files = renderer().folder_files(item)
-    assert {path: record.uid for path, record in files.items()} == {
+    assert {file.name: file.value.uid for file in files} == {
         "all/Prod DB.yaml": "u1",
         "all/cache-u2.yaml": "u2",
         "all/picture.yaml": "u3",
@@ -196,7 +196,10 @@ def test_kubernetes_secret_gets_the_values(secret: KubernetesSecret, data: Mappi
 def test_kubernetes_secret_with_two_values_for_a_key_is_an_error() -> None:
     """A value never silently replaces another one."""
     secret = KubernetesSecret("w", "s", (FieldValue(DB_NAME, "login"), FieldValue(CACHE_NAME, "login")))
-    with pytest.raises(FormatError, match=r"^Secret 's': two values for the key 'login'; set different keys"):
+    with pytest.raises(
+        FormatError,
+        match=r"^Secret 's': two values for the key 'login', field 'login' of record 'Prod DB' \(u1\) and .*",
+    ):
         renderer().secret_data(secret)
 
 
@@ -237,3 +240,168 @@ def test_a_text_of_a_missing_record_may_have_been_meant_as_a_record() -> None:
     environment = Environment("/env", "exec", 0o400, (VariableItem("X", RecordText(RecordName(("Prod",)), "notes")),))
     with pytest.raises(RecordGoneError, match=r"; for a record called 'notes' in a folder, write Prod/\\notes$"):
         renderer().variables(environment)
+
+
+SMTP = Record(
+    "u5", "smtp", "login", (Field("login", "login", "", ("mailer",)), Field("hosts", "text", "hosts", ("a", "b")))
+)
+COPY = Record("u6", "smtp", "login", (Field("login", "login", "", ("another",)),))
+
+
+def all_of(*titles: str, prefix: str = "") -> Environment:
+    """Return the variables of all fields of the records."""
+    items = tuple(RecordVariablesItem(WholeRecord(RecordName((title,))), prefix) for title in titles)
+    return Environment("/env", "exec", 0o400, records=items)
+
+
+def of(*records: Record, strict: bool = False, warnings: list[str] | None = None) -> Renderer:
+    """Return a renderer of these records, which appends its warnings to a list."""
+    warn = (warnings if warnings is not None else []).append
+    return Renderer(Library(records), strict, Downloads(), render_template, warn)
+
+
+def test_two_records_never_compete_for_a_variable() -> None:
+    """Two records with a field of the same name are a problem that names both, and a prefix for each is the way out."""
+    with pytest.raises(FormatError) as found:
+        of(CACHE, COPY).variables(all_of("cache", "u6"))
+    assert str(found.value) == (
+        "variable LOGIN: field 'login' of record 'cache' (u2) and field 'login' of record 'smtp' (u6) have this name; set a prefix "
+        "for each secret with keeper.security/env-prefix-<name>, or with envPrefix: in config"
+    )
+    items = all_of("cache").records + all_of("smtp", prefix="MAIL_").records
+    environment = attrs.evolve(all_of(), records=items)
+    assert of(CACHE, SMTP).variables(environment) == {
+        "LOGIN": "root",
+        "MAIL_LOGIN": "mailer",
+        "MAIL_HOSTS_0": "a",
+        "MAIL_HOSTS_1": "b",
+    }
+
+
+def test_a_field_that_is_asked_for_twice_is_one_variable() -> None:
+    """The same field of the same record, by title and by UID, is one variable."""
+    environment = attrs.evolve(
+        all_of("cache", "u2"), variables=(VariableItem("X", FieldValue(CACHE_NAME, "login")),) * 2
+    )
+    assert of(CACHE).variables(environment) == {"LOGIN": "root", "X": "root"}
+
+
+def test_an_explicit_variable_overrides_with_a_warning() -> None:
+    """The explicit variable overrides, which is a warning. Two explicit ones of one name are a problem."""
+    warnings: list[str] = []
+    explicit = VariableItem("LOGIN", FieldValue(RecordName(("smtp",)), "hosts"))
+    environment = attrs.evolve(all_of("cache"), variables=(explicit,))
+    assert of(CACHE, SMTP, warnings=warnings).variables(environment) == {"LOGIN": '["a","b"]'}
+    assert warnings == ["variable LOGIN: the explicit variable overrides the one of a record"]
+    both = attrs.evolve(all_of(), variables=(explicit, VariableItem("LOGIN", FieldValue(CACHE_NAME, "login"))))
+    with pytest.raises(FormatError, match=r"^variable LOGIN: smtp\[hosts\] and cache\[login\] have this name"):
+        of(CACHE, SMTP).variables(both)
+
+
+def test_a_whole_record_in_a_file_for_shells_has_ordinary_fields_only() -> None:
+    """Fields that nobody listed must be ordinary in a file that an application sources; listed ones may have any name."""
+    record = Record("u7", "git", "login", (Field("GIT_SSH_COMMAND", "text", "GIT_SSH_COMMAND", ("ssh",)),))
+    name = RecordName(("git",))
+    for form in ("env", "shell"):
+        with pytest.raises(FormatError, match=r"^record 'git', field 'GIT_SSH_COMMAND': is not an ordinary field"):
+            of(record).render_file(file(Formatted(form), WholeRecord(name)))
+        assert b"GIT_SSH_COMMAND=" in of(record).render_file(
+            file(Formatted(form, ("GIT_SSH_COMMAND",)), WholeRecord(name))
+        )
+        assert b"GIT_SSH_COMMAND=" in of(record).render_file(file(Formatted(form), FieldValue(name, "GIT_SSH_COMMAND")))
+    assert b"GIT_SSH_COMMAND" in of(record).render_file(file(Formatted("json"), WholeRecord(name)))
+
+
+def test_a_template_never_takes_one_record_for_another() -> None:
+    """Two records of one title in one template are a problem that names both; one record under two names is not."""
+    item = file(Templated("{{ .smtp.login }}"), WholeRecord(RecordName(("u5",))), WholeRecord(RecordName(("u6",))))
+    with pytest.raises(TemplateError, match=r"^records u5 and u6 have the same title 'smtp', .*; rename one in Keeper"):
+        of(SMTP, COPY).render_file(item)
+    twice = file(Templated("{{ .smtp.login }}"), WholeRecord(RecordName(("u5",))), WholeRecord(RecordName(("smtp",))))
+    assert of(SMTP).render_file(twice) == b"mailer"
+
+
+def test_a_field_never_hides_what_templates_know_of_every_record() -> None:
+    """A field called title is a problem only for templates that mention it."""
+    record = Record(
+        "u8", "page", "login", (Field("title", "text", "title", ("x",)), Field("login", "login", "", ("a",)))
+    )
+    source = WholeRecord(RecordName(("page",)))
+    assert of(record).render_file(file(Templated("{{ .login }}"), source)) == b"a"
+    with pytest.raises(
+        TemplateError, match="'title' is a field of the record, and in templates the title of every record"
+    ):
+        of(record).render_file(file(Templated("{{ .title }}"), source))
+
+
+KEYS = {"two dots": "..", "dots first": "..data", "one dot": ".", "too long": "k" * 254, "only blanks": " " * 300}
+
+
+@pytest.mark.parametrize("name", KEYS.values(), ids=KEYS.keys())
+def test_a_name_that_cannot_be_a_key_is_a_problem_of_that_secret(name: str) -> None:
+    """The API server would reject the whole Secret with a sentence about validation."""
+    record = Record("u9", "odd", "login", (Field(name, "text", name, ("value",)),))
+    secret = KubernetesSecret("w", "s", (WholeRecord(RecordName(("odd",))),))
+    with pytest.raises(
+        FormatError, match=r"^Secret 's': field '.*' of record 'odd' \(u9\) cannot be a key, because .*k8sSecretKeys"
+    ) as found:
+        of(record).secret_data(secret)
+    assert "value" not in str(found.value)
+    assert of(record).secret_data(attrs.evolve(secret, keys={name: "key"})) == {"key": b"value"}
+
+
+def test_a_field_and_a_file_never_compete_for_a_key() -> None:
+    """A field and an attachment of one name are a problem of a Secret that has a key for this name."""
+    record = Record(
+        "u9", "odd", "login", (Field("ca.pem", "text", "ca.pem", ("x",)),), attachments=(Attachment("f1", "ca.pem"),)
+    )
+    secret = KubernetesSecret("w", "s", (WholeRecord(RecordName(("odd",))),), keys={"ca.pem": "ca.crt"})
+    with pytest.raises(FormatError, match=r"field 'ca\.pem' of record .* and file 'ca\.pem' of record"):
+        of(record).secret_data(secret)
+
+
+def test_two_values_of_one_field_are_two_values() -> None:
+    """Two indexes of one field are different values, and the same field by two names is one value."""
+    hosts = [FieldValue(RecordName(("smtp",)), "hosts", index=number) for number in (0, 1)]
+    with pytest.raises(FormatError, match=r"smtp\[hosts\]\[0\] \(u5\) and smtp\[hosts\]\[1\] \(u5\)"):
+        of(SMTP).secret_data(KubernetesSecret("w", "s", tuple(hosts)))
+    twice = (WholeRecord(RecordName(("u2",))), FieldValue(CACHE_NAME, "login"))
+    assert of(CACHE).secret_data(KubernetesSecret("w", "s", twice)) == {"login": b"root"}
+
+
+OLD, NEW = Attachment("f8", "ca.pem", modified=1), Attachment("f7", "ca.pem", modified=2)
+CERTS = Record("u9", "certs", "file", (), attachments=(OLD, NEW, Attachment("f1", "key.pem", modified=9)))
+CERTS_NAME = RecordName(("certs",))
+
+
+class ByUid:
+    """Returns the UID of an attachment as its content."""
+
+    def __call__(self, record: Record, attachment: Attachment) -> bytes:
+        """Return the UID of *attachment*."""
+        return attachment.uid.encode()
+
+
+EVERYWHERE = {
+    "a file": lambda one: one.render_file(file(Formatted("raw"), FileContent(CERTS_NAME, "ca.pem"))),
+    "a template": lambda one: one.render_file(file(Templated('{{ index .files "ca.pem" }}'), WholeRecord(CERTS_NAME))),
+    "a key": lambda one: one.secret_data(KubernetesSecret("w", "s", (WholeRecord(CERTS_NAME),), keys={"ca.pem": "ca"}))[
+        "ca"
+    ],
+    "a Secret": lambda one: one.secret_data(KubernetesSecret("w", "s", (FileContent(CERTS_NAME, "ca.pem"),)))["ca.pem"],
+}
+
+
+@pytest.mark.parametrize("read", EVERYWHERE.values(), ids=EVERYWHERE.keys())
+@pytest.mark.parametrize("attachments", [(OLD, NEW), (NEW, OLD)], ids=["old first", "new first"])
+def test_the_newest_attachment_of_a_name_counts_everywhere(read: Any, attachments: tuple[Attachment, ...]) -> None:
+    """Wherever an attachment is used, the newest of its name is; a warning names it, and strict-lookup makes that an error."""
+    record, warnings = attrs.evolve(CERTS, attachments=attachments), []
+    assert read(Renderer(Library((record,)), False, ByUid(), render_template, warnings.append)) == b"f7"
+    assert warnings == [
+        "record 'certs' (u9): 2 attached files are named 'ca.pem', and the newest is used: f7; remove the old ones in Keeper"
+    ]
+    with pytest.raises(SelectionError, match=r"2 attached files are named 'ca\.pem'; .* write the UID of one: f7, f8"):
+        read(Renderer(Library((record,)), True, ByUid(), render_template))
+    by_uid = file(Formatted("raw"), FileContent(CERTS_NAME, "f8"))
+    assert Renderer(Library((record,)), True, ByUid(), render_template).render_file(by_uid) == b"f8"

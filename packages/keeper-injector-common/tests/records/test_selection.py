@@ -13,7 +13,7 @@ from keeper_injector_common.errors import (
     UnreadableRecordError,
 )
 from keeper_injector_common.records import Attachment, Field, Record, links_to_records, named_fields
-from keeper_injector_common.records.selection import select_file, select_value
+from keeper_injector_common.records.selection import select_files, select_value
 from keeper_injector_common.references import (
     ALL_VALUES,
     FieldValue,
@@ -176,13 +176,13 @@ def test_a_record_without_fields_says_so() -> None:
 @pytest.mark.parametrize("file", ["server.key", "Key", "f2"], ids=["name", "title", "uid"])
 def test_attachment_is_selected(file: str) -> None:
     """An attachment is found by name, title or UID."""
-    assert select_file(FileContent(DB, file), RECORD).uid == "f2"
+    assert [item.uid for item in select_files(FileContent(DB, file), RECORD)] == ["f2"]
 
 
 def test_missing_attachment_is_an_error() -> None:
     """The error for a missing attachment suggests similar names."""
     with pytest.raises(SelectionError, match=r"^record 'Prod DB': no file 'server\.crt' is attached; did you mean"):
-        select_file(FileContent(DB, "server.crt"), RECORD)
+        select_files(FileContent(DB, "server.crt"), RECORD)
 
 
 def test_a_field_that_cannot_be_computed_is_not_empty() -> None:
@@ -205,6 +205,6 @@ def test_a_field_that_cannot_be_computed_is_not_empty() -> None:
 def test_an_unreadable_attachment_may_be_the_one_that_is_meant() -> None:
     """Its name is unknown, so the message does not say that no such file exists. A file that can be read is selected."""
     tls = Record("u", "tls", "file", (), "", (Attachment("f1", "a.pem"),), ("f2",))
-    assert select_file(FileContent(RecordName(("tls",)), "a.pem"), tls).uid == "f1"
+    assert [item.uid for item in select_files(FileContent(RecordName(("tls",)), "a.pem"), tls)] == ["f1"]
     with pytest.raises(UnreadableRecordError, match=r"no readable file 'b.pem' .* \(f2\); attach it again"):
-        select_file(FileContent(RecordName(("tls",)), "b.pem"), tls)
+        select_files(FileContent(RecordName(("tls",)), "b.pem"), tls)

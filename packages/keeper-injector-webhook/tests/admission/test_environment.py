@@ -135,3 +135,14 @@ def test_the_containers_that_work_are_named() -> None:
     corrected = {**VARIABLE, "containers": "app, job"}
     assert respond(pod(annotations=corrected, containers=named))["allowed"]
     assert "keeper.security/containers" not in denial(pod(annotations=VARIABLE, containers=named[1:2]))
+
+
+def test_a_file_of_the_kubelet_has_each_variable_once() -> None:
+    """``env-<NAME>`` replaces the variable of a listed field, so that the plan never has two entries of one name."""
+    config = "secrets: [{record: api, injectAsEnvVars: true, fields: [login, password]}]"
+    asked = {"inject": "true", "config": config, "env-PASSWORD": "db[password]"}
+    (environment,) = plan(injected(pod(annotations=asked), Settings(env_files=True)))["environments"]
+    assert environment["variables"] == [
+        {"name": "LOGIN", "source": "api[login]"},
+        {"name": "PASSWORD", "source": "db[password]"},
+    ]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.delivery.files import File
-from keeper_injector_agent.delivery.folders import files_below, leftover_files, render_folder
+from keeper_injector_agent.delivery.folders import render_folders
 from keeper_injector_agent.delivery.progress import PendingFile, Progress, previous_file
 from keeper_injector_common.plan.wire import item_key
 
@@ -27,13 +27,8 @@ def render_directory(
         file = progress.deliver_or_keep(f"{directory.target}/{item.name}", render, kept=kept, gone=None)
         if file is not None:
             files[item.name] = file
-    for folder in directory.folders:
-        where = f"{directory.target}/{folder.below}".rstrip("/")
-        render_all = partial(render_folder, directory, folder, previous, renderer, progress)
-        files.update(
-            progress.deliver_or_keep(where, render_all, kept=files_below(directory, folder, previous), gone={})
-        )
-    return {**leftover_files(directory, previous, files, renderer.library.unreadable, progress), **files}
+    # The paths of the folders' files are never those of the files above.
+    return {**render_folders(directory, previous, renderer, progress), **files} if directory.folders else files
 
 
 def _render_item(

@@ -1,17 +1,23 @@
 """The files of Keeper folders: one for each record, named after it, and what becomes of a file whose record changed.
 
-The plan names the folder but not its files. The state therefore remembers each file's *origin*, the UID of its record.
-After the folder is rendered, every file of the previous refresh that was not written again is kept or removed, depending on its
+The plan names the folder but not its files. The state therefore remembers each file's *origin*, the UID of its record. A record keeps
+the name of its file while another one has the same title (``records.folder_names``), and its path while a record of another folder
+wants it too (``records.directory_files``).
+
+After the folders are rendered, every file of the previous refresh that was not written again is kept or removed, depending on its
 record:
 
-===============================================  =============================
+===============================================  ===========================================
 the record of the file …                         the file is …
-===============================================  =============================
+===============================================  ===========================================
 has another file now: it was renamed             removed
 was sent by Keeper but cannot be decrypted       kept, and reported
-is gone: deleted, moved or not shared any more   kept or removed (on_removal)
-is unknown, while some record is undecryptable   kept: it may be that record
-===============================================  =============================
+is gone: deleted, moved or not shared any more   kept and reported, or removed (on_removal)
+is unknown, while some record is undecryptable   kept and reported: it may be that record
+===============================================  ===========================================
+
+A file that is kept has an old value. So it is reported at every refresh, and the time of the last success does not advance. Only the
+init container reports it as a warning, because a new pod would start without that file.
 """
 
 from __future__ import annotations
@@ -21,45 +27,84 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.delivery.files import File
-from keeper_injector_agent.delivery.progress import PendingFile, Progress, previous_file
+from keeper_injector_agent.delivery.progress import PendingFile, Progress
+from keeper_injector_common.records import FolderFile, assign_paths, describe_clash, describe_overridden
+from keeper_injector_common.uniqueness import Named
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan.model import Directory, FolderItem
     from keeper_injector_common.records import Renderer
 
+_GONE = (
+    "its record is not in the folder any more (deleted, moved, or not shared), and the file keeps the old content; restore the record, "
+    "set keeper.security/on-removal: remove, or replace the pod"
+)
+_UNREADABLE = "its record cannot be decrypted; share it with the application again"
 
-def render_folder(
-    directory: Directory, folder: FolderItem, previous: Mapping[str, File], renderer: Renderer, progress: Progress
+
+def render_folders(
+    directory: Directory, previous: Mapping[str, File], renderer: Renderer, progress: Progress
 ) -> dict[str, File]:
-    """Return one file for each record of *folder*; raises ContractError if the folder has no readable record.
+    """Return the files of all folders of *directory* by name, given the *previous* files. Problems are reported to *progress*.
 
-    A record that cannot be written in the folder's format is reported to *progress* and keeps its previous file.
+    A record that cannot be written in its folder's format keeps its previous file; so do those of a folder that cannot be read.
     """
+    owners = {name: uid for name in previous if (uid := progress.previous_origin(f"{directory.path}/{name}"))}
+    of_folders = _files_of_folders(directory, previous)
+    wanted: list[Named[FolderFile]] = []
+    kept: dict[str, File] = {}
+    nothing: list[Named[FolderFile]] | None = []
+    for folder in directory.folders:
+        where = f"{directory.target}/{folder.below}".rstrip("/")
+        find = partial(_wanted, folder, owners, renderer)
+        found = progress.deliver_or_keep(where, find, kept=None, gone=nothing)
+        if found is None:
+            kept.update({name: file for name, file in of_folders.items() if name.rpartition("/")[0] == folder.below})
+        else:
+            wanted += found
+    assigned = assign_paths([item.name for item in directory.files], wanted, owners)
+    for entry in assigned.overridden:
+        progress.warn(f"{directory.target}/{entry.name}: {describe_overridden(entry.origin)}")
+    for clash in assigned.clashes:
+        progress.report(f"{directory.target}/{clash.name}", describe_clash(clash))
+        if clash.name in of_folders and clash.name not in assigned.files:
+            kept[clash.name] = of_folders[clash.name]
     files: dict[str, File] = {}
-    for name, record in renderer.folder_files(folder).items():
-        pending = PendingFile(
-            path=f"{directory.path}/{name}",
-            mode=folder.mode,
-            variant=f"{folder.format} of {name}",
-            records=[record],
-            render=partial(renderer.render_record, record, folder.format),
-        )
-        kept = previous_file(previous, name, folder.mode)
-        render = partial(progress.reuse_or_render, pending, previous.get(name))
-        file = progress.deliver_or_keep(f"{directory.target}/{name}", render, kept=kept, gone=None)
+    for name, wanted_file in assigned.files.items():
+        pending = _pending(directory, name, wanted_file, renderer)
+        file = _deliver(f"{directory.target}/{name}", pending, previous.get(name), progress)
         if file is not None:
             files[name] = file
-        progress.origins[pending.path] = record.uid
-    return files
+    files = {**kept, **files}
+    return {**_leftover_files(directory, of_folders, files, renderer.library.unreadable, progress), **files}
 
 
-def files_below(directory: Directory, folder: FolderItem, files: Mapping[str, File]) -> dict[str, File]:
-    """Return those of *files* that are in the sub-directory of *folder* and that the plan does not name itself."""
-    of_folders = _files_of_folders(directory, files)
-    return {name: file for name, file in of_folders.items() if name.rpartition("/")[0] == folder.below}
+def _wanted(folder: FolderItem, owners: Mapping[str, str], renderer: Renderer) -> list[Named[FolderFile]] | None:
+    found = renderer.folder_files(folder, owners)
+    return [Named(entry.name, FolderFile(folder, entry.value), entry.origin) for entry in found]
 
 
-def leftover_files(
+def _pending(directory: Directory, name: str, wanted: FolderFile, renderer: Renderer) -> PendingFile:
+    return PendingFile(
+        path=f"{directory.path}/{name}",
+        mode=wanted.folder.mode,
+        variant=f"{wanted.folder.format} of {name}",
+        records=[wanted.record],
+        render=partial(renderer.render_record, wanted.record, wanted.folder.format),
+    )
+
+
+def _deliver(where: str, pending: PendingFile, previous: File | None, progress: Progress) -> File | None:
+    uid = pending.records[0].uid
+    # If the record cannot be rendered, the file of another record must not take its place.
+    is_own = progress.previous_origin(pending.path) in {uid, None}
+    progress.origins[pending.path] = uid
+    render = partial(progress.reuse_or_render, pending, previous)
+    kept = File(previous.content, pending.mode) if previous is not None and is_own else None
+    return progress.deliver_or_keep(where, render, kept=kept, gone=None)
+
+
+def _leftover_files(
     directory: Directory,
     previous: Mapping[str, File],
     files: Mapping[str, File],
@@ -74,22 +119,24 @@ def leftover_files(
             progress.origins.setdefault(path, origin)  # a file that was kept because of a problem
     delivered = {progress.origins.get(f"{directory.path}/{name}") for name in files}
     leftover: dict[str, File] = {}
-    for name, file in _files_of_folders(directory, previous).items():
-        uid = progress.previous_origin(f"{directory.path}/{name}") or ""
+    for name, file in previous.items():
+        path = f"{directory.path}/{name}"
+        uid = progress.previous_origin(path) or ""
         if name in files or uid in delivered:
             continue
         if uid in unreadable:
-            where = f"{directory.target}/{name}"
-            progress.report(where, "its record cannot be decrypted; share it with the application again")
+            progress.report(f"{directory.target}/{name}", _UNREADABLE)
         elif progress.remove_gone and (uid or not unreadable):
             continue
+        else:
+            progress.report_stale(f"{directory.target}/{name}", _GONE)
         leftover[name] = file
         if uid:
-            progress.origins[f"{directory.path}/{name}"] = uid
+            progress.origins[path] = uid
     return leftover
 
 
 def _files_of_folders(directory: Directory, files: Mapping[str, File]) -> dict[str, File]:
     """Return those of *files* that came from a folder: all that the plan does not name."""
     named = {item.name for item in directory.files}
-    return {name: file for name, file in files.items() if directory.folders and name not in named}
+    return {name: file for name, file in files.items() if name not in named}

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import http.client
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.delivery.progress import Progress, record_digest
 from keeper_injector_agent.errors import SecretSyncError, TransientSyncError, as_reported
+from keeper_injector_common.errors import FormatError
+from keeper_injector_common.uniqueness import Named, divide
 
 if TYPE_CHECKING:
     from keeper_injector_agent.delivery.api_server import ApiServer
@@ -29,20 +32,38 @@ _CONFLICT_ATTEMPTS = 5
 """Attempts to write a Secret that others are writing at the same time."""
 
 
+def clashing_keys(secrets: Sequence[KubernetesSecret], renderer: Renderer) -> dict[str, FormatError]:
+    """Return the error of each entry that wants a key of its Secret which another entry wants for another value."""
+    errors: dict[str, FormatError] = {}
+    by_name: dict[str, list[KubernetesSecret]] = {}
+    for secret in secrets:
+        by_name.setdefault(secret.name, []).append(secret)
+    for same in by_name.values():
+        entries: list[tuple[KubernetesSecret, Named[None]]] = []
+        for secret in same if len(same) > 1 else ():
+            with suppress(Exception):  # reported when this entry is written
+                entries += [(secret, entry) for entry in renderer.secret_origins(secret)]
+        for clash in divide(entry for _, entry in entries)[1]:
+            error = FormatError(
+                f"the key {clash.name!r} would have several values: {clash}; set different keys with k8sSecretKeys"
+            )
+            errors.update({secret_key(secret): error for secret, entry in entries if entry.name == clash.name})
+    return errors
+
+
 def sync_if_due(
-    secret: KubernetesSecret, renderer: Renderer, sync: SyncSecret, progress: Progress, *, initial: bool
+    secret: KubernetesSecret, renderer: Renderer, sync: SyncSecret, progress: Progress, clash: FormatError | None
 ) -> bool:
     """Write a Secret initially, and later if it is rotated and its records have changed; return whether it was written.
 
-    A problem is reported to *progress*.
+    A problem is reported to *progress*; so is a *clash* with another entry, with which nothing is written.
     """
     key = secret_key(secret)
     previous = progress.previous_input(key)
     try:
-        records = [renderer.find_record(source) for source in secret.sources]
-        digest = progress.digest(*map(record_digest, records))
-        due = initial or previous is None or (secret.rotation and previous != digest)
-        result = sync(secret, renderer.secret_data(secret)) if due else "unchanged"
+        digest = "" if clash else _digest(secret, renderer, progress)
+        due = progress.initial or previous is None or (secret.rotation and previous != digest)
+        result = _write(secret, renderer, sync, clash) if due or clash else "unchanged"
     except Exception as error:  # noqa: BLE001 - a bug that one Secret meets must not keep the others away
         progress.report(f"Secret {secret.name}", as_reported(error))
         if previous is not None:
@@ -52,9 +73,20 @@ def sync_if_due(
     return result not in {"unchanged", "kept"}
 
 
+def _digest(secret: KubernetesSecret, renderer: Renderer, progress: Progress) -> str:
+    return progress.digest(*(record_digest(renderer.find_record(source)) for source in secret.sources))
+
+
+def _write(secret: KubernetesSecret, renderer: Renderer, sync: SyncSecret, clash: FormatError | None) -> str:
+    if clash:
+        raise clash
+    return sync(secret, renderer.secret_data(secret))
+
+
 def secret_key(secret: KubernetesSecret) -> str:
     """Return the name under which the state keeps a Secret's digest. Several entries may write one Secret."""
-    return f"secret {secret.name} of {', '.join(map(str, secret.sources))}"
+    keys = "".join(f" {part} as {key}" for part, key in sorted(secret.keys.items()))
+    return f"secret {secret.name} of {', '.join(map(str, secret.sources))}{keys}"
 
 
 def sync_secret(secret: KubernetesSecret, data: Mapping[str, bytes], server: ApiServer) -> str:

@@ -7,6 +7,7 @@ digest stays the same, the previous file is reused without a download or a templ
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +22,7 @@ from keeper_injector_common.records import Record
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -44,6 +46,8 @@ class Progress:
     _state: State
     remove_gone: bool
     """Whether a file whose record is gone is removed (``on_removal: remove``) or kept."""
+    initial: bool = False
+    """Whether this is the refresh of the init container."""
     problems: list[str] = attrs.field(factory=list)
     write_failed: bool = False
     inputs: dict[str, str] = attrs.field(factory=dict)
@@ -80,6 +84,17 @@ class Progress:
         result.present |= present
         self._open, self._rendered = TargetResult(), 0
 
+    def report_stale(self, where: str, problem: str) -> None:
+        """Record that a file keeps an old value which a new pod would not have; in the init container, that is a warning."""
+        if self.initial:
+            self.warn(f"{where}: {problem}")
+        else:
+            self.report(where, problem)
+
+    def warn(self, text: str) -> None:
+        """Log that of several entries for one name one was chosen, or another thing that is delivered and may surprise."""
+        log.warning("secret.ambiguous", extra={"problem": text})
+
     def deliver_or_keep(self, where: str, render: Callable[[], T], *, kept: T, gone: T) -> T:
         """Return the result of *render*. If it fails, report that and return *kept*, or *gone* if the file is to go."""
         try:
@@ -111,6 +126,16 @@ class Progress:
     def previous_origin(self, path: str) -> str | None:
         """Return the UID of the record that a folder's file came from in the previous refresh, or None."""
         return self._state.origins.get(path)
+
+    def keep_previous(self, directory: str) -> None:
+        """Take back what was found out about the files of *directory*, because they could not be written.
+
+        Otherwise the next refresh would take the old files for the new ones, whose input it knows.
+        """
+        for new, old in ((self.inputs, self._state.inputs), (self.origins, self._state.origins)):
+            for path in [path for path in new if path.startswith(f"{directory}/")]:
+                del new[path]
+            new.update({path: value for path, value in old.items() if path.startswith(f"{directory}/")})
 
     def commit(self) -> None:
         """Leave inputs, origins and freshness in the state, for the next refresh, and count the targets that changed."""

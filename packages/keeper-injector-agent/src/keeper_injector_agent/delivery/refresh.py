@@ -40,7 +40,7 @@ import attrs
 from keeper_injector_agent.delivery.directories import render_directory
 from keeper_injector_agent.delivery.environment import render_environment
 from keeper_injector_agent.delivery.files import File, read_files, write_files
-from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, secret_key, sync_if_due
+from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashing_keys, secret_key, sync_if_due
 from keeper_injector_agent.delivery.notify import notify_application
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.errors import WriteError
@@ -118,10 +118,11 @@ def _deliver_records(
     """Bring every directory of *plan* up to date with *library*, then its Kubernetes Secrets; see the theory above."""
     _log_ambiguous_titles(plan, library)
     _log_unreadable_records(plan, library)
-    renderer = Renderer(library, plan.strict_lookup, adapters.vault.download, adapters.render_template)
-    progress = Progress(state, remove_gone=plan.on_removal == "remove")
+    progress = Progress(state, remove_gone=plan.on_removal == "remove", initial=initial)
+    renderer = Renderer(library, plan.strict_lookup, adapters.vault.download, adapters.render_template, progress.warn)
     count = size = 0
-    for target, path, files in _file_sets(plan, renderer, progress, root):
+    for target, place, files in _file_sets(plan, renderer, progress, root):
+        path = below_root(root, place)
         count += len(files)
         size += sum(len(file.content) for file in files.values())
         try:
@@ -129,9 +130,12 @@ def _deliver_records(
             progress.finish(target, written=written, present=bool(files))
         except WriteError as error:
             progress.report(target, error)
+            progress.keep_previous(place)
             progress.finish(target, written=False, present=False)
+    clashes = clashing_keys(plan.kubernetes_secrets, renderer)
     for secret in plan.kubernetes_secrets:
-        written = sync_if_due(secret, renderer, adapters.sync_secret, progress, initial=initial)
+        clash = clashes.get(secret_key(secret))
+        written = sync_if_due(secret, renderer, adapters.sync_secret, progress, clash)
         progress.finish(f"Secret {secret.name}", written=written, present=secret_key(secret) in progress.inputs)
     progress.commit()
     return Outcome(
@@ -146,17 +150,16 @@ def _deliver_records(
 
 def _file_sets(
     plan: Plan, renderer: Renderer, progress: Progress, root: Path
-) -> Iterator[tuple[str, Path, dict[str, File]]]:
-    """Yield every set of files: its name for messages, its path for this process, and its new content."""
+) -> Iterator[tuple[str, str, dict[str, File]]]:
+    """Yield every set of files: its name for messages, its path in the agent's container, and its new content."""
     for directory in plan.directories:
-        path = below_root(root, directory.path)
-        yield directory.target, path, render_directory(directory, read_files(path), renderer, progress)
+        previous = read_files(below_root(root, directory.path))
+        yield directory.target, directory.path, render_directory(directory, previous, renderer, progress)
     for environment in plan.environments:
-        path = below_root(root, environment.path)
         name = "environment variables"
-        previous = read_files(path)
+        previous = read_files(below_root(root, environment.path))
         render = partial(render_environment, environment, renderer)
-        yield name, path, progress.deliver_or_keep("environment", render, kept=previous, gone=previous)
+        yield name, environment.path, progress.deliver_or_keep("environment", render, kept=previous, gone=previous)
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:

@@ -64,13 +64,14 @@ def decode_attachment(uid: object, described: object) -> Attachment:
         raise MalformedRecordError(f"the metadata of a file is {kind_of(described)}, not an object")
     _check_text(described)
     title = _text(described, "title")
-    size = described.get("size")
+    size, modified = described.get("size"), described.get("lastModified")
     return Attachment(
         uid=uid,
         name=_text(described, "name") or title or uid,
         title=title,
         size=size if isinstance(size, int) and size >= 0 else 0,  # only informative: the download has the true size
-        revision=f"{uid}.{described.get('lastModified') or 0}.{size or 0}",
+        revision=f"{uid}.{modified or 0}.{size or 0}",
+        modified=modified if isinstance(modified, int) else 0,
     )
 
 

@@ -17,19 +17,18 @@ from keeper_injector_common.annotations.config_keys import (
     SecretKeys,
 )
 from keeper_injector_common.annotations.reader import problems_of_templates, too_many_secrets
-from keeper_injector_common.annotations.request import Containers, FolderFiles, RecordVariables, SecretFile
+from keeper_injector_common.annotations.request import Containers, FolderFiles, RecordVariables, SecretFile, Variable
+from keeper_injector_common.annotations.sources import variables_of_file
 from keeper_injector_common.errors import InvalidReferenceError, Problem, Severity
 from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_common.plan.delivery import (
     DEFAULT_FORMAT,
     DEFAULT_SECRET_MODE,
     DEFAULT_SECRET_TYPE,
-    Content,
     Formatted,
     KubernetesSecret,
 )
 from keeper_injector_common.references import (
-    FieldValue,
     FileContent,
     RecordName,
     Reference,
@@ -46,7 +45,7 @@ class ConfigDeliveries:
 
     files: tuple[SecretFile, ...] = ()
     folders: tuple[FolderFiles, ...] = ()
-    variables: tuple[RecordVariables, ...] = ()
+    variables: tuple[Variable | RecordVariables, ...] = ()
     kubernetes_secrets: tuple[KubernetesSecret, ...] = ()
     keys: tuple[tuple[str, str, str], ...] = ()
     """The keys of all entries: the path of the entry, the list that it is in, and the key."""
@@ -101,7 +100,7 @@ class _Secret:
 
     def __init__(self, entry: Section, warnings: list[Problem]) -> None:
         self.files: list[SecretFile] = []
-        self.variables: list[RecordVariables] = []
+        self.variables: list[Variable | RecordVariables] = []
         self.kubernetes_secrets: list[KubernetesSecret] = []
         sources = _sources(entry)
         path = SecretKeys.PATH.read(entry)
@@ -109,7 +108,7 @@ class _Secret:
         mode = SecretKeys.MODE.read(entry)
         containers = _containers(entry)
         as_variables = SecretKeys.AS_VARIABLES.read(entry)
-        prefix = SecretKeys.PREFIX.read(entry) or ""
+        prefix = SecretKeys.PREFIX.read(entry)
         as_secret = SecretKeys.AS_SECRET.read(entry)
         # An entry with another delivery becomes a file only if it has a path.
         is_file = bool(path) or not (as_variables or as_secret)
@@ -124,27 +123,19 @@ class _Secret:
             return
         if secret:
             self.kubernetes_secrets.append(secret)
+        target = path or request.default_path(sources[0])
+        file = SecretFile(entry.path, sources, target, content, mode, containers, prefix)
         if as_variables:
-            self._add_variables(entry, sources, content, prefix, containers)
+            self._add_variables(entry, file)
         if is_file:
-            target = path or request.default_path(sources[0])
-            self.files.append(SecretFile(entry.path, sources, target, content, mode, containers))
+            self.files.append(file)
 
-    def _add_variables(
-        self, entry: Section, sources: tuple[Reference, ...], content: Content, prefix: str, containers: Containers
-    ) -> None:
-        fields = content.fields if isinstance(content, Formatted) else ()
-        for source in sources:
-            match source:
-                case WholeRecord():
-                    self.variables.append(RecordVariables(entry.path, source, prefix, fields, containers))
-                case FieldValue(record=record, field=field):
-                    only = RecordVariables(entry.path, WholeRecord(record), prefix, (field,), containers)
-                    self.variables.append(only)
-                case _:
-                    entry.report(
-                        SecretKeys.AS_VARIABLES.name, "a file or note cannot be a variable", "deliver it as a file"
-                    )
+    def _add_variables(self, entry: Section, file: SecretFile) -> None:
+        found = [*variables_of_file(file, file.variable_prefix or "")]
+        if not found:
+            key, right = SecretKeys.AS_VARIABLES.name, "deliver it as a file"
+            entry.report(key, "a file, a note or several records cannot be variables", right)
+        self.variables += found
 
 
 def _sources(entry: Section) -> tuple[Reference, ...]:
@@ -229,6 +220,9 @@ def _keys(
         entry.report(key.name, f"a Secret of type {kind} needs {missing}", f"write the field or file: {missing}")
         return pairs, sources
     turned = {name: part for part, name in pairs.items()}
+    if len(turned) < len(pairs):
+        entry.report(key.name, "a field or file has several keys", "write each field or file once, before its key")
+        return pairs, sources
     shown = ", ".join(f"{part}: {name}" for part, name in turned.items())
     where, right = entry.inside(key.name), f"write {{{shown}}}"
     warnings.append(Problem(where, "fields or files come first", right, Severity.WARNING))

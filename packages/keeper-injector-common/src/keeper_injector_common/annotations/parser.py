@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -20,12 +20,13 @@ from keeper_injector_common.annotations.request import (
     Resources,
     SecretCredentials,
 )
+from keeper_injector_common.annotations.rivals import problems_of_secrets
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.plan.credentials import AwsCredentials, AzureCredentials, GcpCredentials
-from keeper_injector_common.plan.delivery import KubernetesSecret, Notify
+from keeper_injector_common.plan.delivery import Notify
 
 NO_DEFAULTS: Mapping[str, str] = {}
 """The defaults of a chart and namespace that set none."""
@@ -85,9 +86,10 @@ def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRe
     single = sources.files(reader)
     files = [*single, *configured.files]
     folders = [*sources.folders(reader), *configured.folders]
-    variables = [*sources.variables(reader, files), *configured.variables]
+    complete = {item.where for item in configured.variables}
+    variables = [*sources.variables(reader, files, complete), *configured.variables]
     secrets = [*sources.kubernetes_secrets(reader, files), *configured.kubernetes_secrets]
-    _refuse_rivals(reader, secrets)
+    reader.problems += problems_of_secrets(secrets)
     named = sum(len(item.fields) or 1 if isinstance(item, RecordVariables) else 1 for item in variables)
     if (count := len(files) + len(folders) + named + len(secrets)) > MOST_SECRETS:
         reader.problems.append(too_many_secrets(f"{PREFIX}inject", count))
@@ -120,19 +122,6 @@ def _configured(reader: Reader) -> config.ConfigDeliveries:
         return config.ConfigDeliveries()
     templates = [item.value for item in reader.family("template-")]
     return config.parse_config(f"{PREFIX}config", text, reader.problems, reader.warnings, templates)
-
-
-def _refuse_rivals(reader: Reader, secrets: Sequence[KubernetesSecret]) -> None:
-    """Report Kubernetes Secrets of the same name, because they would overwrite each other unless all of them merge."""
-    first: dict[str, KubernetesSecret] = {}
-    for secret in secrets:
-        other = first.setdefault(secret.name, secret)
-        if other is not secret and {other.mode, secret.mode} != {"merge"}:
-            reader.report(
-                secret.where,
-                f"Secret {secret.name!r} is written by {other.where} too",
-                "give it another name, or set k8sSecretMode: merge for both",
-            )
 
 
 def _credentials(reader: Reader) -> Credentials:

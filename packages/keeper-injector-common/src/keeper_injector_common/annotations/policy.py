@@ -53,11 +53,13 @@ _EQUIVALENTS = {
     "folder-path": ((FOLDERS, FolderKeys.DIRECTORY),),
     "folder-recursive": ((FOLDERS, FolderKeys.RECURSIVE),),
     "format-<name>": ((SECRETS, SecretKeys.FORMAT), (FOLDERS, FolderKeys.FORMAT)),
+    "fields-<name>": ((SECRETS, SecretKeys.FIELDS),),
     "template-<name>": ((SECRETS, SecretKeys.TEMPLATE),),
     "file-mode": ((SECRETS, SecretKeys.MODE),),
     "containers": ((SECRETS, SecretKeys.CONTAINERS), (FOLDERS, FolderKeys.CONTAINERS)),
     "inject-env-vars": ((SECRETS, SecretKeys.AS_VARIABLES),),
     "env-prefix": ((SECRETS, SecretKeys.PREFIX),),
+    "env-prefix-<name>": ((SECRETS, SecretKeys.PREFIX),),
     "inject-as-k8s-secret": ((SECRETS, SecretKeys.AS_SECRET),),
     "k8s-secret-name": ((SECRETS, SecretKeys.SECRET_NAME),),
     "k8s-secret-type": ((SECRETS, SecretKeys.SECRET_TYPE),),
@@ -66,6 +68,8 @@ _EQUIVALENTS = {
     "k8s-secret-owner-ref": ((SECRETS, SecretKeys.SECRET_OWNER),),
 }
 """Annotation → the keys of the ``config`` document that do the same."""
+_COVERED_BY = {"env-prefix-<name>": ("env-prefix",)}
+"""Annotation → others whose lock covers it."""
 _ANNOTATIONS_OF: dict[tuple[str, str], tuple[str, ...]] = {}
 """The same the other way round: list and key, with every name of the key, → annotations."""
 for _annotation, _keys in _EQUIVALENTS.items():
@@ -117,7 +121,7 @@ class Policy:
             found = find(key.removeprefix(PREFIX)) if key.startswith(PREFIX) else None
             if found:
                 name = found[0].replaced_by or found[0].name
-                yield from self._problem_of_locked(key, (name,))
+                yield from self._problem_of_locked(key, (name, *_COVERED_BY.get(name, ())))
 
     def problems_of_config(self, keys: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
         """Yield a problem for each key of the ``config`` document that does what a locked annotation does.

@@ -37,8 +37,9 @@ class Member:
 
 _LONGEST_KEY = 512
 """Characters of a key, which is the title of a record in some annotations. Kubernetes allows 317, but checks it after the webhook."""
-_EACH_A_SECRET = ("secret-", "file-", "env-")
-"""The stems of families in which each annotation asks for one secret."""
+_EACH_A_SECRET = tuple(f"{PREFIX}{stem}" for stem in ("secret-", "file-", "env-"))
+"""The beginnings of annotations that ask for one secret each."""
+_NO_SECRET = f"{PREFIX}env-prefix-"
 
 
 def problems_of_size(annotations: Mapping[str, str]) -> Iterator[Problem]:
@@ -51,8 +52,7 @@ def problems_of_size(annotations: Mapping[str, str]) -> Iterator[Problem]:
     if len(own) > MOST_ANNOTATIONS:
         found, right = f"the pod has {len(own)} of these annotations", f"write at most {MOST_ANNOTATIONS}"
         yield Problem(f"{PREFIX}*", found, right)
-    stems = tuple(PREFIX + stem for stem in _EACH_A_SECRET)
-    if (count := sum(key.startswith(stems) for key in own)) > MOST_SECRETS:
+    if (count := sum(key.startswith(_EACH_A_SECRET) and not key.startswith(_NO_SECRET) for key in own)) > MOST_SECRETS:
         yield too_many_secrets(f"{PREFIX}*", count)
     yield from problems_of_templates(
         f"{PREFIX}template-*", [annotations[key] for key in own if key.startswith(_TEMPLATES)]
@@ -98,6 +98,8 @@ class Reader:
         self.problems: list[Problem] = []
         self.warnings: list[Problem] = []
         self._values: dict[str, Any] = {}
+        self._origins: dict[str, str] = {}
+        """The annotation that sets each value."""
         self._defaulted: set[str] = set()
         self._families: dict[str, list[Member]] = {stem: [] for stem in table.FAMILIES}
         for name, text in defaults.items():
@@ -107,6 +109,7 @@ class Reader:
                 continue
             self._read(f"default {name}", known, "", text)
         self._defaulted = set(self._values)
+        self._origins.clear()  # an annotation overrides a default
         if too_large := [*problems_of_size(annotations)]:
             self.problems += too_large
             return
@@ -185,7 +188,11 @@ class Reader:
         if annotation.stem:
             self._families[annotation.stem].append(Member(where, member, value))
             return
+        other = self._origins.get(annotation.name)
+        if other and self._values[annotation.name] != value:
+            self.report(where, f"{other} is the same setting, and has another value", "keep one of the two")
+            return
         if annotation.alternative in self._defaulted:
             self._defaulted.discard(annotation.alternative)
             del self._values[annotation.alternative]
-        self._values[annotation.name] = value
+        self._values[annotation.name], self._origins[annotation.name] = value, where

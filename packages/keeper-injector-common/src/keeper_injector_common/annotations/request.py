@@ -47,6 +47,8 @@ class SecretFile:
     mode: int | None = None
     """Mode of the file. None means that of the request."""
     containers: Containers = None
+    variable_prefix: str | None = None
+    """Prefix of the variables of the same secret. None means that of the request."""
 
 
 @attrs.frozen

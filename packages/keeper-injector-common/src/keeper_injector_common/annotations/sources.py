@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+
+import attrs
 
 from keeper_injector_common.annotations import request
 from keeper_injector_common.annotations.reader import Member, Reader
@@ -11,6 +13,7 @@ from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.parsers import InvalidValue, variable_name
 from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Templated
+from keeper_injector_common.records.formats import to_variable_name
 from keeper_injector_common.references import (
     FieldValue,
     FileContent,
@@ -25,7 +28,41 @@ from keeper_injector_common.references import (
 
 def files(reader: Reader) -> list[SecretFile]:
     """Return the files that ``secret``, ``secrets``, ``secret-<name>`` and ``file-<name>`` ask for."""
-    return [*_simple_secrets(reader), *_named_secrets(reader), *_attachments(reader)]
+    details = _Details(reader)
+    found = [*_simple_secrets(reader, details), *_named_secrets(reader, details), *_attachments(reader)]
+    details.report_unused()
+    return found
+
+
+class _Details:
+    """What annotations such as ``format-<name>`` say about the file of ``secret-<name>``."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._members = {stem: {item.name: item for item in reader.family(stem)} for stem in (*_OF_NAMED, *_OF_ANY)}
+        self._used: set[str] = set()
+
+    def of(self, stem: str, name: str) -> Member | None:
+        """Return the annotation of the family *stem* for the secret called *name*, or None."""
+        member = self._members[stem].get(name)
+        if member:
+            self._used.add(member.key)
+        return member
+
+    def report_unused(self) -> None:
+        """Report annotations for secrets that do not exist."""
+        for stem, members in self._members.items():
+            for item in members.values():
+                if item.key not in self._used:
+                    named = f", nor a record {item.name!r} in {PREFIX}secret" if stem in _OF_ANY else ""
+                    found = f"there is no {PREFIX}secret-{item.name} that it applies to{named}"
+                    self._reader.report(item.key, found, "add that, or remove this")
+
+
+_OF_NAMED = ("format-", "template-")
+"""Families about a file of ``secret-<name>``."""
+_OF_ANY = ("fields-", "env-prefix-")
+"""Families about a file of ``secret-<name>``, or of a record of that name in ``secret`` or ``secrets``."""
 
 
 def folders(reader: Reader) -> Iterator[FolderFiles]:
@@ -45,8 +82,13 @@ def folders(reader: Reader) -> Iterator[FolderFiles]:
         yield FolderFiles(where, folder, reader.get("folder-path"), recursive=reader.get("folder-recursive"))
 
 
-def variables(reader: Reader, files: Sequence[SecretFile]) -> Iterator[Variable | RecordVariables]:
-    """Yield the variables that ``env-<NAME>`` asks for and, with ``inject-env-vars``, those of the records of *files*."""
+def variables(
+    reader: Reader, files: Sequence[SecretFile], complete: Collection[str]
+) -> Iterator[Variable | RecordVariables]:
+    """Yield the variables that ``env-<NAME>`` asks for and, with ``inject-env-vars``, those of the records of *files*.
+
+    Files whose ``where`` is in *complete* have variables already.
+    """
     for item in reader.family("env-"):
         source = reader.reference(item.key, item.value)
         try:
@@ -60,11 +102,39 @@ def variables(reader: Reader, files: Sequence[SecretFile]) -> Iterator[Variable 
             reader.report(item.key, "a file cannot be a variable", "deliver it as a file")
         elif source is not None:
             yield Variable(item.key, name, source)
+    missing = [file for file in files if file.where not in complete]
     if reader.get("inject-env-vars"):
-        yield from _variables_of(reader, files)
-    elif "env-prefix" in reader:
-        found = f'has no effect without {PREFIX}inject-env-vars: "true"'
-        reader.warn(f"{PREFIX}env-prefix", found, "add that, or remove this")
+        yield from _variables_of(reader, missing)
+        return
+    found, right = f'has no effect without {PREFIX}inject-env-vars: "true"', "add that, or remove this"
+    unused = [f"{PREFIX}env-prefix"] if "env-prefix" in reader else []
+    unused += [item.key for item in reader.family("env-prefix-")]
+    for key in unused:
+        reader.warn(key, found, right)
+    for file in missing:
+        if file.variable_prefix is not None and file.where.startswith(f"{PREFIX}config"):
+            reader.warn(
+                f"{file.where}.envPrefix", "has no effect by itself", "add injectAsEnvVars: true, or remove this"
+            )
+
+
+def variables_of_file(file: SecretFile, prefix: str) -> Iterator[Variable | RecordVariables]:
+    """Yield the variables of the secrets in *file*: one for a single value, and those of the fields of a record.
+
+    An attachment and a text of a record, such as its notes, have no variables.
+    """
+    containers = file.containers
+    fields = file.content.fields if isinstance(file.content, Formatted) else ()
+    for source in file.sources:
+        match source:
+            case WholeRecord():
+                yield RecordVariables(file.where, source, prefix, fields, containers)
+            case FieldValue(record=record, field=field, index=None, property=None, kind="any"):
+                yield RecordVariables(file.where, WholeRecord(record), prefix, (field,), containers)
+            case FieldValue(field=field):
+                yield Variable(file.where, to_variable_name(field, prefix=prefix), source, containers)
+            case _:
+                pass
 
 
 def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[KubernetesSecret]:
@@ -92,29 +162,25 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
     )
 
 
-def _simple_secrets(reader: Reader) -> Iterator[SecretFile]:
+def _simple_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
     for name in ("secret", "secrets"):
         for item in reader.get(name) or ():
             target, path = split_target(item)
             source = reader.reference(PREFIX + name, target)
             if source is not None:
-                yield from _file(reader, PREFIX + name, source, path, "")
+                title = source.record.title
+                chosen = _Chosen(fields=details.of("fields-", title), prefix=details.of("env-prefix-", title))
+                yield from _file(reader, PREFIX + name, source, path, chosen)
 
 
-def _named_secrets(reader: Reader) -> Iterator[SecretFile]:
-    formats = {item.name: item for item in reader.family("format-")}
-    templates = {item.name: item for item in reader.family("template-")}
+def _named_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
     for secret in reader.family("secret-"):
         # The value may be a path alone. The title of the record is then the name: secret-db: /app/db.json
         target, path = ("", secret.value) if secret.value.startswith("/") else split_target(secret.value)
         source = reader.reference(secret.key, target) if target else WholeRecord(RecordName((secret.name,)))
-        form, template = formats.pop(secret.name, None), templates.pop(secret.name, None)
+        form, template, fields, prefix = (details.of(stem, secret.name) for stem in (*_OF_NAMED, *_OF_ANY))
         if source is not None:
-            yield from _file(reader, secret.key, source, path, secret.name, form=form, template=template)
-    for orphan in [*formats.values(), *templates.values()]:
-        reader.report(
-            orphan.key, f"there is no {PREFIX}secret-{orphan.name} that it applies to", "add that, or remove this"
-        )
+            yield from _file(reader, secret.key, source, path, _Chosen(secret.name, form, template, fields, prefix))
 
 
 def _attachments(reader: Reader) -> Iterator[SecretFile]:
@@ -128,30 +194,42 @@ def _attachments(reader: Reader) -> Iterator[SecretFile]:
         except InvalidReferenceError as error:
             reader.report(item.key, error.found, error.right)
             continue
-        yield from _file(reader, item.key, source, path, item.name)
+        yield from _file(reader, item.key, source, path, _Chosen(item.name))
+
+
+@attrs.frozen
+class _Chosen:
+    """What other annotations say about one file."""
+
+    name: str = ""
+    """The part of the annotation after ``secret-`` or ``file-``."""
+    form: Member | None = None
+    template: Member | None = None
+    fields: Member | None = None
+    prefix: Member | None = None
 
 
 def _file(
-    reader: Reader,
-    where: str,
-    source: Reference,
-    path: str | None,
-    name: str,
-    *,
-    form: Member | None = None,
-    template: Member | None = None,
+    reader: Reader, where: str, source: Reference, path: str | None, chosen: _Chosen = _Chosen()
 ) -> Iterator[SecretFile]:
-    clean = request.default_path(source, name) if path is None else reader.path(where, path)
-    if form and template:
-        reader.report(form.key, f"{template.key} already determines the content of the file", "keep one of the two")
+    clean = request.default_path(source, chosen.name) if path is None else reader.path(where, path)
+    form, template, fields = chosen.form, chosen.template, chosen.fields
+    if template:
+        for other in filter(None, (form, fields)):
+            reader.report(
+                other.key, f"{template.key} already determines the content of the file", "keep one of the two"
+            )
+    if fields and not isinstance(source, WholeRecord):
+        reader.report(fields.key, f"{where} asks for one value already", "name the record alone, or remove this")
     if clean is None:
         return
-    content: Content = Formatted(request.format_for(clean, source))
+    content: Content
     if template:
         content = Templated(template.value)
-    elif form:
-        content = Formatted(form.value)
-    yield SecretFile(where, (source,), clean, content)
+    else:
+        default = request.format_for(clean, source)
+        content = Formatted(form.value if form else default, fields.value if fields else ())
+    yield SecretFile(where, (source,), clean, content, variable_prefix=chosen.prefix.value if chosen.prefix else None)
 
 
 def _folder_name(reader: Reader, where: str, text: str) -> RecordName | None:
@@ -162,14 +240,11 @@ def _folder_name(reader: Reader, where: str, text: str) -> RecordName | None:
         return None
 
 
-def _variables_of(reader: Reader, files: Sequence[SecretFile]) -> Iterator[RecordVariables]:
-    prefix = reader.get("env-prefix") or ""
+def _variables_of(reader: Reader, files: Sequence[SecretFile]) -> Iterator[Variable | RecordVariables]:
     for file in files:
-        match file.sources:
-            case (WholeRecord() as record,):
-                yield RecordVariables(file.where, record, prefix)
-            case (FieldValue(record=record, field=field),):
-                yield RecordVariables(file.where, WholeRecord(record), prefix, (field,))
-            case _:
-                right = f"remove {PREFIX}inject-env-vars and use {PREFIX}env-<NAME>, if you do not expect this"
-                reader.warn(file.where, "a file or template cannot become environment variables", right)
+        prefix = reader.get("env-prefix") or "" if file.variable_prefix is None else file.variable_prefix
+        found = [*variables_of_file(file, prefix)] if len(file.sources) == 1 else []
+        if not found:
+            right = f"remove {PREFIX}inject-env-vars and use {PREFIX}env-<NAME>, if you do not expect this"
+            reader.warn(file.where, "a file or template cannot become environment variables", right)
+        yield from found

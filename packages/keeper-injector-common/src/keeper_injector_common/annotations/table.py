@@ -196,6 +196,12 @@ _SOURCES = _group(
     _one("folder-recursive", parsers.switch, "true", "Whether to include the folders below the folder.", "false"),
     _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of the file of `secret-<name>`."),
     _one(
+        "fields-<name>",
+        parsers.items,
+        "login, password",
+        "Only these fields of the record of `secret-<name>`, or of the record called `<name>` in `secret` or `secrets`.",
+    ),
+    _one(
         "template-<name>",
         templates.template_source,
         "user={{ .login }}",
@@ -329,10 +335,17 @@ _ENVIRONMENT = _group(
         "inject-env-vars",
         parsers.switch,
         "true",
-        "Whether the fields of every secret become environment variables too.",
+        "Whether the fields of every secret become environment variables too. Without a prefix that ends in `_`, other fields than "
+        "those of Keeper's own record types must be listed with `fields-<name>`.",
         "false",
     ),
     _one("env-prefix", parsers.variable_prefix, "DB_", "Prefix of the names of those variables."),
+    _one(
+        "env-prefix-<name>",
+        parsers.variable_prefix,
+        "SMTP_",
+        "The same for `secret-<name>`, or for the record called `<name>` in `secret` or `secrets`.",
+    ),
     _one(
         "env-mode",
         parsers.choice("auto", "exec", "file-ref"),
@@ -384,7 +397,7 @@ def find(name: str) -> tuple[Annotation, str] | None:
     """
     if single := BY_NAME.get(name):
         return single, ""
-    for stem, family in FAMILIES.items():
+    for stem, family in FAMILIES.items():  # env-prefix- comes before env-
         if name.startswith(stem) and len(name) > len(stem):
             return family, name[len(stem) :]
     return None

@@ -11,9 +11,17 @@ import attrs
 
 from keeper_injector_common.cli import console, inputs, sample_records
 from keeper_injector_common.errors import ContractError, PlanError
-from keeper_injector_common.plan.model import FolderItem, Plan
+from keeper_injector_common.plan.model import Directory, Plan
 from keeper_injector_common.plan.wire import loads
-from keeper_injector_common.records import Renderer, templates
+from keeper_injector_common.records import (
+    FolderFile,
+    Renderer,
+    assign_paths,
+    describe_clash,
+    describe_overridden,
+    templates,
+)
+from keeper_injector_common.uniqueness import Named
 
 DESCRIPTION = """\
 Make the files and environment variables of a plan from sample records, with
@@ -60,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
     except PlanError as error:
         raise console.CommandError(f"{options.plan}: {error}") from None
     samples = sample_records.parse_samples(str(options.records), inputs.read_text(options.records))
-    renderer = Renderer(samples.library, plan.strict_lookup, samples.download, templates.render_template)
+    renderer = Renderer(samples.library, plan.strict_lookup, samples.download, templates.render_template, _warn)
     code = console.EXIT_OK
     for rendered in _render_plan(plan, renderer):
         if isinstance(rendered, str):
@@ -73,6 +81,10 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _warn(text: str) -> None:
+    console.print_error(f"warning: {text}")
+
+
 def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[_RenderedFile | str]:
     """Iterate over the files of the plan; a file that cannot be made is replaced by an error message."""
     for directory in plan.directories:
@@ -82,8 +94,7 @@ def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[_RenderedFile | str
                 yield _RenderedFile(path, file.mode, renderer.render_file(file))
             except ContractError as error:
                 yield f"{path}: {error}"
-        for folder in directory.folders:
-            yield from _render_folder(directory.target, folder, renderer)
+        yield from _render_folders(directory, renderer)
     for environment in plan.environments:
         try:
             variables = renderer.variables(environment)
@@ -94,17 +105,26 @@ def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[_RenderedFile | str
             yield _RenderedFile(f"{environment.path}: variables", environment.mode, lines.encode())
 
 
-def _render_folder(target: str, folder: FolderItem, renderer: Renderer) -> Iterator[_RenderedFile | str]:
-    try:
-        records = renderer.folder_files(folder)
-    except ContractError as error:
-        yield f"{target}: {error}"
-        return
-    for name, record in records.items():
+def _render_folders(directory: Directory, renderer: Renderer) -> Iterator[_RenderedFile | str]:
+    wanted: list[Named[FolderFile]] = []
+    for folder in directory.folders:
         try:
-            yield _RenderedFile(f"{target}/{name}", folder.mode, renderer.render_record(record, folder.format))
+            found = renderer.folder_files(folder)
         except ContractError as error:
-            yield f"{target}/{name}: {error}"
+            yield f"{directory.target}: {error}"
+        else:
+            wanted += [Named(entry.name, FolderFile(folder, entry.value), entry.origin) for entry in found]
+    assigned = assign_paths([item.name for item in directory.files], wanted, {})
+    for clash in assigned.clashes:
+        yield f"{directory.target}/{clash.name}: {describe_clash(clash)}"
+    for entry in assigned.overridden:
+        console.print_error(f"warning: {directory.target}/{entry.name}: {describe_overridden(entry.origin)}")
+    for name, file in assigned.files.items():
+        path = f"{directory.target}/{name}"
+        try:
+            yield _RenderedFile(path, file.folder.mode, renderer.render_record(file.record, file.folder.format))
+        except ContractError as error:
+            yield f"{path}: {error}"
 
 
 def _text_of(rendered: _RenderedFile) -> str:

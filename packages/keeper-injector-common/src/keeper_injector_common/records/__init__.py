@@ -1,9 +1,16 @@
 """From records to bytes: find a record, select its values, and render them as files.
 
 :mod:`.record` defines records, :mod:`.library` finds records and :mod:`.selection` values, :mod:`.formats` and :mod:`.templates` write them
-as text, and :mod:`.rendering` puts these together for each item of a plan.
+as text, and :mod:`.rendering` puts these together for each item of a plan. :mod:`.folder_names` and
+:mod:`.directory_files` name the files of folders, so that no record takes the file of another.
 """
 
+from keeper_injector_common.records.directory_files import (
+    FolderFile,
+    assign_paths,
+    describe_clash,
+    describe_overridden,
+)
 from keeper_injector_common.records.library import Library
 from keeper_injector_common.records.record import (
     Attachment,
@@ -21,11 +28,15 @@ __all__ = [
     "Download",
     "Field",
     "Folder",
+    "FolderFile",
     "JsonValue",
     "Library",
     "Record",
     "RenderTemplate",
     "Renderer",
+    "assign_paths",
+    "describe_clash",
+    "describe_overridden",
     "links_to_records",
     "named_fields",
 ]

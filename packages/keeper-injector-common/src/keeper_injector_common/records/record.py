@@ -62,6 +62,8 @@ class Attachment:
     """Bytes."""
     revision: str = ""
     """Changes whenever the content does (in Keeper: UID and time of the last modification)."""
+    modified: int = 0
+    """When the content was last modified, in milliseconds since the epoch; 0 if that is unknown."""
 
 
 @attrs.frozen

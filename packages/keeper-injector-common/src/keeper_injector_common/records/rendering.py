@@ -1,25 +1,29 @@
 """Render the items of a plan: files, folders of files, Kubernetes Secrets and environment variables.
 
-Everything here is pure, apart from the two functions that a :class:`Renderer` holds. The agent and ``keeper-injector
-render`` use the same code.
+Everything here is pure, apart from the functions that a :class:`Renderer` holds. The agent and ``keeper-injector render`` use the
+same code.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import attrs
 
 from keeper_injector_common.errors import FormatError, RecordGoneError, SelectionError, TemplateError
-from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated, file_name
+from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated
 from keeper_injector_common.records import formats
+from keeper_injector_common.records.attachments import newest, newest_by_name
+from keeper_injector_common.records.folder_names import name_files
 from keeper_injector_common.records.library import Library
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
-from keeper_injector_common.records.selection import select_file, select_value
+from keeper_injector_common.records.secret_keys import secret_key
+from keeper_injector_common.records.selection import select_files, select_value
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
+from keeper_injector_common.uniqueness import Clash, Named, unique
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan.delivery import KubernetesSecret
@@ -30,8 +34,12 @@ RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
 """Takes the source of a template and its data, and returns the text; the agent does this in a child process."""
 Download = Callable[[Record, Attachment], bytes]
 """Returns the content of an attachment."""
-_NOT_IN_KEYS = re.compile(r"[^-._a-zA-Z0-9]")
-"""Characters that a key of a Secret cannot have (Kubernetes, validation.IsConfigMapKey)."""
+_OF_EVERY_RECORD = ("title", "uid", "type", "notes", "files")
+"""What templates know of every record besides its fields."""
+
+
+def _ignore(_: str) -> None:
+    """Ignore a warning."""
 
 
 @attrs.frozen
@@ -44,9 +52,11 @@ class Renderer:
 
     library: Library
     strict: bool
-    """Whether a title that several records have is an error."""
+    """Whether a title that several records have, or a name that several attachments of a record have, is an error."""
     download: Download
     render_template: RenderTemplate
+    warn: Callable[[str], None] = _ignore
+    """Takes the text of a warning: one of two entries of a name was chosen as the documentation says."""
 
     def render_file(self, item: FileItem) -> bytes:
         """Return the content of one file."""
@@ -56,18 +66,31 @@ class Renderer:
             case Formatted() as content:
                 return self._from_format(item.sources[0], content)
 
-    def folder_files(self, item: FolderItem) -> dict[str, Record]:
-        """Return the records of a folder by the paths of their files, relative to the directory of the plan.
+    def folder_files(self, item: FolderItem, owners: Mapping[str, str] | None = None) -> list[Named[Record]]:
+        """Return the records of a folder with the paths of their files, relative to the directory of the plan.
 
-        If several records have the same title, the UID is appended to the names of their files.
+        *owners* has the UID of the record that each file was made from before. See :mod:`.folder_names` for the names.
         """
         records = self.library.in_folder(item.folder, recursive=item.recursive, strict=self.strict)
-        titles = [file_name(record.title) for record in records]
-        files = {}
-        for record, title in zip(records, titles, strict=True):
-            name = title if titles.count(title) == 1 else f"{title}-{record.uid}"
-            files[f"{item.below}/{name}{FORMATS[item.format]}".lstrip("/")] = record
-        return files
+        below = f"{item.below}/" if item.below else ""
+        known = {
+            path.removeprefix(below): uid
+            for path, uid in (owners or {}).items()
+            if path.startswith(below) and "/" not in path.removeprefix(below)
+        }
+        names = name_files(records, FORMATS[item.format], known, self.library.unreadable)
+        repeated = sorted({record.title for record in records if names[record.uid].repeated})
+        if repeated:
+            listed = ", ".join(map(repr, repeated))
+            self.warn(
+                f"folder {item.folder.title!r}: several records have the title {listed}, so files have UIDs in their names"
+            )
+        return [
+            Named(
+                f"{below}{names[record.uid].name}", record, f"{item.format} of record {record.title!r} ({record.uid})"
+            )
+            for record in records
+        ]
 
     def render_record(self, record: Record, format_name: str) -> bytes:
         """Return the content of a file of a folder."""
@@ -76,51 +99,77 @@ class Renderer:
     def secret_data(self, secret: KubernetesSecret) -> dict[str, bytes]:
         """Return the data of a Kubernetes Secret: all values by their names, or the ones that *secret* has keys for.
 
-        Characters of a name that a key cannot have become ``_``. Raises FormatError if two values get the same key.
+        Characters of a name that a key cannot have become ``_``. Raises FormatError if two values get the same key, or if a
+        name cannot become a key.
         """
-        data: dict[str, bytes] = {}
-        used: set[str] = set()
-        for source in secret.sources:
-            for name, content in self._source_values(source, secret).items():
-                key = secret.keys.get(name) or _NOT_IN_KEYS.sub("_", name)
-                if key in data:
-                    raise FormatError(
-                        f"Secret {secret.name!r}: two values for the key {key!r}; set different keys with k8sSecretKeys"
-                    )
-                data[key] = content
-                used.add(name)
-        missing = sorted(secret.keys.keys() - used)
+        return {key: read() for key, (read, _) in self._secret_parts(secret).items()}
+
+    def secret_origins(self, secret: KubernetesSecret) -> list[Named[None]]:
+        """Return the keys of a Kubernetes Secret with where their values come from; raises what :meth:`secret_data` raises."""
+        return [Named(key, None, origin) for key, (_, origin) in self._secret_parts(secret).items()]
+
+    def _secret_parts(self, secret: KubernetesSecret) -> dict[str, tuple[Callable[[], bytes], str]]:
+        """Return the function that reads the value of each key, and the origin of the value."""
+        parts = [part for source in secret.sources for part in self._source_parts(source, secret)]
+        entries = [
+            Named(secret.keys.get(name) or secret_key(secret.name, origin, name), (read, origin), origin)
+            for name, read, origin in parts
+        ]
+        missing = sorted(secret.keys.keys() - {name for name, _, _ in parts})
         if missing:
             raise SelectionError(f"Secret {secret.name!r}: no field or file {missing[0]!r} in {secret.sources[0]}")
-        return data
+        return unique(
+            entries,
+            lambda clash: FormatError(
+                f"Secret {secret.name!r}: two values for the key {clash.name!r}, {clash}; set different keys with k8sSecretKeys"
+            ),
+        )
 
-    def _source_values(self, source: Reference, secret: KubernetesSecret) -> dict[str, bytes]:
-        """Return the values of *source* by field or attachment; a whole record adds only attachments that have a key."""
+    def _source_parts(
+        self, source: Reference, secret: KubernetesSecret
+    ) -> Iterator[tuple[str, Callable[[], bytes], str]]:
+        """Yield the values of *source*: name, function and origin; a whole record adds only attachments that have a key."""
         record = self.find_record(source)
+        where = f"of record {record.title!r} ({record.uid})"
         match source:
             case WholeRecord():
-                values = {name: _variable_text(value).encode() for name, value in record.named_values().items()}
-                files = {item.name: item for item in record.attachments if item.name in secret.keys}
-                values.update({name: self.download(record, item) for name, item in files.items()})
-                return {name: value for name, value in values.items() if not secret.keys or name in secret.keys}
-            case FileContent(file=file):
-                return {file: self.download(record, select_file(source, record))}
+                for name, value in record.named_values().items():
+                    if not secret.keys or name in secret.keys:
+                        yield name, _constant(_variable_text(value).encode()), f"field {name!r} {where}"
+                wanted = [item for item in record.attachments if item.name in secret.keys]
+                chosen = attrs.evolve(record, attachments=tuple(wanted))
+                for name, item in newest_by_name(chosen, strict=self.strict, warn=self.warn).items():
+                    yield name, self._downloader(record, item), f"file {name!r} {where}"
+            case FileContent(file=name):
+                yield name, self._downloader(record, self._attachment(source, record)), f"file {name!r} {where}"
+            case FieldValue(field=name, index=None, property=None, kind="any"):
+                yield name, _constant(_variable_text(self._value(source)).encode()), f"field {name!r} {where}"
             case FieldValue(field=name) | RecordText(which=name):
-                return {name: _variable_text(self._value(source)).encode()}
+                yield name, _constant(_variable_text(self._value(source)).encode()), f"{source} ({record.uid})"
+
+    def _downloader(self, record: Record, attachment: Attachment) -> Callable[[], bytes]:
+        return lambda: self.download(record, attachment)
 
     def variables(self, environment: Environment) -> dict[str, str]:
         """Return environment variables by name. A variable that the plan names overrides one that a record implies."""
-        values: dict[str, str] = {}
-        for item in environment.records:
-            values.update(self._record_variables(item))
-        for variable in environment.variables:
-            values[variable.name] = _variable_text(self._value(variable.source))
-        return values
+        implied = unique(
+            (entry for item in environment.records for entry in self._record_variables(item)), _clash_of_variables
+        )
+        named = unique(
+            (
+                Named(item.name, _variable_text(self._value(item.source)), str(item.source))
+                for item in environment.variables
+            ),
+            _clash_of_variables,
+        )
+        for name in implied.keys() & named.keys():
+            self.warn(f"variable {name}: the explicit variable overrides the one of a record")
+        return {**implied, **named}
 
-    def _record_variables(self, item: RecordVariablesItem) -> dict[str, str]:
+    def _record_variables(self, item: RecordVariablesItem) -> Iterator[Named[str]]:
         record = self.find_record(item.source)
-        content = formats.RecordContent(record.title, _fields(record, item.fields))
-        return formats.to_variable_names(record.title, formats.flatten(content), prefix=item.prefix)
+        content = formats.RecordContent(record.title, _fields(record, item.fields), chosen_by_record=not item.fields)
+        return formats.variable_entries(content, prefix=item.prefix, uid=record.uid)
 
     def find_record(self, reference: Reference) -> Record:
         """Return the record of *reference*."""
@@ -147,48 +196,81 @@ class Renderer:
             case WholeRecord():
                 return formats.write_content(format_name, self._content(record, format_name, chosen.fields))
             case FileContent():
-                return self._attachment(record, source, format_name)
+                if format_name != "raw":
+                    raise FormatError(
+                        f"{source}: an attachment is delivered unchanged; remove the format {format_name!r}"
+                    )
+                return self.download(record, self._attachment(source, record))
             case FieldValue(field=name) | RecordText(which=name):
                 content = formats.RecordContent(record.title, {name: self._value(source)})
                 return formats.write_content(format_name, content)
 
-    def _attachment(self, record: Record, source: FileContent, format_name: str) -> bytes:
-        if format_name != "raw":
-            raise FormatError(f"{source}: an attachment is delivered unchanged; remove the format {format_name!r}")
-        return self.download(record, select_file(source, record))
+    def _attachment(self, source: FileContent, record: Record) -> Attachment:
+        return newest(record, source.file, select_files(source, record), strict=self.strict, warn=self.warn)
+
+    def _files(self, record: Record) -> Mapping[str, Attachment]:
+        return newest_by_name(record, strict=self.strict, warn=self.warn)
 
     def _content(self, record: Record, format_name: str, fields: tuple[str, ...] = ()) -> formats.RecordContent:
         chosen = formats.FORMATS.get(format_name)
-        attachments = record.attachments if chosen and chosen.reads_attachments else ()
-        files = {item.name: self.download(record, item) for item in attachments}
-        return formats.RecordContent(record.title, _fields(record, fields), files)
+        attachments = self._files(record) if chosen and chosen.reads_attachments else {}
+        files = {name: self.download(record, item) for name, item in attachments.items()}
+        return formats.RecordContent(record.title, _fields(record, fields), files, chosen_by_record=not fields)
 
     def _from_template(self, item: FileItem, template: str) -> str:
-        records = [self.find_record(reference) for reference in item.sources]
-        data = [self._template_data(record, template) for record in records]
+        records = list({record.uid: record for record in map(self.find_record, item.sources)}.values())
+        data = unique(
+            (Named(record.title, self._template_data(record, template), record.uid) for record in records),
+            lambda clash: TemplateError(
+                f"records {clash} have the same title {clash.name!r}, by which a template finds them",
+                "rename one in Keeper, or write a file for each",
+            ),
+        )
         titles = [record.title for record in records]
         try:
-            return self.render_template(template, data[0] if len(data) == 1 else dict(zip(titles, data, strict=True)))
+            return self.render_template(template, data[titles[0]] if len(item.sources) == 1 else data)
         except TemplateError as error:
             raise TemplateError(f"record {', '.join(map(repr, titles))}: {error.found}", error.right) from None
 
     def _template_data(self, record: Record, template: str) -> dict[str, JsonValue]:
         """Return what a template sees of *record*. Attachments are downloaded only if the template mentions them."""
+        values = record.named_values()
+        for name in _OF_EVERY_RECORD:
+            if name in values and name != "notes" and _mentions(template, name):
+                raise TemplateError(
+                    f"record {record.title!r}: {name!r} is a field of the record, and in templates the {name} of every record",
+                    "rename the field in Keeper",
+                )
         data: dict[str, JsonValue] = {
             "title": record.title,
             "uid": record.uid,
             "type": record.type,
             "notes": record.notes,
+            **values,
         }
-        data.update(record.named_values())
-        if ".files" in template:
+        if _mentions(template, "files"):
             data["files"] = {
-                item.name: _decoded(record, item, self.download(record, item)) for item in record.attachments
+                name: _decoded(record, item, self.download(record, item)) for name, item in self._files(record).items()
             }
         return data
 
 
-def _fields(record: Record, names: tuple[str, ...]) -> dict[str, JsonValue]:
+def _mentions(template: str, name: str) -> bool:
+    return re.search(rf"""\.{name}\b|["`]{name}["`]""", template) is not None
+
+
+def _constant(content: bytes) -> Callable[[], bytes]:
+    return lambda: content
+
+
+def _clash_of_variables(clash: Clash) -> FormatError:
+    return FormatError(
+        f"variable {clash.name}: {clash} have this name; set a prefix for each secret with keeper.security/env-prefix-<name>, or "
+        "with envPrefix: in config"
+    )
+
+
+def _fields(record: Record, names: Collection[str]) -> dict[str, JsonValue]:
     """Return the values of the fields *names*, or of all fields if *names* is empty."""
     if not names:
         return record.named_values()

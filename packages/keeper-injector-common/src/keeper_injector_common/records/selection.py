@@ -34,15 +34,16 @@ def select_value(reference: WholeRecord | FieldValue | RecordText, record: Recor
             return _field_value(reference, record)
 
 
-def select_file(reference: FileContent, record: Record) -> Attachment:
-    """Return the attachment of *record* that *reference* means, by name, title or UID.
+def select_files(reference: FileContent, record: Record) -> list[Attachment]:
+    """Return the attachments of *record* that *reference* means: by UID, otherwise by name, otherwise by title.
 
-    Raises :class:`SelectionError` if no attachment matches, and :class:`UnreadableRecordError` if one that cannot be read may be
-    the one.
+    There are several if they have the same name. Raises :class:`SelectionError` if no attachment matches, and
+    :class:`UnreadableRecordError` if one that cannot be read may be the one.
     """
-    for attachment in record.attachments:
-        if reference.file in {attachment.name, attachment.title, attachment.uid}:
-            return attachment
+    for attribute in ("uid", "name", "title"):
+        found = [item for item in record.attachments if getattr(item, attribute) == reference.file]
+        if found:
+            return found
     names = [attachment.name for attachment in record.attachments]
     if record.unreadable_attachments:
         uids = ", ".join(record.unreadable_attachments[:MOST_SUGGESTED])

@@ -74,7 +74,7 @@ def test_value_that_readers_agree_on_is_accepted(value: str) -> None:
 
 
 COLLISIONS = {
-    "case": ({"api key": "a", "API-KEY": "b"}, "'api key' and 'API-KEY' both become API_KEY"),
+    "case": ({"api key": "a", "API-KEY": "b"}, "'api key' and 'API-KEY' become the same variable API_KEY"),
     "same flat name": ({"a": {"b": "1"}, "a_b": "2"}, "two values are named 'a_b'"),
 }
 

@@ -44,7 +44,7 @@ def test_value_with_nul_is_rejected() -> None:
 
 def test_two_fields_with_one_name_are_rejected() -> None:
     """A value never silently replaces another one."""
-    with pytest.raises(FormatError, match="both become A_B"):
+    with pytest.raises(FormatError, match="become the same variable A_B"):
         write_text("shell", {"a": {"b": "1"}, "a b": "2"})
 
 

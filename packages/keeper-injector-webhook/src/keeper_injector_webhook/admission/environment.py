@@ -23,8 +23,9 @@ from keeper_injector_common.errors import Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
-from keeper_injector_common.records.formats import is_forbidden_variable, to_variable_name
+from keeper_injector_common.records.formats import is_forbidden_variable, is_protected_variable, to_variable_name
 from keeper_injector_common.references import FieldValue
+from keeper_injector_common.uniqueness import Named, divide
 from keeper_injector_webhook.admission.names import VARIABLES_VOLUME_PREFIX
 from keeper_injector_webhook.admission.pod import Container, in_order
 
@@ -55,8 +56,10 @@ class Variables:
         records = self.records
         path = f"{paths.VOLUMES_PATH}/{self.name}"
         if self.style == "file-ref":
-            known = tuple(VariableItem(name, source) for item in records for name, source in _known_names(item))
-            return Environment(path, self.style, mode, (*known, *named))
+            explicit = {item.name for item in named}
+            known = [VariableItem(name, source) for item in records for name, source in _known_names(item)]
+            unique = {item.name: item for item in known if item.name not in explicit}
+            return Environment(path, self.style, mode, (*unique.values(), *named))
         kept = tuple(RecordVariablesItem(item.source, item.prefix, item.fields) for item in records)
         return Environment(path, self.style, mode, named, kept)
 
@@ -95,6 +98,7 @@ def problems_of_variables(
             found = f"{item.name} controls the dynamic loader, so a secret may not set it"
             yield Problem(item.where, found, "choose another name")
     for group in groups:
+        yield from _problems_of_names(group)
         for container in group.containers if group.style == "exec" else ():
             if request.env_mode == "file-ref":
                 yield _why_not_file_ref(group, settings)
@@ -105,6 +109,22 @@ def problems_of_variables(
                     "add two lines to it: command: [the image's ENTRYPOINT] and args: [its CMD]; "
                     f"or {_other_containers(groups)}{_without_command(group, settings)}",
                 )
+
+
+def _problems_of_names(group: Variables) -> Iterator[Problem]:
+    """Yield each variable of *group* that several fields would set, and each that no field of a record may set."""
+    known = [(name, source, item.where) for item in group.records for name, source in _known_names(item)]
+    for name, source, where in known:
+        if is_protected_variable(name):
+            found = f"field {source.field!r} would set the variable {name}, which controls more than the application"
+            yield Problem(where, found, f"remove it from the fields, or write {PREFIX}env-{name}: {source}")
+    explicit = [(item.name, item.source, item.where) for item in group.items if isinstance(item, Variable)]
+    for same_kind in (known, explicit):
+        entries = [Named(name, where, str(source)) for name, source, where in same_kind]
+        for clash in divide(entries)[1]:
+            where = next(entry.value for entry in reversed(entries) if entry.name == clash.name)
+            right = f"set a prefix for each with {PREFIX}env-prefix-<name>, or with envPrefix: in config"
+            yield Problem(where, f"the variable {clash.name} has several values: {clash}", right)
 
 
 def explicit_names(group: Variables) -> dict[str, str]:

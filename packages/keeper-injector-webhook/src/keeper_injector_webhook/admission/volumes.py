@@ -7,6 +7,7 @@ The JSON of these volumes is in :mod:`.manifests`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 
 import attrs
@@ -67,6 +68,11 @@ def mount_count(volumes: Sequence[Volume]) -> int:
 
 
 def problems_of_volumes(request: InjectionRequest, received: Received) -> Iterator[Problem]:
+    """Yield each file at whose path something else of the request is, or must be, for a container that receives both."""
+    return itertools.chain(_clashing_files(request, received), _directories_of_folders(request))
+
+
+def _clashing_files(request: InjectionRequest, received: Received) -> Iterator[Problem]:
     """Yield each file whose path another file has too, or is inside of, if some container receives both.
 
     Each set of files that some container receives is read once, and files are found by their paths. Nothing is compared in pairs.
@@ -95,3 +101,20 @@ def problems_of_volumes(request: InjectionRequest, received: Received) -> Iterat
         for _, number in sorted(outer_ones):
             found = f"{files[number].path} is a directory of another secret"
             yield Problem(files[number].where, found, "choose another path")
+
+
+def _directories_of_folders(request: InjectionRequest) -> Iterator[Problem]:
+    """Yield each file whose path is that of a folder's directory, or above it."""
+    by_path = {file.path: file for file in request.files}
+    for folder in request.folders:
+        for path in (*ancestors(folder.directory), folder.directory):
+            file = by_path.get(path)
+            if file and _may_share(request, file, folder):
+                found = f"{path} is a directory of the folder of {folder.where}"
+                yield Problem(file.where, found, "choose another path")
+
+
+def _may_share(request: InjectionRequest, *items: Item) -> bool:
+    """Return whether some container may receive both of the two *items*."""
+    one, other = (request.containers if item.containers is None else item.containers for item in items)
+    return one is None or other is None or not set(one).isdisjoint(other)

@@ -32,10 +32,11 @@ from keeper_injector_common.records.formats import (
 from keeper_injector_common.records.formats.envfile_format import write_envfile
 from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format, Quote, RecordContent, check_writable, digest_input
+from keeper_injector_common.records.formats.variable_lines import variable_entries, variables_of
 from keeper_injector_common.records.formats.variable_names import (
     is_forbidden_variable,
+    is_protected_variable,
     to_variable_name,
-    to_variable_names,
 )
 from keeper_injector_common.records.formats.variables_format import write_exec_variables
 
@@ -74,9 +75,11 @@ __all__ = [
     "digest_input",
     "flatten",
     "is_forbidden_variable",
+    "is_protected_variable",
     "problems_of_keys",
     "to_variable_name",
-    "to_variable_names",
+    "variable_entries",
+    "variables_of",
     "write_content",
     "write_envfile",
     "write_exec_variables",

@@ -15,9 +15,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format
-from keeper_injector_common.records.formats.variable_names import check_variable, to_variable_names
+from keeper_injector_common.records.formats.variable_lines import variables_of
+from keeper_injector_common.records.formats.variable_names import check_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +43,7 @@ def write_envfile(variables: Mapping[str, str]) -> bytes:
 
 
 def _write_record(content: RecordContent) -> bytes:
-    return write_envfile(to_variable_names(content.title, flatten(content)))
+    return write_envfile(variables_of(content))
 
 
 def _line(name: str, value: str) -> bytes:

@@ -28,6 +28,8 @@ class RecordContent:
     """Attachments by name; empty unless the format reads attachments."""
     exact_names: bool = False
     """Whether the user wrote the names of :attr:`fields`, so that no format changes them. They passed :attr:`Format.check_name`."""
+    chosen_by_record: bool = False
+    """Whether :attr:`fields` are all that the record has, so that anyone who edits it decides their names. If not, the pod lists them."""
 
 
 Quote = Callable[["JsonValue"], str]

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.uniqueness import Named, unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -52,32 +53,35 @@ def to_variable_name(field: str, *, prefix: str = "") -> str:
     return f"_{name}" if not name or name[0].isdigit() else name
 
 
+def is_protected_variable(name: str) -> bool:
+    """Return whether only an explicit ``env-<NAME>`` sets the variable *name*, or nothing at all."""
+    return _matches(name, PROTECTED_VARIABLES) or is_forbidden_variable(name)
+
+
 def is_forbidden_variable(name: str) -> bool:
     """Return whether the variable *name* can never be set from a secret."""
     return _matches(name, FORBIDDEN_VARIABLES)
 
 
-def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -> dict[str, str]:
-    """Return *values* of the record *title* with each field name replaced by the name of its variable.
+def to_variable_names(title: str, values: Mapping[str, str], *, prefix: str = "") -> dict[str, tuple[str, str]]:
+    """Return each field in *values* of the record *title*, and its value, by the name of the field's variable.
 
     Raises FormatError if two fields get the same variable, or if a variable is forbidden or protected.
     """
-    renamed: dict[str, str] = {}
-    origin: dict[str, str] = {}
-    for field, value in values.items():
-        name = to_variable_name(field, prefix=prefix)
-        if name in renamed:
+    variables = unique(
+        (Named(to_variable_name(field, prefix=prefix), (field, value), repr(field)) for field, value in values.items()),
+        lambda clash: FormatError(
+            f"record {title!r}: fields {clash} become the same variable {clash.name}; rename one in Keeper, or list the fields "
+            "you want"
+        ),
+    )
+    for name, (field, _) in variables.items():
+        if is_protected_variable(name):
             raise FormatError(
-                f"record {title!r}: fields {origin[name]!r} and {field!r} both become {name}; rename one in Keeper "
-                "or list the fields you want"
+                f"record {title!r}, field {field!r}: the variable {name} controls more than the application; list the other "
+                "fields, or rename the field in Keeper"
             )
-        if _matches(name, PROTECTED_VARIABLES) or is_forbidden_variable(name):
-            raise FormatError(
-                f"record {title!r}, field {field!r}: the variable {name} controls more than the application; rename "
-                "the field in Keeper or list the fields you want"
-            )
-        renamed[name], origin[name] = value, field
-    return renamed
+    return variables
 
 
 def check_variable(name: str, value: str) -> None:

@@ -13,9 +13,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
-from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format
-from keeper_injector_common.records.formats.variable_names import check_variable, to_variable_names
+from keeper_injector_common.records.formats.variable_lines import variables_of
+from keeper_injector_common.records.formats.variable_names import check_variable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def write_exec_variables(variables: Mapping[str, str]) -> bytes:
 
 
 def _write_variables(content: RecordContent) -> bytes:
-    return write_exec_variables(to_variable_names(content.title, flatten(content)))
+    return write_exec_variables(variables_of(content))
 
 
 def _entry(name: str, value: str) -> bytes:
