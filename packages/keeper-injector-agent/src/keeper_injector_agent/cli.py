@@ -110,9 +110,12 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--plan", type=Path, default=Path(PLAN_PATH), help="plan file (default: %(default)s)")
         command.add_argument("--root", type=Path, default=Path("/"), help="directory to use as / (default: /)")
         command.add_argument("--log-level", default="info", choices=_LOG_LEVELS, help="default: %(default)s")
-        command.add_argument(
-            "--deadline", type=float, default=deadline, help="seconds for one refresh (default: %(default)g)"
-        )
+        if name == "refresh":
+            meaning = "seconds to wait for its end (default: %(default)g)"
+            command.add_argument("--timeout", type=float, default=deadline, help=meaning)
+        else:
+            meaning = "seconds for one refresh (default: %(default)g)"
+            command.add_argument("--deadline", type=float, default=deadline, help=meaning)
         if name in {"init", "sidecar", "once"}:
             command.add_argument("--plan-digest", help="refuse every plan but the one with this digest (sha256:…)")
         if name == "init":
@@ -177,7 +180,7 @@ def _request_refresh(options: argparse.Namespace) -> int:
     from keeper_injector_agent import refresh_command
 
     directory = _state_directory(options)
-    refresh = refresh_command.request_refresh(directory, options.deadline)
+    refresh = refresh_command.request_refresh(directory, options.timeout)
     show = refresh_command.as_json if options.output == "json" else refresh_command.as_text
     print(show(refresh, directory))
     return refresh.exit_code

@@ -132,7 +132,7 @@ def test_a_timeout_ends_the_command_only(running: AgentPod, keeper: LocalKeeper)
     """The sidecar goes on if the command does not wait any longer."""
     with sidecar(running):
         keeper.fault(Fault.hang(), "get_secret", 1)
-        done = running.run("refresh", "--deadline", "0.2")
+        done = running.run("refresh", "--timeout", "0.2")
     assert (done.returncode, done.stdout.split(":")[0]) == (1, "timeout")
 
 
