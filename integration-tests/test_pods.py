@@ -108,16 +108,6 @@ def test_a_healthy_start_has_no_failed_probe(space: Namespace, keeper: Keeper) -
         keeper.set("database-credentials", "login", "app")
 
 
-def test_a_start_without_keeper_soon_shows_the_reason(space: Namespace, keeper: Keeper) -> None:
-    """Nobody has to wait for the last of many retries: the termination message appears after the first seconds."""
-    with keeper.failing("status", "503"):
-        app = space.pod("web", DATABASE, containers=[container(**AS_1000)])
-        began = time.monotonic()
-        wait_for(lambda: "Keeper: HTTP 503" in app.last_words(), "the reason", 60)
-        assert time.monotonic() - began < 30
-    app.ready()
-
-
 def test_denials_are_shown_as_they_are_meant(space: Namespace) -> None:
     """A denial has all problems with their solutions; something that is only unusual gives a warning."""
     wrong = {"refresh-interval": "5x", "secret": "db", "file-mode": "9"}
