@@ -96,6 +96,11 @@ def bad_attachment(pod: AgentPod, keeper: LocalKeeper) -> None:
     pod.wants({"x": "TLS Certs[login]"})
 
 
+def two_of_one_title(_pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Add a record of the same title to the folder."""
+    keeper.add_record({"title": "redis", "type": "login", "fields": {}}, keeper.vault.find("redis").folder)
+
+
 def numbers_of_sidecar(pod: AgentPod, act: Callable[[subprocess.Popen[str], int], object], event: str) -> str:
     """Return the event of a sidecar with a metrics port after *act*."""
     port = free_port()
@@ -152,6 +157,7 @@ SITUATIONS: dict[str, Callable[[Scene], str]] = {
     "init.started_without_secrets": init(fails(Fault.revoked()), fail_on_error=False),
     "init.kept_files": refresh(fails(Fault.revoked()), "init"),
     "record.ambiguous": init(second_record),
+    "secret.ambiguous": folder(two_of_one_title),
     "record.malformed": init(lambda _pod, keeper: keeper.vault.find("two-factor").data["fields"].append(None)),
     "records.unreadable": folder(lambda _pod, keeper: keeper.corrupt_record("redis")),
     "attachment.unreadable": init(bad_attachment),

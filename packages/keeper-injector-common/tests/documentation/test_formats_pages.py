@@ -77,12 +77,18 @@ def test_every_format_is_shown() -> None:
 
 @pytest.mark.parametrize(("name", "shown"), SHOWN.items(), ids=SHOWN.keys())
 def test_a_file_is_what_the_agent_writes(name: str, shown: str) -> None:
-    """The sample record in each format gives the text of the page; only raw has no line break at the end."""
+    """The sample record in each format gives the text of the page; only raw has no line break at the end.
+
+    Formats of variables need the list of fields that the page shows.
+    """
+    section = FORMATS_PAGE.partition(f"### `{name}`")[2].partition("\n### ")[0]
+    listed = re.search(r"needs `fields: \[(.*?)\]`", section)
+    fields = tuple(listed[1].split(", ")) if listed else ()
     (sample,) = re.findall(r"```yaml\n(records:.*?)```", FORMATS_PAGE, re.DOTALL)
     samples = parse_samples("formats.md", sample)
     renderer = Renderer(samples.library, False, samples.download, templates.render_template)
     source = parse_reference("database-credentials[password]" if name == "raw" else "database-credentials")
-    written = renderer.render_file(FileItem("file", (source,), Formatted(name), 0o400)).decode()
+    written = renderer.render_file(FileItem("file", (source,), Formatted(name, fields), 0o400)).decode()
     assert written == shown.removesuffix("\n" if name == "raw" else "")
 
 

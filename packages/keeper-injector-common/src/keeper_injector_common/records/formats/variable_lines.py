@@ -29,15 +29,21 @@ def variables_of(content: RecordContent) -> dict[str, str]:
     """
     if content.exact_names:
         return flatten(content, lambda name, part: to_variable_name(str(part), prefix=f"{name}_"))
-    return {entry.name: entry.value for entry in variable_entries(content)}
+    return {entry.name: entry.value for entry in variable_entries(content, otherwise="use another format")}
 
 
-def variable_entries(content: RecordContent, *, prefix: str = "", uid: str = "") -> Iterator[Named[str]]:
+def variable_entries(
+    content: RecordContent,
+    *,
+    prefix: str = "",
+    uid: str = "",
+    otherwise: str = "set an env-prefix that ends in '_'",
+) -> Iterator[Named[str]]:
     """Yield the variables of a record with their origins, structured values in one variable for each part.
 
     If the pod has not listed the fields, they must be ordinary (see :mod:`.ordinary_fields`), or the pod must set a *prefix* that
     ends in ``_``: then an editor of the record chooses only names that begin with it. Raises FormatError for any other field, if
-    two fields get the same variable, and if a variable is forbidden or protected.
+    two fields get the same variable, and if a variable is forbidden or protected; *otherwise* is what helps besides a list.
     """
     title = content.title
     if content.chosen_by_record and not prefix.endswith("_"):
@@ -47,7 +53,7 @@ def variable_entries(content: RecordContent, *, prefix: str = "", uid: str = "")
                 raise FormatError(
                     f"record {title!r}, field {field!r}: is not an ordinary field of Keeper, and {name} could be any variable that "
                     "someone who edits the record chooses; list the fields that you want (fields: in config, or fields-<name>), or "
-                    "set an env-prefix that ends in '_'"
+                    f"{otherwise}"
                 )
     record = f"record {title!r} ({uid})" if uid else f"record {title!r}"
     for name, (field, value) in to_variable_names(title, flatten(content), prefix=prefix).items():
