@@ -76,7 +76,7 @@ def test_completion_without_a_package(libraries: Path) -> None:
     """The completion script has all commands, even if one of them is not installed."""
     found = run_with(libraries, arguments=("completion", "bash"))
     assert (found.code, found.errors) == (0, "")
-    assert "words='lint explain preview render" in found.output
+    assert "words='lint explain preview check render" in found.output
 
 
 @pytest.mark.parametrize(

@@ -29,13 +29,17 @@ _MAX_VALUES = 100_000
 
 
 def check(workload: Workload, chart: ChartSettings, namespace: str) -> Verdict:
+    """Return the verdict of a webhook that is installed with the values of *chart*; see :func:`verdict`."""
+    return verdict(workload, settings_of(chart), namespace)
+
+
+def verdict(workload: Workload, settings: Settings, namespace: str) -> Verdict:
     """Return the problems and warnings that the webhook would have for the pods of *workload*.
 
     A template without containers is a part of a manifest, such as a patch of kustomize; nothing is known about its pods.
     """
     if not workload.containers():
         return (), ()
-    settings = settings_of(chart)
     try:
         decision = decide_workload(workload, settings, namespace)
     except ReviewError as error:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.errors import Problem
 
-__all__ = ["Agent", "Amounts", "Image", "Resources", "Settings", "read_settings", "read_values"]
+__all__ = ["Agent", "Amounts", "Image", "Resources", "Settings", "parse_settings", "read_settings", "read_values"]
 
 _Block = TypeVar("_Block")
 
@@ -161,15 +161,24 @@ class Settings:
 def read_settings(path: Path) -> Settings:
     """Read the YAML file that the chart mounts; raises :class:`SettingsError` with every problem."""
     try:
-        content = load_yaml(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, InvalidValue) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: {error}") from None
+    return parse_settings(text, str(path))
+
+
+def parse_settings(text: str, where: str) -> Settings:
+    """Read settings from YAML; *where* is the beginning of each message. Raises :class:`SettingsError` with every problem."""
+    try:
+        content = load_yaml(text)
+    except InvalidValue as error:
+        raise SettingsError(f"{where}: {error}") from None
     if content is None:
         content = {}
     if not isinstance(content, dict):
-        raise SettingsError(f"{path}: not a mapping; write names and values")
+        raise SettingsError(f"{where}: not a mapping; write names and values")
     problems: list[Problem] = []
-    top = Section(content, f"{path}: ", problems)
+    top = Section(content, f"{where}: ", problems)
     settings = _read(Settings, top)
     report_defaults(top, settings.policies, settings.defaults)
     top.finish()

@@ -57,6 +57,10 @@ COMMANDS = MappingProxyType(
         "preview": _Listed(
             "show how the webhook would change the pods of manifests", package="keeper-injector-webhook"
         ),
+        "check": _Listed(
+            "check a cluster, the installed webhook and the pods of a namespace",
+            package="keeper-injector-webhook",
+        ),
         "render": _Listed("show the files of a plan, made from sample records", "keeper_injector_common.cli.render"),
         "migrate": _Listed(
             "rewrite manifests that were written for other injectors",

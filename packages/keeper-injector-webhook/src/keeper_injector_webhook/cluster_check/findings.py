@@ -1,0 +1,99 @@
+"""What a check has found, as a value, and the two forms in which it is shown: a list for people, and JSON."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Iterable
+
+import attrs
+
+from keeper_injector_common.cli.console import colored
+from keeper_injector_common.json_values import Json
+from keeper_injector_common.limits import shortened
+
+DOCUMENTATION = "https://github.com/keeper-security/keeper-injector/blob/main/packages/keeper-injector-common/docs/"
+
+
+class Status(enum.Enum):
+    """How a check ended: its name in JSON, its mark on a terminal and the colour of the mark."""
+
+    OK = ("ok", "✓", "green")
+    WARNING = ("warning", "!", "yellow")
+    """Something works, but not as it should, or the check was not possible."""
+    FAILED = ("failed", "✗", "red")
+
+    @property
+    def mark(self) -> str:
+        """The mark in front of the line, in its colour on a terminal."""
+        return colored(self.value[1], self.value[2])
+
+
+@attrs.frozen
+class Finding:
+    """The result of one check."""
+
+    check: str
+    """The name of the check, such as ``webhook-certificate``. Programs read it, so it must not change."""
+    status: Status
+    found: str
+    """What was found, as a sentence without a full stop."""
+    right: str = ""
+    """The command or the value that corrects it; empty if there is nothing to correct."""
+    page: str = ""
+    """The page and heading of the documentation, such as ``troubleshooting.md#the-installation``."""
+    seconds: float | None = None
+    """How long a request took, if that is the result."""
+
+    @property
+    def link(self) -> str:
+        """The address of :attr:`page`; empty without a page."""
+        return DOCUMENTATION + self.page if self.page else ""
+
+
+def ok(check: str, found: str, seconds: float | None = None) -> Finding:
+    """Return the finding that *check* passed."""
+    return Finding(check, Status.OK, found, seconds=seconds)
+
+
+def warning(check: str, found: str, right: str = "", page: str = "") -> Finding:
+    """Return a finding that does not make the command fail."""
+    return Finding(check, Status.WARNING, found, right, page)
+
+
+def failed(check: str, found: str, right: str, page: str = "") -> Finding:
+    """Return a finding that makes the command fail."""
+    return Finding(check, Status.FAILED, found, right, page)
+
+
+def as_text(finding: Finding) -> str:
+    """Return the finding for a person: one line, and below it what to do and where to read more."""
+    lines = [f"{finding.status.mark} {printable(finding.found)}"]
+    if finding.right:
+        lines.append(f"    {colored('do:', 'bold')}  {printable(finding.right)}")
+    if finding.link:
+        lines.append(f"    {colored('see:', 'bold')} {colored(finding.link, 'dim')}")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(groups: Iterable[tuple[str, Iterable[Finding]]]) -> str:
+    """Return all findings, each with its group, as one JSON document."""
+    findings = [_json(group, item) for group, found in groups for item in found]
+    return json.dumps({"version": 1, "findings": findings}, ensure_ascii=False, indent=2) + "\n"
+
+
+def printable(text: str) -> str:
+    """Return *text*, which may come from the cluster, in one line and without characters that control a terminal."""
+    return shortened("".join(character if character.isprintable() else " " for character in text))
+
+
+def _json(group: str, item: Finding) -> Json:
+    content: Json = {
+        "group": group,
+        "check": item.check,
+        "status": item.status.value[0],
+        "found": item.found,
+        "fix": item.right,
+        "link": item.link,
+    }
+    return content if item.seconds is None else {**content, "seconds": round(item.seconds, 3)}

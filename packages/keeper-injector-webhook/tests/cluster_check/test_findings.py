@@ -1,0 +1,87 @@
+"""What ``keeper-injector check`` prints, without a cluster; ``integration-tests/test_check.py`` runs it against one."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keeper_injector_webhook.cluster_check.before import minor
+from keeper_injector_webhook.cluster_check.findings import as_json, as_text, failed, ok, printable, warning
+from keeper_injector_webhook.cluster_check.installation import selects
+
+PACKAGES = Path(__file__).parents[3]
+DOCS = PACKAGES / "keeper-injector-common/docs"
+SOURCES = PACKAGES / "keeper-injector-webhook/src/keeper_injector_webhook/cluster_check"
+
+
+def test_a_failure_says_what_to_do_and_where_to_read_more() -> None:
+    """Without a terminal there are no colours."""
+    text = as_text(failed("ca-bundle", "the caBundle is empty", "helm upgrade", "production.md#upgrades"))
+    first, second, third = text.splitlines()
+    assert first == "✗ the caBundle is empty"
+    assert second == "    do:  helm upgrade"
+    assert third.endswith("/docs/production.md#upgrades")
+
+
+def test_programs_get_every_finding() -> None:
+    """One document with the group of each finding."""
+    groups = [("webhook", [ok("dry-run", "injected", 0.0123), warning("kubelets", "unknown")])]
+    content = json.loads(as_json(groups))
+    assert [(item["group"], item["check"], item["status"]) for item in content["findings"]] == [
+        ("webhook", "dry-run", "ok"),
+        ("webhook", "kubelets", "warning"),
+    ]
+    assert content["findings"][0]["seconds"] == 0.012
+    assert "seconds" not in content["findings"][1]
+
+
+@given(st.text())
+def test_no_text_from_a_cluster_controls_a_terminal(text: str) -> None:
+    """Termination messages and names are written by others."""
+    assert printable(text).isprintable()
+
+
+def test_links_lead_to_headings() -> None:
+    """Every page and heading that a finding names exists."""
+    named = set()
+    for source in SOURCES.glob("*.py"):
+        named |= set(re.findall(r'"([a-z]+\.md)(?:#([\w-]+))?"', source.read_text(encoding="utf-8")))
+    assert len(named) > 5
+    for page, anchor in named:
+        headings = re.findall(r"^#+ (.+)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in anchors, f"{page}#{anchor}"
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [("v1.37.2", (1, 37)), ("v1.29.0-gke.100", (1, 29)), ("1.33", (1, 33)), ("v1.31+", (1, 31)), ("None", (0, 0))],
+)
+def test_versions_of_vendors(text: str, version: tuple[int, int]) -> None:
+    """Vendors append their own suffix."""
+    assert minor(text) == version
+
+
+@pytest.mark.parametrize(
+    ("selector", "labels", "is_selected"),
+    [
+        ({}, {}, True),
+        ({"matchLabels": {"a": "1"}}, {"a": "1", "b": "2"}, True),
+        ({"matchLabels": {"a": "1"}}, {"a": "2"}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1", "2"]}]}, {"a": "2"}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": ["1"]}]}, {}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, {"a": "1"}, False),
+        ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["1"]}]}, {}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
+        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
+        ({"matchLabels": {"a": "1"}, "matchExpressions": [{"key": "b", "operator": "Exists"}]}, {"a": "1"}, False),
+    ],
+)
+def test_selectors(selector: dict[str, object], labels: dict[str, str], is_selected: bool) -> None:
+    """Label selectors as API servers evaluate them (apimachinery, pkg/labels)."""
+    assert selects(selector, labels) is is_selected
