@@ -100,7 +100,7 @@ KINDS: dict[str, Json] = {
     "list of annotations": LOCKED,
     "list of names": {**list_of(NAME), "uniqueItems": True},
     "list of objects": list_of(OBJECT),
-    "list of ports": list_of({"type": "integer", "minimum": 1, "maximum": 65535}),
+    "list of ports": {**list_of({"type": "integer", "minimum": 1, "maximum": 65535}), "minItems": 1},
     "list of references": list_of({**closed(name=NAME), "required": ["name"]}),
     "map of strings": STRINGS,
     "object": OBJECT,

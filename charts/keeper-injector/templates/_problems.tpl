@@ -25,6 +25,9 @@
 {{- if and $v.autoscaling.enabled (gt (int $v.autoscaling.minReplicas) (int $v.autoscaling.maxReplicas)) }}
 - "autoscaling.minReplicas: {{ $v.autoscaling.minReplicas }} is greater than autoscaling.maxReplicas; set a lower value"
 {{- end }}
+{{- if and $v.networkPolicy.enabled $v.hostNetwork }}
+- "networkPolicy.enabled: true, but hostNetwork is true, and network policies have no effect on such pods; use the firewall of the nodes, and set networkPolicy.enabled=false"
+{{- end }}
 {{- if and (eq $v.envFiles "always") (eq (include "keeper-injector.envFilesPossible" .) "false") }}
 - "envFiles: always, but the API server is {{ .Capabilities.KubeVersion.Version }}, which would drop the variables; set auto, or upgrade to Kubernetes 1.35 (helm template: set --kube-version)"
 {{- end }}

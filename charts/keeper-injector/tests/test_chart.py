@@ -266,6 +266,36 @@ def test_the_webhooks_pods_satisfy_restricted(ci: str) -> None:
         assert not any("host" in container[probe]["httpGet"] for probe in container if probe.endswith("Probe"))
 
 
+@pytest.mark.parametrize(
+    ("ci", "egress"),
+    [
+        ("default", [{"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]),
+        ("minimal", [{"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]),
+        ("monitoring", [{"ports": [{"port": 443, "protocol": "TCP"}, {"port": 6443, "protocol": "TCP"}]}]),
+        ("cert-manager", []),
+        ("given-secret", []),
+    ],
+)
+@pytest.mark.parametrize("port", [8443, 9443])
+def test_one_value_closes_the_network_in_every_mode(ci: str, egress: list[Any], port: int) -> None:
+    """`networkPolicy.enabled=true` allows what the webhook needs in each tls.mode: its one port, and the API server if it calls it."""
+    objects = render(ci, networkPolicy__enabled=True, port=port)
+    policy, pod = one(objects, "NetworkPolicy")["spec"], pod_of(objects)
+    (container,) = pod["spec"]["containers"]
+
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    # Reviews, probes and metrics all arrive at this port.
+    assert policy["ingress"] == [{"ports": [{"port": port, "protocol": "TCP"}]}]
+    assert [item["containerPort"] for item in container["ports"]] == [port]
+    probes = [container[name] for name in ("startupProbe", "readinessProbe", "livenessProbe")]
+    assert {probe["httpGet"]["port"] for probe in probes} == {container["ports"][0]["name"]}
+    assert one(objects, "Service")["spec"]["ports"][0]["targetPort"] == container["ports"][0]["name"]
+    # Without a token, the webhook has nobody to call.
+    assert policy["egress"] == egress
+    assert bool(egress) is pod["spec"]["automountServiceAccountToken"]
+
+
 def test_openshift_may_choose_the_user() -> None:
     """`null` takes a number away."""
     done = helm(

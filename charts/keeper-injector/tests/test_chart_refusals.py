@@ -73,6 +73,10 @@ def test_a_wrong_value_is_refused(setting: str, problem: str) -> None:
     assert problem in said or helm("version", "--short").stdout.startswith("v3.")
 
 
+NO_EFFECT = (
+    "networkPolicy.enabled: true, but hostNetwork is true, and network policies have no effect on such pods; "
+    "use the firewall of the nodes, and set networkPolicy.enabled=false"
+)
 MISSING_ACCOUNTS = (
     "kubernetesSecrets.serviceAccounts: empty, so that every pod of shop, till would get the permission; "
     "list the service accounts that need it, such as {shop}"
@@ -101,6 +105,10 @@ MISSING_ACCOUNTS = (
             "autoscaling.minReplicas: 9 is greater than autoscaling.maxReplicas; set a lower value",
         ),
         (
+            ["networkPolicy.enabled=true", "hostNetwork=true"],
+            NO_EFFECT,
+        ),
+        (
             ["kubernetesSecrets.secretNames={db}"],
             "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces",
         ),
@@ -114,6 +122,16 @@ MISSING_ACCOUNTS = (
 def test_values_that_contradict_each_other_are_refused(settings: list[str], problem: str) -> None:
     """The message says which value is wrong, what was found and what to set."""
     assert problem in refusal(*settings).splitlines()
+
+
+def test_a_policy_without_ports_is_refused() -> None:
+    """A rule without ports would allow traffic to every port, the opposite of what the value looks like."""
+    done = helm(
+        "template", "x", CHART, "--set", "networkPolicy.enabled=true", "--set-json", "networkPolicy.apiServerPorts=[]"
+    )
+
+    assert done.returncode != 0
+    assert "networkPolicy" in done.stderr
 
 
 def test_all_contradictions_are_reported_at_once() -> None:
