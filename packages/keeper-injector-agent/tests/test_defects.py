@@ -16,5 +16,7 @@ def test_every_defect_is_covered_by_a_test() -> None:
         named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", row)
         assert named, row
         for file, function in named:
-            (path,) = HERE.rglob(file)
-            assert f"def {function}(" in path.read_text(encoding="utf-8"), f"{file}::{function}"
+            texts = [
+                path.read_text(encoding="utf-8") for path in HERE.rglob(file)
+            ]  # keeper/ and delivery/ have folders
+            assert any(f"def {function}(" in text for text in texts), f"{file}::{function}"

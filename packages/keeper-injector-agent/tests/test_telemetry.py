@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import requests
-from agent_pods import VOLUME, AgentPod, item, wait_for
+from agent_pods import VOLUME, AgentPod, item, plan_folder, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 from sidecars import free_port, scrape
 
@@ -141,6 +141,25 @@ def test_an_item_without_its_record_ages(pod: AgentPod, keeper: LocalKeeper) -> 
     keeper.add_record({"title": "two-factor", "type": "login", "fields": {"login": "again"}})
     assert pod.run("once").returncode == 0
     assert "stale" not in pod.run("status").stdout
+
+
+def test_a_restart_does_not_renew_a_stale_file(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A file of a folder whose record has gone stays as old as it is, although the init container starts the pod with it."""
+    plan_folder(pod, on_removal="keep")
+    assert pod.run("init").returncode == 0
+    keeper.remove_record("redis")
+    pod.run("once")
+    before = stale_items(pod)
+    assert [found["item"] for found in before] == ["/app/redis.json"]
+    assert pod.run("init").returncode == 0
+    pod.run("once")
+    assert stale_items(pod) == before
+
+
+def stale_items(pod: AgentPod) -> list[dict[str, str]]:
+    """Return what ``status`` shows as stale."""
+    targets = json.loads(pod.run("status", "-o", "json").stdout)["targets"]
+    return [found for target in targets for found in target["stale"]]
 
 
 def test_labels_are_escaped() -> None:

@@ -66,8 +66,7 @@ class Progress:
     def report(self, where: str, problem: KeeperInjectorError | str) -> None:
         """Record that something could not be delivered; the message begins with *where*."""
         self.problems.append(f"{where}: {problem}")
-        known = self._open.problems.get(where)
-        self._open.problems[where] = f"{known}; {problem}" if known else str(problem)
+        self._age(where, str(problem))
         self.write_failed |= isinstance(problem, DeliveryError)
 
     def finish(self, target: str, *, written: bool, present: bool) -> None:
@@ -88,8 +87,14 @@ class Progress:
         """Record that a file keeps an old value which a new pod would not have; in the init container, that is a warning."""
         if self.initial:
             self.warn(f"{where}: {problem}")
+            self._age(where, problem)
         else:
             self.report(where, problem)
+
+    def _age(self, where: str, problem: str) -> None:
+        """Record that an item is not up to date after this refresh."""
+        known = self._open.problems.get(where)
+        self._open.problems[where] = f"{known}; {problem}" if known else problem
 
     def warn(self, text: str) -> None:
         """Log that of several entries for one name one was chosen, or another thing that is delivered and may surprise."""
