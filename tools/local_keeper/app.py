@@ -179,7 +179,8 @@ def _download(state: ServerState, uid: str) -> Response:
     file = _file(state, uid)
     if file is None:
         return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
-    return Response(crypto.gcm(file.key, file.content))
+    content = crypto.gcm(file.key, file.content)
+    return Response(content[:-1] + bytes([content[-1] ^ 1]) if file.damaged else content)
 
 
 def _file(state: ServerState, uid: str) -> File | None:

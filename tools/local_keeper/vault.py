@@ -36,6 +36,8 @@ class File:
     """Sent instead of the JSON that describes the file, if set."""
     corrupt: str = ""
     """The part that is sent so that no key opens it: ``key``, ``metadata``, or none."""
+    damaged: bool = False
+    """Whether the last byte of a download is wrong."""
 
 
 @attrs.define

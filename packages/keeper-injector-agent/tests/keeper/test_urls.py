@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from servers import serving
 
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
-from keeper_injector_agent.keeper.limits import largest_response
+from keeper_injector_agent.keeper.limits import SizeLimits, size_limits
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.keeper.urls import parse_https_url
 
@@ -32,7 +32,14 @@ class Site:
 
     def transport(self, largest: int = 2**20) -> Transport:
         """Return a transport that trusts the server."""
-        return Transport(ca_file=self.ca, deadline=time.monotonic() + 20, largest=largest)
+        return Transport(ca_file=self.ca, deadline=time.monotonic() + 20, sizes=SizeLimits(2**10, largest))
+
+
+def downloaded(transport: Transport, url: object) -> bytes:
+    """Return what the transport downloads."""
+    content = bytearray()
+    transport.download(url, content.extend)
+    return bytes(content)
 
 
 @pytest.fixture(name="site")
@@ -66,7 +73,7 @@ def _running_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.mark.parametrize("scheme", ["https", "HTTPS", "HttpS"])
 def test_https_urls_are_fetched(site: Site, scheme: str) -> None:
     """The case of the scheme does not matter (RFC 3986, section 3.1)."""
-    assert site.transport().get(f"{scheme}://localhost:{site.https}/file?{TOKEN}") == b"content"
+    assert downloaded(site.transport(), f"{scheme}://localhost:{site.https}/file?{TOKEN}") == b"content"
     assert site.requests == [f"GET /file?{TOKEN}"]
 
 
@@ -107,7 +114,7 @@ def test_other_urls_are_refused(site: Site, url: object) -> None:
     if isinstance(url, str):
         url = url.replace("{https}", str(site.https)).replace("{http}", str(site.http)).replace("{token}", TOKEN)
     with pytest.raises(PermanentVaultError) as refused:
-        transport.get(url)
+        downloaded(transport, url)
     assert str(refused.value) == "Keeper: refers to a URL that is not a plain HTTPS URL; no request was sent"
     assert (site.requests, transport.counts) == ([], {"refused": 1})
 
@@ -115,7 +122,7 @@ def test_other_urls_are_refused(site: Site, url: object) -> None:
 def test_a_redirect_is_not_followed(site: Site) -> None:
     """A redirect is a failed download: neither its target nor its body is used."""
     with pytest.raises(PermanentVaultError, match="HTTP 302"):
-        site.transport().get(f"https://localhost:{site.https}/away?{TOKEN}")
+        downloaded(site.transport(), f"https://localhost:{site.https}/away?{TOKEN}")
     assert site.requests == [f"GET /away?{TOKEN}"]
 
 
@@ -124,7 +131,7 @@ def test_messages_contain_only_host_and_port(site: Site, scheme: str) -> None:
     """Anyone who knows path and query of a file's URL can download the file."""
     for port, wanted in ((1, "no connection to localhost:1"), (site.http, f"localhost:{site.http}")):
         with pytest.raises(TransientVaultError) as failure:
-            site.transport().get(f"{scheme}://localhost:{port}/file?{TOKEN}")
+            downloaded(site.transport(), f"{scheme}://localhost:{port}/file?{TOKEN}")
         assert wanted in str(failure.value)
         assert TOKEN not in str(failure.value)
         assert "file" not in str(failure.value)
@@ -134,8 +141,8 @@ def test_a_response_has_a_limit(site: Site) -> None:
     """A larger response ends with an error that names the annotation to change, and the next request works."""
     transport = site.transport(largest=2**20)
     with pytest.raises(PermanentVaultError, match=r"larger than 1 MiB.*raise keeper.security/agent-limits-memory"):
-        transport.get(f"https://localhost:{site.https}/large")
-    assert transport.get(f"https://localhost:{site.https}/file") == b"content"
+        downloaded(transport, f"https://localhost:{site.https}/large")
+    assert downloaded(transport, f"https://localhost:{site.https}/file") == b"content"
     assert transport.counts == {"too_large": 1, "ok": 1}
 
 
@@ -144,28 +151,32 @@ def test_several_requests_in_turn(site: Site, path: str) -> None:
     """A connection is used again if the server keeps it open, and opened again if not."""
     transport = site.transport()
     for _ in range(3):
-        assert transport.get(f"https://localhost:{site.https}{path}") == b"content"
+        assert downloaded(transport, f"https://localhost:{site.https}{path}") == b"content"
     assert len(site.requests) == 3
 
 
 @pytest.mark.parametrize(
-    ("files", "mebibytes"),
+    ("files", "response", "file"),
     [
-        ({}, 256),
-        ({"memory.max": "max\n"}, 256),
-        ({"memory.max": f"{128 << 20}\n"}, 13.6),
-        ({"memory.max": f"{16 << 20}\n"}, 4),
-        ({"memory/memory.limit_in_bytes": f"{512 << 20}\n"}, 90.4),
-        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, 256),
+        ({}, 256, 256),
+        ({"memory.max": "max\n"}, 256, 256),
+        ({"memory.max": f"{128 << 20}\n"}, 13.6, 22.67),
+        ({"memory.max": f"{16 << 20}\n"}, 4, 4),
+        ({"memory/memory.limit_in_bytes": f"{512 << 20}\n"}, 90.4, 150.67),
+        ({"memory/memory.limit_in_bytes": "9223372036854771712\n"}, 256, 256),
     ],
     ids=["none", "no limit", "the default", "tiny", "version 1", "version 1, no limit"],
 )
-def test_the_limit_follows_the_memory_of_the_container(tmp_path: Path, files: dict[str, str], mebibytes: float) -> None:
-    """A response that fits into the container's memory in all its copies is allowed, and at least 4 MiB."""
+def test_the_limits_follow_the_memory_of_the_container(
+    tmp_path: Path, files: dict[str, str], response: float, file: float
+) -> None:
+    """What fits into the container's memory in all its copies is allowed, and at least 4 MiB."""
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text, encoding="ascii")
-    assert largest_response(tmp_path) / 2**20 == pytest.approx(mebibytes)
+    found = size_limits(tmp_path)
+    assert found.response / 2**20 == pytest.approx(response)
+    assert found.file / 2**20 == pytest.approx(file, abs=0.01)
 
 
 @given(st.text(max_size=40), st.sampled_from(["https://", "HTTPS://h", "https://h:1/", "http://", ""]))

@@ -40,7 +40,7 @@ ASKED = {"inject": "true", "secret": "db"}
         pytest.param(
             {"volume-size": "64Mi", "file-a": "server:disk.img:/app/images/disk.img"},
             {},
-            "whose limit is 128Mi; set agent-limits-memory to 224Mi or more",
+            "whose limit is 128Mi; set agent-limits-memory to 160Mi or more",
             id="attachments in memory",
         ),
     ],
@@ -59,7 +59,7 @@ def test_a_surprise_is_a_warning(annotations: dict[str, str], spec: dict[str, An
         ({"signal": "HUP"}, {"securityContext": {"runAsUser": 1000}}),
         ({"volume-size": "256Mi", "agent-limits-memory": "320Mi"}, {}),
         ({"volume-size": "256Mi", "agent-limits-memory": "none"}, {}),
-        ({"volume-size": "64Mi", "agent-limits-memory": "224Mi", "file-a": "server:disk.img:/app/images/disk.img"}, {}),
+        ({"volume-size": "64Mi", "agent-limits-memory": "160Mi", "file-a": "server:disk.img:/app/images/disk.img"}, {}),
     ],
     ids=[
         "classic that goes",

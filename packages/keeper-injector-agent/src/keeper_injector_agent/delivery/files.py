@@ -26,18 +26,21 @@ import attrs
 from keeper_injector_agent.errors import WriteError
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterator
 
 _DATA = "..data"
 _NEW_DATA = "..data_tmp"
 _DIRECTORY_MODE = 0o755
+_LARGE = 1024 * 1024
+_BLOCK = 64 * 1024
 
 
 @attrs.frozen
 class File:
     """The content of a file, which ``repr`` does not show, and its mode."""
 
-    content: bytes = attrs.field(repr=False)
+    content: bytes | mmap.mmap = attrs.field(repr=False)
     mode: int
 
 
@@ -50,11 +53,37 @@ def read_files(directory: Path) -> dict[str, File]:
     current = directory / _DATA
     if not current.is_dir():
         return {}
-    return {
-        str(path.relative_to(current)): File(path.read_bytes(), stat.S_IMODE(path.stat().st_mode))
-        for path in sorted(current.rglob("*"))
-        if path.is_file()
-    }
+    return {name: File(_content(path), stat.S_IMODE(path.stat().st_mode)) for name, path in _paths(current).items()}
+
+
+def _paths(current: Path) -> dict[str, Path]:
+    """Return the path of every file below *current* by its name there."""
+    return {str(path.relative_to(current)): path for path in sorted(current.rglob("*")) if path.is_file()}
+
+
+def _content(path: Path) -> bytes | mmap.mmap:
+    """Return the content of a file. A large one is mapped: it is in memory already, and would be there a second time."""
+    if path.stat().st_size < _LARGE:
+        return path.read_bytes()
+    import mmap
+
+    with path.open("rb") as stream:
+        return mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ)
+
+
+def _is_current(directory: Path, files: _FileSet) -> bool:
+    """Return whether *files* are the current set of *directory*, without reading a file as a whole."""
+    present = _paths(directory / _DATA) if (directory / _DATA).is_dir() else {}
+    return present.keys() == files.keys() and all(_is_equal(path, files[name]) for name, path in present.items())
+
+
+def _is_equal(path: Path, file: File) -> bool:
+    status = path.stat()
+    if stat.S_IMODE(status.st_mode) != file.mode or status.st_size != len(file.content):
+        return False
+    wanted = memoryview(file.content)
+    with path.open("rb") as stream:
+        return all(stream.read(_BLOCK) == wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
 
 
 def write_files(directory: Path, files: _FileSet, *, volume_size: int) -> bool:
@@ -64,7 +93,7 @@ def write_files(directory: Path, files: _FileSet, *, volume_size: int) -> bool:
     *volume_size* is the size of the memory volume in bytes, for the message when it is full.
     """
     try:
-        if read_files(directory) == dict(files):
+        if _is_current(directory, files):
             _link_names(directory, files)
             _remove_leftovers(directory)
             return False

@@ -26,6 +26,7 @@ from keeper_injector_agent.keeper.client import (
     translate_errors,
 )
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
+from keeper_injector_agent.keeper.decryption import StreamDecryption
 from keeper_injector_agent.keeper.folders import folders_of_record, read_folders
 from keeper_injector_common.json_values import as_object, as_objects
 from keeper_injector_common.records import Library
@@ -92,10 +93,11 @@ class KeeperVault:
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Download and decrypt an attachment of a record from the last :meth:`fetch`."""
         file, record_key = self._files[record.uid, attachment.uid]
-        encrypted = self._transport.get(file.get("url"))
         try:
-            key = CryptoUtils.decrypt_aes(base64_to_bytes(file["fileKey"]), record_key)
-            content: bytes = CryptoUtils.decrypt_aes(encrypted, key)
+            # Not the SDK's get_file_data, which holds the attachment three times, and waits for it without a timeout.
+            decryption = StreamDecryption(CryptoUtils.decrypt_aes(base64_to_bytes(file["fileKey"]), record_key))
+            self._transport.download(file.get("url"), decryption.receive)
+            content = decryption.finish()
         except (InvalidTag, ValueError):
             raise TransientVaultError(
                 f"record {record.title!r}: file {attachment.name!r} cannot be decrypted; its download URL may have expired"

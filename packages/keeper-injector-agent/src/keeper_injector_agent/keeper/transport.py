@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper import proxied
 from keeper_injector_agent.keeper.direct import Connections
-from keeper_injector_agent.keeper.limits import largest_response
+from keeper_injector_agent.keeper.limits import SizeLimits, size_limits
 from keeper_injector_agent.keeper.responses import Response, api_result, download_result, is_refusal, requested_key
 from keeper_injector_agent.keeper.urls import HttpsUrl, parse_https_url
 from keeper_injector_agent.retry import LONGEST_PATIENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from keeper_injector_agent.credentials.proxy import ProxyUrl
+
+    Receive = Callable[[bytes], object]
 
 _CONNECT_TIMEOUT = 10.0
 _WRONG_CLOCK = {"certificate has expired", "certificate is not yet valid"}
@@ -32,18 +34,23 @@ class Transport:
     """Sends requests to Keeper until a deadline, and counts them by result."""
 
     def __init__(
-        self, *, ca_file: Path | None, deadline: float, largest: int | None = None, patience: float = LONGEST_PATIENCE
+        self,
+        *,
+        ca_file: Path | None,
+        deadline: float,
+        sizes: SizeLimits | None = None,
+        patience: float = LONGEST_PATIENCE,
     ) -> None:
         """Allow requests until *deadline* (:func:`time.monotonic`), and trust *ca_file* in addition to the usual CAs.
 
         A request waits at most *patience* seconds for the beginning, and for each part, of its response.
-        A response may have *largest* bytes; by default, as many as fit into this container's memory.
+        *sizes* say how large responses may be; by default, as large as this container's memory allows.
         Raises PermanentVaultError if *ca_file* contains no certificate.
         """
         self.deadline = deadline
         self.counts: dict[str, int] = {}
         self._patience = patience
-        self._largest = largest_response() if largest is None else largest
+        self._sizes = sizes or size_limits()
         # An additional CA usually belongs to an inspecting proxy. Try it alone first: loading all the others takes 14 ms.
         self._context = _context(ca_file)
         self._trusts_all = False
@@ -67,29 +74,33 @@ class Transport:
             raise error
         return response
 
-    def get(self, url: object) -> bytes:
-        """Download an attachment from its pre-signed URL, whatever Keeper sent as such; raises VaultError."""
-        response = self._request("GET", url, {}, None)
+    def download(self, url: object, receive: Receive) -> None:
+        """Download an attachment from its pre-signed URL, whatever Keeper sent as such; raises VaultError.
+
+        *receive* gets it block by block, and must use none of it if this fails.
+        """
+        response = self._request("GET", url, {}, None, receive)
         result, error = download_result(response)
         self._count(result)
         if error is not None:
             raise error
-        return response.content
 
-    def _request(self, method: str, text: object, headers: dict[str, str], body: bytes | None) -> Response:
+    def _request(
+        self, method: str, text: object, headers: dict[str, str], body: bytes | None, receive: Receive | None = None
+    ) -> Response:
         url = parse_https_url(text)
         if url is None:
             self._count("refused")
             raise PermanentVaultError("Keeper: refers to a URL that is not a plain HTTPS URL; no request was sent")
         headers = {"User-Agent": _AGENT, "Accept": "*/*", **headers}
         try:
-            return self._send_once(method, url, headers, body)
+            return self._send_once(method, url, headers, body, receive)
         except ssl.SSLError as error:
             if self._trusts_all:
                 raise self._tls_error(url, error) from None
         self._trust_all()
         try:
-            return self._send_once(method, url, headers, body)
+            return self._send_once(method, url, headers, body, receive)
         except ssl.SSLError as error:
             raise self._tls_error(url, error) from None
 
@@ -111,15 +122,19 @@ class Transport:
             advice = f"the clock of this machine shows {time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC"
         return PermanentVaultError(f"Keeper: no trusted TLS connection to {url.place} ({cause}); {advice}")
 
-    def _send_once(self, method: str, url: HttpsUrl, headers: dict[str, str], body: bytes | None) -> Response:
+    def _send_once(
+        self, method: str, url: HttpsUrl, headers: dict[str, str], body: bytes | None, receive: Receive | None
+    ) -> Response:
         """Send a request, and remember a failure, so that a timeout message can name the last one."""
         try:
-            return self._send(method, url, headers, body)
+            return self._send(method, url, headers, body, receive)
         except TransientVaultError as error:
             self._last_failure = str(error)
             raise
 
-    def _send(self, method: str, url: HttpsUrl, headers: dict[str, str], body: bytes | None) -> Response:
+    def _send(
+        self, method: str, url: HttpsUrl, headers: dict[str, str], body: bytes | None, receive: Receive | None
+    ) -> Response:
         """Send a request; raises VaultError, or SSLError if the certificate is not trusted."""
         remaining = self.deadline - time.monotonic()
         if remaining <= 0:
@@ -128,7 +143,12 @@ class Transport:
         try:
             with self._exchange(method, url, headers, body, timeout) as (response, blocks):
                 status = getattr(response, "status_code", 0) or response.status
-                return Response(status, response.reason, response.headers, self._read(blocks))
+                content = bytearray()
+                if receive is not None and status == HTTPStatus.OK:
+                    self._read(blocks, self._sizes.file, receive)
+                else:
+                    self._read(blocks, self._sizes.response, content.extend)
+                return Response(status, response.reason, response.headers, bytes(content))
         except ssl.SSLError:
             raise
         except proxied.ProxyFailedError as error:
@@ -167,20 +187,20 @@ class Transport:
         cause = f"HTTP {error.status}" if error.status else _cause(error)
         return TransientVaultError(f"{where} did not connect to {url.place} ({cause}); check the proxy's URL")
 
-    def _read(self, blocks: Iterator[bytes]) -> bytes:
+    def _read(self, blocks: Iterator[bytes], largest: int, receive: Receive) -> None:
         """Read the body until the deadline: a read timeout alone never ends a response that arrives byte by byte."""
-        content = bytearray()
+        size = 0
         for block in blocks:
-            content += block
+            size += len(block)
             if time.monotonic() > self.deadline:
                 raise TransientVaultError("Keeper: the response did not arrive before the deadline")
-            if len(content) > self._largest:
+            if size > largest:
                 self._count("too_large")
                 raise PermanentVaultError(
-                    f"Keeper: the response is larger than {self._largest / 2**20:.0f} MiB, the most that this container's memory "
+                    f"Keeper: the response is larger than {largest / 2**20:.0f} MiB, the most that this container's memory "
                     "allows; share fewer or smaller records, or raise keeper.security/agent-limits-memory"
                 )
-        return bytes(content)
+            receive(block)
 
     def _count(self, result: str) -> None:
         self.counts[result] = self.counts.get(result, 0) + 1
