@@ -3,16 +3,16 @@ r"""Measures the webhook beside an application with a constant response, on the 
 The servers share one core and the client has the other, as on a node with two cores. Every part has a time limit. The time of the
 CPU for one review is measured too, because it hardly depends on what else the machine does.
 
-Another webhook can be measured in the same run. vault-k8s answers outside a cluster if it finds a token and the address of an
-API server, and injects if the pods have its annotations::
+Another webhook can be measured in the same run. vault-k8s starts outside a cluster if it finds a token and an API server, and injects
+if the pods have its annotations::
 
     git clone https://github.com/hashicorp/vault-k8s && (cd vault-k8s && go build -o /tmp/vault-k8s .)
     sudo ./tools/run bench serving \
         --annotation vault.hashicorp.com/agent-inject=true --annotation vault.hashicorp.com/role=app \
         --annotation vault.hashicorp.com/agent-inject-secret-db=database-credentials \
-        --beside "unshare --mount sh -c 'mount -t tmpfs none /run && mkdir -p /run/secrets/kubernetes.io/serviceaccount &&
-            echo token > /run/secrets/kubernetes.io/serviceaccount/token &&
-            KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT=1 exec /tmp/vault-k8s agent-inject
+        --beside "unshare --mount sh -c 'mount -t tmpfs none /run && cd /run && mkdir -p secrets/kubernetes.io/serviceaccount &&
+            cp {directory}/ca.crt secrets/kubernetes.io/serviceaccount && echo token >secrets/kubernetes.io/serviceaccount/token &&
+            KUBE_FEATURE_WatchListClient=false KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT={api} exec /tmp/vault-k8s agent-inject
             -listen 127.0.0.1:{port} -tls-cert-file {directory}/tls.crt -tls-key-file {directory}/tls.key
             -vault-address https://vault:8200 -log-level error'"
 """
@@ -36,7 +36,7 @@ from pathlib import Path
 import attrs
 from bench_admission import SEVEN, pod
 from load import Client, LostError, closed_loop, new_connections, open_loop, stampede
-from servers import Process, beside, certificate, constant, ours
+from servers import Process, api_server, beside, certificate, constant, ours
 
 from bench_table import Figure, table
 
@@ -52,7 +52,7 @@ VARIED = b"x" * 24
 """The first value of a variable, which is replaced so that no two pods are identical."""
 TOKEN = "kube-api-access-x7k2p"  # noqa: S105 - the name of a volume
 LONGEST_PART = 240.0
-"""Seconds after which a part of the benchmark is given up."""
+"""Seconds after which a part of the benchmark is abandoned."""
 MICROSECONDS = 1e6
 MILLISECONDS = 1e3
 
@@ -204,8 +204,8 @@ def main() -> int:
     parser.add_argument(
         "--beside",
         metavar="COMMAND",
-        help="also measure this webhook, which answers POST /mutate over TLS; {port} and {directory} in the command stand for its "
-        "port and the directory of its key pair",
+        help="also measure this webhook, which answers POST /mutate over TLS; in the command, {port} stands for its port, {directory} "
+        "for the directory of its key pair, and {api} for the port of an API server without objects",
     )
     parser.add_argument(
         "--annotation", metavar="NAME=TEXT", action="append", default=[], help="add an annotation to the pods"
@@ -224,7 +224,10 @@ def main() -> int:
 
         webhook = running(ours(folder, context, "--log-level", "warning"))
         answer = json.loads(asyncio.run(first_answer(context, webhook.port, body)))
-        other = running(beside(options.beside, folder, context)) if options.beside else None
+        other = None
+        if options.beside:
+            api = running(api_server(folder, context))
+            other = running(beside(options.beside, folder, context, api.port))
         if other is not None and b'"patch"' not in asyncio.run(first_answer(context, other.port, body)):
             parser.error("the other webhook does not inject into the pods; add its annotations with --annotation")
         bench = Bench(context, body, webhook, running(constant(folder, context, answer)), other)

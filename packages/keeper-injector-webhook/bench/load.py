@@ -40,10 +40,19 @@ class Connection:
         except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError) as error:
             raise LostError(type(error).__name__) from None
         lines = answer.lower().split(b"\r\n")
-        length = next(int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:"))
+        length = next((int(line.split(b":")[1]) for line in lines if line.startswith(b"content-length:")), None)
         self.used = True
         self.closing = b"connection: close" in lines
-        return int(lines[0].split()[1]), await self.reader.readexactly(length)
+        content = await (self._chunks() if length is None else self.reader.readexactly(length))
+        return int(lines[0].split()[1]), content
+
+    async def _chunks(self) -> bytes:
+        """Read a body in chunks (RFC 9112, section 7.1), as Go's server sends one of more than 2 KiB."""
+        content = b""
+        while size := int(await self.reader.readuntil(b"\r\n"), 16):
+            content += (await self.reader.readexactly(size + 2))[:-2]
+        await self.reader.readexactly(2)
+        return content
 
     def close(self) -> None:
         """Close the connection."""

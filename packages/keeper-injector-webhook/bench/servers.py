@@ -43,6 +43,29 @@ config.alpn_protocols = ["http/1.1"]
 config.keep_alive_max_requests = 10**9
 asyncio.run(serve(app, config))
 """
+API_SERVER = """
+import http.server, json, ssl, sys, threading
+port, directory = int(sys.argv[1]), sys.argv[2]
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        if "watch=" in self.path:
+            threading.Event().wait()
+        kind = "MutatingWebhookConfigurationList"
+        found = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"resourceVersion": "1"}, "items": []}
+        body = json.dumps(found).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain(f"{directory}/tls.crt", f"{directory}/tls.key")
+server.socket = context.wrap_socket(server.socket, server_side=True)
+server.serve_forever()
+"""
+"""As much of an API server as another webhook waits for when it starts: it has no webhook configurations."""
 
 
 @attrs.define
@@ -77,9 +100,10 @@ def free_port() -> int:
 
 @contextmanager
 def certificate(directory: Path) -> Iterator[ssl.SSLContext]:
-    """Write a key pair for localhost into *directory*; yield a context that trusts it."""
+    """Write a key pair for localhost and its CA into *directory*; yield a context that trusts it."""
     authority = trustme.CA()
-    pair = authority.issue_cert("localhost")
+    pair = authority.issue_cert("localhost", "127.0.0.1")
+    authority.cert_pem.write_to_path(str(directory / "ca.crt"))
     pair.private_key_pem.write_to_path(str(directory / "tls.key"))
     pair.cert_chain_pems[0].write_to_path(str(directory / "tls.crt"))
     context = ssl.create_default_context()
@@ -100,10 +124,20 @@ def constant(directory: Path, context: ssl.SSLContext, answer: dict[str, Any]) -
     return _started([sys.executable, "-c", CONSTANT, str(port), str(directory), json.dumps(answer)], port, context)
 
 
-def beside(command: str, directory: Path, context: ssl.SSLContext) -> Process:
-    """Start another webhook; in *command*, {port} and {directory} stand for its port and the directory of its key pair."""
+def api_server(directory: Path, context: ssl.SSLContext) -> Process:
+    """Start the API server that another webhook needs."""
     port = free_port()
-    return _started(shlex.split(command.format(port=port, directory=directory)), port, context, any_answer=True)
+    return _started([sys.executable, "-c", API_SERVER, str(port), str(directory)], port, context)
+
+
+def beside(command: str, directory: Path, context: ssl.SSLContext, api: int) -> Process:
+    """Start another webhook.
+
+    In *command*, {port} and {directory} stand for its port and the directory of its key pair, and {api} for the port of an API server.
+    """
+    port = free_port()
+    words = shlex.split(command.format(port=port, directory=directory, api=api))
+    return _started(words, port, context, any_answer=True)
 
 
 def _started(command: list[str], port: int, context: ssl.SSLContext, *, any_answer: bool = False) -> Process:
