@@ -54,6 +54,8 @@ def test_a_duration_is_read_as_seconds(text: str, seconds: float) -> None:
         (parsers.signal_name, "SIGKILL", "write one of SIGHUP"),
         (parsers.items, "a,,b", "empty item"),
         (parsers.items, "a, a", "names something twice"),
+        (parsers.pairs, "a=b, c=", "'c=' is not a pair of names"),
+        (parsers.pairs, "a=b, a=c", "names 'a' twice"),
         (parsers.object_name, "Keeper_Secret", "lower-case letters"),
     ],
 )
@@ -72,6 +74,7 @@ def test_a_signal_has_three_spellings(word: str) -> None:
 def test_a_comma_in_a_title_is_escaped() -> None:
     r"""``\,`` is a comma in a title, not the end of an item."""
     assert parsers.items(r"a\,b, c") == ("a,b", "c")
+    assert parsers.pairs(r"a\,b = c=d, e=f") == {"a,b": "c=d", "e": "f"}
 
 
 @pytest.mark.parametrize("annotation", ANNOTATIONS, ids=lambda annotation: annotation.name)

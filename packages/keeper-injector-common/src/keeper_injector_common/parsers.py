@@ -236,6 +236,19 @@ def items(value: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
+def pairs(value: str) -> dict[str, str]:
+    """Read a comma-separated list of ``name=other name``. The first ``=`` of an item separates the two."""
+    found: dict[str, str] = {}
+    for item in items(value):
+        name, equals, other = (part.strip() for part in item.partition("="))
+        if not (name and equals and other):
+            raise InvalidValue(f"{item!r} is not a pair of names", "write login=user, password=secret")
+        if name in found:
+            raise InvalidValue(f"{value!r} names {name!r} twice", "name each once")
+        found[name] = other
+    return found
+
+
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 
 

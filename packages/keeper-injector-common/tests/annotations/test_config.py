@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.config import ConfigDeliveries, parse_config
+from keeper_injector_common.annotations.request import RecordVariables
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.plan.delivery import Formatted, Templated
 
@@ -135,10 +136,12 @@ def test_fields_get_their_names_in_the_file() -> None:
     assert list(file.content.keys) == ["password", "login"]
 
 
-def test_fields_of_variables_are_not_those_of_the_file() -> None:
-    """An entry with a file and variables gives the names to the file only."""
+def test_variables_beside_keys_have_the_same_fields() -> None:
+    """An entry with a file and variables delivers the fields that keys chooses, and gives the names to the file only."""
     found = accepted("secrets: [{record: db, path: /app/db.json, keys: {login: user}, injectAsEnvVars: true}]")
-    assert (len(found.files), found.variables[0].fields) == (1, ())
+    (variables,) = found.variables
+    assert isinstance(variables, RecordVariables)
+    assert (len(found.files), variables.fields) == (1, ("login",))
 
 
 WRONG_KEYS = {

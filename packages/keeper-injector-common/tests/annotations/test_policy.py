@@ -162,7 +162,7 @@ def test_every_key_of_the_document_belongs_to_an_annotation() -> None:
     """A key of ``config`` that no lock covers must be one that no annotation has."""
     names = {("secrets", name) for key in _keys_of(SecretKeys) for name, _ in key.properties()}
     names |= {("folders", name) for key in _keys_of(FolderKeys) for name, _ in key.properties()}
-    only_there = {"path", "keys", "k8sSecretKeys"}
+    only_there = {"path", "k8sSecretKeys"}
     assert names - _ANNOTATIONS_OF.keys() == {("secrets", name) for name in only_there}
 
 

@@ -138,6 +138,26 @@ def test_each_secret_has_its_own_prefix_and_fields() -> None:
     assert found.warnings == ()
 
 
+def test_each_secret_has_its_own_names_in_the_file() -> None:
+    """``keys-<name>`` applies to a named secret, and to a record in a list by its title; variables have the same fields."""
+    found = request_of(
+        secrets="smtp",
+        secret_db="db:/app/db.properties",
+        inject_env_vars="true",
+        keys_db="password=spring.datasource.password, login = spring.datasource.username",
+        keys_smtp="login=user",
+    )
+    names = {"password": "spring.datasource.password", "login": "spring.datasource.username"}
+    assert [file.content for file in found.files] == [
+        Formatted("json", keys={"login": "user"}),
+        Formatted("properties", keys=names),
+    ]
+    assert [item.fields for item in found.variables if isinstance(item, RecordVariables)] == [
+        ("login",),
+        ("password", "login"),
+    ]
+
+
 def test_variables_follow_the_entry_of_config() -> None:
     """With ``inject-env-vars``, an entry's fields, containers and prefix hold; one that has variables already gets no more."""
     found = request_of(
@@ -180,6 +200,26 @@ def test_one_value_of_a_field_is_one_variable() -> None:
             "fields-x: keeper.security/template-x already determines",
         ),
         ({"secret_x": "a[b]", "fields_x": "login"}, "fields-x: keeper.security/secret-x asks for one value already"),
+        ({"keys_x": "login=a", "secret": "a"}, "keys-x: there is no keeper.security/secret-x that it applies to"),
+        (
+            {"secret_x": "a", "keys_x": "login=a", "template_x": "y"},
+            "keys-x: keeper.security/template-x already determines the content of the file; keep one of the two",
+        ),
+        (
+            {"secret_x": "a", "keys_x": "login=a", "fields_x": "login"},
+            "fields-x: keeper.security/keys-x already chooses the fields; keep one of the two",
+        ),
+        ({"secret_x": "a[b]", "keys_x": "login=a"}, "keys-x: keeper.security/secret-x asks for one value already"),
+        (
+            {"secret_x": "a", "keys_x": "login=a, user=a"},
+            "keys-x: field 'user': 'a' is the name of 'login' too; choose another name",
+        ),
+        (
+            {"secret_x": "a", "format_x": "shell", "keys_x": "login=a.b"},
+            "keys-x: field 'login': 'a.b' is not a name of a variable",
+        ),
+        ({"secret_x": "a", "keys_x": "login"}, "keys-x: 'login' is not a pair of names; write login=user"),
+        ({"secret_x": "a", "keys_x": "login=a, login=b"}, "names 'login' twice; name each once"),
         ({"secret_x": "a", "env_prefix-x": "1_"}, "'1_' is not a name of a variable"),
         (
             {"secret": "a", "auth_secret": "one", "ksm_config": "two"},

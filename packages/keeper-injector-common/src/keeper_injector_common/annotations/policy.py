@@ -54,6 +54,7 @@ _EQUIVALENTS = {
     "folder-recursive": ((FOLDERS, FolderKeys.RECURSIVE),),
     "format-<name>": ((SECRETS, SecretKeys.FORMAT), (FOLDERS, FolderKeys.FORMAT)),
     "fields-<name>": ((SECRETS, SecretKeys.FIELDS),),
+    "keys-<name>": ((SECRETS, SecretKeys.KEYS),),
     "template-<name>": ((SECRETS, SecretKeys.TEMPLATE),),
     "file-mode": ((SECRETS, SecretKeys.MODE),),
     "containers": ((SECRETS, SecretKeys.CONTAINERS), (FOLDERS, FolderKeys.CONTAINERS)),

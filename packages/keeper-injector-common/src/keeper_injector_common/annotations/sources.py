@@ -13,7 +13,7 @@ from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.parsers import InvalidValue, variable_name
 from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Templated
-from keeper_injector_common.records.formats import to_variable_name
+from keeper_injector_common.records.formats import problems_of_keys, to_variable_name
 from keeper_injector_common.references import (
     FieldValue,
     FileContent,
@@ -61,7 +61,7 @@ class _Details:
 
 _OF_NAMED = ("format-", "template-")
 """Families about a file of ``secret-<name>``."""
-_OF_ANY = ("fields-", "env-prefix-")
+_OF_ANY = ("fields-", "keys-", "env-prefix-")
 """Families about a file of ``secret-<name>``, or of a record of that name in ``secret`` or ``secrets``."""
 
 
@@ -124,7 +124,7 @@ def variables_of_file(file: SecretFile, prefix: str) -> Iterator[Variable | Reco
     An attachment and a text of a record, such as its notes, have no variables.
     """
     containers = file.containers
-    fields = file.content.fields if isinstance(file.content, Formatted) else ()
+    fields = file.content.selection if isinstance(file.content, Formatted) else ()
     for source in file.sources:
         match source:
             case WholeRecord():
@@ -169,7 +169,8 @@ def _simple_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
             source = reader.reference(PREFIX + name, target)
             if source is not None:
                 title = source.record.title
-                chosen = _Chosen(fields=details.of("fields-", title), prefix=details.of("env-prefix-", title))
+                fields, keys, prefix = (details.of(stem, title) for stem in _OF_ANY)
+                chosen = _Chosen(fields=fields, keys=keys, prefix=prefix)
                 yield from _file(reader, PREFIX + name, source, path, chosen)
 
 
@@ -178,9 +179,9 @@ def _named_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
         # The value may be a path alone. The title of the record is then the name: secret-db: /app/db.json
         target, path = ("", secret.value) if secret.value.startswith("/") else split_target(secret.value)
         source = reader.reference(secret.key, target) if target else WholeRecord(RecordName((secret.name,)))
-        form, template, fields, prefix = (details.of(stem, secret.name) for stem in (*_OF_NAMED, *_OF_ANY))
+        chosen = _Chosen(secret.name, *(details.of(stem, secret.name) for stem in (*_OF_NAMED, *_OF_ANY)))
         if source is not None:
-            yield from _file(reader, secret.key, source, path, _Chosen(secret.name, form, template, fields, prefix))
+            yield from _file(reader, secret.key, source, path, chosen)
 
 
 def _attachments(reader: Reader) -> Iterator[SecretFile]:
@@ -206,6 +207,7 @@ class _Chosen:
     form: Member | None = None
     template: Member | None = None
     fields: Member | None = None
+    keys: Member | None = None
     prefix: Member | None = None
 
 
@@ -213,14 +215,17 @@ def _file(
     reader: Reader, where: str, source: Reference, path: str | None, chosen: _Chosen = _Chosen()
 ) -> Iterator[SecretFile]:
     clean = request.default_path(source, chosen.name) if path is None else reader.path(where, path)
-    form, template, fields = chosen.form, chosen.template, chosen.fields
+    form, template, fields, keys = chosen.form, chosen.template, chosen.fields, chosen.keys
     if template:
-        for other in filter(None, (form, fields)):
+        for other in filter(None, (form, fields, keys)):
             reader.report(
                 other.key, f"{template.key} already determines the content of the file", "keep one of the two"
             )
-    if fields and not isinstance(source, WholeRecord):
-        reader.report(fields.key, f"{where} asks for one value already", "name the record alone, or remove this")
+    for other in filter(None, (fields, keys)):
+        if not isinstance(source, WholeRecord):
+            reader.report(other.key, f"{where} asks for one value already", "name the record alone, or remove this")
+    if fields and keys:
+        reader.report(fields.key, f"{keys.key} already chooses the fields", "keep one of the two")
     if clean is None:
         return
     content: Content
@@ -228,7 +233,10 @@ def _file(
         content = Templated(template.value)
     else:
         default = request.format_for(clean, source)
-        content = Formatted(form.value if form else default, fields.value if fields else ())
+        content = Formatted(form.value if form else default, fields.value if fields else (), keys.value if keys else {})
+        if keys and isinstance(source, WholeRecord):
+            for field, problem in problems_of_keys(content.format, content.keys):
+                reader.report(keys.key, f"field {field!r}: {problem.found}", problem.right)
     yield SecretFile(where, (source,), clean, content, variable_prefix=chosen.prefix.value if chosen.prefix else None)
 
 

@@ -202,6 +202,12 @@ _SOURCES = _group(
         "Only these fields of the record of `secret-<name>`, or of the record called `<name>` in `secret` or `secrets`.",
     ),
     _one(
+        "keys-<name>",
+        parsers.pairs,
+        "login=spring.datasource.username",
+        "Like `fields-<name>`, with the name of each field in the file, as `field=name`.",
+    ),
+    _one(
         "template-<name>",
         templates.template_source,
         "user={{ .login }}",

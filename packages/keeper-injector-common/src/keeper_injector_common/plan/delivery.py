@@ -67,6 +67,11 @@ class Formatted:
         ),
     )
 
+    @property
+    def selection(self) -> tuple[str, ...]:
+        """The fields that the file has, by their names in Keeper; all of them if it is empty."""
+        return self.fields or tuple(self.keys)
+
 
 @attrs.frozen
 class Templated:
