@@ -144,7 +144,7 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
         ("delivery/kubernetes_secret.py", r"SecretSyncError\("),
         ("delivery/api_server.py", r"SecretSyncError\("),
         ("keeper/transport.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
-        ("keeper/sdk.py", r"TransientVaultError\((?=\s*\"Keeper: the response)"),
+        ("keeper/client.py", r"TransientVaultError\((?=\s*\"Keeper: the response)"),
     ],
     ids=["clouds", "kubernetes-secret", "api-server", "ca", "configuration"],
 )
