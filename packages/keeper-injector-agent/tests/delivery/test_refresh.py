@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from agent_pods import AgentPod, events
+from agent_pods import VOLUME, AgentPod, events
 
+from keeper_injector_common.plan.delivery import Formatted
+from keeper_injector_common.plan.model import Directory, FileItem
+from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
 
 
@@ -45,3 +48,20 @@ def test_the_log_names_all_records_of_an_ambiguous_name(pod: AgentPod, keeper: L
     result = pod.run("once")
     assert (result.returncode, pod.file("x")) == (os.EX_DATAERR, "mysql-of-production")
     assert f"{line['uid']} is in this folder, {fake} has this title" in result.stderr
+
+
+def test_fields_reach_the_file_under_the_names_of_the_plan(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """The names may have dots, other names make the next refresh write the file again, and a wrong one keeps it."""
+    keeper.set_field("api-keys", "password", r"p\a:ss#=")
+
+    def run_with(keys: dict[str, str]) -> tuple[int, str]:
+        content = Formatted("properties", keys=keys)
+        file = FileItem("app.properties", (parse_reference("api-keys"),), content, 0o400)
+        pod.plan(directories=(Directory(VOLUME, "/app", (file,)),))
+        result = pod.run("once")
+        return result.returncode, pod.file("app.properties")
+
+    escaped = r"p\\a:ss#="
+    assert run_with({"password": "app.key", "login": "app.user"}) == (0, f"app.key={escaped}\napp.user=billing\n")
+    assert run_with({"password": "app.secret"}) == (0, f"app.secret={escaped}\n")
+    assert run_with({"pasword": "app.secret"}) == (os.EX_DATAERR, f"app.secret={escaped}\n")

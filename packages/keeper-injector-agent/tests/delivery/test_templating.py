@@ -13,6 +13,7 @@ from keeper_injector_agent.delivery import templating
 from keeper_injector_common.errors import TemplateError
 from keeper_injector_common.plan.delivery import Templated
 from keeper_injector_common.plan.model import Directory, FileItem
+from keeper_injector_common.records.templates.quoting import QUOTING_FUNCTIONS
 from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
 
@@ -67,6 +68,22 @@ def test_an_endless_template_is_stopped(source: str, monkeypatch: pytest.MonkeyP
         with pytest.raises(TemplateError, match=r"simplify it|more than|budget|limit"):
             render(source, {})
         assert render("{{ .x }}", {"x": "still there"}) == "still there"
+
+
+def test_every_function_that_quotes_works_without_files() -> None:
+    """The child can open no file, so each format's writer has been imported before, and so has what it needs."""
+    with templating.template_server() as render:
+        written = {name: render(f"{{{{ .x | {name} }}}}", {"x": "it's=1e3"}) for name in QUOTING_FUNCTIONS}
+        objects = [render(f"{{{{ .x | {name} }}}}", {"x": {"a": "08"}}) for name in ("toYaml", "toJson", "toToml")]
+        with pytest.raises(TemplateError, match="function toEnv: the value has a '#'"):
+            render("{{ .x | toEnv }}", {"x": "a#"})
+    quoted = '"it\'s=1e3"'
+    assert written == {
+        **dict.fromkeys(("toJson", "toYaml", "toToml"), quoted),
+        **dict.fromkeys(("toEnv", "toIni", "toProperties"), "it's=1e3"),
+        "toShell": "'it'\\''s=1e3'",
+    }
+    assert objects == ['a: "08"', '{"a":"08"}', '{ a = "08" }']
 
 
 @pytest.mark.parametrize("size", [1, 65536, 400_000])
