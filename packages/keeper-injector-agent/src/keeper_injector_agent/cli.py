@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-agent init | sidecar | once | refresh | ready | status | bind``.
+"""The command line: ``keeper-injector-agent init | sidecar | once | refresh | check | ready | status | bind``.
 
 Each command imports what it needs when it runs: the startup probe runs ``ready`` while the sidecar starts, and ``sidecar`` must
 not leave anything in memory.
@@ -40,6 +40,12 @@ The exit code is 0 if everything is up to date, otherwise 1. If a refresh is run
 throttles this pod, no request is sent."""
 }
 _EXAMPLES_OF_COMMANDS = {
+    "check": """\
+examples:
+  keeper-injector-agent check --config ksm-config.json            before the Secret is created
+  keeper-injector-agent check --config ksm-config.json --plan plan.json
+  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent check
+""",
     "refresh": """\
 examples:
   kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent refresh          a table
@@ -65,6 +71,8 @@ def main(arguments: list[str] | None = None) -> int:
             return _request_refresh(options)
         case "sidecar":
             return _sidecar(options)
+        case "check":
+            return _check(options)
         case "bind":
             return _bind(options)
         case _:
@@ -128,6 +136,23 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
             )
+    text = "check the way to Keeper, and what the application shares; never shows a value"
+    checking = commands.add_parser(
+        "check",
+        help=text,
+        description=f"{text}.\n\nThe exit code is 0 if no check failed, otherwise 1.",
+        epilog=_EXAMPLES_OF_COMMANDS["check"],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    checking.add_argument("--config", type=Path, metavar="FILE", help="KSM configuration (default: as the plan says)")
+    checking.add_argument("--plan", type=Path, metavar="FILE", help="plan (default: that of the pod, if there is one)")
+    checking.add_argument("--root", type=Path, default=Path("/"), help="directory to use as / (default: /)")
+    checking.add_argument(
+        "--ca-file", type=Path, metavar="FILE", help="additional CA certificate (default: as the plan says)"
+    )
+    checking.add_argument(
+        "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
+    )
     text = "turn a one-time token into a KSM configuration file"
     description = f"{text}. A token can be used once; after a failure, run the same command again to continue."
     binding = commands.add_parser("bind", help=text, description=description)
@@ -256,6 +281,29 @@ def supervisor_command() -> list[str]:
     compiled = importlib.util.cache_from_source(source)
     program = compiled if Path(compiled).exists() else source
     return [sys.executable, "-I", "-S", program, str(package.parent)]
+
+
+def _check(options: argparse.Namespace) -> int:
+    from keeper_injector_agent.hardening import harden_process
+    from keeper_injector_agent.keeper_check import Target, check_keeper
+    from keeper_injector_agent.worker import read_plan
+    from keeper_injector_common.errors import ContractError
+
+    harden_process()
+    path = options.plan or below_root(options.root, PLAN_PATH)
+    try:
+        plan = read_plan(path, None) if options.plan or path.exists() else None
+    except ContractError as error:
+        print(f"keeper-injector-agent: {error}", file=sys.stderr)
+        return os.EX_USAGE
+    if plan is None and options.config is None:
+        print(
+            "keeper-injector-agent: no plan in this container; name a KSM configuration with --config", file=sys.stderr
+        )
+        return os.EX_USAGE
+    return check_keeper(
+        Target(root=options.root, config=options.config, ca_file=options.ca_file, plan=plan), options.output
+    )
 
 
 def _bind(options: argparse.Namespace) -> int:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from kubernetes import client
 
+from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object, as_objects
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError
-from keeper_injector_webhook.cluster_check.findings import Finding, failed, ok, warning
 
 Version = tuple[int, int]
 """The minor release of Kubernetes: ``(1, 37)``."""

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
+from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError
-from keeper_injector_webhook.cluster_check.findings import Finding, failed, ok, warning
 from keeper_injector_webhook.errors import ClusterError
 
 _SOON = timedelta(days=3)

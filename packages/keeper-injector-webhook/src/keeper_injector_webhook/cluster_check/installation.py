@@ -10,10 +10,10 @@ import attrs
 from kubernetes import client
 
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
+from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object, as_objects
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError, RefusedError
 from keeper_injector_webhook.cluster_check.certificate import check_certificate, today
-from keeper_injector_webhook.cluster_check.findings import Finding, failed, ok, warning
 from keeper_injector_webhook.errors import ClusterError
 
 WEBHOOK = "pods.keeper.security"

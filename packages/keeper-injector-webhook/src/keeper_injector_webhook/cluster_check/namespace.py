@@ -14,6 +14,7 @@ from keeper_injector_common.annotations.parser import wants_injection
 from keeper_injector_common.annotations.request import SecretCredentials
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
 from keeper_injector_common.cli.checks import check_workload
+from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.cli.manifests import Workload, workloads
 from keeper_injector_common.errors import AnnotationsError, ConfigurationError
 from keeper_injector_common.json_values import Json, as_object, as_objects
@@ -22,7 +23,6 @@ from keeper_injector_webhook.admission import Inject
 from keeper_injector_webhook.admission.names import CA_VOLUME, CREDENTIALS_VOLUME, INIT_CONTAINER, MIRROR, SIDECAR
 from keeper_injector_webhook.checks import decide_workload, verdict
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError, MissingError
-from keeper_injector_webhook.cluster_check.findings import Finding, failed, ok, warning
 from keeper_injector_webhook.cluster_check.installation import Installation, labels_of
 from keeper_injector_webhook.errors import ClusterError, ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, parse_settings

@@ -1,14 +1,18 @@
-"""What a check has found, as a value, and the two forms in which it is shown: a list for people, and JSON."""
+"""What checks have found, as values, and the two forms in which they are shown: a list for people, and JSON.
+
+The command ``keeper-injector check`` reads a cluster, and ``keeper-injector-agent check`` the way to Keeper; both use this module.
+"""
 
 from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from keeper_injector_common.cli.console import colored
+from keeper_injector_common.cli.console import EXIT_OK, EXIT_PROBLEMS, colored
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.limits import shortened
 
@@ -76,10 +80,58 @@ def as_text(finding: Finding) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_json(groups: Iterable[tuple[str, Iterable[Finding]]]) -> str:
+Group = tuple[str, Iterator[Finding]]
+"""A heading and its checks, which run while they are iterated over."""
+Findings = Sequence[tuple[str, Sequence[Finding]]]
+"""The findings of each group."""
+
+
+def run_checks(groups: Iterable[Group], *, shown: bool) -> Findings:
+    """Run the checks and return what they found; if *shown*, print each finding as soon as it is known."""
+    collected: list[tuple[str, list[Finding]]] = []
+    for heading, checks in groups:
+        findings: list[Finding] = []
+        collected.append((heading, findings))
+        if shown:
+            _write(f"{colored(heading, 'bold')}\n")
+        for finding in checks:
+            findings.append(finding)
+            if shown:
+                _write(as_text(finding))
+    return collected
+
+
+def count(findings: Findings, status: Status) -> int:
+    """Return how many of the findings have this status."""
+    return sum(item.status is status for _, found in findings for item in found)
+
+
+def write_report(findings: Findings, output: str, *, shown: bool) -> int:
+    """Write the findings as *output* (``text`` or ``json``) unless they are *shown* already; return the exit code.
+
+    A summary goes to standard error. The exit code is 1 if a check failed, and 0 otherwise.
+    """
+    if output == "json":
+        _write(as_json(findings))
+    elif not shown:
+        for heading, found in findings:
+            _write("".join((f"{colored(heading, 'bold')}\n", *map(as_text, found))))
+    bad, doubtful = count(findings, Status.FAILED), count(findings, Status.WARNING)
+    color = "red" if bad else "yellow" if doubtful else "green"
+    text = f"{count(findings, Status.OK)} checks passed, {doubtful} warnings, {bad} failed"
+    sys.stderr.write(f"{colored(text, color, sys.stderr)}\n")
+    return EXIT_PROBLEMS if bad else EXIT_OK
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def as_json(findings: Findings) -> str:
     """Return all findings, each with its group, as one JSON document."""
-    findings = [_json(group, item) for group, found in groups for item in found]
-    return json.dumps({"version": 1, "findings": findings}, ensure_ascii=False, indent=2) + "\n"
+    content = [_json(group, item) for group, found in findings for item in found]
+    return json.dumps({"version": 1, "findings": content}, ensure_ascii=False, indent=2) + "\n"
 
 
 def printable(text: str) -> str:
