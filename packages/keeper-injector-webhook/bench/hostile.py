@@ -70,6 +70,32 @@ REVIEWS: dict[str, Callable[[int], bytes]] = {
     ),
     "a million tolerations": lambda number: review(number, {}, tolerations=[{}] * 800_000),
     "another kind": lambda number: review(number, {}).replace(b'"Pod"', b'"Eviction"'),
+    "a subresource": lambda number: review(number, {}).replace(
+        b'"namespace": "flood"', b'"subResource": "eviction", "namespace": "flood"'
+    ),
+    "names like that of a token's volume": lambda number: review(
+        number,
+        {f"{PREFIX}secret": "db"},
+        volumes=[{"name": f"kube-api-access-{index:05}", "emptyDir": {}} for index in range(900)],
+        containers=[{"name": f"kube-api-access-{index:05}", "image": "app:1"} for index in range(100)],
+    ),
+    "200 templates": lambda number: review(
+        number,
+        {
+            f"{PREFIX}config": json.dumps(
+                {
+                    "secrets": [
+                        {
+                            "record": f"r{index}",
+                            "path": f"/app/{index}",
+                            "template": "{{ .a }}" * 20 + str(number + index),
+                        }
+                        for index in range(200)
+                    ]
+                }
+            )
+        },
+    ),
     "not JSON": lambda number: b"[" * (100_000 + number % 10),
 }
 """Bodies of reviews that a user of the cluster can cause, or that a client can send."""
@@ -113,6 +139,12 @@ CLIENTS: dict[str, Attack] = {
     ),
     "responses that nobody reads": lambda context, port: held(
         context, port, 4, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
+    ),
+    "an upgrade to HTTP/2": lambda context, port: held(
+        context,
+        port,
+        20,
+        HEAD + b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n",
     ),
     "HTTP/2 by prior knowledge": lambda context, port: held(context, port, 20, PREFACE),
 }

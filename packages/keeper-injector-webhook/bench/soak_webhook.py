@@ -1,6 +1,7 @@
 """Hostile reviews and clients together with a normal load: no normal review may fail, and the memory stays bounded.
 
-`hostile.py` has the inputs. A normal review fails if it is not allowed within the API servers' timeout.
+`hostile.py` has the inputs. Beside them, one namespace sends legal reviews without a pause. A normal review, of another namespace, fails
+if it is not allowed within the API servers' timeout.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ MEMORY = 128.0
 """MiB that the webhook may need, half of the chart's limit."""
 LOST = (LostError, OSError, TimeoutError, asyncio.IncompleteReadError)
 WORKERS = 4
+CROWD = 8
+"""Clients that send reviews of one namespace without a pause."""
 EVERY = 0.05
 """Seconds between two reviews of a worker of the normal load, and between two hostile reviews."""
 
@@ -46,6 +49,8 @@ class Soak:
     latencies: list[float] = attrs.field(factory=list)
     failures: Counter[str] = attrs.field(factory=Counter)
     attacks: Counter[str] = attrs.field(factory=Counter)
+    greedy: int = 0
+    """Reviews of the namespace that floods the webhook."""
     memory: float = 0.0
 
     def is_over(self) -> bool:
@@ -72,6 +77,21 @@ class Soak:
             if number % 2:
                 client.drop()
             await asyncio.sleep(EVERY)
+        client.drop()
+
+    async def crowd(self, number: int) -> None:
+        """Send legal reviews of one namespace as fast as they are answered, as a controller that creates pods without end does."""
+        client = Client(self.context, lambda: self.webhook.port)
+        body = review().replace(b'"namespace": "shop"', b'"namespace": "greedy"')
+        for count in itertools.count():
+            if self.is_over():
+                break
+            varied = body.replace(b"x" * 24, f"{number}.{count}".zfill(24).encode(), 1)
+            try:
+                await asyncio.wait_for(client.post(varied), TIMEOUT)
+                self.greedy += 1
+            except LOST:
+                client.drop()
         client.drop()
 
     async def flood(self) -> None:
@@ -106,7 +126,8 @@ class Soak:
 
     async def run(self) -> None:
         """Run everything together until the time is over."""
-        await asyncio.gather(*map(self.load, range(WORKERS)), self.flood(), self.besiege(), self.watch())
+        crowds = map(self.crowd, range(CROWD if self.only in "crowd" else 0))
+        await asyncio.gather(*map(self.load, range(WORKERS)), *crowds, self.flood(), self.besiege(), self.watch())
 
 
 def report(soak: Soak) -> int:
@@ -122,8 +143,9 @@ def report(soak: Soak) -> int:
         [
             Figure("normal reviews", len(latencies), "", at_least=1),
             Figure("of these failed", soak.failures.total(), "", at_most=0),
+            Figure("reviews of a namespace that floods, beside them", soak.greedy, ""),
             Figure("median", latencies[len(latencies) // 2] * 1000, "ms"),
-            Figure("p99", latencies[len(latencies) * 99 // 100] * 1000, "ms"),
+            Figure("p99 beside everything else", latencies[len(latencies) * 99 // 100] * 1000, "ms"),
             Figure("slowest", latencies[-1] * 1000, "ms", at_most=TIMEOUT * 1000),
             Figure("most resident memory", soak.memory, "MiB", at_most=MEMORY),
             Figure("webhook still runs", alive, "", at_least=1),
@@ -139,7 +161,8 @@ def main() -> int:
         "--only",
         default="",
         metavar="WORD",
-        help="only inputs with this word in their name; the names begin with `clients: ` and `reviews: `",
+        help="only inputs with this word in their name; the names begin with `clients: ` and `reviews: `; "
+        "`crowd` is the namespace that floods",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, certificate(Path(folder)) as context:
