@@ -123,3 +123,14 @@ def test_only_the_chosen_command_is_imported() -> None:
     assert "keeper_injector_common.cli.lint" in imported
     others = {f"keeper_injector_common.cli.{name}" for name in ("completion", "explain", "migrate", "render", "schema")}
     assert not imported & {*others, "keeper_injector_webhook.preview", "starlette", "jsonpatch"}
+
+
+def test_a_plugin_of_kubectl() -> None:
+    """``kubectl keeper`` runs the program ``kubectl-keeper``, which names itself as it was called."""
+    program = Path(sys.executable).with_name("kubectl-keeper")
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.startswith("usage: kubectl keeper ")
+    again = subprocess.run(
+        [program, "lint", str(MANIFESTS / "rendered.yaml")], capture_output=True, text=True, check=False
+    )
+    assert again.stdout == run("lint", str(MANIFESTS / "rendered.yaml")).output

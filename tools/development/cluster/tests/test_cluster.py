@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from cluster import archive, kubeconfig, pki, programs
-from cluster.__main__ import main
+from cluster.__main__ import main, require_context
 from cluster.errors import ClusterError, run
 from cluster.places import Place, cache, checked, existing, names, problems_of
 from cluster.processes import Process, wait_for_any
@@ -221,8 +221,28 @@ def test_commands_on_a_cluster_that_is_not_there(place: Place, capsys: pytest.Ca
     assert main(["down", "nowhere"]) == 0
     assert main(["load", "nowhere", "x.tar"]) == os.EX_UNAVAILABLE
     assert main(["kubectl", "get", "pods"]) == os.EX_UNAVAILABLE
+    assert main(["helm", "list"]) == os.EX_UNAVAILABLE
     assert capsys.readouterr().err.splitlines() == [
         "nowhere: was not running",
         "cluster: nowhere: no such cluster; running clusters: none",
-        "cluster: no cluster is running; start one: ./tools/run cluster up",
+        *["cluster: no cluster is running; start one: ./tools/run cluster up"] * 2,
     ]
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments", "is_refused"),
+    [
+        (["a"], ["get", "pods"], False),
+        (["a", "b"], ["get", "pods"], True),
+        (["a", "b"], ["--context", "kind-b", "get", "pods"], False),
+        (["a", "b"], ["get", "pods", "--context=kind-b"], False),
+        (["a", "b"], ["exec", "pod", "--", "program", "--context", "x"], True),
+    ],
+)
+def test_several_clusters_need_a_choice(names: list[str], arguments: list[str], is_refused: bool) -> None:
+    """A command never takes one of several clusters silently."""
+    if not is_refused:
+        require_context(names, "--context", arguments)
+        return
+    with pytest.raises(ClusterError, match="2 clusters are running; choose one: --context kind-a or --context kind-b"):
+        require_context(names, "--context", arguments)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 import keeper_injector_common
 from keeper_injector_common.cli import commands, console
@@ -58,7 +59,7 @@ def build_parser(names: Collection[str] | None = None) -> argparse.ArgumentParse
     """
     chosen = commands.installed() if names is None else names
     parser = argparse.ArgumentParser(
-        prog="keeper-injector",
+        prog=_program(),
         description="Check and explain keeper.security annotations, with the same code as the webhook.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -80,6 +81,11 @@ def build_parser(names: Collection[str] | None = None) -> argparse.ArgumentParse
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser
+
+
+def _program() -> str:
+    """Return what the user has typed: a program called ``kubectl-keeper`` is run by ``kubectl keeper``, as a plugin."""
+    return "kubectl keeper" if Path(sys.argv[0]).name == "kubectl-keeper" else "keeper-injector"
 
 
 class _Version(argparse.Action):
