@@ -93,7 +93,7 @@ def _wait(directory: Path, number: int, timeout: float) -> RefreshProgress | Non
 
 
 def _result(ended: RefreshProgress, state: State, *, joined: bool) -> RequestedRefresh:
-    seconds = max(0.0, ended.ended - ended.began)
+    seconds = round(max(0.0, ended.ended - ended.began), 3)
     if ended.code == os.EX_OK:
         return RequestedRefresh("ok", "everything is up to date", joined, seconds)
     if ended.code < 0:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
-import subprocess
-import threading
+import sys
+import termios
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from agent_pods import AgentPod, wait_for
 from sidecars import sidecar
 
+from keeper_injector_agent.refresh_command import request_refresh
 from keeper_injector_agent.supervisor.refresh_requests import (
     KILLED,
     PIPE_NAME,
@@ -78,23 +81,33 @@ def test_refresh_respects_throttling(running: AgentPod, keeper: LocalKeeper) -> 
     assert keeper.requests == {"get_secret": 2}
 
 
-def test_calls_during_a_refresh_join_it(running: AgentPod, keeper: LocalKeeper) -> None:
-    """However many commands run during a refresh, there is one request, and they all show that refresh."""
-    results: list[subprocess.CompletedProcess[str]] = []
+def test_a_call_during_a_refresh_joins_it(running: AgentPod, keeper: LocalKeeper) -> None:
+    """The command shows the result of the refresh that is running, and causes no other."""
     with sidecar(running) as process:
-        keeper.fault(Fault.slow(5.0), "get_secret", 1)
+        keeper.fault(Fault.slow(6.0), "get_secret", 1)
         process.send_signal(signal.SIGHUP)
         wait_for(lambda: read_progress(str(running.at(STATE_PATH))).running)
-        calls = [
-            threading.Thread(target=lambda: results.append(running.run("refresh", "-o", "json"))) for _ in range(3)
-        ]
-        for call in calls:
-            call.start()
-        for call in calls:
-            call.join()
-    found = [json.loads(result.stdout) for result in results]
-    assert [(each["result"], each["joined"]) for each in found] == [("ok", True)] * 3
+        found = json.loads(running.run("refresh", "-o", "json").stdout)
+    assert (found["result"], found["joined"]) == ("ok", True)
     assert keeper.requests == {"get_secret": 2}
+
+
+def test_any_number_of_calls_join_one_refresh(tmp_path: Path) -> None:
+    """All requests that arrive before the end of a refresh are answered by it."""
+    requests = RefreshRequests(str(tmp_path))
+    requests.begin()
+    with ThreadPoolExecutor(5) as pool:
+        calls = [pool.submit(request_refresh, tmp_path, 30.0) for _ in range(5)]
+        wait_for(lambda: waiting_bytes(requests.fileno()) == len(calls))
+        requests.end(os.EX_OK)
+        found = [call.result() for call in calls]
+    assert [(each.result, each.joined) for each in found] == [("ok", True)] * 5
+    assert (read_progress(str(tmp_path)).number, requests.pending, waiting_bytes(requests.fileno())) == (1, False, 0)
+
+
+def waiting_bytes(pipe: int) -> int:
+    """Return how many bytes a pipe holds."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def test_a_killed_refresh_is_reported(running: AgentPod, keeper: LocalKeeper) -> None:
