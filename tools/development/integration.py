@@ -29,6 +29,9 @@ ROOT = Path(__file__).parents[2]
 NEEDED = ("agent", "agent-cloud", "webhook", "local-keeper", "applications")
 NAME = "keeper-injector-tests"
 WORKERS = 4
+PROGRAMS = ("containerd", "runc", "iptables", "conntrack", "ip", "buildah", "mmdebstrap", "musl-gcc")
+"""What ``cluster/install.sh`` installs."""
+INSTALL = Path(__file__).parent / "cluster/install.sh"
 NOTHING_TO_RUN = 5
 """pytest's exit code when no test was chosen."""
 THROWN_AWAY = {"KEEPER_INJECTOR_CLUSTER": "thrown away"}
@@ -88,6 +91,7 @@ def _local() -> Iterator[Mapping[str, str]]:
     def say(text: str) -> None:
         _say(started, text)
 
+    install_if_missing(say)
     helm, kubectl = programs.helm(say), programs.kubectl(say)
     with _archives(say, "--base=debian") as archives, tempfile.TemporaryDirectory() as tools:
         for program in (helm, kubectl):
@@ -102,6 +106,17 @@ def _local() -> Iterator[Mapping[str, str]]:
             yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images(), **THROWN_AWAY}
         finally:
             node.down(NAME)
+
+
+def install_if_missing(say: programs.Say) -> None:
+    """Install what a node and building images need, if this is Debian or Ubuntu and root may do it.
+
+    Elsewhere nothing is installed, and what is missing is named by what needs it.
+    """
+    missing = [name for name in PROGRAMS if shutil.which(name) is None]
+    if missing and os.geteuid() == 0 and shutil.which("apt-get"):
+        say(f"installing {', '.join(missing)} (./tools/run cluster install)")
+        _run(str(INSTALL))
 
 
 @contextmanager
