@@ -22,7 +22,7 @@ What may be cached:
 - No *skips*: they take less time than a digest.
 - No pod of more than 64 KiB, and no answer of more than 64 KiB: both are rare.
 
-The cache holds at most 8 MiB. Entries leave it in the order in which they came. Nothing expires, because nothing that an answer depends
+The cache holds at most 4 MiB. Entries leave it in the order in which they came. Nothing expires, because nothing that an answer depends
 on can change.
 """
 
@@ -44,7 +44,7 @@ LARGEST_POD = 64 * 1024
 """Bytes of the largest pod whose answer is cached."""
 LARGEST_ANSWER = 64 * 1024
 """Bytes of the largest answer that is cached."""
-LARGEST_CACHE = 8 * 1024 * 1024
+LARGEST_CACHE = 4 * 1024 * 1024
 """Bytes of all cached answers together."""
 ENTRY = 1024
 """Bytes that an entry is counted for besides its texts: more than its objects take."""

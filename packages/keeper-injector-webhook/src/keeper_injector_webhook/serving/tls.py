@@ -11,9 +11,8 @@ import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cryptography import x509
-
 from keeper_injector_webhook.errors import SettingsError
+from keeper_injector_webhook.serving.expiry import not_after
 
 if TYPE_CHECKING:
     from keeper_injector_webhook.metrics import Metrics
@@ -69,8 +68,7 @@ class LiveCertificate:
     def _load(self, pair: tuple[bytes, bytes]) -> ssl.SSLContext:
         context = self._new_context()
         self._load_into(context, pair)
-        expiry = x509.load_pem_x509_certificate(pair[0]).not_valid_after_utc
-        self._metrics.certificate_expiry.set(expiry.timestamp())
+        self._metrics.certificate_expiry.set(not_after(pair[0]).timestamp())
         return context
 
     def _load_into(self, context: ssl.SSLContext, pair: tuple[bytes, bytes]) -> None:
