@@ -69,6 +69,14 @@ def _templates_for_sets(number: int) -> bytes:
     return _asked(_config([*common, *own]), containers=count)
 
 
+def _folders_below_files(number: int) -> bytes:
+    """Return a pod with folders in deep directories, above which there are files."""
+    count = min(number, 100)
+    files = [{"record": "r", "path": "/d" + "/a" * (index % 25 + 1)} for index in range(count)]
+    folders = [{"path": "f", "outputPath": "/d" + "/a" * 28}] * count
+    return _asked(_config(files, folders=folders), containers=20)
+
+
 FAMILIES: dict[str, Family] = {
     "secrets in their own directories": lambda number: _asked(_secrets(number, "title:/d{0}/f")),
     "secrets in one directory": lambda number: _asked(_secrets(number, "title:/d/f{0}")),
@@ -130,6 +138,32 @@ FAMILIES: dict[str, Family] = {
     ),
     "a configuration of Secrets": lambda number: _asked(
         _config([{"record": "r", "injectAsK8sSecret": True, "k8sSecretName": "s"} for _ in range(number)])
+    ),
+    "details of secrets": lambda number: _asked(
+        {
+            "inject-env-vars": "true",
+            **_secrets(min(number, 100), "t{0}"),
+            **{f"fields-s{index}": "a, b" for index in range(number)},
+            **{f"env-prefix-s{index}": "A_" for index in range(number)},
+        }
+    ),
+    "variables of one name": lambda number: _asked(
+        _config([{"record": f"r{index}", "injectAsEnvVars": True, "fields": ["f"]} for index in range(number)]),
+        containers=20,
+    ),
+    "folders below files": _folders_below_files,
+    "one key of a Secret": lambda number: _asked(
+        _config(
+            [
+                {
+                    "record": f"r{index}[f]",
+                    "injectAsK8sSecret": True,
+                    "k8sSecretName": f"s{index % 2}",
+                    "k8sSecretMode": "merge",
+                }
+                for index in range(number)
+            ]
+        )
     ),
     "a configuration of keys of a Secret": lambda number: _asked(
         _config(

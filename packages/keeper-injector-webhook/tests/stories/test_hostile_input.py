@@ -76,6 +76,8 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "secret": st.sampled_from(["db", "a, b", "db[pw]", "db[", ""]),
     "secret-x": st.sampled_from(["/app/x", "db:/data/x", "db[a]:/app/x", "Prod/DB/x/field/y:/etc/x"]),
     "secret-y": st.sampled_from(["/app/x", "/app/x/y", "/app/y.env"]),
+    "fields-x": st.sampled_from(["a, b", "path", "a,,b"]),
+    "env-prefix-x": st.sampled_from(["A_", "1", ""]),
     "template-x": st.sampled_from(["{{ .a }}", "{{ .a "]),
     "file-z": st.sampled_from(["TLS:cert.pem", "TLS:cert.pem:/app/c", "TLS"]),
     "folder": st.sampled_from(["Prod", "Prod/DB"]),
@@ -95,7 +97,16 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "volume-size": st.sampled_from(["1Mi", "512Mi", "5"]),
     "agent-limits-memory": st.sampled_from(["none", "16Mi", "256Mi"]),
     "run-as-user": st.sampled_from(["0", "1000", "x"]),
-    "config": st.sampled_from(["secrets: [{record: a, path: /c/d}]", "secrets: [{}]", "- 1", "a: &a [*a]"]),
+    "folder-path": st.sampled_from(["/app/x", "/app/x/y/z", "/keeper/secrets"]),
+    "config": st.sampled_from(
+        [
+            "secrets: [{record: a, injectAsEnvVars: true, fields: [b]}, {record: c, injectAsEnvVars: true, fields: [b]}]",
+            "secrets: [{record: a, path: /c/d}]",
+            "secrets: [{}]",
+            "- 1",
+            "a: &a [*a]",
+        ]
+    ),
     "sekret": st.text(max_size=5),
 }
 ANNOTATIONS = st.fixed_dictionaries({"inject": st.just("true")}, optional=VALUES)

@@ -17,19 +17,21 @@ def problems_of_secrets(secrets: Sequence[KubernetesSecret]) -> Iterator[Problem
     Only keys that are known now are compared. Without a list of keys, those of a whole record follow from its fields, which the
     agent compares.
     """
-    first: dict[str, KubernetesSecret] = {}
+    by_name: dict[str, list[KubernetesSecret]] = {}
     for secret in secrets:
-        other = first.setdefault(secret.name, secret)
-        if other is not secret and {other.mode, secret.mode} != {"merge"}:
-            found = f"Secret {secret.name!r} is written by {other.where} too"
-            yield Problem(secret.where, found, "give it another name, or set k8sSecretMode: merge for both")
-            return
-    for name in first:
-        entries = [entry for secret in secrets if secret.name == name for entry in _known_keys(secret)]
+        by_name.setdefault(secret.name, []).append(secret)
+    for name, same in by_name.items():
+        other = same[0]
+        if len(same) > 1 and {secret.mode for secret in same} != {"merge"}:
+            for secret in same[1:]:
+                found = f"Secret {name!r} is written by {other.where} too"
+                yield Problem(secret.where, found, "give it another name, or set k8sSecretMode: merge for both")
+            continue
+        entries = [entry for secret in same for entry in _known_keys(secret)]
+        last = {entry.name: entry.value for entry in entries}
         for clash in divide(entries)[1]:
-            where = next(entry.value for entry in reversed(entries) if entry.name == clash.name)
             found = f"the key {clash.name!r} of Secret {name!r} has several values: {clash}"
-            yield Problem(where, found, "set a different key for each with k8sSecretKeys")
+            yield Problem(last[clash.name], found, "set a different key for each with k8sSecretKeys")
 
 
 def _known_keys(secret: KubernetesSecret) -> Iterator[Named[str]]:

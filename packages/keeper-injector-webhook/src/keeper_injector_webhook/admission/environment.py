@@ -121,10 +121,10 @@ def _problems_of_names(group: Variables) -> Iterator[Problem]:
     explicit = [(item.name, item.source, item.where) for item in group.items if isinstance(item, Variable)]
     for same_kind in (known, explicit):
         entries = [Named(name, where, str(source)) for name, source, where in same_kind]
+        last = {entry.name: entry.value for entry in entries}
         for clash in divide(entries)[1]:
-            where = next(entry.value for entry in reversed(entries) if entry.name == clash.name)
             right = f"set a prefix for each with {PREFIX}env-prefix-<name>, or with envPrefix: in config"
-            yield Problem(where, f"the variable {clash.name} has several values: {clash}", right)
+            yield Problem(last[clash.name], f"the variable {clash.name} has several values: {clash}", right)
 
 
 def explicit_names(group: Variables) -> dict[str, str]:
