@@ -141,7 +141,7 @@ def test_a_duplicate_takes_no_file_from_a_running_application(
         keeper.set_field(first, "password", password)
         result = pod.run("once")
         assert result.returncode == 0
-        assert "several records have the title 'redis'" in result.stderr
+        assert "records share the title or file name of 'redis'" in result.stderr
         assert pod.files() == sorted(["mysql.json", "redis.json", f"redis-{second}.json"])
         assert password in pod.file("redis.json")
         assert "of-the-duplicate" in pod.file(f"redis-{second}.json")

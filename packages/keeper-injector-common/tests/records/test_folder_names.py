@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.records import Record
+from keeper_injector_common.records import Library, Record
 from keeper_injector_common.records.folder_names import LONGEST_NAME, name_files
 
 U1, U2, U3 = "AAAAAAAAAAAAAAAAAAAAA1", "AAAAAAAAAAAAAAAAAAAAA2", "AAAAAAAAAAAAAAAAAAAAA3"
@@ -17,7 +17,10 @@ def names(
 ) -> dict[str, str]:
     """Return the names of the JSON files of records, given by UID and title."""
     records = [Record(uid, title, "login", ()) for uid, title in titles.items()]
-    return {uid: found.name for uid, found in name_files(records, ".json", owners or {}, unreadable).items()}
+    return {
+        uid: found.name
+        for uid, found in name_files(records, ".json", owners or {}, Library(tuple(records), unreadable)).items()
+    }
 
 
 def test_records_of_one_title_get_their_uids() -> None:
@@ -43,6 +46,11 @@ def test_a_title_cannot_take_the_final_name_of_another_record() -> None:
         U2: f"db-{U2}.json",
         U3: f"db-{U1}-{U3}.json",
     }
+    assert names({U1: "db", U3: f"db-{U1}"}) == {U1: "db.json", U3: f"db-{U1}-{U3}.json"}, (
+        "the other may get its name later"
+    )
+    assert names({U1: "db", U3: f"db-{U1}"}, {f"db-{U1}.json": U3})[U3] == f"db-{U1}.json", "it has the file already"
+    assert names({U1: f"db-{U1}", U3: f"db-{U1}x"}) == {U1: f"db-{U1}.json", U3: f"db-{U1}x.json"}
     assert names({U1: "a/b", U2: "a_b"}) == {U1: f"a_b-{U1}.json", U2: f"a_b-{U2}.json"}
 
 

@@ -11,6 +11,7 @@ record:
 the record of the file …                         the file is …
 ===============================================  ===========================================
 has another file now: it was renamed             removed
+cannot have a file under its present name        kept, and reported
 was sent by Keeper but cannot be decrypted       kept, and reported
 is gone: deleted, moved or not shared any more   kept and reported, or removed (on_removal)
 is unknown, while some record is undecryptable   kept and reported: it may be that record
@@ -22,7 +23,7 @@ init container reports it as a warning, because a new pod would start without th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 _GONE = (
     "its record is not in the folder any more (deleted, moved, or not shared), and the file keeps the old content; restore the record, "
     "set keeper.security/on-removal: remove, or replace the pod"
+)
+_UNWRITTEN = (
+    "its record cannot be written under its present name, as another message says, and the file keeps the old content"
 )
 _UNREADABLE = "its record cannot be decrypted; share it with the application again"
 
@@ -75,8 +79,11 @@ def render_folders(
         file = _deliver(f"{directory.target}/{name}", pending, previous.get(name), progress)
         if file is not None:
             files[name] = file
-    files = {**kept, **files}
-    return {**_leftover_files(directory, of_folders, files, renderer.library.unreadable, progress), **files}
+    delivered = {progress.origins[f"{directory.path}/{name}"] for name in files}
+    files = {**{name: file for name, file in kept.items() if owners.get(name) not in delivered}, **files}
+    present = {entry.value.record.uid for entry in wanted}
+    why_kept = dict.fromkeys(present, _UNWRITTEN) | dict.fromkeys(renderer.library.unreadable, _UNREADABLE)
+    return {**_leftover_files(directory, of_folders, files, why_kept, progress), **files}
 
 
 def _wanted(folder: FolderItem, owners: Mapping[str, str], renderer: Renderer) -> list[Named[FolderFile]] | None:
@@ -108,10 +115,13 @@ def _leftover_files(
     directory: Directory,
     previous: Mapping[str, File],
     files: Mapping[str, File],
-    unreadable: Collection[str],
+    why_kept: Mapping[str, str],
     progress: Progress,
 ) -> dict[str, File]:
-    """Return the *previous* files of folders that have no successor in *files* and stay nevertheless (see above)."""
+    """Return the *previous* files of folders that have no successor in *files* and stay nevertheless (see above).
+
+    *why_kept* has the problems of records that are not gone, by UID.
+    """
     for name in files:
         path = f"{directory.path}/{name}"
         origin = progress.previous_origin(path)
@@ -124,9 +134,9 @@ def _leftover_files(
         uid = progress.previous_origin(path) or ""
         if name in files or uid in delivered:
             continue
-        if uid in unreadable:
-            progress.report(f"{directory.target}/{name}", _UNREADABLE)
-        elif progress.remove_gone and (uid or not unreadable):
+        if problem := why_kept.get(uid):
+            progress.report(f"{directory.target}/{name}", problem)
+        elif progress.remove_gone and (uid or _UNREADABLE not in why_kept.values()):
             continue
         else:
             progress.report_stale(f"{directory.target}/{name}", _GONE)

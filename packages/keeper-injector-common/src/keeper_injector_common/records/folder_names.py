@@ -4,7 +4,7 @@ A file is named after the title of its record. The UID is added to the name if
 
 - another record of the folder has the same title. A record that already had the plain name keeps it, so that a duplicate in Keeper
   does not take a file away from a running application. Without such a record, all of them get their UIDs;
-- the plain name is the final name of another record, whose title and UID happen to be this title;
+- the title ends in the UID of another record, so that it could be the name of that record's file;
 - the plain name belongs to a record that cannot be decrypted at the moment, and whose title is therefore unknown;
 - the name is longer than file systems allow. Then the title is shortened, too.
 """
@@ -19,6 +19,7 @@ import attrs
 from keeper_injector_common.plan.delivery import file_name
 
 if TYPE_CHECKING:
+    from keeper_injector_common.records.library import Library
     from keeper_injector_common.records.record import Record
 
 LONGEST_NAME = 255
@@ -35,16 +36,21 @@ class FileName:
 
 
 def name_files(
-    records: Sequence[Record], suffix: str, owners: Mapping[str, str], unreadable: Collection[str]
+    records: Sequence[Record], suffix: str, owners: Mapping[str, str], library: Library
 ) -> dict[str, FileName]:
     """Return the name of the file of each of *records*, by UID.
 
-    *owners* has the UIDs of records by the names that their files had before; *unreadable* has the UIDs of records that cannot
-    be decrypted.
+    *owners* has the UIDs of records by the names that their files had before; *library* has all records.
     """
+    uids = {record.uid for record in library.records} | set(library.unreadable)
+    lengths = {len(uid) for uid in uids}
     plain = {record.uid: file_name(record.title) for record in records}
-    names = {uid: _shortened(title, uid, suffix) for uid, title in plain.items()}
-    with_uid: set[str] = set()
+    with_uid = {
+        uid
+        for uid, title in plain.items()
+        if owners.get(f"{title}{suffix}") != uid and _ends_in_other(title, uid, uids, lengths)
+    }
+    names = {uid: (_with_uid if uid in with_uid else _shortened)(title, uid, suffix) for uid, title in plain.items()}
     while True:
         claims: dict[str, list[str]] = {}
         for uid, name in names.items():
@@ -52,13 +58,19 @@ def name_files(
         yielding = {
             uid
             for name, uids in claims.items()
-            for uid in _yielding(uids, owners.get(name), with_uid, unreadable)
+            for uid in _yielding(uids, owners.get(name), with_uid, library.unreadable)
             if uid not in with_uid
         }
         if not yielding:
             return {uid: FileName(name, uid in with_uid) for uid, name in names.items()}
         with_uid |= yielding
         names.update({uid: _with_uid(plain[uid], uid, suffix) for uid in yielding})
+
+
+def _ends_in_other(title: str, own: str, uids: Collection[str], lengths: Collection[int]) -> bool:
+    """Return whether *title* ends in one of *uids* other than its *own*; they have these *lengths*."""
+    ends = {title[-length:] for length in lengths if title[:-length].endswith("-")}
+    return not (ends - {own}).isdisjoint(uids)
 
 
 def _yielding(

@@ -78,12 +78,12 @@ class Renderer:
             for path, uid in (owners or {}).items()
             if path.startswith(below) and "/" not in path.removeprefix(below)
         }
-        names = name_files(records, FORMATS[item.format], known, self.library.unreadable)
+        names = name_files(records, FORMATS[item.format], known, self.library)
         repeated = sorted({record.title for record in records if names[record.uid].repeated})
         if repeated:
             listed = ", ".join(map(repr, repeated))
             self.warn(
-                f"folder {item.folder.title!r}: several records have the title {listed}, so files have UIDs in their names"
+                f"folder {item.folder.title!r}: records share the title or file name of {listed}, so files have UIDs in their names"
             )
         return [
             Named(
