@@ -90,3 +90,12 @@ def test_two_records_with_the_same_field_need_prefixes(pod: AgentPod) -> None:
     wants(pod, Environment(VOLUME, "exec", 0o400, (), (items[0], attrs.evolve(items[1], prefix="ROBOT_"))))
     assert pod.run("init").returncode == 0
     assert pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8") == "LOGIN=root\0ROBOT_LOGIN=robot\0"
+
+
+@pytest.mark.parametrize("title", ["production-db-password", "two-factor", "deploy-key", "shop-certificate"])
+def test_ordinary_records_need_no_list_of_fields(pod: AgentPod, title: str) -> None:
+    """With ``inject-env-vars`` alone, as for Keeper's Go injector, all fields of Keeper's own record types are variables."""
+    wants(pod, Environment(VOLUME, "exec", 0o400, (), (RecordVariablesItem(WholeRecord(RecordName((title,)))),)))
+    assert pod.run("init").returncode == 0, pod.termination_message()
+    names = {entry.split("=")[0] for entry in pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8").split("\0")}
+    assert names & {"LOGIN", "PASSWORD", "ONETIMECODE", "KEYPAIR_PRIVATEKEY"}

@@ -251,7 +251,7 @@ _BEHAVIOR = _group(
         "strict-lookup",
         parsers.switch,
         "true",
-        "Whether a name that several records or folders match is an error, and a title never replaces a UID or a path. Otherwise the best match with the lowest UID is used.",
+        "Whether a name that several records or folders match is an error, and a title never replaces a UID or a path. Otherwise the best match with the lowest UID is used. The same holds for several attachments of one name, of which the newest is used.",
         "false",
         default_allowed=True,
     ),
