@@ -59,8 +59,8 @@ def derive(
 
 def _common(found: Collection[object]) -> int | None:
     """Return the number that all of *found* are; None if they differ or one of them is not set."""
-    (value, *others) = list(dict.fromkeys(map(_number, found))) or [None]
-    return None if others else value
+    numbers = set(map(_number, found))
+    return numbers.pop() if len(numbers) == 1 else None
 
 
 def _number(value: object) -> int | None:

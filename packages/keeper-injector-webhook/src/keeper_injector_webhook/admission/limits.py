@@ -19,6 +19,7 @@ MOST_CONTAINERS = MOST_READ
 """Containers and init containers of a pod."""
 MOST_VOLUMES = 1000
 """Volumes of a pod, and sources of all of its projected volumes."""
+_LISTS = ("volumeMounts", "volumeDevices", "env", "ports", "command", "args")
 MOST_ENTRIES = 5000
 """Entries of each list of containers that is read, in all containers together."""
 MOST_DELIVERIES = 10_000
@@ -49,10 +50,12 @@ def problems_of_size(pod: Pod) -> Iterator[Problem]:
         if count > most:
             yield _too_many(what, count, most)
             return
-    for key in ("volumeMounts", "volumeDevices", "env", "ports", "command", "args"):
-        count = sum([_length(entries) for container in pod.containers() if (entries := container.raw.get(key))])
-        if count > MOST_ENTRIES:
-            yield _too_many(f"entries of {key}", count, MOST_ENTRIES)
+    lists = [entries for container in pod.containers() for entries in map(container.raw.get, _LISTS) if entries]
+    if sum(map(_length, lists)) > MOST_ENTRIES:
+        for key in _LISTS:
+            count = sum(_length(container.raw.get(key)) for container in pod.containers())
+            if count > MOST_ENTRIES:
+                yield _too_many(f"entries of {key}", count, MOST_ENTRIES)
     projected = [part for volume in pod.volumes() if isinstance(part := volume.get("projected"), dict)]
     sources = sum(_length(part.get("sources")) for part in projected)
     if sources > MOST_VOLUMES:

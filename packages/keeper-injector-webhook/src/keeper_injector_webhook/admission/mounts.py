@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
 
-from keeper_injector_common.annotations.directories import ancestors, directory_of, is_inside
+from keeper_injector_common.annotations.directories import directory_of, is_inside
 from keeper_injector_common.annotations.request import FolderFiles
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import Problem, Severity
@@ -79,11 +79,10 @@ def problems_of_mounts(pod: Pod, volumes: Sequence[Volume], together: Sequence[M
         yield from _long_paths(volume)
     kinds = {str(volume.get("name")): volume for volume in pod.volumes()}
     for mounted in together:
-        ours = mounted.directories
-        above = {path for directory in ours for path in ancestors(directory)}
+        near = {_first_part(directory) for directory in mounted.directories}
         for container in mounted.containers:
             # Few containers mount anything near our directories, so the others are found first.
-            if any(path in above or _is_at_or_below(path, ours) for path, _, _ in _own_paths(container)):
+            if any(_first_part(path) in near for path, _, _ in _own_paths(container)):
                 yield from _nested(container, mounted, kinds)
         yield from _beside_variables(mounted)
 
@@ -95,10 +94,9 @@ def problems_of_reserved_names(pod: Pod) -> Iterator[Problem]:
             yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
     for container in pod.containers():
         used = [item.get("name") for item in (*container.mounts, *list_at(container.raw, "volumeDevices"))]
-        sources = [object_at(item, "valueFrom") for item in container.variables if "valueFrom" in item]
-        used += [object_at(source, "fileKeyRef").get("volumeName") for source in sources]
-        for name in dict.fromkeys([name for name in used if isinstance(name, str) and is_reserved_volume(name)]):
-            found = f"container {container.name!r} uses the volume {name!r}, which belongs to the agent"
+        used += [object_at(source, "fileKeyRef").get("volumeName") for source in container.sources_of_variables]
+        for reserved in dict.fromkeys([use for use in used if is_reserved_volume(str(use))]):
+            found = f"container {container.name!r} uses the volume {reserved!r}, which belongs to the agent"
             yield Problem(f"{PREFIX}inject", found, "remove it")
 
 
@@ -133,8 +131,10 @@ def mounted_together(volumes: Sequence[Volume], variables: Sequence[Variables]) 
     return [Mounted.of(containers, [groups[number] for number in mounted]) for mounted, containers in together.items()]
 
 
-def _is_at_or_below(path: str, directories: frozenset[str]) -> bool:
-    return path in directories or any(outer in directories for outer in ancestors(path))
+def _first_part(path: str) -> str:
+    """Return ``/a`` for ``/a/b``: a path and one that contains it have the same, and no other can clash."""
+    end = path.find("/", 1)
+    return path if end < 0 else path[:end]
 
 
 def _nested(container: Container, mounted: Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:

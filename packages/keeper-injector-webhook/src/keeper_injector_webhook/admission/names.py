@@ -28,12 +28,13 @@ API_VOLUME = "keeper-api"
 METRICS_PORT = "keeper-metrics"
 """The name of the sidecar's container port for Prometheus."""
 
+_PREFIXES = (SECRETS_VOLUME_PREFIX, VARIABLES_VOLUME_PREFIX)
 _VOLUMES = frozenset({PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, PROXY_VOLUME, API_VOLUME})
 
 
 def is_reserved_volume(name: str) -> bool:
     """Return whether an injection may add a volume called *name*, so that the pod itself cannot have one."""
-    return name in _VOLUMES or name.startswith((SECRETS_VOLUME_PREFIX, VARIABLES_VOLUME_PREFIX))
+    return name.startswith("keeper-") and (name in _VOLUMES or name.startswith(_PREFIXES))
 
 
 MIRROR = "kubernetes.io/config.mirror"

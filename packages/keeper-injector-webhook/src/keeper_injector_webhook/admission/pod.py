@@ -64,6 +64,17 @@ class Container:
         return list_at(self.raw, "env")
 
     @property
+    def sources_of_variables(self) -> list[Json]:
+        """``valueFrom`` of the ``env`` entries that have it."""
+        entries = self.raw.get("env")
+        # Most containers have none, which one pass tells. Pods may have hundreds of variables.
+        if isinstance(entries, list) and not [
+            item for item in entries if type(item) is not dict or "valueFrom" in item
+        ]:
+            return []
+        return [object_at(item, "valueFrom") for item in self.variables if "valueFrom" in item]
+
+    @property
     def ports(self) -> list[Json]:
         """The ports that the container declares."""
         return list_at(self.raw, "ports")
@@ -117,7 +128,7 @@ class Pod:
 
     @annotation_bytes.default
     def _annotation_bytes(self) -> int:
-        return sum(map(_size, self._all_annotations)) + sum(map(_size, self._all_annotations.values()))
+        return len("".join((*self._all_annotations, *self._all_annotations.values())).encode())
 
     # In a class with slots, attrs implements this without a lock.
     @cached_property
@@ -173,10 +184,6 @@ def in_order(groups: Sequence[Sequence[Container]]) -> tuple[Container, ...]:
 def starting_order(container: Container) -> tuple[int, int]:
     """Return the key by which containers are sorted in the order in which they start."""
     return _KINDS.index(container.kind), container.index
-
-
-def _size(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode())
 
 
 def object_at(parent: Json, key: str) -> Json:

@@ -39,20 +39,19 @@ _MULTIPLES: dict[str | None, Decimal] = {
 def agent_resources(request: InjectionRequest, pod: Pod, settings: Settings) -> Json:
     """Return the ``resources`` of each of the agent's containers. Amounts that are ``none`` are left out."""
     own = request.resources
-    asked = {
-        "requests": {"cpu": own.requests_cpu, "memory": own.requests_memory},
-        "limits": {"cpu": own.limits_cpu, "memory": own.limits_memory},
+    asked = own.requests_cpu, own.requests_memory, own.limits_cpu, own.limits_memory
+    if pod.spec.get("resources"):
+        amounts = [amount or _NONE for amount in asked]
+    else:
+        chart = settings.agent.resources
+        otherwise = chart.requests.cpu, chart.requests.memory, chart.limits.cpu, chart.limits.memory
+        amounts = [amount or of_chart for amount, of_chart in zip(asked, otherwise, strict=True)]
+    lines = {
+        "requests": {"cpu": amounts[0], "memory": amounts[1]},
+        "limits": {"cpu": amounts[2], "memory": amounts[3]},
     }
-    lines = {kind: {name: amount or _NONE for name, amount in line.items()} for kind, line in asked.items()}
-    if not pod.spec.get("resources"):
-        of_chart = settings.agent.resources
-        chart = {
-            "requests": {"cpu": of_chart.requests.cpu, "memory": of_chart.requests.memory},
-            "limits": {"cpu": of_chart.limits.cpu, "memory": of_chart.limits.memory},
-        }
-        lines = {kind: {name: asked[kind][name] or chart[kind][name] for name in _NAMES} for kind in chart}
-        if is_guaranteed(pod) and not any(asked[kind][name] for kind in asked for name in _NAMES):
-            lines = _equal(lines)
+    if not any(asked) and not pod.spec.get("resources") and is_guaranteed(pod):
+        lines = _equal(lines)
     kept = {kind: {name: amount for name, amount in line.items() if amount != _NONE} for kind, line in lines.items()}
     return {kind: line for kind, line in kept.items() if line}
 
