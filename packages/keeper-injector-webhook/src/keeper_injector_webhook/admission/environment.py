@@ -114,12 +114,13 @@ def problems_of_variables(
 def _problems_of_names(group: Variables) -> Iterator[Problem]:
     """Yield each variable of *group* that several fields would set, and each that no field of a record may set."""
     known = [(name, source, item.where) for item in group.records for name, source in _known_names(item)]
-    for name, source, where in known:
-        if is_protected_variable(name):
-            found = f"field {source.field!r} would set the variable {name}, which controls more than the application"
-            yield Problem(where, found, f"remove it from the fields, or write {PREFIX}env-{name}: {source}")
-    explicit = [(item.name, item.source, item.where) for item in group.items if isinstance(item, Variable)]
-    for same_kind in (known, explicit):
+    named = [(item.name, item.source, item.where) for item in group.items if isinstance(item, Variable)]
+    for name, source, where in (*known, *named):
+        if is_protected_variable(name) and not where.startswith(f"{PREFIX}env-"):
+            found = f"{source} would set the variable {name}, which controls more than the application"
+            right = "remove it" if is_forbidden_variable(name) else f"remove it, or write {PREFIX}env-{name}: {source}"
+            yield Problem(where, found, right)
+    for same_kind in (known, named):
         entries = [Named(name, where, str(source)) for name, source, where in same_kind]
         last = {entry.name: entry.value for entry in entries}
         for clash in divide(entries)[1]:
