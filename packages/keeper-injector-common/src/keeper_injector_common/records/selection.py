@@ -82,7 +82,8 @@ _NO_VALUE = "it has no value; enter one in Keeper"
 def _matching_field(where: str, reference: FieldValue, record: Record) -> Field:
     """Return the field with this name or, without such a field, the first one with this label, otherwise with this type.
 
-    The notes of the record are a field, too, if the reference does not say whether it means a standard or a custom one.
+    The notes of the record are a field, too, if the reference does not say whether it means a standard or a custom one. If
+    it does, it is Keeper's notation, where labels and types come first.
     """
     candidates = [field for field in record.fields if _has_kind(field, reference)]
     if reference.kind == "any" and reference.field == NOTES:
@@ -90,7 +91,7 @@ def _matching_field(where: str, reference: FieldValue, record: Record) -> Field:
         if rivals and not record.notes:
             raise SelectionError(f"{where}: the notes of the record are empty; write [{rivals[0]}] for its field")
         return Field(NOTES, NOTES, "", (record.notes,) if record.notes else ())
-    for attribute in ("name", "label", "type"):
+    for attribute in ("name", "label", "type") if reference.kind == "any" else ("label", "type", "name"):
         for field in candidates:
             if getattr(field, attribute) == reference.field:
                 return field
