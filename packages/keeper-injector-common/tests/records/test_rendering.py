@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keeper_injector_common.errors import FormatError, RecordGoneError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import Formatted, KubernetesSecret, Templated
 from keeper_injector_common.plan.model import Environment, FileItem, FolderItem, RecordVariablesItem, VariableItem
 from keeper_injector_common.records import Attachment, Field, Folder, Library, Record, Renderer
+from keeper_injector_common.records.formats import to_variable_name
 from keeper_injector_common.records.templates import render_template
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 
@@ -405,3 +408,67 @@ def test_the_newest_attachment_of_a_name_counts_everywhere(read: Any, attachment
         read(Renderer(Library((record,)), True, ByUid(), render_template))
     by_uid = file(Formatted("raw"), FileContent(CERTS_NAME, "f8"))
     assert Renderer(Library((record,)), True, ByUid(), render_template).render_file(by_uid) == b"f8"
+
+
+FIELD_NAMES = st.lists(st.sampled_from(["login", "password", "url", "Login", "pass-word"]), max_size=4, unique=True)
+ASKED = st.lists(
+    st.tuples(st.sampled_from(["r0", "r1", "t"]), st.sampled_from(["", "A_", "B_"]), FIELD_NAMES),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(st.lists(FIELD_NAMES, min_size=3, max_size=3), ASKED, st.lists(FIELD_NAMES, max_size=1))
+def test_a_variable_has_one_value_or_is_a_problem(
+    fields: list[list[str]], asked: list[tuple[str, str, list[str]]], explicit: list[list[str]]
+) -> None:
+    """Whatever is asked of three records, two of which have one title: a variable has the value of its only field, or an error."""
+    records = [
+        Record(
+            f"r{number}",
+            "t" if number else "other",
+            "login",
+            tuple(Field(name, name, "", (f"r{number}.{name}",)) for name in names),
+        )
+        for number, names in enumerate(fields)
+    ]
+    uid_of = {"r0": "r0", "r1": "r1", "t": "r1"}
+    items = tuple(
+        RecordVariablesItem(WholeRecord(RecordName((name,))), prefix, tuple(chosen)) for name, prefix, chosen in asked
+    )
+    named = tuple(
+        VariableItem("LOGIN", FieldValue(RecordName(("r2",)), name)) for names in explicit for name in names[:1]
+    )
+    wanted: dict[str, set[str]] = {}
+    for name, prefix, chosen in asked:
+        for field in chosen or fields[int(uid_of[name][1])]:
+            wanted.setdefault(to_variable_name(field, prefix=prefix), set()).add(f"{uid_of[name]}.{field}")
+    try:
+        found = of(*records).variables(Environment("/env", "exec", 0o400, named, items))
+    except (FormatError, SelectionError):
+        return
+    for name, value in found.items():
+        overridden = [
+            f"r2.{item.source.field}" for item in named if item.name == name and isinstance(item.source, FieldValue)
+        ]
+        assert [value] == overridden or (not overridden and wanted[name] == {value})
+    assert found.keys() == wanted.keys() | {item.name for item in named}
+
+
+@given(st.lists(FIELD_NAMES, min_size=2, max_size=2), st.booleans())
+def test_a_key_has_one_value_or_is_a_problem(fields: list[list[str]], same: bool) -> None:
+    """A Secret of two records has every value under its key, or is an error that names both."""
+    records = [
+        Record(f"r{number}", "t", "login", tuple(Field(name, name, "", (f"r{number}.{name}",)) for name in names))
+        for number, names in enumerate(fields)
+    ]
+    uids = ["r0", "r0"] if same else ["r0", "r1"]
+    secret = KubernetesSecret("w", "s", tuple(WholeRecord(RecordName((uid,))) for uid in uids))
+    expected = {(name, f"{uid}.{name}") for uid in set(uids) for name in fields[int(uid[1])]}
+    clash = len({name for name, _ in expected}) < len(expected)
+    if clash:
+        with pytest.raises(FormatError, match=r"two values for the key .*\(r0\).*\(r1\)"):
+            of(*records).secret_data(secret)
+        return
+    data = of(*records).secret_data(secret)
+    assert {(key, value.decode()) for key, value in data.items()} == expected
