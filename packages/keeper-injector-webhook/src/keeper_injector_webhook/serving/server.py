@@ -65,9 +65,6 @@ class ServerOptions:
 
 def serve(options: ServerOptions, settings: Settings) -> int:
     """Serve until SIGTERM and return the exit code. Raises :class:`SettingsError` if the certificate is missing or invalid."""
-    # Objects that exist now live as long as the process. Without freeze, each full collection would scan them and delay a review.
-    gc.collect()
-    gc.freeze()
     gc.set_threshold(20_000, 20, 50)
     return uvloop.run(_run(options, settings))
 
@@ -90,6 +87,9 @@ async def _run(options: ServerOptions, settings: Settings) -> int:
         job, due = managed
         tasks.append(asyncio.create_task(attrs.evolve(job, renewed=certificate.refresh).run_forever(due)))
     image = settings.agent.image.reference()
+    # Objects that exist now live as long as the process. Without freeze, each full collection would scan them and delay a review.
+    gc.collect()
+    gc.freeze()
     for listener in listeners:
         listener.start()
     log.info("webhook.started", extra={"host": options.host, "port": options.port, "agent_image": image})
