@@ -29,7 +29,7 @@ from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_common.errors import ContractError, InvalidReferenceError, SelectionError
 from keeper_injector_common.records import Library
-from keeper_injector_common.records.selection import select_file, select_value
+from keeper_injector_common.records.selection import select_files, select_value
 from keeper_injector_common.references import FieldValue, FileContent, WholeRecord, parse_reference
 from local_keeper import LocalKeeper
 
@@ -239,7 +239,8 @@ class Answers:
             case WholeRecord():
                 raise SelectionError("not a notation")
             case FileContent():
-                return self._vault.download(record, select_file(reference, record))
+                (attachment,) = select_files(reference, record)
+                return self._vault.download(record, attachment)
             case _:
                 return select_value(reference, record)
 
