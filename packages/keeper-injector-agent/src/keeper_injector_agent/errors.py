@@ -13,6 +13,7 @@
     │     └─ TransientSyncError      … but a retry may help
     ├─ PlanError                     the plan cannot be used (see keeper_injector_common.errors)
     │  └─ PlanChangedError           it is not the plan that the webhook admitted
+    ├─ KilledError                   the process of a refresh was killed
     └─ UnexpectedError               a bug in the agent or in a library
 
 ``exit_code`` is the exit code (sysexits.h) of a command that ends with this error.
@@ -73,6 +74,23 @@ class TransientSyncError(SecretSyncError):
 
 class PlanChangedError(PlanError):
     """The plan is not the one that the webhook admitted; nothing may be fetched or written."""
+
+
+class KilledError(KeeperInjectorError):
+    """The process of a refresh was killed, so that it could report nothing itself."""
+
+    exit_code: ClassVar[int] = os.EX_TEMPFAIL
+    _MESSAGES: ClassVar[dict[str, str]] = {
+        "memory": "it ran out of memory; raise keeper.security/agent-limits-memory",
+        "container": (
+            "the container ended; if kubectl describe pod shows the reason OOMKilled, raise keeper.security/agent-limits-memory"
+        ),
+        "deadline": "it did not end within its deadline; the log may show what it waited for",
+    }
+
+    def __init__(self, cause: str) -> None:
+        """*cause* is ``memory``, ``container``, ``deadline``, or a signal such as ``signal 9``."""
+        super().__init__(f"the refresh was killed: {self._MESSAGES.get(cause, f'{cause} from another process')}")
 
 
 class UnexpectedError(KeeperInjectorError):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("keeper_injector_agent")
 
 TERMINATION_LOG = "/dev/termination-log"
+KILLED = "The agent was killed while it fetched the secrets. If the reason is OOMKilled, raise keeper.security/agent-limits-memory."
+"""The termination message while the init container works: a process that is killed cannot write it any more."""
 _LARGEST_MESSAGE = 4096
 """The kubelet shows no more characters of a termination message (Kubernetes, "Customizing the termination message")."""
 
@@ -92,10 +94,15 @@ def _report_nothing(state: State, cause: str, code: int, *, initial: bool) -> in
 def report_fatal(root: Path, message: str, code: int) -> int:
     """Log why this container ends, write it where ``kubectl describe pod`` shows it, and return *code*."""
     log.error("agent.failed", extra={"cause": message, "exit_code": code})
+    write_termination_message(root, message)
+    return code
+
+
+def write_termination_message(root: Path, message: str) -> None:
+    """Write what ``kubectl describe pod`` shows if this container ends now; nothing if *message* is empty."""
     path = below_root(root, TERMINATION_LOG)
     try:
         if path.exists():
-            path.write_text(f"{message}\n"[:_LARGEST_MESSAGE], encoding="utf-8")
+            path.write_text(f"{message}\n"[:_LARGEST_MESSAGE] if message else "", encoding="utf-8")
     except OSError as problem:
         log.warning("termination_log.write_failed", extra={"cause": problem.strerror})
-    return code

@@ -18,7 +18,7 @@ from keeper_injector_agent import reporting
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, is_complete, refresh_secrets
 from keeper_injector_agent.delivery.templating import template_server
-from keeper_injector_agent.errors import PlanChangedError, as_reported
+from keeper_injector_agent.errors import KilledError, PlanChangedError, as_reported
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.keeper.session import open_session
 from keeper_injector_agent.retry import REFRESH, call_with_retries, initial_limits
@@ -51,6 +51,8 @@ def main(arguments: list[str]) -> int:
     # Without argparse, which takes 7 ms: the supervisor passes what the command `sidecar` composed.
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     configure_logging(options["--log-level"])
+    if "--killed" in options:
+        return report_killed(Path(options["--plan"]), Path(options["--root"]), options["--killed"])
     return run_refresh(
         Path(options["--plan"]),
         root=Path(options["--root"]),
@@ -86,13 +88,30 @@ def run_refresh(
     state = load_state(directory)
     limits = REFRESH
     if initial:
+        reporting.write_termination_message(root, reporting.KILLED)
         complete = is_complete(plan, root, state)
         limits = initial_limits(complete=complete, failed_before=state.failures > 0, restarts=restarts)
     code = _refresh(plan, state, root, started=started, deadline=deadline, limits=limits, initial=initial)
     state.last_attempt = time.time()
     _save(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
+    if initial and code == os.EX_OK:
+        reporting.write_termination_message(root, "")
     if throttle_fd is not None:
         os.write(throttle_fd, f"{state.throttled_for():.1f}".encode())
+    return code
+
+
+def report_killed(plan_path: Path, root: Path, cause: str) -> int:
+    """Report that the worker of a refresh was killed: in the log, and in the state, which ``status`` shows; return the exit code."""
+    try:
+        plan = read_plan(plan_path)
+    except ContractError as error:
+        return error.exit_code
+    directory = below_root(root, plan.state)
+    state = load_state(directory)
+    code = reporting.report_failure(plan, state, KilledError(cause), root, initial=False)
+    state.last_attempt = time.time()
+    _save(directory, state, refreshed=False)
     return code
 
 

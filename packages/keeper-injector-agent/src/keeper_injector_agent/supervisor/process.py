@@ -27,6 +27,9 @@
 #            after it. SIGCHLD: a child has ended. We may be PID 1, so orphans are reaped as well.
 # Deadlines  A worker ends itself at its own deadline and reports what is missing. The supervisor's deadline is 30 s later,
 #            for a worker that hangs.
+# Kills      If a worker is killed, another one reports that in the state and as refresh.failed (--killed CAUSE). With the
+#            default of Kubernetes since 1.28, the kernel kills all processes of a container that is out of memory, this one
+#            too: the file "refreshing", which exists during a refresh, tells the next supervisor.
 # Exit       Always 0, and only after SIGTERM or SIGINT. No result of a worker ends the supervisor: the files stay in place,
 #            and the next refresh may succeed.
 
@@ -39,6 +42,7 @@ import select
 import time
 
 from keeper_injector_agent.supervisor.log_lines import log_event
+from keeper_injector_agent.supervisor.memory_events import count_memory_kills
 from keeper_injector_agent.supervisor.metrics_port import MetricsPort
 from keeper_injector_agent.supervisor.refresh_requests import RefreshRequests
 from keeper_injector_agent.supervisor.waits import first_wait, next_wait, random_fraction
@@ -49,7 +53,9 @@ REFRESHED_NAME = "refreshed"
 METRICS_NAME = "metrics.prom"
 # As in keeper_injector_common.plan.paths, which may not be imported here; a test compares them.
 
+_REFRESHING_NAME = "refreshing"
 _KILL_GRACE = 0.5
+_REPORT_SECONDS = 20.0
 PR_SET_DUMPABLE = 4  # <linux/prctl.h>
 
 
@@ -86,6 +92,8 @@ class _Supervisor:
         self._command = command
         self._failures = 0
         self._worker = 0
+        self._memory_kills = 0
+        self._late = False
         self._stopping = False
         self._refresh_now = False
         self._listeners: list[MetricsPort | RefreshRequests] = []
@@ -117,6 +125,8 @@ class _Supervisor:
         wait = first_wait(self._age(), self._interval, random_fraction())
         log_event("info", "sidecar.started", wait_seconds=round(wait, 1), interval_seconds=self._interval)
         self._touch(READY_NAME)
+        if self._remove(_REFRESHING_NAME):
+            self._report_killed("container")
         while not self._stopping:
             self._sleep(wait)
             if self._stopping:
@@ -171,20 +181,36 @@ class _Supervisor:
             log_event("warning", "state.write_failed", errno=error.errno)
 
     def _refresh(self) -> tuple[int, float]:
+        """Refresh, and return the exit code and the throttle wait in seconds. If the worker is killed, report that."""
+        self._memory_kills = count_memory_kills()
+        self._late = False
+        self._touch(_REFRESHING_NAME)
+        code, throttle_wait = self._run_worker(self._command, self._deadline)
+        self._remove(_REFRESHING_NAME)
+        if code < 0 and not self._stopping:
+            out_of_memory = count_memory_kills() > self._memory_kills
+            self._report_killed("memory" if out_of_memory else "deadline" if self._late else f"signal {-code}")
+        return code, throttle_wait
+
+    def _report_killed(self, cause: str) -> None:
+        """Let another worker report that a refresh was killed."""
+        self._run_worker([*self._command, "--killed", cause], min(_REPORT_SECONDS, self._deadline))
+
+    def _run_worker(self, command: list[str], deadline: float) -> tuple[int, float]:
         """Run one worker until it ends or its deadline passes; return its exit code and its throttle wait in seconds."""
         listening = [listener.fileno() for listener in self._listeners]
         try:
-            self._worker, throttle = fork_worker(self._command, [self._wake_in, self._wake_out, *listening])
+            self._worker, throttle = fork_worker(command, [self._wake_in, self._wake_out, *listening])
         except OSError as error:  # no processes, memory or descriptors; files stay, and the next refresh may succeed
             log_event("error", "worker.spawn_failed", errno=error.errno)
             return posix.EX_TEMPFAIL, 0.0
         try:
-            code = self._wait_for_worker(time.monotonic() + self._deadline)
+            code = self._wait_for_worker(time.monotonic() + deadline, deadline)
             return code, read_throttle_wait(throttle)
         finally:
             posix.close(throttle)
 
-    def _wait_for_worker(self, until: float) -> int:
+    def _wait_for_worker(self, until: float, deadline: float) -> int:
         """Wait for the worker and return its exit code. End it at *until*, or when the supervisor has to stop."""
         terminated = 0.0
         while True:
@@ -196,7 +222,8 @@ class _Supervisor:
                 posix.kill(self._worker, signal.SIGKILL)
             elif not terminated and (self._stopping or now > until):
                 if not self._stopping:
-                    log_event("error", "worker.deadline_exceeded", deadline_seconds=self._deadline)
+                    self._late = True
+                    log_event("error", "worker.deadline_exceeded", deadline_seconds=deadline)
                 posix.kill(self._worker, signal.SIGTERM)
                 terminated = now
             self._wait_for_event(_KILL_GRACE if terminated else max(0.0, until - now) + 0.01)
@@ -215,7 +242,8 @@ class _Supervisor:
                 ended = posix.waitstatus_to_exitcode(status)
                 self._worker = 0
                 if ended < 0:
-                    log_event("error", "worker.killed", signal=-ended)
+                    killed_for_memory = count_memory_kills() > self._memory_kills
+                    log_event("error", "worker.killed", signal=-ended, out_of_memory=int(killed_for_memory))
 
     def _age(self) -> float | None:
         """Return the seconds since the last success, or None before the first success."""
@@ -230,3 +258,11 @@ class _Supervisor:
             posix.close(posix.open(f"{self._directory}/{name}", posix.O_CREAT | posix.O_WRONLY, 0o600))
         except OSError as error:
             log_event("warning", "state.write_failed", errno=error.errno)
+
+    def _remove(self, name: str) -> bool:
+        """Remove a file from the state directory; return whether it existed."""
+        try:
+            posix.unlink(f"{self._directory}/{name}")
+        except OSError:
+            return False
+        return True
