@@ -6,10 +6,15 @@ import json
 import os
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from local_keeper import crypto
 from local_keeper.vault import Device, File, Folder, Json, Record, Vault
+
+# Keeper stores what clients have encrypted and cannot encrypt it again: the same content has the same ciphertext in every answer.
+_gcm = lru_cache(maxsize=65536)(crypto.gcm)
+_cbc = lru_cache(maxsize=65536)(crypto.cbc)
 
 FileUrl = Callable[[File], str]
 _WRONG_KEY = b"\0" * 32
@@ -38,13 +43,13 @@ def perform(operation: str, vault: Vault, device: Device, payload: Json, file_ur
 
 def _get_secret(vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json:
     answer: Json = {
-        "appData": crypto.b64url(crypto.gcm(vault.app_key, json.dumps({"title": vault.title, "type": "app"}).encode())),
+        "appData": crypto.b64url(_gcm(vault.app_key, json.dumps({"title": vault.title, "type": "app"}).encode())),
         "expiresOn": 0,
         "warnings": list(vault.warnings),
     }
     if not device.confirmed:
         if payload.get("publicKey"):
-            answer["encryptedAppKey"] = crypto.b64url(crypto.gcm(device.token, vault.app_key))
+            answer["encryptedAppKey"] = crypto.b64url(_gcm(device.token, vault.app_key))
             answer["appOwnerPublicKey"] = crypto.b64url(crypto.point(vault.owner.public_key()))
         else:
             device.confirmed = True
@@ -80,7 +85,7 @@ def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: 
     ]
     return {
         "folderUid": root.uid,
-        "folderKey": crypto.b64(crypto.gcm(vault.app_key, root.key)),
+        "folderKey": crypto.b64(_gcm(vault.app_key, root.key)),
         "data": _folder_name(root),
         "parent": "",
         "records": [_record_json(vault, record, folder, file_url) for record, folder in inside],
@@ -90,11 +95,11 @@ def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: 
 def _record_json(vault: Vault, record: Record, folder: str, file_url: FileUrl) -> Json:
     wrapping = vault.shared_root(folder).key if folder else vault.app_key
     content = json.dumps(record.data).encode() if record.content is None else record.content
-    data = crypto.gcm(_WRONG_KEY if record.corrupt else record.key, content)
+    data = _gcm(_WRONG_KEY if record.corrupt else record.key, content)
     inner = folder if folder and vault.folders[folder].parent else None
     return {
         "recordUid": record.uid,
-        "recordKey": crypto.b64(crypto.gcm(wrapping, record.key)),
+        "recordKey": crypto.b64(_gcm(wrapping, record.key)),
         "data": crypto.b64(data),
         "revision": record.revision,
         "isEditable": True,
@@ -115,15 +120,15 @@ def _file_json(record: Record, file: File, file_url: FileUrl) -> Json:
     metadata = json.dumps(described).encode() if file.metadata is None else file.metadata
     return {
         "fileUid": file.uid,
-        "fileKey": crypto.b64(crypto.gcm(_WRONG_KEY if file.corrupt == "key" else record.key, file.key)),
-        "data": crypto.b64(crypto.gcm(_WRONG_KEY if file.corrupt == "metadata" else file.key, metadata)),
+        "fileKey": crypto.b64(_gcm(_WRONG_KEY if file.corrupt == "key" else record.key, file.key)),
+        "data": crypto.b64(_gcm(_WRONG_KEY if file.corrupt == "metadata" else file.key, metadata)),
         "url": file_url(file),
         "thumbnailUrl": None,
     }
 
 
 def _folder_name(folder: Folder) -> str:
-    return crypto.b64(crypto.cbc(folder.key, json.dumps({"name": folder.name}).encode()))
+    return crypto.b64(_cbc(folder.key, json.dumps({"name": folder.name}).encode()))
 
 
 def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileUrl) -> Json:
@@ -131,11 +136,7 @@ def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileU
 
 
 def _folder_json(vault: Vault, folder: Folder) -> Json:
-    key = (
-        crypto.cbc(vault.shared_root(folder.uid).key, folder.key)
-        if folder.parent
-        else crypto.gcm(vault.app_key, folder.key)
-    )
+    key = _cbc(vault.shared_root(folder.uid).key, folder.key) if folder.parent else _gcm(vault.app_key, folder.key)
     return {
         "folderUid": folder.uid,
         "folderKey": {"key": crypto.b64(os.urandom(len(key))), "no key": None}.get(folder.damage, crypto.b64(key)),

@@ -103,7 +103,7 @@ def start(root: Path, keeper: LocalKeeper) -> list[Figure]:
     return [
         Figure("bare SDK script, 3 secrets", script * 1000, "ms"),
         Figure("init, 3 secrets", init * 1000, "ms"),
-        Figure("init against bare script", init / script, "x", at_most=1.3),
+        Figure("init against bare script", init / script, "x", at_most=0.8),
         Figure("peak of either", peak, "MiB", at_most=60),
     ]
 
@@ -128,18 +128,25 @@ def many(root: Path, keeper: LocalKeeper) -> list[Figure]:
 
 
 def idle(root: Path, keeper: LocalKeeper) -> list[Figure]:
-    """Measure the memory of an idle sidecar, and the CPU time of its refreshes without a change."""
+    """Measure the memory of an idle sidecar, and the CPU time of its refreshes without and with a change.
+
+    Milliseconds depend on the machine, so the budgets are ratios to the bare script, measured in the same run. Before requests was
+    postponed, the fork without exec and refreshes that end early, an unchanged refresh took 1.35 times as long as the script.
+    """
     line = [*agent("sidecar", root)[:-1], "info"]
     process = subprocess.Popen(line, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     wait_for_event(process.stderr, "sidecar.started")
+    refresh(process, "secrets.unchanged")  # the first one of a sidecar is always whole
     before = cpu_of_children(process.pid)
     for _ in range(REFRESHES):
-        process.send_signal(signal.SIGHUP)
-        wait_for_event(process.stderr, "secrets.unchanged")
-        while Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii"):
-            time.sleep(0.005)
+        refresh(process, "secrets.unchanged")
     cpu = (cpu_of_children(process.pid) - before) / REFRESHES
+    before = cpu_of_children(process.pid)
+    for number in range(RUNS):
+        keeper.set_field("api-keys", "login", f"changed-{number}")
+        refresh(process, "secrets.refreshed")
+    changed = (cpu_of_children(process.pid) - before) / RUNS
     script = cpu_of_bare_script(root, keeper)
     time.sleep(0.5)
     rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
@@ -152,10 +159,20 @@ def idle(root: Path, keeper: LocalKeeper) -> list[Figure]:
         Figure("idle sidecar, proportional", sizes["Pss"], "MiB", at_most=5),
         Figure("idle sidecar, private", private, "MiB", at_most=5),
         Figure("CPU of the bare SDK script", script * 1000, "ms"),
-        Figure("CPU of one refresh", cpu * 1000, "ms"),
-        Figure("CPU of one refresh against bare script", cpu / script, "x", at_most=1),
+        Figure("CPU of an unchanged refresh", cpu * 1000, "ms"),
+        Figure("CPU of an unchanged refresh against bare script", cpu / script, "x", at_most=0.67),
+        Figure("CPU of a refresh with a change against bare script", changed / script, "x", at_most=1),
         Figure("CPU at 5 min refresh", cpu / 300 * 100, "% of a core", at_most=0.05),
     ]
+
+
+def refresh(process: subprocess.Popen[str], event: str) -> None:
+    """Let the sidecar refresh, and wait until the worker has ended with this event in the log."""
+    assert process.stderr is not None
+    process.send_signal(signal.SIGHUP)
+    wait_for_event(process.stderr, event)
+    while Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii"):
+        time.sleep(0.005)
 
 
 def bare_script(root: Path, keeper: LocalKeeper) -> list[str]:

@@ -253,7 +253,8 @@ def _sidecar(options: argparse.Namespace) -> int:
         return worker.report_unusable_plan(options.root, error, initial=True)
     # The first entry is the directory of the script, or the current one: nothing may be imported from there.
     imports = ":".join(sys.path if sys.flags.safe_path else sys.path[1:])
-    refresh = [imports, worker.__name__, "--plan", str(path), "--root", str(options.root)]
+    refresh = [imports, f"{keeper_injector_agent.__name__}.sidecar", "--plan", str(path), "--root", str(options.root)]
+    refresh += ["--run", os.urandom(8).hex()]  # identifies the supervisor, see unchanged.py
     if options.plan_digest:
         refresh += ["--plan-digest", options.plan_digest]
     state = below_root(options.root, plan.state)

@@ -125,6 +125,7 @@ def _way(target: Target, keep: Callable[[Library], None]) -> Iterator[Finding]:
 
 
 def _fetch(target: Target, configuration: Mapping[str, str], keep: Callable[[Library], None]) -> Iterator[Finding]:
+    from keeper_injector_agent.keeper.client import connect
     from keeper_injector_agent.keeper.sdk import KeeperVault
 
     host = configuration.get("hostname", "")
@@ -139,7 +140,7 @@ def _fetch(target: Target, configuration: Mapping[str, str], keep: Callable[[Lib
         yield _failed("keeper-certificate", error, "")
         return
     try:
-        library = KeeperVault(configuration, transport).fetch(folders=True)
+        library = KeeperVault(connect(configuration, transport)).fetch(folders=True)
     except PermanentVaultError as error:
         yield _failed(_failed_check(transport.counts), error, "")
         return

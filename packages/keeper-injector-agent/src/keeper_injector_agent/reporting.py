@@ -7,11 +7,11 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent.delivery.refresh import is_complete
 from keeper_injector_agent.errors import ThrottledError
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from keeper_injector_agent.delivery.refresh import Outcome
@@ -43,9 +43,7 @@ def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, in
     for problem in outcome.problems:
         log.warning("secret.failed", extra={"problem": problem})
     if not outcome.problems:
-        state.last_success, state.last_error, state.failures = time.time(), "", 0
-        state.count("refreshes_ok")
-        log.info("secrets.refreshed" if outcome.changed else "secrets.unchanged", extra=data)
+        report_success(state, data)
         return os.EX_OK
     code = os.EX_IOERR if outcome.write_failed else os.EX_DATAERR
     state.last_error = outcome.problems[0]
@@ -63,6 +61,13 @@ def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, in
     return os.EX_OK if initial else code
 
 
+def report_success(state: State, data: Mapping[str, object]) -> None:
+    """Count a refresh without problems in *state*, and log it with *data*."""
+    state.last_success, state.last_error, state.failures = time.time(), "", 0
+    state.count("refreshes_ok")
+    log.info("secrets.refreshed" if data["changed"] else "secrets.unchanged", extra=data)
+
+
 def report_failure(plan: Plan, state: State, error: KeeperInjectorError, root: Path, *, initial: bool) -> int:
     """Log the *error* that ended a whole refresh, count it in *state*, and return the exit code.
 
@@ -73,12 +78,18 @@ def report_failure(plan: Plan, state: State, error: KeeperInjectorError, root: P
     if isinstance(error, ThrottledError):
         state.throttle(error.until)
     state.count("refreshes_failed")
-    if initial and is_complete(plan, root, state):
+    if initial and _is_complete(plan, root, state):
         log.warning("init.kept_files", extra={"cause": str(error), "reason": "all files exist from an earlier run"})
         return os.EX_OK
     if initial and plan.fail_on_error:
         return report_fatal(root, str(error), error.exit_code)
     return _report_nothing(state, str(error), error.exit_code, initial=initial)
+
+
+def _is_complete(plan: Plan, root: Path, state: State) -> bool:
+    from keeper_injector_agent.delivery.refresh import is_complete  # here, because of what it imports
+
+    return is_complete(plan, root, state)
 
 
 def _report_nothing(state: State, cause: str, code: int, *, initial: bool) -> int:

@@ -53,6 +53,8 @@ class State:
     origins: dict[str, str] = attrs.field(factory=dict)
     """UID of the record that each file of a folder came from."""
     freshness: Freshness = attrs.field(factory=Freshness)
+    receipt: dict[str, Any] = attrs.field(factory=dict)
+    """What the last refresh did, so that the next one can end early; see :mod:`keeper_injector_agent.unchanged`."""
     counts: dict[str, int] = attrs.field(factory=dict)
     """Counters since the pod started, as ``METRIC_RESULT``."""
 
@@ -123,5 +125,6 @@ def _from_json(content: Mapping[str, Any]) -> State:
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
         origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
         freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),
+        receipt=dict(content.get("receipt", {})),
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )

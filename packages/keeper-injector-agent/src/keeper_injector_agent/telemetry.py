@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.private_files import replace_private_file
-from keeper_injector_common.plan.paths import METRICS_NAME
+from keeper_injector_agent.state import save_state
+from keeper_injector_common.plan.paths import METRICS_NAME, REFRESHED_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from keeper_injector_agent.state import State
+
+log = logging.getLogger(__name__)
 
 _PREFIX = "keeper_injector_agent"
 _COUNTERS = {
@@ -82,9 +86,15 @@ def as_prometheus(state: State) -> str:
     return "\n".join(lines) + "\n"
 
 
-def save_metrics(directory: Path, state: State) -> None:
-    """Replace the metrics that the supervisor serves; raises OSError."""
-    replace_private_file(directory / METRICS_NAME, as_prometheus(state))
+def save_result(directory: Path, state: State, *, refreshed: bool) -> None:
+    """Save the state and its metrics. A failure is logged: the files matter more than what is known of them."""
+    try:
+        if refreshed:
+            (directory / REFRESHED_NAME).touch()
+        save_state(directory, state)
+        replace_private_file(directory / METRICS_NAME, as_prometheus(state))
+    except OSError as error:
+        log.warning("state.write_failed", extra={"path": str(directory), "cause": error.strerror})
 
 
 def _quoted(text: str) -> str:

@@ -1,6 +1,6 @@
 """The worker process: runs one refresh and exits with a code that tells the result. Secrets exist only in this process.
 
-The supervisor forks it for every refresh, with ``--throttle-fd``; the commands ``init`` and ``once`` call :func:`run_refresh`.
+The supervisor forks a process for every refresh (:mod:`.sidecar`); the commands ``init`` and ``once`` are one.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import hmac
 import logging
 import os
 import time
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,15 +19,12 @@ from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, is_complete, refresh_secrets
 from keeper_injector_agent.delivery.templating import template_server
 from keeper_injector_agent.errors import KilledError, PlanChangedError, as_reported
-from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.keeper.session import open_session
 from keeper_injector_agent.retry import REFRESH, call_with_retries, initial_limits
-from keeper_injector_agent.state import load_state, save_state
-from keeper_injector_agent.telemetry import save_metrics
+from keeper_injector_agent.state import load_state
+from keeper_injector_agent.telemetry import save_result
 from keeper_injector_common.errors import ContractError, KeeperInjectorError, PlanError, TemplateError
-from keeper_injector_common.logs import configure_logging
-from keeper_injector_common.plan.delivery import Templated
-from keeper_injector_common.plan.paths import REFRESHED_NAME, STATE_PATH, below_root
+from keeper_injector_common.plan.paths import STATE_PATH, below_root
 from keeper_injector_common.plan.wire import digest, loads
 
 if TYPE_CHECKING:
@@ -35,32 +32,16 @@ if TYPE_CHECKING:
 
     from keeper_injector_agent.retry import RetryLimits
     from keeper_injector_agent.state import State
+    from keeper_injector_agent.unchanged import Shortcut
     from keeper_injector_common.plan.delivery import KubernetesSecret
     from keeper_injector_common.plan.model import Plan
+    from keeper_injector_common.records import RenderTemplate
 
 log = logging.getLogger("keeper_injector_agent")
 
 _LARGEST_PLAN = 1024 * 1024
 """Bytes. All annotations of a pod together may have 256 KiB."""
 _ANNOTATION = "keeper.security/plan"
-
-
-def main(arguments: list[str]) -> int:
-    """Run one refresh and return its exit code (sysexits.h). Each option of *arguments* is followed by its value."""
-    harden_process()
-    # Without argparse, which takes 7 ms: the supervisor passes what the command `sidecar` composed.
-    options = dict(zip(arguments[::2], arguments[1::2], strict=True))
-    configure_logging(options["--log-level"])
-    if "--killed" in options:
-        return report_killed(Path(options["--plan"]), Path(options["--root"]), options["--killed"])
-    return run_refresh(
-        Path(options["--plan"]),
-        root=Path(options["--root"]),
-        deadline=float(options["--deadline"]),
-        initial=False,
-        throttle_fd=int(options["--throttle-fd"]),
-        plan_digest=options.get("--plan-digest"),
-    )
 
 
 def run_refresh(
@@ -72,16 +53,21 @@ def run_refresh(
     throttle_fd: int | None = None,
     plan_digest: str | None = None,
     restarts: bool = True,
+    shortcut: Shortcut | None = None,
 ) -> int:
     """Refresh within *deadline* seconds and return the exit code.
 
     *initial* is the refresh of the init container: if it fails, the pod does not start. To *throttle_fd* it writes for how
     many seconds Keeper wants no request. With *plan_digest*, every plan with another digest is refused. *restarts* says whether the
-    kubelet repeats an init container that failed.
+    kubelet repeats an init container that failed. With a *shortcut*, which has not been possible this time, the refresh leaves
+    a receipt for the next one.
     """
-    started = time.monotonic()
+    started = shortcut.started if shortcut else time.monotonic()
     try:
-        plan = read_plan(plan_path, plan_digest)
+        text = read_plan_text(plan_path, plan_digest)
+        plan = loads(text)
+        if shortcut:
+            shortcut.plan_text = text
     except ContractError as error:
         return report_unusable_plan(root, error, initial=initial)
     directory = below_root(root, plan.state)
@@ -91,9 +77,12 @@ def run_refresh(
         reporting.write_termination_message(root, reporting.KILLED)
         complete = is_complete(plan, root, state)
         limits = initial_limits(complete=complete, failed_before=state.failures > 0, restarts=restarts)
-    code = _refresh(plan, state, root, started=started, deadline=deadline, limits=limits, initial=initial)
+    state.receipt = {}
+    code = _refresh(
+        plan, state, root, started=started, until=started + deadline, limits=limits, initial=initial, shortcut=shortcut
+    )
     state.last_attempt = time.time()
-    _save(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
+    save_result(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
     if initial and code == os.EX_OK:
         reporting.write_termination_message(root, "")
     if throttle_fd is not None:
@@ -111,21 +100,32 @@ def report_killed(plan_path: Path, root: Path, cause: str) -> int:
     state = load_state(directory)
     code = reporting.report_failure(plan, state, KilledError(cause), root, initial=False)
     state.last_attempt = time.time()
-    _save(directory, state, refreshed=False)
+    state.receipt = {}
+    save_result(directory, state, refreshed=False)
     return code
 
 
 def _refresh(
-    plan: Plan, state: State, root: Path, *, started: float, deadline: float, limits: RetryLimits, initial: bool
+    plan: Plan,
+    state: State,
+    root: Path,
+    *,
+    started: float,
+    until: float,
+    limits: RetryLimits,
+    initial: bool,
+    shortcut: Shortcut | None,
 ) -> int:
-    until = started + deadline
+    client = shortcut.client if shortcut else None
     try:
         with (
-            template_server() if _has_templates(plan) else nullcontext(_render_nothing) as render_template,
-            open_session(plan, state, root, deadline=until, limits=limits) as vault,
+            _template_server(plan, shortcut) as render_template,
+            open_session(plan, state, root, deadline=until, limits=limits, client=client) as vault,
         ):
             adapters = Adapters(vault, render_template, partial(_sync_secret, root, until, limits))
             outcome = refresh_secrets(plan, adapters, state, root=root, initial=initial)
+            if shortcut:
+                state.receipt = shortcut.receipt(plan, outcome, vault.client, state)
     except KeeperInjectorError as error:
         return reporting.report_failure(plan, state, error, root, initial=initial)
     except Exception as error:  # noqa: BLE001 - a bug, ours or a library's, must be reported and must not lose the state
@@ -134,23 +134,15 @@ def _refresh(
     return reporting.report_outcome(plan, state, outcome, root, initial=initial, milliseconds=milliseconds)
 
 
-def _has_templates(plan: Plan) -> bool:
-    return any(isinstance(file.content, Templated) for directory in plan.directories for file in directory.files)
+def _template_server(plan: Plan, shortcut: Shortcut | None) -> AbstractContextManager[RenderTemplate]:
+    """Return what renders templates; its process is forked before any secret is in memory."""
+    if shortcut and shortcut.render_template:
+        return nullcontext(shortcut.render_template)
+    return template_server() if plan.has_templates() else nullcontext(_render_nothing)
 
 
 def _render_nothing(*_: object) -> str:
     raise TemplateError("template, rendering: the plan has none")
-
-
-def _save(directory: Path, state: State, *, refreshed: bool) -> None:
-    """Save the state and its metrics. A failure is logged: the files matter more than what is known of them."""
-    try:
-        if refreshed:
-            (directory / REFRESHED_NAME).touch()
-        save_state(directory, state)
-        save_metrics(directory, state)
-    except OSError as error:
-        log.warning("state.write_failed", extra={"path": str(directory), "cause": error.strerror})
 
 
 def report_unusable_plan(root: Path, error: ContractError, *, initial: bool) -> int:
@@ -166,7 +158,7 @@ def report_unusable_plan(root: Path, error: ContractError, *, initial: bool) -> 
             state.failures += 1
             state.last_error, state.last_attempt = str(error), time.time()
             state.count("refreshes_refused")
-            _save(directory, state, refreshed=False)
+            save_result(directory, state, refreshed=False)
         if not initial:
             return error.exit_code
     return reporting.report_fatal(root, str(error), error.exit_code)
@@ -184,6 +176,11 @@ def _sync_secret(
 
 def read_plan(path: Path, expected: str | None = None) -> Plan:
     """Return the plan in the file at *path*; raises PlanError, or PlanChangedError if its digest is not the *expected* one."""
+    return loads(read_plan_text(path, expected))
+
+
+def read_plan_text(path: Path, expected: str | None = None) -> str:
+    """Return the JSON of the plan in the file at *path*; raises as :func:`read_plan`."""
     try:
         with path.open("rb") as stream:
             content = stream.read(_LARGEST_PLAN + 1)
@@ -205,4 +202,4 @@ def read_plan(path: Path, expected: str | None = None) -> Plan:
             f"{path}: not the plan that the webhook admitted ({found}, admitted {expected}): the annotation {_ANNOTATION} of the "
             "pod has been changed; files stay as they are; restore the annotation, or delete the pod"
         )
-    return loads(text)
+    return text

@@ -14,6 +14,7 @@ from agent_pods import AgentPod, events
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from keeper_injector_agent.keeper.client import connect
 from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_common.errors import ContractError
@@ -90,7 +91,9 @@ def paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 def fetched(keeper: LocalKeeper) -> tuple[KeeperVault, Library]:
     """Return what the agent fetches from *keeper*."""
-    vault = KeeperVault(keeper.config_dict(), Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30))
+    vault = KeeperVault(
+        connect(keeper.config_dict(), Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30))
+    )
     return vault, vault.fetch(folders=True)
 
 

@@ -13,6 +13,7 @@ from agent_pods import VOLUME, AgentPod, item, plan_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keeper_injector_agent.keeper.client import connect
 from keeper_injector_agent.keeper.folders import read_folders
 from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
@@ -28,7 +29,7 @@ DAMAGES = ["key", "no key", "name", "parent"]
 def fetch(keeper: LocalKeeper) -> Library:
     """Return the records of *keeper* with their folders."""
     transport = Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30)
-    return KeeperVault(keeper.config_dict(), transport).fetch(folders=True)
+    return KeeperVault(connect(keeper.config_dict(), transport)).fetch(folders=True)
 
 
 def titles(library: Library, *folder: str, recursive: bool = False) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 from agent_pods import AgentPod, events
 
 from keeper_injector_agent.errors import PermanentVaultError
+from keeper_injector_agent.keeper.client import connect
 from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
 from local_keeper import Fault, LocalKeeper
@@ -49,7 +50,7 @@ def test_a_malformed_record_does_not_affect_others(pod: AgentPod, keeper: LocalK
 def vault_of(keeper: LocalKeeper, **changed: str) -> KeeperVault:
     """Return a vault with a configuration of *keeper*, in which some values are *changed*; an empty one is removed."""
     configuration = {key: value for key, value in {**keeper.config_dict(), **changed}.items() if value}
-    return KeeperVault(configuration, Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30))
+    return KeeperVault(connect(configuration, Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30)))
 
 
 def test_server_keys_may_rotate_several_times(keeper: LocalKeeper) -> None:

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent.errors import PermanentVaultError
 from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.ksm_configuration import parse_configuration
-from keeper_injector_common.plan.credentials import CloudCredentials, FileCredentials
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from keeper_injector_common.plan.credentials import CloudCredentials, FileCredentials
 
 __all__ = ["load_configuration"]
 
@@ -28,6 +29,8 @@ def load_configuration(credentials: FileCredentials | CloudCredentials, root: Pa
 
 def _read(credentials: FileCredentials | CloudCredentials, root: Path) -> tuple[bytes, str]:
     """Return the configuration as it is stored, and where it is stored, for messages."""
+    from keeper_injector_common.plan.credentials import FileCredentials  # here, because of what it imports
+
     if isinstance(credentials, FileCredentials):
         from keeper_injector_agent.credentials.file import read_from_file
 

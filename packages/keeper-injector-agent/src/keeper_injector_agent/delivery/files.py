@@ -17,7 +17,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,6 +84,23 @@ def _is_equal(path: Path, file: File) -> bool:
     wanted = memoryview(file.content)
     with path.open("rb") as stream:
         return all(stream.read(_BLOCK) == wanted[start : start + _BLOCK] for start in range(0, len(wanted), _BLOCK))
+
+
+def digest_files(files: _FileSet, digest: Callable[..., str]) -> str:
+    """Return a digest of *files* by name, mode and content; *digest* is :meth:`State.digest`."""
+    parts = ((name.encode(), f"{file.mode:o}".encode(), file.content) for name, file in sorted(files.items()))
+    return digest(*(part for file in parts for part in file))
+
+
+def is_settled(directory: Path, files: _FileSet) -> bool:
+    """Return whether :func:`write_files` would do nothing, if *files* are the current set: no link is missing, nothing is left over."""
+    try:
+        current = str((directory / _DATA).readlink())
+        links = {link.name for link in _own_links(directory)}
+        leftovers = {path.name for path in directory.glob("..*")} - {_DATA, current}
+    except OSError:
+        return False
+    return not leftovers and links == {name.split("/", 1)[0] for name in files}
 
 
 def write_files(directory: Path, files: _FileSet, *, volume_size: int) -> bool:

@@ -30,7 +30,7 @@ written if nothing changed, and the application is notified after all directorie
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,14 +39,17 @@ import attrs
 
 from keeper_injector_agent.delivery.directories import render_directory
 from keeper_injector_agent.delivery.environment import render_environment
-from keeper_injector_agent.delivery.files import File, read_files, write_files
+from keeper_injector_agent.delivery.files import File, digest_files, read_files, write_files
 from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashing_keys, secret_key, sync_if_due
 from keeper_injector_agent.delivery.notify import notify_application
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.errors import WriteError
+from keeper_injector_agent.keeper.decoding import TOTP_TYPE
+from keeper_injector_common.errors import ContractError
+from keeper_injector_common.plan.delivery import Templated
 from keeper_injector_common.plan.paths import below_root
 from keeper_injector_common.records import Renderer, RenderTemplate
-from keeper_injector_common.references import is_uid
+from keeper_injector_common.references import FieldValue, FileContent, RecordText, is_uid
 
 if TYPE_CHECKING:
     from keeper_injector_agent.keeper.vault import Vault
@@ -84,6 +87,10 @@ class Outcome:
     files: int = 0
     size: int = 0
     """Bytes of all files together."""
+    sets: Mapping[str, str] = attrs.field(factory=dict)
+    """Digest of every set of files by its path in the agent's container."""
+    repeatable: bool = False
+    """Whether the same answer of Keeper gives the same files at any time: no file contains a one-time code."""
 
 
 def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path, initial: bool) -> Outcome:
@@ -120,9 +127,11 @@ def _deliver_records(
     _log_unreadable_records(plan, library)
     progress = Progress(state, remove_gone=plan.on_removal == "remove", initial=initial)
     renderer = Renderer(library, plan.strict_lookup, adapters.vault.download, adapters.render_template, progress.warn)
+    sets: dict[str, str] = {}
     count = size = 0
     for target, place, files in _file_sets(plan, renderer, progress, root):
         path = below_root(root, place)
+        sets[place] = digest_files(files, state.digest)
         count += len(files)
         size += sum(len(file.content) for file in files.values())
         try:
@@ -145,6 +154,8 @@ def _deliver_records(
         write_failed=progress.write_failed,
         files=count,
         size=size,
+        sets=sets,
+        repeatable=not _has_one_time_code(plan, library),
     )
 
 
@@ -160,6 +171,42 @@ def _file_sets(
         previous = read_files(below_root(root, environment.path))
         render = partial(render_environment, environment, renderer)
         yield name, environment.path, progress.deliver_or_keep("environment", render, kept=previous, gone=previous)
+
+
+def _has_one_time_code(plan: Plan, library: Library) -> bool:
+    """Return whether a file, variable or Secret of *plan* may contain a one-time code, which depends on the time."""
+    names = {
+        record.uid: {
+            name for field in record.fields if field.type == TOTP_TYPE for name in (field.name, field.label, field.type)
+        }
+        for record in library.records
+    }
+    names = {uid: found for uid, found in names.items() if found}
+    if not names:
+        return False
+    for item in plan.folders():
+        try:
+            records = library.in_folder(item.folder, recursive=item.recursive)
+        except ContractError:  # reported elsewhere
+            return True
+        if any(record.uid in names for record in records):
+            return True
+    templated = {
+        source
+        for directory in plan.directories
+        for item in directory.files
+        if isinstance(item.content, Templated)
+        for source in item.sources
+    }
+    for reference in plan.references():
+        for record in library.matches(reference.record):
+            codes = names.get(record.uid, set())
+            without = isinstance(reference, FileContent | RecordText) or (
+                isinstance(reference, FieldValue) and reference.field not in codes
+            )
+            if codes and (reference in templated or not without):
+                return True
+    return False
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:

@@ -6,9 +6,11 @@ changed ends without the modules that read records and deliver them.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from keeper_injector_agent.keeper.transport import Transport
+    from keeper_injector_agent.state import State
 
 __all__ = [
     "REGIONS",
@@ -56,19 +59,38 @@ __all__ = [
 REGIONS: Mapping[str, str] = keeper_servers
 """Keeper's hosts by the region code that a one-time token begins with: ``US``, ``EU`` …"""
 _TOKEN = "clientKey"  # noqa: S105 - the name of its entry in a configuration
+_URLS = re.compile(rb'"(?:thumbnailUrl|url)"\s*:\s*"(?:[^"\\]|\\.)*"')
+"""The pre-signed URLs of attachments in an answer: they are new in every answer. All content of records is encrypted."""
+
+_Request = tuple[str, tuple[str, ...]]
+"""Operation, and the UIDs that it is limited to."""
 
 
 class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
     """The SDK with its only network call replaced; it calls ``post_function`` for every operation."""
 
     def __init__(self, transport: Transport, storage: InMemoryKeyValueStorage, **more: str) -> None:
-        self._transport = transport
+        self.transport = transport
+        self.answers: dict[_Request, bytes] = {}
+        """SHA-256 of the last answer to each request, without what differs between answers with the same records."""
+        self._asked: dict[_Request, bytes | VaultError] = {}
         super().__init__(config=storage, **more)
         self.logger.setLevel(logging.CRITICAL)  # it logs whole responses of failed requests
 
+    @property
+    def server_key_id(self) -> str:
+        """The server key in use; it changes when Keeper asks for another."""
+        return str(self.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY_ID) or "")
+
+    def leave_results(self, state: State) -> None:
+        """Leave in *state* what the next refresh must know: the server key that Keeper asked for, and the counters."""
+        state.server_key_id = self.server_key_id
+        for result, count in self.transport.counts.items():
+            state.count(f"requests_{result}", count)
+
     def post_function(self, url: str, key: Any, payload: Any, *_: Any) -> KSMHttpResponse:
         """Send one request for the SDK; raises VaultError."""
-        response = self._transport.post(
+        response = self.transport.post(
             url,
             {
                 "Content-Type": "application/octet-stream",
@@ -83,6 +105,32 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             self._check_server_key(requested_key(response))
         return KSMHttpResponse(response.status_code, response.content, response)
 
+    def ask(self, uids: Sequence[str] = (), *, folders: bool = False) -> None:
+        """Send the requests for all records, or those with *uids*. The next calls of the SDK for them get the answers.
+
+        If a request fails, the next call for it raises that error instead of sending it again.
+        """
+        options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
+        queries = [("get_secret", options), *([("get_folders", None)] if folders else [])]
+        for path, query in queries:
+            payload = self.prepare_get_payload(self.config, query)
+            try:
+                self._asked[_request(path, payload)] = translate_errors(lambda: self._post_query(path, payload))  # noqa: B023
+            except VaultError as error:
+                self._asked[_request(path, payload)] = error
+                return
+
+    def _post_query(self, path: str, payload: Any) -> bytes:
+        """Return the decrypted answer to a request, which is sent unless :meth:`ask` has sent it."""
+        request = _request(path, payload)
+        answer = self._asked.pop(request, None)
+        if isinstance(answer, VaultError):
+            raise answer
+        if answer is None:
+            answer = super()._post_query(path, payload)
+            self.answers[request] = _fingerprint(answer)
+        return answer
+
     def encrypted_folders(self) -> Any:
         """Return Keeper's list of folders as it was sent. ``get_folders`` fails if a single folder cannot be decrypted."""
         return json.loads(self._post_query("get_folders", self.prepare_get_payload(self.config, None)))
@@ -93,6 +141,20 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             raise PermanentVaultError(
                 f"Keeper: asks for server key {key_id!r}, which this version of the agent does not have; update the agent's image"
             )
+
+
+def _request(path: str, payload: Any) -> _Request:
+    return path, tuple(getattr(payload, "requestedRecords", None) or ())
+
+
+def _fingerprint(answer: bytes) -> bytes:
+    mac = hashlib.sha256()
+    position, view = 0, memoryview(answer)
+    for url in _URLS.finditer(answer):
+        mac.update(view[position : url.start()])
+        position = url.end()
+    mac.update(view[position:])
+    return mac.digest()
 
 
 def connect(configuration: Mapping[str, str], transport: Transport) -> Client:

@@ -19,7 +19,8 @@ from keeper_injector_common.errors import ContractError
 from keeper_injector_common.json_values import kind_of
 from keeper_injector_common.records import Attachment, Field, Folder, JsonValue, Record, links_to_records, named_fields
 
-_TOTP_TYPE = "oneTimeCode"
+TOTP_TYPE = "oneTimeCode"
+"""Type of the fields whose value is the current code."""
 _MOST_NESTED = 64
 """Levels of lists and objects in a field. Keeper's own types have 2; formats and templates call themselves for each level."""
 
@@ -127,7 +128,7 @@ def _check_text(content: Mapping[str, Any]) -> None:
 
 def _with_current_code(field: Field, title: str) -> Field:
     """Replace the seed of a one-time code with the current code: the seed never reaches a pod."""
-    if field.type != _TOTP_TYPE:
+    if field.type != TOTP_TYPE:
         return field
     now = time.time()
     try:

@@ -22,7 +22,6 @@ from keeper_injector_agent.keeper.client import (
     QueryOptions,
     SdkRecord,
     base64_to_bytes,
-    connect,
     translate_errors,
 )
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
@@ -34,7 +33,7 @@ from keeper_injector_common.records import Library
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from keeper_injector_agent.keeper.transport import Transport
+    from keeper_injector_agent.keeper.client import Client
     from keeper_injector_common.records import Attachment, Folder, Record
 
 log = logging.getLogger(__name__)
@@ -56,17 +55,17 @@ class _OpenedRecord:
 class KeeperVault:
     """The records that a KSM application shares with a device. Implements the vault port; without retries."""
 
-    def __init__(self, configuration: Mapping[str, str], transport: Transport) -> None:
-        """Use a bound KSM *configuration* (its JSON as a mapping); sends no request. Raises PermanentVaultError if invalid."""
-        self._transport = transport
-        self._client = connect(configuration, transport)
-        self._app_key = base64_to_bytes(configuration["appKey"])
+    def __init__(self, client: Client) -> None:
+        """Use the *client* of a bound KSM configuration; sends no request."""
+        self._transport = client.transport
+        self._client = client
+        self._app_key = base64_to_bytes(client.config.get(ConfigKeys.KEY_APP_KEY))
         self._files: dict[tuple[str, str], Any] = {}
 
     @property
     def server_key_id(self) -> str:
         """The server key in use; it changes when Keeper asks for another."""
-        return str(self._client.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY_ID) or "")
+        return self._client.server_key_id
 
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
         """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from keeper_injector_agent.keeper.client import Client
     from keeper_injector_agent.keeper.vault import Vault
     from keeper_injector_agent.retry import RetryLimits
     from keeper_injector_agent.state import State
@@ -30,21 +31,31 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_session(plan: Plan, state: State, root: Path, *, deadline: float, limits: RetryLimits) -> Iterator[Vault]:
+def open_session(
+    plan: Plan, state: State, root: Path, *, deadline: float, limits: RetryLimits, client: Client | None = None
+) -> Iterator[Session]:
     """Yield a vault for one refresh, which ends at *deadline* (:func:`time.monotonic`); *limits* are those of each call.
 
-    Raises :class:`ThrottledError` without a request while Keeper's throttle window is open, and :class:`VaultError` if
-    the KSM configuration cannot be loaded.
+    A *client* that has asked Keeper already is used as it is. Raises :class:`ThrottledError` without a request while Keeper's
+    throttle window is open, and :class:`VaultError` if the KSM configuration cannot be loaded.
     """
     seconds = state.throttled_for()
     if seconds > 0:
         raise ThrottledError(f"Keeper: throttled earlier; no request for {seconds:.0f} s", until=state.throttled_until)
     with proxy_environment(below_root(root, plan.proxy_file) if plan.proxy_file else None):
-        yield from _connected(plan, state, root, deadline, limits)
+        yield from _connected(state, client or _connect(plan, state, root, deadline, limits), deadline, limits)
 
 
-def _connected(plan: Plan, state: State, root: Path, deadline: float, limits: RetryLimits) -> Iterator[Vault]:
-    """Load the configuration, and yield a vault that uses it; see :func:`open_session`."""
+def _connected(state: State, client: Client, deadline: float, limits: RetryLimits) -> Iterator[Session]:
+    from keeper_injector_agent.keeper.sdk import KeeperVault
+
+    try:
+        yield Session(KeeperVault(client), client, state, deadline, limits)
+    finally:
+        client.leave_results(state)
+
+
+def _connect(plan: Plan, state: State, root: Path, deadline: float, limits: RetryLimits) -> Client:
     configuration = dict(
         call_with_retries(
             partial(load_configuration, plan.credentials, root),
@@ -55,24 +66,18 @@ def _connected(plan: Plan, state: State, root: Path, deadline: float, limits: Re
     if state.server_key_id:
         configuration["serverPublicKeyId"] = state.server_key_id
     # Imported here: an invalid plan or configuration is reported without the 0.2 s that these imports take.
-    from keeper_injector_agent.keeper.sdk import KeeperVault
+    from keeper_injector_agent.keeper.client import connect
     from keeper_injector_agent.keeper.transport import Transport
 
     ca_file = below_root(root, plan.ca_file) if plan.ca_file else None
-    transport = Transport(ca_file=ca_file, deadline=deadline, patience=limits.patience)
-    vault = KeeperVault(configuration, transport)
-    try:
-        yield _RetryingVault(vault, state, deadline, limits)
-    finally:
-        state.server_key_id = vault.server_key_id
-        for result, count in transport.counts.items():
-            state.count(f"requests_{result}", count)
+    return connect(configuration, Transport(ca_file=ca_file, deadline=deadline, patience=limits.patience))
 
 
-class _RetryingVault:
+class Session:
     """A vault whose calls are retried. It downloads each attachment once, and none after Keeper has throttled one."""
 
-    def __init__(self, vault: Vault, state: State, deadline: float, limits: RetryLimits) -> None:
+    def __init__(self, vault: Vault, client: Client, state: State, deadline: float, limits: RetryLimits) -> None:
+        self.client = client
         self._vault = vault
         self._state = state
         self._deadline = deadline
@@ -81,10 +86,12 @@ class _RetryingVault:
         self._throttled: ThrottledError | None = None
 
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
+        """Fetch records; see :class:`~keeper_injector_agent.keeper.vault.Vault`."""
         fetch = partial(self._vault.fetch, uids, folders=folders)
         return call_with_retries(fetch, deadline=self._remaining(), attempts=self._limits.attempts)
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
+        """Download an attachment; see :class:`~keeper_injector_agent.keeper.vault.Vault`."""
         if self._throttled:
             raise self._throttled
         key = f"{record.uid}/{attachment.uid}"

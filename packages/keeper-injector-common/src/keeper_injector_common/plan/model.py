@@ -190,6 +190,10 @@ class Plan:
             *(source for secret in self.kubernetes_secrets for source in secret.sources),
         )
 
+    def has_templates(self) -> bool:
+        """Return whether a file is rendered from a template."""
+        return any(isinstance(file.content, Templated) for directory in self.directories for file in directory.files)
+
     def folders(self) -> tuple[FolderItem, ...]:
         """Return every folder of the plan."""
         return tuple(folder for directory in self.directories for folder in directory.folders)
