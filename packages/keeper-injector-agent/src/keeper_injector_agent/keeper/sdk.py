@@ -70,8 +70,7 @@ class KeeperVault:
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
         """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
-        # Not get_secrets_with_options, which fails while it logs an entry that is not an object (SDK 17.3.0).
-        response = translate_errors(lambda: self._client.fetch_and_decrypt_secrets(options))
+        response = translate_errors(lambda: self._client.fetch(options))
         known = self._folders() if folders else None
         for warning in response.warnings if isinstance(response.warnings, list) else ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
