@@ -234,3 +234,22 @@ def test_a_configuration_is_what_keeper_shows(keeper: LocalKeeper, tmp_path: Pat
     assert keeper.ca_file.read_text(encoding="utf-8").startswith("-----BEGIN CERTIFICATE")
     with LocalKeeper.start("records: [{title: only}]", directory=tmp_path / "state") as own:
         assert own.vault.titles() == ["only"]
+
+
+def test_a_record_in_several_folders_arrives_several_times(keeper: LocalKeeper) -> None:
+    """Once for each folder, and again if it is also shared by itself: the SDK does not join them."""
+    uid = keeper.uid("redis")
+    keeper.add_shortcut("redis", "Staging")
+    keeper.add_shortcut("redis")
+    copies = [item for item in client(keeper).get_secrets() if item.uid == uid]
+    shared = {keeper.vault.find_folder(name).uid for name in ("Production", "Staging")}
+    assert sorted(item.folder_uid for item in copies) == sorted(["", *shared])
+
+
+@pytest.mark.parametrize("damage", ["key", "no key", "name", "parent"])
+def test_a_damaged_folder_fails_all_of_the_sdk(keeper: LocalKeeper, damage: Any) -> None:
+    """The SDK reads all folders or none; the records are sent as ever."""
+    keeper.damage_folder("Databases", damage)
+    with pytest.raises((InvalidTag, ValueError, TypeError, AttributeError)):
+        client(keeper).get_folders()
+    assert record(client(keeper), "redis")

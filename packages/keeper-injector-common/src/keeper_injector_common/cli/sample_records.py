@@ -9,7 +9,9 @@ import attrs
 
 from keeper_injector_common import parsers
 from keeper_injector_common.cli.console import CommandError
+from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.records import Attachment, Folder, JsonValue, Library, Record, named_fields
+from keeper_injector_common.references import parse_folder
 from keeper_injector_common.yaml_document import load_yaml
 
 _KEYS = ("title", "uid", "type", "folder", "fields", "custom", "notes", "files")
@@ -61,7 +63,7 @@ def _record(where: str, number: int, entry: Any, contents: dict[str, bytes]) -> 
     if unknown:
         raise CommandError(f"{where}.{unknown[0]}: unknown key; the keys of a record are {', '.join(_KEYS)}")
     uid = str(entry.get("uid") or f"sample-record-{number:08}")
-    names = tuple(str(entry["folder"]).strip("/").split("/")) if entry.get("folder") else ()
+    names = _folder_names(f"{where}.folder", str(entry["folder"])) if entry.get("folder") else ()
     uids = tuple("/".join(names[: depth + 1]) for depth in range(len(names)))
     files = _mapping(where, entry, "files")
     attachments = []
@@ -78,6 +80,13 @@ def _record(where: str, number: int, entry: Any, contents: dict[str, bytes]) -> 
         tuple(attachments),
         folders=(Folder(names, uids),) if names else (),
     )
+
+
+def _folder_names(where: str, text: str) -> tuple[str, ...]:
+    try:
+        return parse_folder(text).parts
+    except InvalidReferenceError as error:
+        raise CommandError(f"{where}: {error}") from None
 
 
 def _fields(where: str, entry: dict[str, Any], key: str, kind: str = "") -> Iterator[dict[str, JsonValue]]:
