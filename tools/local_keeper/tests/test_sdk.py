@@ -250,6 +250,6 @@ def test_a_record_in_several_folders_arrives_several_times(keeper: LocalKeeper) 
 def test_a_damaged_folder_fails_all_of_the_sdk(keeper: LocalKeeper, damage: Any) -> None:
     """The SDK reads all folders or none; the records are sent as ever."""
     keeper.damage_folder("Databases", damage)
-    with pytest.raises((InvalidTag, ValueError, TypeError, AttributeError)):
+    with pytest.raises((KeeperError, InvalidTag, ValueError, TypeError, AttributeError)):
         client(keeper).get_folders()
     assert record(client(keeper), "redis")
