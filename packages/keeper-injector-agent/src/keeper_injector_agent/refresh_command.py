@@ -96,13 +96,12 @@ def _result(ended: RefreshProgress, state: State, *, joined: bool) -> RequestedR
     seconds = round(max(0.0, ended.ended - ended.began), 3)
     if ended.code == os.EX_OK:
         return RequestedRefresh("ok", "everything is up to date", joined, seconds)
-    if ended.code < 0:
-        text = f"the refresh was killed by signal {-ended.code}; the log of the sidecar has the reason"
-        return RequestedRefresh("killed", text, joined, seconds)
-    if state.last_attempt < ended.began:
-        text = f"exit code {ended.code}; the log of the sidecar has the reason"
-        return RequestedRefresh("failed", text, joined, seconds)
-    return RequestedRefresh("failed" if state.failures else "partial", state.last_error, joined, seconds)
+    result = "killed" if ended.code < 0 else "failed" if state.failures else "partial"
+    if state.last_attempt >= ended.began:
+        return RequestedRefresh(result, state.last_error, joined, seconds)
+    ending = f"signal {-ended.code}" if ended.code < 0 else f"exit code {ended.code}"
+    text = f"{ending}; the log of the sidecar has the reason"
+    return RequestedRefresh("killed" if ended.code < 0 else "failed", text, joined, seconds)
 
 
 def as_json(refresh: RequestedRefresh, directory: Path) -> str:

@@ -119,6 +119,7 @@ def test_a_killed_refresh_is_reported(running: AgentPod, keeper: LocalKeeper) ->
             (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
             os.kill(int(worker), signal.SIGKILL)
             assert call.wait(20) == 1
+        assert "the refresh was killed: signal 9" in running.run("status").stdout
 
 
 def test_a_refresh_without_a_report_is_a_failure(running: AgentPod) -> None:
