@@ -10,11 +10,11 @@ if the pods have its annotations::
     sudo ./tools/run bench serving \
         --annotation vault.hashicorp.com/agent-inject=true --annotation vault.hashicorp.com/role=app \
         --annotation vault.hashicorp.com/agent-inject-secret-db=database-credentials \
-        --beside "unshare --mount sh -c 'mount -t tmpfs none /run && cd /run && mkdir -p secrets/kubernetes.io/serviceaccount &&
-            cp {directory}/ca.crt secrets/kubernetes.io/serviceaccount && echo token >secrets/kubernetes.io/serviceaccount/token &&
-            KUBE_FEATURE_WatchListClient=false KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT={api} exec /tmp/vault-k8s agent-inject
-            -listen 127.0.0.1:{port} -tls-cert-file {directory}/tls.crt -tls-key-file {directory}/tls.key
-            -vault-address https://vault:8200 -log-level error'"
+        --beside "unshare --mount sh -c 'mount -t tmpfs none /run && cd /run && mkdir -p secrets/kubernetes.io/serviceaccount && \
+            cp {directory}/ca.crt secrets/kubernetes.io/serviceaccount && echo token >secrets/kubernetes.io/serviceaccount/token && \
+            KUBE_FEATURE_WatchListClient=false KUBERNETES_SERVICE_HOST=127.0.0.1 KUBERNETES_SERVICE_PORT={api} \
+            exec /tmp/vault-k8s agent-inject -listen 127.0.0.1:{port} -tls-cert-file {directory}/tls.crt \
+            -tls-key-file {directory}/tls.key -vault-address https://vault:8200 -log-level error'"
 """
 
 from __future__ import annotations
@@ -123,6 +123,7 @@ async def connecting(bench: Bench) -> list[Figure]:
     pairs = []
     mine: list[float] = []
     others: list[float] = []
+    before = bench.webhook.cpu(), bench.constant.cpu()
     for _ in range(ROUNDS):
         one = await new_connections(bench.context, bench.webhook.port, bench.body, NEW)
         two = await new_connections(bench.context, bench.constant.port, bench.body, NEW)
@@ -130,7 +131,13 @@ async def connecting(bench: Bench) -> list[Figure]:
         mine += one
         others += two
     ratio = statistics.median(two / one for one, two in pairs)
+    own, other = (
+        (now - then) / (ROUNDS * NEW)
+        for now, then in zip((bench.webhook.cpu(), bench.constant.cpu()), before, strict=True)
+    )
     return [
+        Figure("CPU time, new connection and review, constant answer", other * MICROSECONDS, "µs"),
+        Figure("CPU time, new connection and review", own * MICROSECONDS, "µs"),
         Figure("new connection and review, constant answer", statistics.median(others) * MILLISECONDS, "ms"),
         Figure("new connection and review", statistics.median(mine) * MILLISECONDS, "ms"),
         Figure("new connections, speed against constant", ratio, "x", at_least=0.95),

@@ -1,7 +1,8 @@
 """The serving certificate, reloaded while the server runs: each new key pair gets its own TLS context.
 
-The SNI callback selects the context at each handshake. Loading a new key pair into the context in use would leave that context broken
-after a mismatched pair, and would keep a certificate of another key type alive (measured with OpenSSL 3).
+As soon as there is a second one, the SNI callback selects the newest context at each handshake. Loading a new key pair into the
+context in use would leave that context broken after a mismatched pair, and would keep a certificate of another key type alive
+(measured with OpenSSL 3).
 """
 
 from __future__ import annotations
@@ -36,9 +37,7 @@ class LiveCertificate:
             self._active = self._load(self._seen)
         except (OSError, ValueError) as error:
             raise SettingsError(f"{directory}: no usable tls.crt and tls.key ({error})") from None
-        self.context = self._new_context()
-        self.context.sni_callback = self._choose
-        self._load_into(self.context, self._seen)
+        self.context = self._active
 
     def refresh(self) -> bool:
         """Reload the key pair if its files changed, and return whether it was replaced. An invalid pair is logged and ignored."""
@@ -51,6 +50,8 @@ class LiveCertificate:
             log.warning("tls.reload_failed", extra={"directory": str(self._directory), "cause": str(error)})
             return False
         self._seen = pair
+        # Not before there is another context: the callback and the change of contexts take time in each handshake.
+        self.context.sni_callback = self._choose
         log.info("tls.reloaded", extra={"directory": str(self._directory)})
         return True
 
