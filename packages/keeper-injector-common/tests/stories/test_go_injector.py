@@ -34,6 +34,11 @@ def test_every_documented_annotation() -> None:
             "containers, format, outputPath, path, recursive, uid"
         ),
         *(
+            f"warning: Pod/templates: {PREFIX}config: secrets[0].template: line 2 of the template writes {{{{ {field} }}}} into "
+            f"/srv/database.sh as it is, so its value may change; write {{{{ {field} | toShell }}}} without quotes around it"
+            for field in (".login", ".hostname", '.port | default "5432"')
+        ),
+        *(
             f"error: Pod/templates: {PREFIX}config: secrets[{number}].template: template, parsing line 1: function {said}"
             for number, said in [
                 (3, f"md5sum {NEVER}; use sha256sum"),
