@@ -62,7 +62,8 @@ class State:
         """Return a keyed digest (HMAC-SHA-256, hexadecimal) of *parts*, each preceded by its length."""
         mac = hmac.new(self.key, digestmod=hashlib.sha256)
         for part in parts:
-            mac.update(len(part).to_bytes(8, "big") + part)
+            mac.update(len(part).to_bytes(8, "big"))
+            mac.update(part)  # not joined, because a part may be a large file
         return mac.hexdigest()
 
     def count(self, name: str, amount: int = 1) -> None:

@@ -25,6 +25,7 @@ from keeper_secrets_manager_core import SecretsManager
 from keeper_secrets_manager_core.dto.payload import KSMHttpResponse
 from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 
+from keeper_injector_agent.keeper.client import connect
 from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_common.errors import ContractError, InvalidReferenceError, SelectionError
@@ -211,9 +212,8 @@ class Answers:
     def __init__(self, keeper: LocalKeeper) -> None:
         configuration = InMemoryKeyValueStorage(keeper.config())
         self._sdk = SecretsManager(config=configuration, custom_post_function=pooled_post(keeper.ca_file))
-        self._vault = KeeperVault(
-            keeper.config_dict(), Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 600)
-        )
+        transport = Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 600)
+        self._vault = KeeperVault(connect(keeper.config_dict(), transport))
         self.refetch()
 
     def refetch(self) -> None:
