@@ -62,13 +62,8 @@ def create_app(state: ServerState, *more: Route) -> Starlette:
         return await _served(state, "file_download", lambda: _download(state, request.path_params["uid"]))
 
     async def upload(request: Request) -> Response:
-        parts = _parts(request.headers["Content-Type"], await request.body())
-        state.requests["file_upload"] += 1
-        file = _file(state, parts["key"].decode())
-        if file is None:
-            return Response(status_code=404)
-        file.content = crypto.ungcm(file.key, parts["file"])
-        return Response(status_code=201)
+        content_type, body = request.headers.get("Content-Type", ""), await request.body()
+        return await _served(state, "file_upload", lambda: _upload(state, content_type, body))
 
     return Starlette(
         routes=[
@@ -181,6 +176,20 @@ def _download(state: ServerState, uid: str) -> Response:
         return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
     content = crypto.gcm(file.key, file.content)
     return Response(content[:-1] + bytes([content[-1] ^ 1]) if file.damaged else content)
+
+
+def _upload(state: ServerState, content_type: str, body: bytes) -> Response:
+    """Store a file's content, and answer like Amazon S3: Go's SDK takes an empty answer for a failure."""
+    try:
+        parts = _parts(content_type, body)
+        file = _file(state, parts["key"].decode())
+        if file is None:
+            return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
+        file.content = crypto.ungcm(file.key, parts["file"])
+    except (KeyError, ValueError, InvalidTag):
+        return Response("<Error><Code>MalformedPOSTRequest</Code></Error>", 400, media_type="application/xml")
+    answer = f"<PostResponse><Location>{state.file_url(file)}</Location><Key>{file.uid}</Key></PostResponse>"
+    return Response(f'<?xml version="1.0" encoding="UTF-8"?>\n{answer}\n', 201, media_type="application/xml")
 
 
 def _file(state: ServerState, uid: str) -> File | None:

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+from cryptography.exceptions import InvalidTag
+
 from local_keeper import crypto
-from local_keeper.vault import Device, File, Folder, Json, Record, Vault
+from local_keeper.vault import Before, Device, File, Folder, Json, Record, Vault
 
 # Keeper stores what clients have encrypted and cannot encrypt it again: the same content has the same ciphertext in every answer.
 _gcm = lru_cache(maxsize=65536)(crypto.gcm)
@@ -39,18 +41,23 @@ def perform(operation: str, vault: Vault, device: Device, payload: Json, file_ur
             return known(vault, device, payload, file_url)
         except KeyError as error:
             raise ApiError("bad_request", f"unknown or missing: {error}", 400) from None
+        except (InvalidTag, TypeError, ValueError) as error:
+            raise ApiError("bad_request", f"{operation}: cannot read the payload: {error!r}", 400) from None
 
 
 def _get_secret(vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json:
+    # Java requires each field, so what is absent is null; Go and Java decode the two keys only with padding.
     answer: Json = {
+        "encryptedAppKey": None,
+        "appOwnerPublicKey": None,
         "appData": crypto.b64url(_gcm(vault.app_key, json.dumps({"title": vault.title, "type": "app"}).encode())),
         "expiresOn": 0,
-        "warnings": list(vault.warnings),
+        "warnings": list(vault.warnings) or None,
     }
     if not device.confirmed:
         if payload.get("publicKey"):
-            answer["encryptedAppKey"] = crypto.b64url(_gcm(device.token, vault.app_key))
-            answer["appOwnerPublicKey"] = crypto.b64url(crypto.point(vault.owner.public_key()))
+            answer["encryptedAppKey"] = crypto.b64(_gcm(device.token, vault.app_key))
+            answer["appOwnerPublicKey"] = crypto.b64(crypto.point(vault.owner.public_key()))
         else:
             device.confirmed = True
     records = _asked_for(vault, payload)
@@ -87,7 +94,7 @@ def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: 
         "folderUid": root.uid,
         "folderKey": crypto.b64(_gcm(vault.app_key, root.key)),
         "data": _folder_name(root),
-        "parent": "",
+        "parent": None,
         "records": [_record_json(vault, record, folder, file_url) for record, folder in inside],
     }
 
@@ -112,8 +119,8 @@ def _record_json(vault: Vault, record: Record, folder: str, file_url: FileUrl) -
 def _file_json(record: Record, file: File, file_url: FileUrl) -> Json:
     described = {
         "name": file.name,
-        "title": file.name,
-        "type": "application/octet-stream",
+        "title": file.title or file.name,
+        "type": file.type,
         "size": len(file.content),
         "lastModified": file.modified,
     }
@@ -140,8 +147,9 @@ def _folder_json(vault: Vault, folder: Folder) -> Json:
     return {
         "folderUid": folder.uid,
         "folderKey": {"key": crypto.b64(os.urandom(len(key))), "no key": None}.get(folder.damage, crypto.b64(key)),
-        "parent": crypto.new_uid() if folder.damage == "parent" else folder.parent,
+        "parent": crypto.new_uid() if folder.damage == "parent" else folder.parent or None,
         "data": crypto.b64(os.urandom(48)) if folder.damage == "name" else _folder_name(folder),
+        "records": None,  # Java uses one class for this folder and for those of get_secret
     }
 
 
@@ -159,12 +167,33 @@ def _update_secret(vault: Vault, _device: Device, payload: Json, _file_url: File
     record = vault.records[payload["recordUid"]]
     if payload.get("revision") not in {None, record.revision}:
         raise ApiError("out_of_sync", f"revision {payload['revision']} is not current", 409)
-    record.data = {"custom": [], **json.loads(crypto.ungcm(record.key, crypto.unb64(payload["data"])))}
+    data = {"custom": [], **json.loads(crypto.ungcm(record.key, crypto.unb64(payload["data"])))}
+    if not payload.get("transactionType"):
+        record.before = None
+    elif record.before is None:
+        record.before = Before(record.data, list(record.files))
+    record.data = data
+    removed = payload.get("links2Remove") or ()
+    record.files = [file for file in record.files if file.uid not in removed]
     record.revision += 1
 
 
-def _finish_update(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
-    vault.records[payload["recordUid"]]
+def _finalize_update(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    _in_transaction(vault, payload).before = None
+
+
+def _rollback_update(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
+    record = _in_transaction(vault, payload)
+    if record.before is not None:
+        record.data, record.files, record.before = record.before.data, record.before.files, None
+    record.revision += 1  # a client must see that the content changed again
+
+
+def _in_transaction(vault: Vault, payload: Json) -> Record:
+    record = vault.records[payload["recordUid"]]
+    if record.before is None:
+        raise ApiError("bad_request", f"record {record.uid} has no update to finalize or to roll back", 400)
+    return record
 
 
 def _delete_secret(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> Json:
@@ -177,10 +206,14 @@ def _delete_secret(vault: Vault, _device: Device, payload: Json, _file_url: File
 
 def _create_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
     shared = vault.folders[payload["sharedFolderUid"]]
+    parent = vault.folders[payload.get("parentUid") or shared.uid]
+    if vault.shared_root(parent.uid) is not shared:
+        raise ApiError("bad_request", f"folder {parent.uid} is not in the shared folder {shared.uid}", 400)
+    if payload["folderUid"] in vault.folders:
+        raise ApiError("bad_request", f"folder {payload['folderUid']} exists", 400)
     key = crypto.uncbc(shared.key, crypto.unb64(payload["sharedFolderKey"]))
     name = json.loads(crypto.uncbc(key, crypto.unb64(payload["data"])))["name"]
-    parent = payload.get("parentUid") or shared.uid
-    vault.folders[payload["folderUid"]] = Folder(name, parent, payload["folderUid"], key)
+    vault.folders[payload["folderUid"]] = Folder(name, parent.uid, payload["folderUid"], key)
 
 
 def _update_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
@@ -189,16 +222,19 @@ def _update_folder(vault: Vault, _device: Device, payload: Json, _file_url: File
 
 
 def _delete_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> Json:
+    asked: list[str] = payload["folderUids"]
+    known = set(vault.folders)
     answers = []
-    for uid in payload["folderUids"]:
-        full = any(record.folder == uid for record in vault.records.values())
-        code = "not_empty" if full and not payload.get("forceDeletion") else "ok"
-        if code == "ok":
-            vault.folders.pop(uid, None)
-            for record in [record for record in vault.records.values() if record.folder == uid]:
-                del vault.records[record.uid]
-        answers.append({"folderUid": uid, "responseCode": code, "errorMessage": ""})
-    return {"folders": answers}
+    for uid in asked:
+        code, message = "ok", ""
+        if uid not in known:
+            code, message = "access_denied", "the folder does not exist or is not shared with the application"
+        elif uid in vault.folders and not payload.get("forceDeletion") and not vault.is_empty(uid):
+            code, message = "not_empty", "the folder contains records or folders; delete them, or force the deletion"
+        elif uid in vault.folders:
+            vault.remove_folder(uid)
+        answers.append({"folderUid": uid, "responseCode": code, "errorMessage": message})
+    return {"folders": answers, "records": []}  # Java reads one class after each deletion and requires the records
 
 
 def _add_file(vault: Vault, _device: Device, payload: Json, file_url: FileUrl) -> Json:
@@ -206,8 +242,10 @@ def _add_file(vault: Vault, _device: Device, payload: Json, file_url: FileUrl) -
     key = crypto.ecies_decrypt(vault.owner, crypto.unb64(payload["fileRecordKey"]))
     described = json.loads(crypto.ungcm(key, crypto.unb64(payload["fileRecordData"])))
     file = File(described["name"], b"", payload["fileRecordUid"], key, int(time.time() * 1000))
-    owner.files.append(file)
+    file.title = str(described.get("title") or "")
+    file.type = str(described.get("type") or file.type)
     owner.data = {"custom": [], **json.loads(crypto.ungcm(owner.key, crypto.unb64(payload["ownerRecordData"])))}
+    owner.files.append(file)
     owner.revision += 1
     return {"url": file_url(file), "parameters": json.dumps({"key": file.uid}), "successStatusCode": 201}
 
@@ -217,8 +255,8 @@ _OPERATIONS: dict[str, Callable[[Vault, Device, Json, FileUrl], Json | None]] = 
     "get_folders": _get_folders,
     "create_secret": _create_secret,
     "update_secret": _update_secret,
-    "finalize_secret_update": _finish_update,
-    "rollback_secret_update": _finish_update,
+    "finalize_secret_update": _finalize_update,
+    "rollback_secret_update": _rollback_update,
     "delete_secret": _delete_secret,
     "create_folder": _create_folder,
     "update_folder": _update_folder,

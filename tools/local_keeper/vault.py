@@ -38,6 +38,10 @@ class File:
     """The part that is sent so that no key opens it: ``key``, ``metadata``, or none."""
     damaged: bool = False
     """Whether the last byte of a download is wrong."""
+    title: str = ""
+    """The title, if it is not the name."""
+    type: str = "application/octet-stream"
+    """The media type."""
 
 
 @attrs.define
@@ -50,6 +54,14 @@ class Folder:
     key: bytes = attrs.field(factory=_random_key, repr=False)
     damage: FolderDamage = ""
     """What is wrong with the folder in the list of folders; its records are sent as ever."""
+
+
+@attrs.frozen
+class Before:
+    """A record's content before an update that a client has not finalized."""
+
+    data: Json = attrs.field(repr=False)
+    files: list[File]
 
 
 @attrs.define
@@ -71,6 +83,8 @@ class Record:
     """Sent instead of the JSON of :attr:`data`, if set: anything that a client may have written."""
     flat: bool = False
     """Sent outside of its folder, wrapped by the folder's key, as the real service may do."""
+    before: Before | None = attrs.field(default=None, repr=False)
+    """Restored by a rollback; None unless an update waits to be finalized."""
 
     @property
     def title(self) -> str:
@@ -118,6 +132,9 @@ class Vault:
             vault._add_folder(folder, "")
         for record in content.get("records", ()):
             vault.add_record(record)
+        for added in vault.records.values():
+            if unknown := [uid for uid in added.shortcuts if uid and uid not in vault.folders]:
+                raise ValueError(f"record {added.title!r}: no folder has the UID {unknown[0]!r} of its shortcut")
         return vault
 
     def _add_folder(self, content: Json, parent: str) -> None:
@@ -199,6 +216,31 @@ class Vault:
         while found.parent:
             found = self.folders[found.parent]
         return found
+
+    def _inside(self, folder: str) -> set[str]:
+        """Return the UIDs of *folder* and of all folders below it."""
+        inside, level = {folder}, {folder}
+        while level := {found.uid for found in self.folders.values() if found.parent in level}:
+            inside |= level
+        return inside
+
+    def is_empty(self, folder: str) -> bool:
+        """Return whether neither a record nor another folder is in *folder*."""
+        if self._inside(folder) != {folder}:
+            return False
+        return not any(folder in record.locations for record in self.records.values())
+
+    def remove_folder(self, folder: str) -> None:
+        """Remove *folder* with all below it. Records that are elsewhere too stay there."""
+        removed = self._inside(folder)
+        for record in list(self.records.values()):
+            left = [location for location in record.locations if location not in removed]
+            if left:
+                record.folder, *record.shortcuts = left
+            else:
+                del self.records[record.uid]
+        for uid in removed:
+            del self.folders[uid]
 
     def folders_outermost_first(self) -> Iterator[Folder]:
         """Iterate so that a folder's parent comes before it: JS clients rely on that."""

@@ -100,12 +100,15 @@ def test_create_update_and_delete(keeper: LocalKeeper) -> None:
 
 
 def test_upload_and_download(keeper: LocalKeeper) -> None:
-    """An uploaded file comes back byte for byte."""
+    """An uploaded file comes back byte for byte, with its title and media type."""
     sdk = client(keeper)
-    upload = KeeperFileUpload(name="new.bin", title="new.bin", mime_type="application/octet-stream", data=b"\0\1\2")
+    upload = KeeperFileUpload(name="new.bin", title="A title", mime_type="text/plain", data=b"\0\1\2")
     sdk.upload_file(record(sdk, "api-keys"), upload)
     (file,) = record(sdk, "api-keys").files
-    assert file.get_file_data() == b"\0\1\2"
+    assert (file.name, file.title, file.type, file.get_file_data()) == ("new.bin", "A title", "text/plain", b"\0\1\2")
+    keeper.fault(Fault.http(503), "file_upload")
+    with pytest.raises(KeeperError, match="upload"):
+        sdk.upload_file(record(sdk, "api-keys"), upload)
 
 
 def test_folders_are_made_renamed_and_removed(keeper: LocalKeeper) -> None:
