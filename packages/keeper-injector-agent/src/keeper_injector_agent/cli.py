@@ -60,7 +60,7 @@ examples:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     command: str = options.command
     match command:
         case "ready":
@@ -87,7 +87,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="keeper-injector-agent",
         description="Fetch secrets from Keeper Secrets Manager into files, and keep them up to date.",

@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from keeper_injector_common.cli.commands import COMMANDS
 from keeper_injector_common.cli.program import build_parser
 from local_keeper import LocalKeeper
@@ -58,7 +60,8 @@ def test_the_agents_example_writes_its_file(tmp_path: Path) -> None:
     assert (tmp_path / "out/app/password").read_text(encoding="utf-8") == "correct-horse-battery"
 
 
-def test_generated_documents_are_current() -> None:
+@pytest.mark.parametrize("generator", ["annotations", "commands"])
+def test_generated_documents_are_current(generator: str) -> None:
     """`./tools/run docs` has nothing to say."""
-    command = [sys.executable, "-m", "generators.annotations", "--check"]
+    command = [sys.executable, "-m", f"generators.{generator}", "--check"]
     subprocess.run(command, cwd=ROOT / "tools/development", check=True)

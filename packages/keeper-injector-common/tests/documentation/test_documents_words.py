@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import yaml
 
+from generators import commands
 from keeper_injector_common.annotations.table import BY_NAME, FAMILIES, SET_BY_WEBHOOK
 from keeper_injector_common.cli.lint import lint_text
-from keeper_injector_common.cli.program import build_parser
 
 ROOT = Path(__file__).parents[4]
 DOCS = ROOT / "packages/keeper-injector-common/docs"
@@ -70,18 +71,31 @@ def test_the_table_of_rotation_speaks_of_annotations() -> None:
     assert set(names) <= {*BY_NAME, *FAMILIES}
 
 
-def test_commands_are_commands() -> None:
-    """Every line with `keeper-injector` in a block of commands is one that its parser takes."""
+@pytest.mark.parametrize("program", ["keeper-injector", "keeper-injector-agent", "keeper-injector-webhook"])
+def test_commands_are_commands(program: str) -> None:
+    """Every line with a program in a block of commands is one that its parser takes, also after `kubectl exec … --`."""
+    (parser,) = (parser for parser in commands.parsers() if parser.prog == program)
+    used = re.compile(rf"^ *\$ (?:kubectl exec .* -- |.*\| )?{program} ([^|>&\n]+)", re.MULTILINE)
     lines = [
-        line.strip().removeprefix("$ keeper-injector ")
+        line
         for document in DOCUMENTS
         for kind, content in FENCED.findall(document.read_text(encoding="utf-8"))
-        for line in content.splitlines()
-        if kind == "console" and line.strip().startswith("$ keeper-injector ")
+        if kind == "console"
+        for line in used.findall(content.replace("\\\n", " "))
     ]
-    assert len(lines) > 8
+    assert lines
     for line in lines:
-        build_parser().parse_args(line.split())
+        parser.parse_args(shlex.split(line))
+
+
+def test_every_command_is_in_the_reference() -> None:
+    """The reference has a heading for each command, and a row for each of its options."""
+    reference = (DOCS / "commands.md").read_text(encoding="utf-8")
+    for parser in commands.parsers():
+        for name, command, _ in commands.subcommands(parser):
+            (section,) = re.findall(rf"^### {parser.prog} {name}\n(.*?)(?=^##|\Z)", reference, re.MULTILINE | re.DOTALL)
+            for action in commands.options(command):
+                assert all(f"`{option}`" in section for option in action.option_strings), (name, action.dest)
 
 
 def test_an_installation_can_work() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -149,9 +150,9 @@ def test_searching_for_an_annotation_finds_its_page(browser: webdriver.Chrome, a
         links = driver.find_elements(By.CSS_SELECTOR, ".md-search-result__link")
         return [str(link.get_attribute("href")) for link in links]
 
-    found = WebDriverWait(browser, 20).until(results)
-
-    assert any("/annotations/" in link for link in found), found
+    # The page replaces its results while the text is typed, so links of an earlier list can be gone.
+    waiting = WebDriverWait(browser, 20, ignored_exceptions=[StaleElementReferenceException])
+    waiting.until(lambda driver: any("/annotations/" in link for link in results(driver)))
     assert _console_errors(browser) == []
 
 
