@@ -8,11 +8,26 @@ from typing import Any
 import attrs
 import yaml
 
+from chart_patterns import (
+    CONTAINER_QUANTITY,
+    DIGEST,
+    DURATION,
+    HOSTS,
+    INTERVAL,
+    NAMESPACE,
+    OBJECT_NAME,
+    PROXY,
+    QUANTITY,
+    REPOSITORY,
+    TAG,
+    VOLUME_SIZE,
+    Json,
+    or_empty,
+    schema_of_annotation,
+)
 from keeper_injector_common.annotations import policy
 from keeper_injector_common.annotations.table import ANNOTATIONS
 from keeper_injector_common.limits import MOST_SECRETS
-
-Json = dict[str, Any]
 
 DOCUMENTED = re.compile(r"-- (?:\((?P<kind>[^)]+)\) )?(?P<help>.+)", re.DOTALL)
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -57,57 +72,86 @@ def list_of(schema: Json) -> Json:
 
 STRING: Json = {"type": "string"}
 OBJECT: Json = {"type": "object"}
-NAME: Json = {"type": "string", "pattern": "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", "maxLength": 253}
-QUANTITY: Json = {"type": ["string", "number"]}
 STRINGS = map_of(STRING)
-QUANTITIES = map_of(QUANTITY)
+QUANTITIES = {
+    **closed(**dict.fromkeys(("cpu", "memory", "ephemeral-storage"), CONTAINER_QUANTITY)),
+    # Huge pages, and the resources of device plugins.
+    "patternProperties": {"^hugepages-|/": CONTAINER_QUANTITY},
+}
 OPERATORS: Json = {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]}
 EXPRESSION = {**closed(key=STRING, operator=OPERATORS, values=list_of(STRING)), "required": ["key", "operator"]}
-ISSUER = {**closed(name=NAME, kind=STRING, group=STRING), "anyOf": [{"maxProperties": 0}, {"required": ["name"]}]}
-DEFAULTS = closed(
-    **{
-        item.name: {"type": ["string", "boolean", "number"], "description": item.help}
-        for item in ANNOTATIONS
-        if item.default_allowed
-    }
-)
+ISSUER = {
+    **closed(name=OBJECT_NAME, kind=STRING, group=STRING),
+    "anyOf": [{"maxProperties": 0}, {"required": ["name"]}],
+}
+DEFAULTS = closed(**{item.name: schema_of_annotation(item) for item in ANNOTATIONS if item.default_allowed})
 LOCKED = {**list_of({"enum": list(policy.LOCKABLE)}), "uniqueItems": True}
 DELIVERIES = {**list_of({"enum": list(policy.DELIVERIES)}), "uniqueItems": True}
-DURATION: Json = {"type": "string", "pattern": "^([0-9]+h)?([0-9]+m)?([0-9]+s)?$"}
 COUNT: Json = {"type": "integer", "minimum": 0, "maximum": MOST_SECRETS}
-CONTACT: Json = {"type": "string", "maxLength": policy.LONGEST_CONTACT, "pattern": "^[^\\n]*$"}
+CONTACT: Json = {"type": "string", "maxLength": policy.LONGEST_CONTACT, "pattern": r"^[^\x00-\x1f\x7f-\x9f]*$"}
+SELECTOR = closed(matchLabels=STRINGS, matchExpressions=list_of(EXPRESSION))
+POLICIES: Json = {"enum": ["Honor", "Ignore"]}
+SPREAD = {
+    **closed(
+        maxSkew={"type": "integer", "minimum": 1},
+        minDomains={"type": "integer", "minimum": 1},
+        topologyKey=STRING,
+        whenUnsatisfiable={"enum": ["DoNotSchedule", "ScheduleAnyway"]},
+        labelSelector=SELECTOR,
+        matchLabelKeys=list_of(STRING),
+        nodeAffinityPolicy=POLICIES,
+        nodeTaintsPolicy=POLICIES,
+    ),
+    "required": ["maxSkew", "topologyKey", "whenUnsatisfiable"],
+}
+TOLERATION = closed(
+    key=STRING,
+    operator={"enum": ["Exists", "Equal", "Lt", "Gt"]},
+    value=STRING,
+    effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
+    tolerationSeconds={"type": "integer"},
+)
 RULES = closed(
     locked=LOCKED,
     forbidden=DELIVERIES,
-    minRefreshInterval=DURATION,
-    maxVolumeSize=STRING,
+    minRefreshInterval=or_empty(INTERVAL),
+    maxVolumeSize=or_empty(VOLUME_SIZE),
     maxSecrets=COUNT,
     contact=CONTACT,
 )
 KINDS: dict[str, Json] = {
     "affinity": closed(nodeAffinity=OBJECT, podAffinity=OBJECT, podAntiAffinity=OBJECT),
     "annotations": DEFAULTS,
-    "annotations by namespace": map_of(DEFAULTS),
+    "annotations by namespace": {**map_of(DEFAULTS), "propertyNames": NAMESPACE},
     "base64": {"type": "string", "pattern": "^[A-Za-z0-9+/]*={0,2}$"},
     "count of secrets": COUNT,
     "count or percentage": {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": "^[0-9]+%$"}]},
     "cpu and memory": closed(cpu=QUANTITY, memory=QUANTITY),
-    "digest": {"type": "string", "pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "digest": DIGEST,
     "contact": CONTACT,
     "deliveries": DELIVERIES,
     "duration": DURATION,
+    "hosts": HOSTS,
     "issuer": ISSUER,
     "list of annotations": LOCKED,
-    "list of names": {**list_of(NAME), "uniqueItems": True},
+    "list of names": {**list_of(OBJECT_NAME), "uniqueItems": True},
     "list of objects": list_of(OBJECT),
     "list of ports": {**list_of({"type": "integer", "minimum": 1, "maximum": 65535}), "minItems": 1},
-    "list of references": list_of({**closed(name=NAME), "required": ["name"]}),
+    "list of references": list_of({**closed(name=OBJECT_NAME), "required": ["name"]}),
     "map of strings": STRINGS,
     "object": OBJECT,
-    "policies by namespace": map_of(RULES),
-    "proxy": {"type": "string", "pattern": "^(https?://[^@/\\s]+/?)?$"},
+    "peers": list_of(closed(ipBlock=OBJECT, namespaceSelector=SELECTOR, podSelector=SELECTOR)),
+    "policies by namespace": {**map_of(RULES), "propertyNames": NAMESPACE},
+    "proxy": PROXY,
+    "repository": REPOSITORY,
     "resources": closed(requests=QUANTITIES, limits=QUANTITIES, claims=list_of(OBJECT)),
-    "selector": closed(matchLabels=STRINGS, matchExpressions=list_of(EXPRESSION)),
+    "scrape interval": or_empty(DURATION),
+    "selector": SELECTOR,
+    "size": or_empty(VOLUME_SIZE),
+    "spread constraints": list_of(SPREAD),
+    "tag": TAG,
+    "time": or_empty(INTERVAL),
+    "tolerations": list_of(TOLERATION),
 }
 """The schema of each type that is named in parentheses."""
 
@@ -181,8 +225,24 @@ def schema_of(values: list[Value]) -> Json:
             section = section["properties"].setdefault(name, closed())
         described = {"description": value.help, "default": value.default}
         section["properties"][value.path[-1]] = {**described, **schema_of_kind(value.kind)}
+    _require(root)
     root["properties"] |= OF_HELM
     return root
+
+
+def _require(section: Json) -> None:
+    """Require the sections of *section*, and the values without which the templates could not be rendered.
+
+    values.yaml has them all, so only a null can take one away. Where the webhook or Kubernetes has a default, null asks for it.
+    """
+    required = []
+    for name, schema in section["properties"].items():
+        if "default" not in schema:
+            _require(schema)
+        elif (isinstance(schema["default"], dict | list) and not schema.get("minItems")) or schema["default"] == "":
+            continue
+        required.append(name)
+    section["required"] = required
 
 
 def schema_of_kind(kind: str) -> Json:

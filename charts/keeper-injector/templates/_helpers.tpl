@@ -51,7 +51,7 @@ app.kubernetes.io/component: webhook
 {{- $ours := dict "helm.sh/chart" $chart "app.kubernetes.io/part-of" "keeper-injector" -}}
 {{- $ours = set $ours "app.kubernetes.io/version" .Chart.AppVersion -}}
 {{- $ours = set $ours "app.kubernetes.io/managed-by" .Release.Service -}}
-{{- merge $ours (include "keeper-injector.selectorLabels" . | fromYaml) .Values.commonLabels | toYaml }}
+{{- merge $ours (include "keeper-injector.selectorLabels" . | fromYaml) (.Values.commonLabels | default dict) | toYaml }}
 {{- end }}
 
 {{/*
@@ -65,7 +65,7 @@ name: {{ .name | quote }}
 namespace: {{ . | quote }}
 {{- end }}
 labels: {{- merge (include "keeper-injector.labels" $root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
-{{- with merge (dict) (.annotations | default dict) $root.Values.commonAnnotations }}
+{{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}

@@ -1,6 +1,7 @@
 {{/* Fail for values that contradict each other and for a conflicting release; all problems are reported at once. */}}
 {{- define "keeper-injector.refuseProblems" -}}
 {{- $problems := include "keeper-injector.problems" . | fromYamlArray -}}
+{{- $problems = concat $problems (include "keeper-injector.defaultsOutsidePolicy" . | fromYamlArray) -}}
 {{- $problems = concat $problems (include "keeper-injector.otherReleases" . | fromYamlArray) -}}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end -}}
 {{- end }}
@@ -18,6 +19,21 @@
 {{- end }}
 {{- if and (ne $v.tls.mode "cert-manager") $v.tls.certManager.issuerRef }}
 - "tls.certManager.issuerRef: set, but tls.mode is {{ $v.tls.mode }}; set tls.mode=cert-manager, or remove it"
+{{- end }}
+{{- $lifetime := include "keeper-injector.seconds" $v.tls.certManager.duration | int64 }}
+{{- $before := include "keeper-injector.seconds" $v.tls.certManager.renewBefore | int64 }}
+{{- if lt $lifetime 3600 }}
+- "tls.certManager.duration: {{ $v.tls.certManager.duration }} is shorter than 1h, which cert-manager refuses; set a longer one"
+{{- end }}
+{{- if ge $before $lifetime }}
+- "tls.certManager.renewBefore: {{ $v.tls.certManager.renewBefore }} is not less than tls.certManager.duration; set a lower value"
+{{- end }}
+{{- if lt $before 300 }}
+- "tls.certManager.renewBefore: {{ $v.tls.certManager.renewBefore }} is shorter than 5m, which cert-manager refuses; set a longer one"
+{{- end }}
+{{- $size := include "keeper-injector.settings" . | len }}
+{{- if gt $size 1048000 }}
+- "defaults, namespaceDefaults and policy: {{ $size }} bytes of settings, and a ConfigMap holds 1 MiB; set what most namespaces share in defaults"
 {{- end }}
 {{- if and (not $v.serviceAccount.create) (not $v.serviceAccount.name) }}
 - "serviceAccount.name: empty, but serviceAccount.create is false; set it to the name of an existing service account"
@@ -52,6 +68,57 @@ namespaceSelector separates their namespaces. `helm template` does not see the c
 {{- if and $ours (ne $release $mine) }}
 - "MutatingWebhookConfiguration {{ .metadata.name }}: release {{ $release }} already injects into the same pods; uninstall it, or set namespaceSelector to the namespaces of this release"
 {{- end }}
+{{- end }}
+{{- end }}
+{{- end }}
+
+{{/* The seconds of a duration such as `1h30m`. */}}
+{{- define "keeper-injector.seconds" -}}
+{{- $text := toString . -}}
+{{- $hours := regexFind "[0-9]+h" $text | trimSuffix "h" | int64 -}}
+{{- $minutes := regexFind "[0-9]+m" $text | trimSuffix "m" | int64 -}}
+{{- $seconds := regexFind "[0-9]+s" $text | trimSuffix "s" | int64 -}}
+{{- add (mul $hours 3600) (mul $minutes 60) $seconds -}}
+{{- end }}
+
+{{/* The bytes of a size such as `16Mi`. */}}
+{{- define "keeper-injector.bytes" -}}
+{{- $units := dict "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "" 1 -}}
+{{- $text := kindIs "float64" . | ternary (int64 . | toString) (toString .) -}}
+{{- mul (regexFind "^[0-9]+" $text | int64) (get $units (regexFind "[kMGi]*$" $text)) -}}
+{{- end }}
+
+{{/*
+Report defaults that the policy of the same values does not allow, because the webhook refuses such settings: its new pods would not
+start. The defaults of the annotations themselves are 5m and 16Mi.
+*/}}
+{{- define "keeper-injector.defaultsOutsidePolicy" -}}
+{{- $v := .Values -}}
+{{- $all := $v.policy -}}
+{{- $of := $all.namespaces | default dict -}}
+{{- $defaults := $v.defaults | default dict -}}
+{{- $single := $v.namespaceDefaults | default dict -}}
+{{- range $namespace := concat (list "") (keys $of $single | uniq | sortAlpha) }}
+{{- $own := get $of $namespace | default dict }}
+{{- $texts := merge (dict) (get $single $namespace | default dict) $defaults }}
+{{- $where := ternary "defaults" (printf "namespaceDefaults.%s" $namespace) (eq $namespace "") }}
+{{- $interval := get $texts "refresh-interval" | default "5m" }}
+{{- $lowest := include "keeper-injector.seconds" ($all.minRefreshInterval | default "") | int64 }}
+{{- with $own.minRefreshInterval }}
+{{- $seconds := include "keeper-injector.seconds" . | int64 }}
+{{- $lowest = $all.namespacesMayWiden | ternary $seconds (max $lowest $seconds | int64) }}
+{{- end }}
+{{- if lt (include "keeper-injector.seconds" $interval | int64) $lowest }}
+- {{ printf "%s.refresh-interval: %s, but policy.minRefreshInterval does not allow less than %ds; set a longer one" $where $interval $lowest | quote }}
+{{- end }}
+{{- $volume := get $texts "volume-size" | default "16Mi" }}
+{{- $largest := include "keeper-injector.bytes" ($all.maxVolumeSize | default "2Gi") | int64 }}
+{{- with $own.maxVolumeSize }}
+{{- $bytes := include "keeper-injector.bytes" . | int64 }}
+{{- $largest = $all.namespacesMayWiden | ternary $bytes (min $largest $bytes | int64) }}
+{{- end }}
+{{- if gt (include "keeper-injector.bytes" $volume | int64) $largest }}
+- {{ printf "%s.volume-size: %v, but policy.maxVolumeSize does not allow more than %d bytes; set a smaller one" $where $volume $largest | quote }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -231,7 +231,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "tls.secretName": ("other-tls", SECRET),
     "tls.caBundle": ("YQ==", SECRET),
     "tls.certManager.issuerRef": ({"name": "internal"}, CERT_MANAGER),
-    "tls.certManager.duration": ("24h", CERT_MANAGER),
+    "tls.certManager.duration": ("1000h", CERT_MANAGER),
     "tls.certManager.renewBefore": ("8h", CERT_MANAGER),
     "failurePolicy": ("Ignore", OWN),
     "timeoutSeconds": (10, OWN),

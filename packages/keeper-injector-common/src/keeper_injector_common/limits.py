@@ -14,6 +14,8 @@ MOST_ANNOTATIONS: Final = 600
 """Annotations that begin with ``keeper.security/``."""
 LONGEST_VALUE: Final = 64 * 1024
 """Characters of one annotation."""
+LARGEST_CONFIG_MAP: Final = 1024 * 1024
+"""Bytes of a ConfigMap (Kubernetes, ``MaxSecretSize``), and so of the settings that an administrator may write."""
 MOST_SECRETS: Final = 200
 """Files, folders, variables and Kubernetes Secrets of one pod. The records and folders that a policy allows cannot be more."""
 LONGEST_REFERENCE: Final = 4096

@@ -26,24 +26,28 @@ MAX_NODES = 4000
 """Texts, lists and mappings of one document; 200 secrets with nine keys each have 3,801."""
 
 
-def load_yaml(text: str) -> object:
+def load_yaml(text: str, most_characters: int = MAX_CHARACTERS) -> object:
     """Return the document in *text*, which must be the only one.
+
+    A document of administrators may be longer than one of users: with more *most_characters*, its size alone limits it, and not
+    :data:`MAX_NODES`.
 
     A text without quotes is None, a boolean or a whole number only if it is written as YAML 1.1 and JSON both write one. Anything else
     stays the text that was written: ``0440``, ``1.10``, ``12:30`` and ``2026-01-01`` do not become other numbers or dates.
 
     Raises :class:`~keeper_injector_common.parsers.InvalidValue` for invalid YAML, anchors, aliases, tags, duplicate keys, and
-    documents that exceed :data:`MAX_CHARACTERS`, :data:`MAX_DEPTH` or :data:`MAX_NODES`.
+    documents that exceed *most_characters*, :data:`MAX_DEPTH` or :data:`MAX_NODES`.
     """
     # PyYAML is imported here because most pods have no YAML, and the webhook starts faster without it.
     import yaml
 
-    if len(text) > MAX_CHARACTERS:
-        raise InvalidValue(f"the document has {len(text)} characters", f"write at most {MAX_CHARACTERS}")
+    if len(text) > most_characters:
+        raise InvalidValue(f"the document has {len(text)} characters", f"write at most {most_characters}")
+    most_nodes = MAX_NODES if most_characters <= MAX_CHARACTERS else most_characters
     # libyaml is twenty times as fast. Both loaders only supply events here, and construct nothing.
     loader = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
     try:
-        return _build(yaml, yaml.parse(text, Loader=loader))
+        return _build(yaml, yaml.parse(text, Loader=loader), most_nodes)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         position = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
@@ -52,7 +56,7 @@ def load_yaml(text: str) -> object:
         raise InvalidValue("not valid YAML", "check it with a YAML linter") from None
 
 
-def _build(yaml: Any, events: Iterator[Any]) -> object:
+def _build(yaml: Any, events: Iterator[Any], most_nodes: int) -> object:
     """Return the value of the only document in *events*.
 
     The value is built here and not by PyYAML's constructor, which expands aliases, recurses, and turns texts into numbers and dates
@@ -65,7 +69,9 @@ def _build(yaml: Any, events: Iterator[Any]) -> object:
     for event in events:
         if isinstance(event, yaml.NodeEvent):
             nodes += 1
-            _reject(yaml, event, nodes, len(open_ones), len(documents))
+            if nodes > most_nodes:
+                raise InvalidValue(f"the document has more than {most_nodes} values", "write a shorter one")
+            _reject(yaml, event, len(open_ones), len(documents))
         elif not isinstance(event, yaml.CollectionEndEvent):
             continue
         else:
@@ -83,7 +89,7 @@ def _build(yaml: Any, events: Iterator[Any]) -> object:
     return documents[0] if documents else None
 
 
-def _reject(yaml: Any, event: Any, nodes: int, depth: int, documents: int) -> None:
+def _reject(yaml: Any, event: Any, depth: int, documents: int) -> None:
     line = event.start_mark.line + 1
     if isinstance(event, yaml.AliasEvent) or event.anchor:
         raise InvalidValue(f"line {line} uses a YAML anchor or alias", "write the value out")
@@ -91,8 +97,6 @@ def _reject(yaml: Any, event: Any, nodes: int, depth: int, documents: int) -> No
         raise InvalidValue(f"line {line} uses the tag {event.tag!r}", "remove it")
     if not depth and documents:
         raise InvalidValue(f"not valid YAML at line {line}: another document begins", "write one document")
-    if nodes > MAX_NODES:
-        raise InvalidValue(f"the document has more than {MAX_NODES} values", "write a shorter one")
     if depth >= MAX_DEPTH and isinstance(event, yaml.CollectionStartEvent):
         raise InvalidValue(f"the document is nested more than {MAX_DEPTH} deep", "flatten it")
 

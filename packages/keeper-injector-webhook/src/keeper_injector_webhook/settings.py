@@ -19,6 +19,7 @@ from keeper_injector_common.annotations.defaults import read as read_defaults
 from keeper_injector_common.annotations.policy import Policies, report_defaults
 from keeper_injector_common.annotations.policy import read as read_policies
 from keeper_injector_common.annotations.request import Credentials, SecretCredentials
+from keeper_injector_common.limits import LARGEST_CONFIG_MAP
 from keeper_injector_common.parsers import InvalidValue, Parse
 from keeper_injector_common.yaml_document import Section, load_yaml
 from keeper_injector_webhook.errors import SettingsError
@@ -56,19 +57,26 @@ def _matching(pattern: str, kind: str, right: str) -> Parse[str]:
     return parse
 
 
+REPOSITORY = r"(?:[-A-Za-z0-9.:_\[\]]+/)?[a-z0-9]+(?:[/._-]+[a-z0-9]+)*"
+TAG = "[A-Za-z0-9_][-A-Za-z0-9_.]{0,121}"
+"""At most 122 of the 128 characters of a tag, because ``-cloud`` may follow."""
+DIGEST = "sha256:[0-9a-f]{64}"
+PROXY = "https?://[!-.0-?A-~]+/?"
+"""Without ``@`` and a second ``/``. These four patterns are in the chart's schema too."""
+
 _repository = _matching(
-    r"(?:[^\s/@]+/)?[a-z0-9]+(?:[/._-]+[a-z0-9]+)*",
+    REPOSITORY,
     "the repository of an image",
     "write it without tag and digest, such as registry.example/keeper-injector-agent",
 )
-_tag = _matching(r"\w[\w.-]{0,127}", "the tag of an image", "write one such as 1.4.2")
-_digest = _matching("sha256:[0-9a-f]{64}", "the digest of an image", "write sha256: and 64 hexadecimal digits")
+_tag = _matching(TAG, "the tag of an image", "write one such as 1.4.2")
+_digest = _matching(DIGEST, "the digest of an image", "write sha256: and 64 hexadecimal digits")
 _pull_policy = _matching("Always|IfNotPresent|Never", "a pull policy", "write Always, IfNotPresent or Never")
 
 
 def _proxy(text: str) -> str:
     url = text.strip()
-    if not re.fullmatch(r"https?://[^@/\s]+/?", url):
+    if not re.fullmatch(PROXY, url):
         # The value is not part of the message: it may contain a password.
         raise InvalidValue(
             "not the URL of an HTTP proxy without user and password",
@@ -170,7 +178,7 @@ def read_settings(path: Path) -> Settings:
 def parse_settings(text: str, where: str) -> Settings:
     """Read settings from YAML; *where* is the beginning of each message. Raises :class:`SettingsError` with every problem."""
     try:
-        content = load_yaml(text)
+        content = load_yaml(text, LARGEST_CONFIG_MAP)
     except InvalidValue as error:
         raise SettingsError(f"{where}: {error}") from None
     if content is None:

@@ -16,6 +16,7 @@ A policy restricts annotations. It does not restrict people who may create pods:
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -41,6 +42,7 @@ DELIVERIES = ("env", "kubernetes-secret", "signal")
 LOCKABLE = tuple(item.name for item in ANNOTATIONS if item.name != "inject" and not item.replaced_by)
 """What ``locked`` may list. Injection as a whole is restricted by the chart's ``namespaceSelector``."""
 LONGEST_CONTACT = 200
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _RECORDS = ((SECRETS, SecretKeys.RECORD), (SECRETS, SecretKeys.NOTATION), (SECRETS, SecretKeys.RECORDS))
 _EQUIVALENTS = {
@@ -295,7 +297,7 @@ def _lockable(text: str) -> str:
 
 
 def _contact(text: str) -> str:
-    if len(text) > LONGEST_CONTACT or not (text.isprintable() or not text):
+    if len(text) > LONGEST_CONTACT or _CONTROL.search(text):
         raise InvalidValue(
             "the text is too long or has control characters", f"write at most {LONGEST_CONTACT} in one line"
         )

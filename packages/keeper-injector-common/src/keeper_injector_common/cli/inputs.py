@@ -15,6 +15,7 @@ from keeper_injector_common.annotations.policy import Policies, Policy
 from keeper_injector_common.cli.console import CommandError, print_error
 from keeper_injector_common.cli.manifests import ManifestError, Workload, workloads
 from keeper_injector_common.errors import Problem, explain
+from keeper_injector_common.limits import LARGEST_CONFIG_MAP
 from keeper_injector_common.parsers import InvalidValue
 from keeper_injector_common.yaml_document import Section, load_yaml
 
@@ -72,7 +73,7 @@ def read_chart(options: argparse.Namespace) -> ChartSettings:
         return ChartSettings()
     problems: list[Problem] = []
     try:
-        content = load_yaml(read_text(options.defaults))
+        content = load_yaml(read_text(options.defaults), LARGEST_CONFIG_MAP)
     except InvalidValue as error:
         raise CommandError(f"{options.defaults}: {error}") from None
     if not isinstance(content, dict | None):
