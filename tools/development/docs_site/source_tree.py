@@ -20,6 +20,9 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).resolve().parents[3]
 DOCS = "packages/keeper-injector-common/docs"
 HOME = f"{DOCS}/index.md"
+BOOSTS = {f"{DOCS}/annotations.md": 4, f"{DOCS}/commands.md": 0.5}
+"""Factors of the search's scores. The search shows ten pages: a person who types an annotation wants its reference, and the long page
+of commands repeats many words."""
 PAGES = (
     "README.md",
     ".github/*.md",
@@ -70,6 +73,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Translate what GitHub's Markdown and Python-Markdown understand differently."""
     if page.file.src_uri == HOME:
         page.meta["hide"] = ["navigation", "toc"]
+    if page.file.src_uri in BOOSTS:
+        page.meta["search"] = {"boost": BOOSTS[page.file.src_uri]}
     folder = (ROOT / page.file.src_uri).parent
 
     def without_folders(match: re.Match[str]) -> str:
