@@ -1,4 +1,4 @@
-{{/* The chart's name in labels and names. */}}
+{{/* The chart's name in the names of objects. */}}
 {{- define "keeper-injector.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 50 | trimSuffix "-" }}
 {{- end }}
@@ -40,7 +40,7 @@ Whether the policy for the webhook's account is rendered: `true` or `false`. A c
 
 {{/* Labels that never change during the life of a release, because selectors are immutable. */}}
 {{- define "keeper-injector.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "keeper-injector.name" . | quote }}
+app.kubernetes.io/name: {{ .Chart.Name | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: webhook
 {{- end }}

@@ -56,16 +56,19 @@
 {{- end }}
 
 {{/*
-Report other releases that inject into the same pods: only the one whose name sorts first would inject. Releases may share a cluster if
-namespaceSelector separates their namespaces. `helm template` does not see the cluster, so it cannot find other releases.
+Report other releases that inject into the same pods when this one is installed: only the one whose name sorts first would inject.
+Releases may share a cluster if namespaceSelector separates their namespaces. Upgrades are never refused, because the release that was
+there first must stay upgradable. `helm template` does not see the cluster, so it cannot find other releases.
 */}}
 {{- define "keeper-injector.otherReleases" -}}
 {{- $mine := printf "%s/%s" .Release.Namespace .Release.Name -}}
-{{- if not .Values.namespaceSelector }}
+{{- $name := include "keeper-injector.clusterName" . }}
+{{- if and .Values.checkOtherReleases .Release.IsInstall (not .Values.namespaceSelector) }}
 {{- range (lookup "admissionregistration.k8s.io/v1" "MutatingWebhookConfiguration" "" "").items }}
 {{- $release := printf "%s/%s" (dig "annotations" "meta.helm.sh/release-namespace" "?" .metadata) (dig "annotations" "meta.helm.sh/release-name" "?" .metadata) }}
 {{- $ours := eq (dig "labels" "app.kubernetes.io/part-of" "" .metadata) "keeper-injector" }}
-{{- if and $ours (ne $release $mine) }}
+{{- /* An object of this name is this release's, even without annotations: `helm template | kubectl apply` creates it so. */}}
+{{- if and $ours (ne $release $mine) (ne .metadata.name $name) }}
 - "MutatingWebhookConfiguration {{ .metadata.name }}: release {{ $release }} already injects into the same pods; uninstall it, or set namespaceSelector to the namespaces of this release"
 {{- end }}
 {{- end }}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tarfile
 from pathlib import Path
@@ -198,6 +199,43 @@ def test_common_labels_do_not_replace_ours() -> None:
         assert item["metadata"]["labels"].items() >= {**SELECTED, "team": "platform"}.items()
         assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "keeper-injector"
     assert pod_of(objects)["metadata"]["labels"]["team"] == "platform"
+    assert selectors(objects) == [SELECTED] * 7
+
+
+YAML_WORDS = ["123", "on", "0x10", "1e3", "null", "12:30:00"]
+"""Texts that are numbers, booleans or other things in YAML, if they are not in quotes."""
+
+
+@pytest.mark.parametrize("word", YAML_WORDS)
+@for_each_ci
+def test_names_that_yaml_reads_as_something_else_stay_texts(ci: str, word: str) -> None:
+    """Namespaces, releases and accounts may be called `123` or `on`: the objects are those with another name in its place."""
+
+    def rendered(name: str) -> Any:
+        named = {"fullnameOverride": name, "serviceAccount__name": name, "priorityClassName": name}
+        rights = {"kubernetesSecrets__namespaces": [name], "kubernetesSecrets__serviceAccounts": [name]}
+        monitors = {"monitoring__serviceMonitor__enabled": True, "monitoring__prometheusRule__enabled": True}
+        more = {**named, **(rights if re.fullmatch("[a-z0-9]+", name) else {}), **monitors}
+        found = render(ci, "--namespace", name, release=name if name.isalnum() else "x", **more)
+        return sorted(found, key=lambda item: (item["kind"], json.dumps(item["metadata"]["name"])))
+
+    assert rendered(word) == replaced(rendered("placeholder" if word.isalnum() else "place:holder"), word)
+
+
+def replaced(value: Any, word: str) -> Any:
+    """Return *value* with *word* in place of the placeholder, in all texts and keys."""
+    if isinstance(value, dict):
+        return {key: replaced(item, word) for key, item in value.items()}
+    if isinstance(value, list):
+        return [replaced(item, word) for item in value]
+    return re.sub("place:?holder", word, value) if isinstance(value, str) else value
+
+
+@pytest.mark.parametrize("values", [{}, {"nameOverride": "other"}, {"fullnameOverride": "other"}])
+def test_no_value_changes_a_selector(values: dict[str, Any]) -> None:
+    """Selectors are immutable, so an upgrade may not change them."""
+    objects = render("monitoring", networkPolicy__enabled=True, commonLabels={"a": "b"}, podLabels={"c": "d"}, **values)
+
     assert selectors(objects) == [SELECTED] * 7
 
 
