@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from agent_pods import VOLUME, AgentPod
 
 from keeper_injector_agent.delivery.files import File
-from keeper_injector_agent.delivery.progress import PendingFile, Progress
+from keeper_injector_agent.delivery.progress import PendingFile, Progress, record_digest
 from keeper_injector_agent.errors import PermanentVaultError, WriteError
 from keeper_injector_agent.state import State
 from keeper_injector_common.errors import FormatError, RecordGoneError
-from keeper_injector_common.records import Field, Record
+from keeper_injector_common.records import Attachment, Field, Record
 from local_keeper import LocalKeeper
 
 
@@ -44,6 +45,35 @@ def test_a_file_is_reused_while_its_input_is_the_same() -> None:
     second = Progress(state, remove_gone=False)
     assert second.reuse_or_render(pending("a"), previous) is previous
     assert second.reuse_or_render(pending("b"), previous) == File(b"b", 0o400)
+
+
+OTHER = {
+    "uid": "other",
+    "title": "other",
+    "type": "databaseCredentials",
+    "fields": (Field("password", "password", "", ("other",)),),
+    "notes": "other",
+    "attachments": (Attachment("uid", "name"),),
+}
+"""Another value of everything of a record that a file can show."""
+
+
+@pytest.mark.parametrize("attribute", sorted(attrs.fields_dict(Record)))
+def test_everything_that_a_file_can_show_is_part_of_its_input(attribute: str) -> None:
+    """A change of any of it renders the file again. Folders, links and unreadable attachments are never its content."""
+    if attribute not in OTHER:
+        assert attribute in {"unreadable_attachments", "folders", "links"}
+        return
+    changed = attrs.evolve(record("a"), **{attribute: OTHER[attribute]})
+    assert record_digest(changed) != record_digest(record("a"))
+
+
+def test_a_file_follows_the_type_of_its_record(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A changed record type reaches files with the type."""
+    pod.wants({"type": "api-keys/type"})
+    assert (pod.run("init").returncode, pod.file("type")) == (0, "login")
+    keeper.vault.find("api-keys").data["type"] = "databaseCredentials"
+    assert (pod.run("once").returncode, pod.file("type")) == (0, "databaseCredentials")
 
 
 @pytest.mark.parametrize(

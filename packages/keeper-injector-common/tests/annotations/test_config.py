@@ -11,6 +11,7 @@ from keeper_injector_common.annotations.config import ConfigDeliveries, parse_co
 from keeper_injector_common.annotations.request import RecordVariables
 from keeper_injector_common.errors import Problem
 from keeper_injector_common.plan.delivery import Formatted, Templated
+from keeper_injector_common.references import FieldValue, RecordName, WholeRecord
 
 
 def read(document: str) -> tuple[ConfigDeliveries, list[Problem], list[Problem]]:
@@ -117,13 +118,42 @@ def test_a_folder_has_one_name(entry: str, problem: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["k8sSecretName: a", "k8sSecretType: a", "k8sSecretMode: merge", "k8sSecretKeys: {a: b}"]
+    "key",
+    [
+        "k8sSecretName: a",
+        "k8sSecretType: a",
+        "k8sSecretMode: merge",
+        "k8sSecretKeys: {a: b}",
+        "k8sSecretRotation: true",
+        "k8sSecretOwnerRef: false",
+    ],
 )
 def test_keys_of_a_kubernetes_secret_need_the_switch(key: str) -> None:
     """A key that would have no effect is a problem."""
     assert problems(f"secrets: [{{record: a, {key}}}]") == [
         f"config: secrets[0].{key.split(':', maxsplit=1)[0]}: has no effect by itself; add injectAsK8sSecret: true"
     ]
+
+
+@pytest.mark.parametrize("delivery", ["injectAsEnvVars: true", "injectAsK8sSecret: true, k8sSecretName: s"])
+def test_keys_about_a_file_need_one(delivery: str) -> None:
+    """A template without a file is a problem, and a format or mode without one is a warning."""
+    without = "config: secrets[0].template: has no effect without a file; add path:"
+    assert problems(f"secrets: [{{record: a, template: x, {delivery}}}]") == [without]
+    _, wrong, warnings = read(f"secrets: [{{record: a, format: yaml, mode: '0400', {delivery}}}]")
+    assert (wrong, [(item.where, item.found) for item in warnings]) == (
+        [],
+        [(f"config: secrets[0].{key}", "has no effect without a file") for key in ("format", "mode")],
+    )
+
+
+def test_a_kubernetes_secret_has_only_the_listed_fields() -> None:
+    """``fields`` applies to the Secret as to the file; ``k8sSecretKeys`` lists the fields of the Secret itself."""
+    entry = "record: a, fields: [login], injectAsK8sSecret: true, k8sSecretName: s"
+    (listed,) = accepted(f"secrets: [{{{entry}}}]").kubernetes_secrets
+    assert listed.sources == (FieldValue(RecordName(("a",)), "login"),)
+    (named,) = accepted(f"secrets: [{{{entry}, k8sSecretKeys: {{password: p}}}}]").kubernetes_secrets
+    assert (named.sources, named.keys) == ((WholeRecord(RecordName(("a",))),), {"password": "p"})
 
 
 def test_fields_get_their_names_in_the_file() -> None:

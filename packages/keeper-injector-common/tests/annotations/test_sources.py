@@ -5,7 +5,7 @@ from annotation_requests import problems_of, request_of
 
 from keeper_injector_common.annotations.request import FolderFiles, RecordVariables, Variable
 from keeper_injector_common.plan.delivery import Formatted, KubernetesSecret
-from keeper_injector_common.references import RecordName, WholeRecord
+from keeper_injector_common.references import FieldValue, RecordName, WholeRecord
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,18 @@ def test_the_fields_of_files_become_variables() -> None:
     assert (warning.where, warning.found) == (
         "keeper.security/file-x",
         "a file or template cannot become environment variables",
+    )
+
+
+def test_a_kubernetes_secret_has_only_the_fields_of_each_secret() -> None:
+    """``fields-<name>`` applies to the Kubernetes Secret too, and names of fields in a file are a problem there."""
+    secret = {"inject_as_k8s_secret": "true", "k8s_secret_name": "app"}
+    (found,) = request_of(secret="db, api", fields_db="login, notes", **secret).kubernetes_secrets
+    db, api = RecordName(("db",)), RecordName(("api",))
+    assert found.sources == (FieldValue(db, "login"), FieldValue(db, "notes"), WholeRecord(api))
+    (problem,) = problems_of(secret="db", keys_db="login=user", **secret)
+    assert problem.startswith(
+        "inject-as-k8s-secret: the names that keeper.security/secret gives to fields are those in a file"
     )
 
 

@@ -112,6 +112,21 @@ def test_unreadable_record_is_not_reported_as_gone() -> None:
     assert library.find(name("db")).uid == "u1"
 
 
+def test_a_malformed_record_is_not_reported_as_encrypted() -> None:
+    """What a missing title may be is named by its cause, because to share a malformed record again does not help."""
+    library = Library((record("u1", "db"),), unreadable=("u7", "u8", "u9"), malformed=("u8", "u9"))
+    both = (
+        r"and 1 sent by Keeper cannot be decrypted \(u7\), and the content of 2 sent .* write it \(u8, u9\); share it"
+    )
+    with pytest.raises(UnreadableRecordError, match=both):
+        library.find(name("mail"))
+    library = Library((), unreadable=("u8",), malformed=("u8",))
+    with pytest.raises(
+        UnreadableRecordError, match=r"^record 'mail': not found, and the content of 1 .*; correct it in Keeper, as"
+    ):
+        library.find(name("mail"))
+
+
 FOLDERS = {
     "path": (name("Prod"), False, ["u4"]),
     "path, recursive": (name("Prod"), True, ["u3", "u4"]),

@@ -44,6 +44,9 @@ _UNWRITTEN = (
     "its record cannot be written under its present name, as another message says, and the file keeps the old content"
 )
 _UNREADABLE = "its record cannot be decrypted; share it with the application again"
+_MALFORMED = (
+    "the content of its record is not as Keeper's clients write it; correct it in Keeper, as the agent's log says"
+)
 
 
 def render_folders(
@@ -82,7 +85,9 @@ def render_folders(
     delivered = {progress.origins[f"{directory.path}/{name}"] for name in files}
     files = {**{name: file for name, file in kept.items() if owners.get(name) not in delivered}, **files}
     present = {entry.value.record.uid for entry in wanted}
-    why_kept = dict.fromkeys(present, _UNWRITTEN) | dict.fromkeys(renderer.library.unreadable, _UNREADABLE)
+    library = renderer.library
+    why_kept = dict.fromkeys(present, _UNWRITTEN) | dict.fromkeys(library.unreadable, _UNREADABLE)
+    why_kept |= dict.fromkeys(library.malformed, _MALFORMED)
     return {**_leftover_files(directory, of_folders, files, why_kept, progress), **files}
 
 
@@ -136,7 +141,7 @@ def _leftover_files(
             continue
         if problem := why_kept.get(uid):
             progress.report(f"{directory.target}/{name}", problem)
-        elif progress.remove_gone and (uid or _UNREADABLE not in why_kept.values()):
+        elif progress.remove_gone and (uid or {_UNREADABLE, _MALFORMED}.isdisjoint(why_kept.values())):
             continue
         else:
             progress.report_stale(f"{directory.target}/{name}", _GONE)

@@ -25,6 +25,7 @@ from keeper_injector_common.plan.delivery import (
     DEFAULT_FORMAT,
     DEFAULT_SECRET_MODE,
     DEFAULT_SECRET_TYPE,
+    Content,
     Formatted,
     KubernetesSecret,
 )
@@ -102,6 +103,7 @@ class _Secret:
         self.files: list[SecretFile] = []
         self.variables: list[Variable | RecordVariables] = []
         self.kubernetes_secrets: list[KubernetesSecret] = []
+        of_file = [key.name for key in (SecretKeys.TEMPLATE, SecretKeys.FORMAT, SecretKeys.MODE) if entry.has(key.name)]
         sources = _sources(entry)
         path = SecretKeys.PATH.read(entry)
         content = read_content(entry, path, sources)
@@ -115,7 +117,9 @@ class _Secret:
         if isinstance(content, Formatted) and content.keys and not is_file:
             right = "add path:" if as_variables else "add path:, or write k8sSecretKeys:"
             entry.report(SecretKeys.KEYS.name, "has no effect without a file", right)
-        secret = _kubernetes_secret(entry, sources, warnings) if as_secret else None
+        if not is_file:
+            _refuse_file_keys(entry, of_file, warnings)
+        secret = _kubernetes_secret(entry, sources, content, warnings) if as_secret else None
         if not as_secret:
             _refuse_secret_keys(entry)
         entry.finish()
@@ -189,12 +193,14 @@ NEEDED_KEYS = {
 
 
 def _kubernetes_secret(
-    entry: Section, sources: tuple[Reference, ...], warnings: list[Problem]
+    entry: Section, sources: tuple[Reference, ...], content: Content | None, warnings: list[Problem]
 ) -> KubernetesSecret | None:
     name = SecretKeys.SECRET_NAME.read(entry)
     kind = SecretKeys.SECRET_TYPE.read(entry) or DEFAULT_SECRET_TYPE
     mode = SecretKeys.SECRET_MODE.read(entry) or DEFAULT_SECRET_MODE
     keys, sources = _keys(entry, kind, sources, warnings)
+    # k8sSecretKeys itself lists the fields of the Secret.
+    sources = sources if keys else request.chosen_sources(sources, content)
     rotation = SecretKeys.SECRET_ROTATION.read(entry)
     owner = SecretKeys.SECRET_OWNER.read(entry)
     if name is None:
@@ -231,8 +237,24 @@ def _keys(
     return turned, whole
 
 
+def _refuse_file_keys(entry: Section, given: Sequence[str], warnings: list[Problem]) -> None:
+    """Report those of the *given* keys of *entry* that say something about a file, while it has none."""
+    found = "has no effect without a file"
+    if SecretKeys.TEMPLATE.name in given:
+        entry.report(SecretKeys.TEMPLATE.name, found, "add path:")
+        return
+    warnings += [Problem(entry.inside(name), found, "add path:, or remove this", Severity.WARNING) for name in given]
+
+
 def _refuse_secret_keys(entry: Section) -> None:
-    for key in (SecretKeys.SECRET_NAME, SecretKeys.SECRET_TYPE, SecretKeys.SECRET_MODE, SecretKeys.SECRET_KEYS):
+    for key in (
+        SecretKeys.SECRET_NAME,
+        SecretKeys.SECRET_TYPE,
+        SecretKeys.SECRET_MODE,
+        SecretKeys.SECRET_KEYS,
+        SecretKeys.SECRET_ROTATION,
+        SecretKeys.SECRET_OWNER,
+    ):
         if entry.has(key.name):
             entry.report(key.name, "has no effect by itself", "add injectAsK8sSecret: true")
             _ = key.read(entry)

@@ -17,6 +17,7 @@ from keeper_injector_common.plan.delivery import (
     FORMAT_BY_SUFFIX,
     FORMATS,
     Content,
+    Formatted,
     KubernetesSecret,
     Notify,
     OnRemoval,
@@ -184,6 +185,14 @@ def format_for(path: str, source: Reference) -> str:
     if not isinstance(source, WholeRecord):
         return "raw"
     return FORMAT_BY_SUFFIX.get(suffix_of(path), DEFAULT_FORMAT)
+
+
+def chosen_sources(sources: tuple[Reference, ...], content: Content | None) -> tuple[Reference, ...]:
+    """Return the values that a Kubernetes Secret gets from *sources*: only the fields that *content* lists, if it lists some."""
+    fields = content.fields if isinstance(content, Formatted) else ()
+    if not fields:
+        return sources
+    return tuple(FieldValue(source.record, field) for source in sources for field in fields)
 
 
 def default_path(source: Reference, name: str = "") -> str:

@@ -146,6 +146,10 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
     if name is None:
         reader.report(where, "the Secret has no name", f"add {PREFIX}k8s-secret-name")
         return
+    for file in files:
+        if isinstance(file.content, Formatted) and file.content.keys:
+            found = f"the names that {file.where} gives to fields are those in a file, not keys of the Secret"
+            reader.report(where, found, "write k8sSecretKeys: in config, or choose the fields without names")
     if not files:
         reader.report(
             where, "there is nothing to put into the Secret", f"add {PREFIX}secret with the title of a record"
@@ -154,7 +158,7 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
     yield KubernetesSecret(
         where=where,
         name=name,
-        sources=tuple(source for file in files for source in file.sources),
+        sources=tuple(source for file in files for source in request.chosen_sources(file.sources, file.content)),
         type=reader.get("k8s-secret-type"),
         mode=reader.get("k8s-secret-mode"),
         rotation=reader.get("k8s-secret-rotation"),

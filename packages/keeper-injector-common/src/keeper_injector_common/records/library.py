@@ -104,7 +104,7 @@ class Library:
         if not found and unknown:
             raise UnreadableRecordError(f"{where}: not found, {_undecrypted_folders(unknown)}, or use its UID")
         if not found and self.unreadable:
-            raise UnreadableRecordError(f"{where}: no readable record found, {self._undecrypted()}")
+            raise UnreadableRecordError(f"{where}: no readable record found, {self._unread()}")
         if not found:
             paths = [("/".join(path), uid) for path, uid in self._paths()]
             others = lookalike(folder.title, paths) or suggestion(
@@ -166,7 +166,7 @@ class Library:
         others = self._alternatives(name)
         if self.unreadable:
             # Titles are encrypted too, so any of the unreadable records may be the one.
-            return UnreadableRecordError(f"{where}: not found, {self._undecrypted()}{others}")
+            return UnreadableRecordError(f"{where}: not found, {self._unread()}{others}")
         return RecordGoneError(f"{where}: not shared with this application{others}")
 
     def _alternatives(self, name: RecordName) -> str:
@@ -186,10 +186,23 @@ class Library:
             for folder in record.folders if with_folders else ():
                 yield RecordName((*(name or "?" for name in folder.names), record.title)), record
 
-    def _undecrypted(self) -> str:
-        uids = ", ".join(sorted(self.unreadable)[:MOST_SUGGESTED])
-        count = len(self.unreadable)
-        return f"and {count} sent by Keeper cannot be decrypted ({uids}); share it with the application again"
+    def _unread(self) -> str:
+        """Return the end of a message: which records cannot be read, and what to do about them."""
+        undecrypted = sorted(set(self.unreadable) - set(self.malformed))
+        malformed = sorted(self.malformed)
+        parts = []
+        if undecrypted:
+            uids = ", ".join(undecrypted[:MOST_SUGGESTED])
+            parts.append(f"and {len(undecrypted)} sent by Keeper cannot be decrypted ({uids})")
+        if malformed:
+            uids = ", ".join(malformed[:MOST_SUGGESTED])
+            parts.append(
+                f"and the content of {len(malformed)} sent by Keeper is not as Keeper's clients write it ({uids})"
+            )
+        right = (
+            "share it with the application again" if undecrypted else "correct it in Keeper, as the agent's log says"
+        )
+        return f"{', '.join(parts)}; {right}"
 
 
 def _ambiguity(name: RecordName, matches: Sequence[tuple[_Match, Record]]) -> str:
