@@ -41,3 +41,40 @@ def test_the_newest_attachment_is_delivered_everywhere(pod: AgentPod, keeper: Lo
     pod.plan(directories=(Directory(VOLUME, "/app", (by_uid,)),), strict_lookup=True)
     assert pod.run("init").returncode == 0
     assert pod.file("server.pem") == "made-up certificate\n"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ range $name, $content := .files }}{{ $name }}{{ end }}",
+        "{{ toJson .files }}",
+        '{{ with index .files "server.key" }}{{ . }}{{ end }}',
+        '{{ index .files "server.pem" }}{{ range .files }}{{ . }}{{ end }}',
+        '{{ with index . "files" }}{{ len . }}{{ end }}',
+    ],
+)
+def test_a_template_does_not_lose_an_attachment_silently(pod: AgentPod, keeper: LocalKeeper, template: str) -> None:
+    """If an attachment cannot be read, a template that may show it has a problem; one that shows another is rendered."""
+    only_other = '{{ index .files "server.pem" }}'
+    pod.plan(
+        directories=(
+            Directory(
+                VOLUME,
+                "/app",
+                tuple(
+                    FileItem(name, (parse_reference("TLS Certs"),), Templated(text), 0o400)
+                    for name, text in {"all": template, "one": only_other}.items()
+                ),
+            ),
+        )
+    )
+    assert pod.run("init").returncode == 0
+    before = pod.file("all")
+    record = keeper.vault.find("TLS Certs")
+    (damaged,) = [file for file in record.files if file.name == "server.key"]
+    damaged.corrupt = "key"
+    result = pod.run("once")
+    assert result.returncode == os.EX_DATAERR
+    assert f"/app/all: record 'TLS Certs': 1 attached to it cannot be read ({damaged.uid})" in result.stderr
+    assert "/app/one" not in result.stderr
+    assert (pod.file("all"), pod.file("one")) == (before, "made-up certificate\n")

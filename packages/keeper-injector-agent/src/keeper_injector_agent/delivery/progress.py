@@ -157,4 +157,5 @@ def record_digest(record: Record) -> bytes:
     """Return a record's content in one canonical form, as input of a digest."""
     fields = [[field.name, field.values, field.fault] for field in record.fields]
     attachments = [attrs.astuple(item) for item in record.attachments]
-    return json.dumps([record.uid, record.title, record.type, fields, record.notes, attachments]).encode()
+    unreadable = record.unreadable_attachments
+    return json.dumps([record.uid, record.title, record.type, fields, record.notes, attachments, unreadable]).encode()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from keeper_injector_common.errors import SelectionError
+from keeper_injector_common.errors import SelectionError, UnreadableRecordError
+from keeper_injector_common.records.similar_names import MOST_SUGGESTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +26,16 @@ def newest_by_name(record: Record, *, strict: bool, warn: Warn) -> dict[str, Att
     for attachment in record.attachments:
         by_name.setdefault(attachment.name, []).append(attachment)
     return {name: newest(record, name, found, strict=strict, warn=warn) for name, found in by_name.items()}
+
+
+def check_readable(record: Record) -> None:
+    """Raise UnreadableRecordError if an attachment of *record* cannot be read: all of them would be without it."""
+    if record.unreadable_attachments:
+        uids = ", ".join(record.unreadable_attachments[:MOST_SUGGESTED])
+        count = len(record.unreadable_attachments)
+        raise UnreadableRecordError(
+            f"record {record.title!r}: {count} attached to it cannot be read ({uids}); attach it again in Keeper"
+        )
 
 
 def newest(record: Record, name: str, found: Iterable[Attachment], *, strict: bool, warn: Warn) -> Attachment:

@@ -16,7 +16,7 @@ import attrs
 from keeper_injector_common.errors import FormatError, RecordGoneError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated
 from keeper_injector_common.records import formats
-from keeper_injector_common.records.attachments import newest, newest_by_name
+from keeper_injector_common.records.attachments import check_readable, newest, newest_by_name
 from keeper_injector_common.records.folder_names import name_files
 from keeper_injector_common.records.library import Library
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
@@ -117,6 +117,8 @@ class Renderer:
         ]
         missing = sorted(secret.keys.keys() - {name for name, _, _ in parts})
         if missing:
+            for source in secret.sources:
+                check_readable(self.find_record(source))
             raise SelectionError(f"Secret {secret.name!r}: no field or file {missing[0]!r} in {secret.sources[0]}")
         return unique(
             entries,
@@ -213,7 +215,10 @@ class Renderer:
 
     def _content(self, record: Record, format_name: str, fields: tuple[str, ...] = ()) -> formats.RecordContent:
         chosen = formats.FORMATS.get(format_name)
-        attachments = self._files(record) if chosen and chosen.reads_attachments else {}
+        reads_attachments = chosen is not None and chosen.reads_attachments
+        if reads_attachments:
+            check_readable(record)
+        attachments = self._files(record) if reads_attachments else {}
         files = {name: self.download(record, item) for name, item in attachments.items()}
         return formats.RecordContent(record.title, _fields(record, fields), files, chosen_by_record=not fields)
 
@@ -249,6 +254,8 @@ class Renderer:
             **values,
         }
         if _mentions(template, "files"):
+            if _may_show_others(template, {item.name for item in record.attachments}):
+                check_readable(record)
             data["files"] = {
                 name: _decoded(record, item, self.download(record, item)) for name, item in self._files(record).items()
             }
@@ -257,6 +264,15 @@ class Renderer:
 
 def _mentions(template: str, name: str) -> bool:
     return re.search(rf"""\.{name}\b|["`]{name}["`]""", template) is not None
+
+
+def _may_show_others(template: str, names: Collection[str]) -> bool:
+    """Return whether *template* may show other attachments than those called *names*, for example all of them."""
+    named = [first or second for first, second in _NAMED_FILE.findall(template)]
+    return not set(named) <= set(names) or _mentions(_NAMED_FILE.sub("", template), "files")
+
+
+_NAMED_FILE = re.compile(r"""\bindex\s+\.files\s+(?:"([^"\\]*)"|`([^`]*)`)""")
 
 
 def _constant(content: bytes) -> Callable[[], bytes]:
