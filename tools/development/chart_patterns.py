@@ -91,6 +91,7 @@ DATA_KEY: Json = {**any_of(r"[-_a-zA-Z0-9][-._a-zA-Z0-9]*", r"\.[-_a-zA-Z0-9][-.
 TEXT = any_of("[!-~](?:[ -~]*[!-~])?")
 """A name in a cloud."""
 REPOSITORY = any_of(settings.REPOSITORY)
+REGISTRY = or_empty(any_of(r"[-A-Za-z0-9.:_\[\]]+(?:/[-a-z0-9._]+)*/?"))
 TAG = or_empty(any_of(settings.TAG))
 DIGEST = or_empty(any_of(settings.DIGEST))
 PROXY = or_empty(any_of(settings.PROXY))

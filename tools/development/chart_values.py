@@ -18,6 +18,7 @@ from chart_patterns import (
     OBJECT_NAME,
     PROXY,
     QUANTITY,
+    REGISTRY,
     REPOSITORY,
     TAG,
     VOLUME_SIZE,
@@ -111,6 +112,13 @@ TOLERATION = closed(
     effect={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
     tolerationSeconds={"type": "integer"},
 )
+PROBE = closed(
+    initialDelaySeconds={"type": "integer", "minimum": 0},
+    **{
+        name: {"type": "integer", "minimum": 1}
+        for name in ("periodSeconds", "timeoutSeconds", "failureThreshold", "successThreshold")
+    },
+)
 RULES = closed(
     locked=LOCKED,
     forbidden=DELIVERIES,
@@ -131,18 +139,25 @@ KINDS: dict[str, Json] = {
     "contact": CONTACT,
     "deliveries": DELIVERIES,
     "duration": DURATION,
+    "family policy": {"enum": ["", "SingleStack", "PreferDualStack", "RequireDualStack"]},
     "hosts": HOSTS,
     "issuer": ISSUER,
     "list of annotations": LOCKED,
     "list of names": {**list_of(OBJECT_NAME), "uniqueItems": True},
+    "list of families": {**list_of({"enum": ["IPv4", "IPv6"]}), "uniqueItems": True},
+    "list of manifests": list_of({"type": ["object", "string"]}),
     "list of objects": list_of(OBJECT),
     "list of ports": {**list_of({"type": "integer", "minimum": 1, "maximum": 65535}), "minItems": 1},
     "list of references": list_of({**closed(name=OBJECT_NAME), "required": ["name"]}),
+    "list of texts": list_of(STRING),
     "map of strings": STRINGS,
+    "namespace": or_empty(NAMESPACE),
     "object": OBJECT,
     "peers": list_of(closed(ipBlock=OBJECT, namespaceSelector=SELECTOR, podSelector=SELECTOR)),
     "policies by namespace": {**map_of(RULES), "propertyNames": NAMESPACE},
+    "probe": PROBE,
     "proxy": PROXY,
+    "registry": REGISTRY,
     "repository": REPOSITORY,
     "resources": closed(requests=QUANTITIES, limits=QUANTITIES, claims=list_of(OBJECT)),
     "scrape interval": or_empty(DURATION),
@@ -156,7 +171,6 @@ KINDS: dict[str, Json] = {
 """The schema of each type that is named in parentheses."""
 
 OF_HELM: Json = {
-    "global": {"type": "object", "description": "Values of all charts, if this one is a dependency of another."},
     "enabled": {
         "const": True,
         "description": "The condition of a chart that has this one as a dependency; no effect here.",
@@ -226,6 +240,9 @@ def schema_of(values: list[Value]) -> Json:
         described = {"description": value.help, "default": value.default}
         section["properties"][value.path[-1]] = {**described, **schema_of_kind(value.kind)}
     _require(root)
+    # Other charts have values of their own here, and a parent chart may set none.
+    root["properties"].get("global", {}).pop("additionalProperties", None)
+    root["properties"].get("global", {}).pop("required", None)
     root["properties"] |= OF_HELM
     return root
 

@@ -10,9 +10,14 @@
 {{- .Values.fullnameOverride | default $full | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
+{{/* The namespace of the webhook: that of the release, if no value overrides it. */}}
+{{- define "keeper-injector.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
 {{/* The name of objects without a namespace. */}}
 {{- define "keeper-injector.clusterName" -}}
-{{- include "keeper-injector.fullname" . }}-{{ .Release.Namespace }}
+{{- include "keeper-injector.fullname" . }}-{{ include "keeper-injector.namespace" . }}
 {{- end }}
 
 {{- define "keeper-injector.serviceAccountName" -}}
@@ -61,13 +66,20 @@ Metadata of one object. Arguments: `root`; `name`; `namespace` (missing: that of
 {{- define "keeper-injector.metadata" -}}
 {{- $root := .root -}}
 name: {{ .name | quote }}
-{{- with (hasKey . "namespace" | ternary .namespace $root.Release.Namespace) }}
+{{- with (hasKey . "namespace" | ternary .namespace (include "keeper-injector.namespace" $root)) }}
 namespace: {{ . | quote }}
 {{- end }}
 labels: {{- merge (include "keeper-injector.labels" $root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
+{{- end }}
+
+{{/* A repository, in the registry of `global.imageRegistry` if that is set. Arguments: `root` and `repository`. */}}
+{{- define "keeper-injector.repository" -}}
+{{- $registry := dig "imageRegistry" "" (.root.Values.global | default dict) | trimSuffix "/" -}}
+{{- $path := regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" .repository "" -}}
+{{- ternary (printf "%s/%s" $registry $path) .repository (ne $registry "") }}
 {{- end }}
 
 {{/* The full name of an image from `repository`, `digest` and `tag`. */}}
@@ -86,7 +98,8 @@ Helm's knowledge: the appVersion and the version of the cluster.
 */}}
 {{- define "keeper-injector.settings" -}}
 {{- $tag := .Values.agent.image.tag | default .Chart.AppVersion -}}
-agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $tag)) | toYaml | nindent 2 }}
+{{- $repository := include "keeper-injector.repository" (dict "root" . "repository" .Values.agent.image.repository) -}}
+agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $tag "repository" $repository)) | toYaml | nindent 2 }}
 # Whether every kubelet supports EnvFiles (from 1.35): kubelets may be three minor versions older than their API server.
 {{- $sure := semverCompare ">= 1.38.0-0" .Capabilities.KubeVersion.Version }}
 envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
@@ -95,4 +108,23 @@ envFilesPossible: {{ include "keeper-injector.envFilesPossible" . }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
 policy: {{ toJson .Values.policy }}
+{{- end }}
+
+{{/* What ServiceMonitor and PodMonitor have in common: one endpoint. Argument: the section of the values. */}}
+{{- define "keeper-injector.endpoint" -}}
+port: https
+scheme: https
+path: /metrics
+{{- with .interval }}
+interval: {{ . | quote }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . | quote }}
+{{- end }}
+{{- with .tlsConfig }}
+tlsConfig: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings: {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}

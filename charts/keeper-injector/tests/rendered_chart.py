@@ -36,7 +36,7 @@ def render(ci: str, *more: str | Path, chart: Path = CHART, release: str = NAME,
     settings = [
         word for name, value in values.items() for word in ("--set-json", f"{dotted(name)}={json.dumps(value)}")
     ]
-    base = ("template", release, chart, "--namespace", NAMESPACE, "--values", CI[ci])
+    base = ("template", release, chart, "--skip-tests", "--namespace", NAMESPACE, "--values", CI[ci])
     done = helm(*base, *settings, *more)
     assert done.returncode == 0, done.stderr
     return [item for item in yaml.safe_load_all(done.stdout) if item]

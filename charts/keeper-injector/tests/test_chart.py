@@ -334,12 +334,80 @@ def test_one_value_closes_the_network_in_every_mode(ci: str, egress: list[Any], 
     assert bool(egress) is pod["spec"]["automountServiceAccountToken"]
 
 
+def test_helm_test_asks_the_service() -> None:
+    """The pod of `helm test` runs the webhook's image under `restricted`, and the Service does not select it."""
+    done = helm("template", NAME, CHART, "--namespace", NAMESPACE)
+    pod = one([item for item in yaml.safe_load_all(done.stdout) if item], "Pod")
+    (container,) = pod["spec"]["containers"]
+    webhook = pod_of(render("default"))["spec"]
+
+    assert pod["metadata"]["annotations"]["helm.sh/hook"] == "test"
+    assert not SELECTED.items() <= pod["metadata"]["labels"].items()
+    assert container["image"] == webhook["containers"][0]["image"]
+    assert container["securityContext"] == webhook["containers"][0]["securityContext"]
+    assert pod["spec"]["securityContext"] == webhook["securityContext"]
+    assert f"https://{NAME}.{NAMESPACE}.svc/readyz" in container["args"][0]
+    compile(container["args"][0], "test", "exec")
+    assert "kind: Pod\n" not in helm("template", NAME, CHART, "--set=tests.enabled=false").stdout
+
+
+@pytest.mark.parametrize(
+    ("repository", "mirrored"),
+    [
+        ("ghcr.io/keeper-security/a", "mirror.example/x/keeper-security/a"),
+        ("localhost/a", "mirror.example/x/a"),
+        ("registry:5000/a/b", "mirror.example/x/a/b"),
+        ("team/a", "mirror.example/x/team/a"),
+        ("a", "mirror.example/x/a"),
+    ],
+)
+@pytest.mark.parametrize("registry", ["mirror.example/x", "mirror.example/x/"])
+def test_a_global_registry_is_that_of_every_image(repository: str, mirrored: str, registry: str) -> None:
+    """The registry replaces the host of the webhook's image and of the agent's, and its Secrets are added once."""
+    secrets = {"global__imagePullSecrets": [{"name": "a"}, {"name": "b"}], "imagePullSecrets": [{"name": "a"}]}
+    images = {"image__repository": repository, "agent__image__repository": repository}
+    objects = render("default", global__imageRegistry=registry, **secrets, **images)
+    spec = pod_of(objects)["spec"]
+    settings = yaml.safe_load(one(objects, "ConfigMap")["data"]["settings.yaml"])
+
+    assert spec["containers"][0]["image"] == f"{mirrored}:{VERSIONS['appVersion']}"
+    assert settings["agent"]["image"]["repository"] == mirrored
+    assert spec["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}]
+
+
+def test_the_namespace_can_be_another_one() -> None:
+    """Every object, and all that refers to it, is in `namespaceOverride`, as if the release were there."""
+    for ci in CI:
+        moved = render(ci, namespaceOverride="elsewhere")
+        assert moved == render(ci, "--namespace", "elsewhere"), ci
+
+
+def test_extra_objects_may_be_templates() -> None:
+    """A mapping and a text are rendered, with the release's names."""
+    given = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "{{ .Release.Name }}-a"}}
+    text = "apiVersion: v1\nkind: Service\nmetadata: { name: '{{ include \"keeper-injector.fullname\" . }}-b' }"
+    objects = render("default", extraObjects=[given, text])
+
+    assert {f"{NAME}-a", f"{NAME}-b"} <= {item["metadata"]["name"] for item in objects if item["kind"] == "Service"}
+
+
+def test_a_pod_monitor_has_the_label_that_alerts_select() -> None:
+    """Alerts select the label `service`, which only a ServiceMonitor sets by itself."""
+    monitor = one(render("default", monitoring__podMonitor__enabled=True), "PodMonitor")["spec"]
+    (endpoint,) = monitor["podMetricsEndpoints"]
+
+    assert monitor["selector"]["matchLabels"] == SELECTED
+    assert {"targetLabel": "service", "replacement": NAME} in endpoint["relabelings"]
+    assert endpoint["scheme"] == "https"
+
+
 def test_openshift_may_choose_the_user() -> None:
     """`null` takes a number away."""
     done = helm(
         "template",
         "x",
         CHART,
+        "--skip-tests",
         *(f"--set=podSecurityContext.{key}=null" for key in ("runAsUser", "runAsGroup", "fsGroup")),
     )
     (context,) = re.findall(r"\n {6}securityContext:\n((?: {8}.*\n)+)", done.stdout)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_chart
 import yaml
 from lookup_server import lookup_server
 from rendered_chart import CHART, CI, NAMESPACE, VERSIONS, helm, needs_helm, render
@@ -215,12 +216,16 @@ RIGHTS = {"kubernetesSecrets__namespaces": ["shop"], "kubernetesSecrets__service
 SCALED = {"autoscaling__enabled": True}
 RULES = {"monitoring__prometheusRule__enabled": True}
 MONITOR = {"monitoring__serviceMonitor__enabled": True}
+PODS = {"monitoring__podMonitor__enabled": True}
 DASHBOARD = {"monitoring__dashboard__enabled": True}
+RELABELINGS = [{"action": "labeldrop", "regex": "instance"}]
 EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "nameOverride": ("other", OWN),
     "fullnameOverride": ("other", OWN),
     "commonLabels": ({"team": "platform"}, OWN),
     "commonAnnotations": ({"team": "platform"}, OWN),
+    "global.imageRegistry": ("mirror.example", OWN),
+    "global.imagePullSecrets": ([{"name": "shared"}], OWN),
     "image.repository": ("registry.example/webhook", OWN),
     "image.tag": ("9.9.9", OWN),
     "image.digest": (f"sha256:{'1' * 64}", OWN),
@@ -256,6 +261,8 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "timeoutSeconds": (10, OWN),
     "namespaceSelector": ({"matchLabels": {"a": "b"}}, OWN),
     "objectSelector": ({"matchLabels": {"a": "b"}}, OWN),
+    "mutatingWebhookConfiguration.labels": ({"admissions.enforcer/disabled": "true"}, OWN),
+    "mutatingWebhookConfiguration.annotations": ({"admissions.enforcer/disabled": "true"}, CERT_MANAGER),
     "replicas": (3, OWN),
     "autoscaling.enabled": (True, OWN),
     "autoscaling.minReplicas": (3, SCALED),
@@ -289,20 +296,56 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "monitoring.serviceMonitor.interval": ("10s", MONITOR),
     "monitoring.serviceMonitor.labels": ({"a": "b"}, MONITOR),
     "monitoring.serviceMonitor.tlsConfig": ({"serverName": "x"}, MONITOR),
+    "monitoring.serviceMonitor.scrapeTimeout": ("5s", MONITOR),
+    "monitoring.serviceMonitor.relabelings": (RELABELINGS, MONITOR),
+    "monitoring.serviceMonitor.metricRelabelings": (RELABELINGS, MONITOR),
+    "monitoring.podMonitor.enabled": (True, OWN),
+    "monitoring.podMonitor.interval": ("10s", PODS),
+    "monitoring.podMonitor.scrapeTimeout": ("5s", PODS),
+    "monitoring.podMonitor.labels": ({"a": "b"}, PODS),
+    "monitoring.podMonitor.tlsConfig": ({"serverName": "x"}, PODS),
+    "monitoring.podMonitor.relabelings": (RELABELINGS, PODS),
+    "monitoring.podMonitor.metricRelabelings": (RELABELINGS, PODS),
     "monitoring.prometheusRule.enabled": (True, OWN),
     "monitoring.prometheusRule.labels": ({"a": "b"}, RULES),
     "monitoring.prometheusRule.staleAfterSeconds": (60, RULES),
     "monitoring.dashboard.enabled": (True, OWN),
     "monitoring.dashboard.labels": ({"a": "b"}, DASHBOARD),
     "monitoring.dashboard.annotations": ({"a": "b"}, DASHBOARD),
+    "namespaceOverride": ("other", OWN),
+    "extraEnv": ([{"name": "A", "value": "b"}], OWN),
+    "extraArgs": (["--drain=20"], OWN),
+    "extraVolumes": ([{"name": "a", "emptyDir": {}}], OWN),
+    "extraVolumeMounts": ([{"name": "a", "mountPath": "/a"}], OWN),
+    "extraObjects": ([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}], OWN),
+    "containerSecurityContext": ({"privileged": False}, OWN),
+    "updateStrategy": ({"type": "Recreate"}, OWN),
+    "revisionHistoryLimit": (9, OWN),
+    "terminationGracePeriodSeconds": (60, OWN),
+    "startupProbe": ({"failureThreshold": 90}, OWN),
+    "readinessProbe": ({"failureThreshold": 9}, OWN),
+    "livenessProbe": ({"failureThreshold": 9}, OWN),
+    "dnsConfig": ({"nameservers": ["10.0.0.1"]}, OWN),
+    "hostAliases": ([{"ip": "10.0.0.1", "hostnames": ["a"]}], OWN),
+    "runtimeClassName": ("gvisor", OWN),
+    "service.ipFamilyPolicy": ("PreferDualStack", OWN),
+    "service.ipFamilies": (["IPv6"], OWN),
 }
+
+
+EFFECTS_ELSEWHERE = {
+    "checkOtherReleases": "test_a_second_release_is_refused",
+    "tests.enabled": "test_helm_test_asks_the_service",
+}
+"""Values whose effect other tests show."""
 
 
 @pytest.mark.parametrize("name", VALUES)
 def test_every_value_has_an_effect(name: str) -> None:
     """A different value changes the rendered objects."""
-    if name == "checkOtherReleases":
-        pytest.skip("its effect is seen with a server: test_a_second_release_is_refused")
+    if name in EFFECTS_ELSEWHERE:
+        assert EFFECTS_ELSEWHERE[name] in globals() | vars(test_chart)
+        return
     value, given = EFFECTS[name]
     before = render("default", **given)
 
