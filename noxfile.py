@@ -26,6 +26,13 @@ COMPILE = (
     *("compile", "--universal", "--python-version", "3.11", "--generate-hashes"),
     *("--custom-compile-command", "./tools/run lock"),
 )
+IMAGE_REQUIREMENTS = {
+    "common": ("packages/keeper-injector-common", "pkcs12"),
+    "agent": ("packages/keeper-injector-agent", ""),
+    "agent-cloud": ("packages/keeper-injector-agent", "aws,azure,gcp"),
+    "webhook": ("packages/keeper-injector-webhook", "certificates"),
+}
+"""What each image installs: a package and its extras. `lock` pins it, with hashes, in tools/image-requirements."""
 EXTRAS = {"keeper-injector-agent": "[aws,azure,gcp]", "keeper-injector-webhook": "[certificates]"}
 
 PREFIX = "keeper-injector-"
@@ -182,12 +189,23 @@ def lock(session: nox.Session) -> None:
     uv(session, *COMPILE, *session.posargs, *sources, "--all-extras", *groups, *to)
     to = ("--constraints", CONSTRAINTS, "--output-file", "tools/bootstrap.txt")
     uv(session, *COMPILE, *groups_of_tools("bootstrap"), *to)
+    pinned = ("--constraints", CONSTRAINTS, "--no-emit-package", "keeper-injector-common", "--output-file")
+    folder = "tools/image-requirements"
+    for name, (package, extras) in IMAGE_REQUIREMENTS.items():
+        chosen = [f"--extra={extra}" for extra in extras.split(",") if extra]
+        sources = [ROOT / package / "pyproject.toml", *([] if name == "common" else [sibling])]
+        uv(session, *COMPILE, *sources, *chosen, *pinned, f"{folder}/{name}.txt")
+    uv(session, *COMPILE, *groups_of_tools("image-build"), *pinned, f"{folder}/build.txt")
+    uv(session, *COMPILE, *groups_of_tools("local-keeper"), *pinned, f"{folder}/local-keeper.txt")
 
 
 @nox.session
 def release(session: nox.Session) -> None:
-    """Make a release (version, changelog, commit, tag, sdist, wheel): `release agent 1.2.0 --dry-run`."""
+    """Build all that is shipped, with SBOMs and digests; with a package and a version, make its release first."""
     install(session, DEVELOPMENT)
+    if not session.posargs or session.posargs[0].startswith("-"):
+        session.run("python", "-m", "artifacts", *session.posargs)
+        return
     build_keeper_exec(session)
     session.run("python", "-m", "release", *session.posargs)
 

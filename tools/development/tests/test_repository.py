@@ -96,7 +96,10 @@ def test_versions_have_one_home() -> None:
     assert [path for path in sources if any(f'{word}"' in path.read_text(encoding="utf-8") for word in written)] == []
 
 
-@pytest.mark.parametrize("name", ["constraints.txt", "bootstrap.txt"])
+IMAGE_REQUIREMENTS = sorted(f"image-requirements/{path.name}" for path in ROOT.glob("tools/image-requirements/*.txt"))
+
+
+@pytest.mark.parametrize("name", ["constraints.txt", "bootstrap.txt", *IMAGE_REQUIREMENTS])
 def test_pins_have_hashes_and_name_no_index_or_path(name: str) -> None:
     """Every pin is exact and has hashes; no index and no local path is written."""
     lines = (ROOT / "tools" / name).read_text().splitlines()
@@ -109,14 +112,14 @@ def test_pins_have_hashes_and_name_no_index_or_path(name: str) -> None:
     assert not [line for line in lines if "://" in line or line.startswith("-") or " /" in line]
 
 
-def test_bootstrap_is_part_of_the_constraints() -> None:
-    """The later installation never changes the versions that tools/run installs first."""
+def test_other_pins_are_part_of_the_constraints() -> None:
+    """The later installation never changes the versions that tools/run installs first, and images have what was tested."""
     pins = {
         name: {line.split(" ")[0] for line in (ROOT / "tools" / name).read_text().splitlines() if re.match(r"\w", line)}
-        for name in ("constraints.txt", "bootstrap.txt")
+        for name in ("constraints.txt", "bootstrap.txt", *IMAGE_REQUIREMENTS)
     }
 
-    assert pins["bootstrap.txt"] <= pins["constraints.txt"]
+    assert [name for name, found in pins.items() if not found or not found <= pins["constraints.txt"]] == []
 
 
 def test_sessions_describe_themselves() -> None:
