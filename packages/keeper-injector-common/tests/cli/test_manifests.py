@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sample_inputs import INVALID_METADATA
 
 from keeper_injector_common.cli.lint import lint_text
+from keeper_injector_common.cli.manifests import workloads
 
 
 def test_the_output_of_helm_has_the_names_of_templates() -> None:
@@ -53,3 +54,12 @@ def test_any_text_is_checked(text: str) -> None:
     """No text raises an exception."""
     head = "kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: "
     assert isinstance(lint_text("-", head + text).findings, tuple)
+
+
+@pytest.mark.parametrize(
+    ("escape", "read"), [("\\ud83d\\ude00", "😀"), ("\\ud800", "\ufffd"), ("\\ude00\\ud83d", "\ufffd\ufffd")]
+)
+def test_surrogates_in_json_are_read_as_by_api_servers(escape: str, read: str) -> None:
+    """Many programs write characters beyond U+FFFF as two escapes; half a pair is replaced."""
+    (workload,) = workloads(f'{{"kind": "Pod", "metadata": {{"name": "a{escape}b"}}, "spec": {{}}}}')
+    assert workload.name == f"Pod/a{read}b"

@@ -96,15 +96,20 @@ def run(options: argparse.Namespace) -> int:
         raise console.CommandError(str(error)) from None
     if options.defaults:
         settings = settings_of(inputs.read_chart(options), settings)
-    previews = [
-        _preview(file, workload, settings, options.namespace) for file, workload in inputs.read_workloads(options.files)
-    ]
+    previews, failures = [], inputs.Failures()
+    for file, workload in inputs.read_workloads(options.files, failures):
+        try:
+            previews.append(_preview(file, workload, settings, options.namespace))
+        except console.CommandError as error:
+            failures.report(error)
     if options.output == "json":
         content = {"version": 1, "workloads": [_as_json(item, settings) for item in previews]}
-        sys.stdout.write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(console.json_text(content))
     else:
         for item in previews:
             _print(item, options.show, settings)
+    if failures.count:
+        return console.EXIT_ERROR
     if not previews:
         console.report_no_workloads()
     return console.EXIT_PROBLEMS if any(isinstance(item.decision, Deny) for item in previews) else console.EXIT_OK
@@ -125,7 +130,7 @@ def _preview(file: Path, workload: Workload, settings: Settings, namespace: str)
     try:
         return preview_workload(str(file), workload, settings, namespace)
     except (ReviewError, AnnotationsError) as error:
-        position = f"{file}:{workload.position.line}:{workload.position.column}: {workload.label}"
+        position = console.visible(f"{file}:{workload.position.line}:{workload.position.column}: {workload.label}")
         message = str(error).removeprefix("request.object: ")
         advice = "" if "; " in message else "; an API server would not accept it, correct the manifest"
         raise console.CommandError(f"{position}: {message}{advice}") from None
@@ -142,21 +147,23 @@ def _summary(item: Preview) -> str:
 
 
 def _print(item: Preview, show: str, settings: Settings) -> None:
-    lines = [console.colored(_summary(item), "bold")]
+    lines = [("", "bold", _summary(item))]
     if isinstance(item.decision, Deny):
-        lines += [f"{console.colored('  problem:', 'red')} {problem}" for problem in item.decision.problems]
+        lines += [("  problem: ", "red", str(problem)) for problem in item.decision.problems]
     if isinstance(item.decision, Deny | Inject):
-        lines += [f"{console.colored('  warning:', 'yellow')} {warning}" for warning in item.decision.warnings]
+        lines += [("  warning: ", "yellow", str(warning)) for warning in item.decision.warnings]
     if show == "diff":
-        sys.stdout.write("\n".join(lines) + "\n")
+        for mark, color, text in lines:
+            shown = console.visible(text)
+            sys.stdout.write(f"{console.colored(mark or shown, color)}{shown if mark else ''}\n")
         if item.operations:
             sys.stdout.writelines(f"{line}\n" for line in _diff(item))
         return
     # The patch or the plan on standard output is for programs, so the summary goes to standard error.
-    for line in lines:
-        console.print_error(line)
+    for mark, _, text in lines:
+        console.print_error(f"{mark}{console.visible(text)}")
     if isinstance(item.decision, Inject):
-        sys.stdout.write(json.dumps(_as_json(item, settings)[show], ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(console.json_text(_as_json(item, settings)[show]))
 
 
 def _diff(item: Preview) -> Iterator[str]:
@@ -164,8 +171,8 @@ def _diff(item: Preview) -> Iterator[str]:
     old, new = (_as_yaml(pod) for pod in (item.pod, item.result))
     colors = {"+": "green", "-": "red", "@": "dim"}
     for line in difflib.unified_diff(old, new, "as written", "as created", lineterm="", n=2):
-        color = colors.get(line[:1])
-        yield console.colored(line, color) if color else line
+        color, shown = colors.get(line[:1]), console.visible(line)
+        yield console.colored(shown, color) if color else shown
 
 
 def _as_json(item: Preview, settings: Settings) -> Json:
@@ -211,4 +218,4 @@ def _as_yaml(pod: Json) -> list[str]:
     if PLAN in annotations:
         annotations[PLAN] = json.dumps(json.loads(annotations[PLAN]), ensure_ascii=False, indent=2)
     shown = {**pod, "metadata": {**metadata, "annotations": annotations}}
-    return yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16).splitlines()
+    return yaml.dump(shown, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**16).rstrip("\n").split("\n")

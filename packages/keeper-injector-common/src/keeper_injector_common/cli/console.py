@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from typing import ClassVar, TextIO
@@ -10,6 +11,8 @@ EXIT_OK, EXIT_PROBLEMS, EXIT_ERROR = 0, 1, 2
 """Exit codes: success; the command found problems; the command could not do its work."""
 EXIT_INTERRUPTED, EXIT_BROKEN_PIPE = 130, 141
 """Exit codes that a shell reports for the signals SIGINT and SIGPIPE (128 + number)."""
+LINE_BREAK = "\n"
+"""A character to keep in a text of several lines; see :func:`visible`."""
 _COLORS = {"red": "31", "yellow": "33", "green": "32", "bold": "1", "dim": "2"}
 
 
@@ -21,7 +24,25 @@ class CommandError(Exception):
 
 def print_error(text: str) -> None:
     """Print a diagnostic to standard error, so that standard output holds nothing but the result."""
-    print(f"keeper-injector: {text}", file=sys.stderr)
+    print(f"keeper-injector: {visible(text, keep=LINE_BREAK)}", file=sys.stderr)
+
+
+def visible(text: str, keep: str = "") -> str:
+    r"""Return *text* with each character that is not printable as its Python escape, such as ``\x1b``.
+
+    Names, values and paths come from others. Written as they are, they could move the cursor, hide or recolour a line, or
+    reverse its direction. The characters in *keep* stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(item if item.isprintable() or item in keep else ascii(item)[1:-1] for item in text)
+
+
+def json_text(content: object) -> str:
+    """Return *content* as a JSON document for standard output, with characters that are not printable as JSON escapes."""
+    text = json.dumps(content, ensure_ascii=False, indent=2)
+    # Outside strings, JSON has no such character but the line break.
+    return "".join(item if item.isprintable() or item == "\n" else json.dumps(item)[1:-1] for item in text) + "\n"
 
 
 def report_no_workloads() -> None:

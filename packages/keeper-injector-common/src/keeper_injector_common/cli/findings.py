@@ -6,13 +6,12 @@ The command ``keeper-injector check`` reads a cluster, and ``keeper-injector-age
 from __future__ import annotations
 
 import enum
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
-from keeper_injector_common.cli.console import EXIT_OK, EXIT_PROBLEMS, colored
+from keeper_injector_common.cli.console import EXIT_OK, EXIT_PROBLEMS, colored, json_text, visible
 from keeper_injector_common.json_values import Json
 from keeper_injector_common.limits import shortened
 
@@ -131,12 +130,12 @@ def _write(text: str) -> None:
 def as_json(findings: Findings) -> str:
     """Return all findings, each with its group, as one JSON document."""
     content = [_json(group, item) for group, found in findings for item in found]
-    return json.dumps({"version": 1, "findings": content}, ensure_ascii=False, indent=2) + "\n"
+    return json_text({"version": 1, "findings": content})
 
 
 def printable(text: str) -> str:
     """Return *text*, which may come from the cluster, in one line and without characters that control a terminal."""
-    return shortened("".join(character if character.isprintable() else " " for character in text))
+    return shortened(visible(" ".join(text.splitlines())))
 
 
 def _json(group: str, item: Finding) -> Json:

@@ -12,7 +12,7 @@ import attrs
 from keeper_injector_common.annotations import defaults, policy
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.policy import Policies, Policy
-from keeper_injector_common.cli.console import CommandError, print_error
+from keeper_injector_common.cli.console import CommandError, print_error, visible
 from keeper_injector_common.cli.manifests import ManifestError, Workload, workloads
 from keeper_injector_common.errors import Problem, explain
 from keeper_injector_common.limits import LARGEST_CONFIG_MAP
@@ -29,7 +29,7 @@ class UnreadableFileError(CommandError):
     def __init__(self, path: Path, found: str, right: str) -> None:
         self.found = found
         self.right = right
-        super().__init__(f"{path}: {explain(found, right)}")
+        super().__init__(f"{visible(str(path))}: {explain(found, right)}")
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:
@@ -128,19 +128,33 @@ def read_text(path: Path) -> str:
         raise UnreadableFileError(path, f"byte {error.start + 1} is not UTF-8", "write the file as UTF-8") from None
 
 
-def read_workloads(paths: Iterable[Path]) -> Iterator[tuple[Path, Workload]]:
+@attrs.define
+class Failures:
+    """Prints the files and workloads that a command cannot read, so that it can continue with the others."""
+
+    count: int = 0
+
+    def report(self, error: CommandError) -> None:
+        """Print why something cannot be read."""
+        self.count += 1
+        print_error(str(error))
+
+
+def read_workloads(paths: Iterable[Path], failures: Failures) -> Iterator[tuple[Path, Workload]]:
     """Iterate over the workloads of all files, each with the file that it is in.
 
-    Raises :class:`~keeper_injector_common.cli.console.CommandError` for the first file that cannot be read.
+    A file that cannot be read is reported to *failures*, and the others are read.
     """
     for path in manifest_files(paths):
         try:
             for workload in workloads(read_text(path)):
                 yield path, workload
         except ManifestError as error:
-            raise located(path, error) from None
+            failures.report(located(path, error))
+        except CommandError as error:
+            failures.report(error)
 
 
 def located(path: Path, error: ManifestError) -> CommandError:
     """Return an error whose message begins with the file, line and column of a YAML error."""
-    return CommandError(f"{path}:{error.position.line}:{error.position.column}: {error}")
+    return CommandError(f"{visible(str(path))}:{error.position.line}:{error.position.column}: {error}")

@@ -145,10 +145,23 @@ _Loader.add_multi_constructor("!", _tagged)
 _Loader.add_constructor("tag:yaml.org,2002:value", _equals_sign)
 
 
+class _UnicodeLoader(_Loader):
+    """Reads the escapes of JSON as API servers do, which PyYAML does not: pairs of surrogates are one character.
+
+    A lone surrogate is U+FFFD, as in Go, because it cannot be written as UTF-8.
+    """
+
+    def compose_scalar_node(self, anchor: Any) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        node = super().compose_scalar_node(anchor)
+        node.value = node.value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        return node
+
+
 def _documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
     """Iterate over the documents of *text*, as nodes and as values; raise :class:`ManifestError` for invalid YAML."""
     try:
-        loader = _Loader(text)
+        loader = _UnicodeLoader(text)
         while (node := loader.get_node() if loader.check_node() else None) is not None:
             yield node, loader.construct_document(node)
     except yaml.MarkedYAMLError as error:

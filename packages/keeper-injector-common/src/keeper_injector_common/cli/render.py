@@ -26,6 +26,8 @@ from keeper_injector_common.uniqueness import Named
 DESCRIPTION = """\
 Make the files and environment variables of a plan from sample records, with
 the agent's code. To get the plan of a pod, run keeper-injector preview --plan.
+Printed files show control characters as escapes such as \\x1b; written files
+have every byte.
 
 exit codes: 0 success, 1 a file cannot be made, 2 a file cannot be read or the
 arguments are invalid
@@ -131,7 +133,8 @@ def _text_of(rendered: _RenderedFile) -> str:
     text = rendered.content.decode(errors="replace")
     if "\ufffd" in text or "\0" in text:
         text = f"({len(rendered.content)} bytes of binary data)\n"
-    heading = console.colored(f"==> {rendered.path} ({rendered.mode:04o})", "bold")
+    heading = console.colored(f"==> {console.visible(rendered.path)} ({rendered.mode:04o})", "bold")
+    text = console.visible(text, keep="\n\t")
     return f"{heading}\n{text}" + ("" if text.endswith("\n") else "\n")
 
 

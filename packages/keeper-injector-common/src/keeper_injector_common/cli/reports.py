@@ -1,14 +1,13 @@
-"""Findings of ``lint`` → text, JSON, GitHub workflow commands or SARIF 2.1.0."""
+"""Findings of ``lint`` and ``preview`` → text, JSON, GitHub workflow commands or SARIF 2.1.0."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from urllib.parse import quote
 
 import keeper_injector_common
 from keeper_injector_common.cli.checks import RULES, WARNINGS, Finding
-from keeper_injector_common.cli.console import colored
+from keeper_injector_common.cli.console import colored, json_text, visible
 from keeper_injector_common.json_values import Json
 
 _SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -19,13 +18,13 @@ def _text(findings: Sequence[Finding]) -> str:
 
     ``FILE:LINE:COLUMN: error: KIND/NAME: ANNOTATION: MESSAGE``
     """
-    return "".join(f"{_position(item)} {_level(item)} {item.text}\n" for item in findings)
+    return "".join(f"{_position(item)} {_level(item)} {visible(item.text)}\n" for item in findings)
 
 
 def _json_report(findings: Sequence[Finding]) -> str:
     """Return all findings as one JSON document."""
     content = {"version": 1, "findings": [_json(item) for item in findings]}
-    return json.dumps(content, ensure_ascii=False, indent=2) + "\n"
+    return json_text(content)
 
 
 def _github_commands(findings: Sequence[Finding]) -> str:
@@ -55,9 +54,7 @@ def _sarif_log(findings: Sequence[Finding]) -> str:
         "columnKind": "unicodeCodePoints",
         "results": [_result(item) for item in findings],
     }
-    return (
-        json.dumps({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]}, ensure_ascii=False, indent=2) + "\n"
-    )
+    return json_text({"$schema": _SARIF_SCHEMA, "version": "2.1.0", "runs": [run]})
 
 
 FORMATS = {"text": _text, "json": _json_report, "github": _github_commands, "sarif": _sarif_log}
@@ -65,7 +62,7 @@ FORMATS = {"text": _text, "json": _json_report, "github": _github_commands, "sar
 
 
 def _position(item: Finding) -> str:
-    return colored(f"{item.file}:{item.position.line}:{item.position.column}:", "bold")
+    return colored(f"{visible(item.file)}:{item.position.line}:{item.position.column}:", "bold")
 
 
 def _level(item: Finding) -> str:
@@ -93,7 +90,8 @@ def _command(item: Finding) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return visible(escaped)
 
 
 def _property(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from command_line import run
@@ -14,7 +16,7 @@ def test_a_pod_is_explained() -> None:
     found = run("explain", "-", text=POD)
     assert (found.code, found.errors) == (0, "")
     requests = "one request for all records, one for the folders, one download for each changed attachment"
-    volume = "memory volume of at most 16Mi, mounted read-only"
+    volume = "new memory volume of at most 16Mi, read-only; what the image has there is hidden"
     unknown = "the manifest does not set the application's user, or sets root"
     title, *lines = found.output.splitlines()
     assert title == "Pod/web"
@@ -26,19 +28,21 @@ def test_a_pod_is_explained() -> None:
         f"├─ added: an init container and a sidecar, running as user 65532 and group 65532; {unknown}",
         "├─ container app",
         f"│  ├─ /app  {volume}",
-        "│  │  ├─ /app/db.env  env of db, 0440, owner 65532:65532",
-        "│  │  └─ /app/server.pem  raw of keeper://TLS/file/server.pem, 0444, owner 65532:65532",
-        "│  └─ $PW  db[password]",
+        "│  │  ├─ /app/db.env      0440  65532:65532  env of db",
+        "│  │  └─ /app/server.pem  0444  65532:65532  raw of keeper://TLS/file/server.pem",
+        "│  └─ environment variables, set when the container starts",
+        "│     └─ $PW  db[password]",
         "├─ container other",
         f"│  ├─ /app/all  {volume}",
-        "│  │  └─ /app/all/  one json file for each record in folder Prod/DB and its subfolders, 0444, owner 65532:65532",
-        "│  └─ $PW  db[password]",
+        "│  │  └─ /app/all/  0444  65532:65532  one json file for each record in folder Prod/DB and its subfolders",
+        "│  └─ environment variables, set when the container starts",
+        "│     └─ $PW  db[password]",
         "├─ settings other than the default: refresh-interval 90s",
-        "└─ when a secret changes in Keeper",
-        "   ├─ all files are replaced together, without a restart; the application must read them again",
-        "   ├─ SIGHUP is sent to the main process of each container, which must run as the agent's user",
-        "   ├─ POST http://127.0.0.1:8080/x",
-        "   └─ environment variables do not change until the container restarts",
+        "└─ when a secret changes in Keeper, within 1m30s (±10 %)",
+        "   ├─ files       all are replaced together, without a restart; the application must read them again",
+        "   ├─ variables   do not change until the container restarts",
+        "   ├─ signal      SIGHUP to the main process of each container, which must run as the agent's user",
+        "   └─ notify-url  POST http://127.0.0.1:8080/x",
     ]
 
 
@@ -54,18 +58,18 @@ def test_the_fields_of_a_file_and_their_names_are_shown(selection: str, shown: s
     config = f"secrets: [{{record: db, path: /app/db.properties, {selection}}}]"
     annotations = {"keeper.security/inject": "true", "keeper.security/config": config}
     text = json.dumps({"kind": "Pod", "metadata": {"name": "web", "annotations": annotations}, "spec": {}})
-    assert f"/app/db.properties  {shown}, 0444" in run("explain", "-", text=text).output
+    assert f"/app/db.properties  0444  65532:65532  {shown}\n" in run("explain", "-", text=text).output
 
 
 @pytest.mark.parametrize(
     ("pod", "containers", "expected"),
     [
-        ("runAsUser: 1000", ("", ""), "0400, owner 1000:1000"),
-        ("runAsUser: 1000", ("runAsUser: 1001", "runAsUser: 1001"), "0400, owner 1001:1001"),
-        ("runAsUser: 1000, fsGroup: 2000", ("", ""), "0400, owner 1000:2000"),
-        ("runAsUser: 1000, runAsGroup: 3000", ("", ""), "0400, owner 1000:3000"),
-        ("fsGroup: 2000", ("runAsUser: 1001", "runAsUser: 1002"), "0440, owner 65532:2000"),
-        ("runAsUser: 0", ("", ""), "0444, owner 65532:65532"),
+        ("runAsUser: 1000", ("", ""), "0400  1000:1000"),
+        ("runAsUser: 1000", ("runAsUser: 1001", "runAsUser: 1001"), "0400  1001:1001"),
+        ("runAsUser: 1000, fsGroup: 2000", ("", ""), "0400  1000:2000"),
+        ("runAsUser: 1000, runAsGroup: 3000", ("", ""), "0400  1000:3000"),
+        ("fsGroup: 2000", ("runAsUser: 1001", "runAsUser: 1002"), "0440  65532:2000"),
+        ("runAsUser: 0", ("", ""), "0444  65532:65532"),
     ],
 )
 def test_owner_and_mode_are_derived_as_in_the_webhook(pod: str, containers: tuple[str, str], expected: str) -> None:
@@ -78,7 +82,7 @@ kind: Pod
 metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db}}}}
 spec: {{securityContext: {{{pod}}}, containers: [{contexts}]}}
 """
-    assert run("explain", "-", text=text).output.count(f"/keeper/secrets/db.json  json of db, {expected}") == 2
+    assert run("explain", "-", text=text).output.count(f"/keeper/secrets/db.json  {expected}  json of db\n") == 2
 
 
 @pytest.mark.parametrize(
@@ -108,3 +112,48 @@ spec: {}
     assert "├─ settings other than the default: strict-lookup yes\n" in run("explain", "-", text=text).output
     plain = text.replace(', keeper.security/strict-lookup: "yes"', "")
     assert "settings other" not in run("explain", "-", text=plain).output
+
+
+@pytest.mark.parametrize(
+    ("settings", "lines"),
+    [
+        ("", ["files", "notification  none; to tell the application, set signal or notify-url"]),
+        (", keeper.security/signal: HUP", ["files", "signal  SIGHUP to the main process"]),
+        (", keeper.security/notify-url: 'http://localhost:80/x'", ["files", "notify-url  POST http://localhost:80/x"]),
+        (", keeper.security/on-removal: remove", ["files", "notification  none", "removal  the file of a record that"]),
+    ],
+    ids=["nothing", "signal", "url", "removal"],
+)
+def test_what_happens_on_rotation(settings: str, lines: list[str]) -> None:
+    """The last branch names each effect of a change, and says if nothing tells the application."""
+    text = f"""\
+kind: Pod
+metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db{settings}}}}}
+spec: {{securityContext: {{runAsUser: 1000}}, containers: [{{name: app, command: [/app]}}]}}
+"""
+    output = run("explain", "-", text=text).output
+    _, found = output.split("└─ when a secret changes in Keeper, within 5m (±10 %)\n")
+    shown = [" ".join(line.split()[1:]) for line in found.splitlines()]
+    assert len(shown) == len(lines)
+    for line, start in zip(shown, lines, strict=True):
+        assert line.startswith(" ".join(start.split()))
+
+
+def test_the_tree_as_json() -> None:
+    """The JSON output has the lines of the tree, with the file and line of each workload, and the same exit code."""
+    tree = run("explain", "-", text=POD).output.splitlines()
+    found = run("explain", "-o", "json", "-", text=POD)
+    (workload,) = json.loads(found.output)["workloads"]
+    assert (found.code, workload["file"], workload["line"], workload["workload"]) == (0, "-", 1, "Pod/web")
+
+    def lines(nodes: list[dict[str, Any]]) -> Iterator[str]:
+        for node in nodes:
+            yield node["text"]
+            yield from lines(node["lines"])
+
+    assert list(lines(workload["explanation"])) == [line.lstrip("│ ├└─") for line in tree[1:]]
+    bad = run("explain", "-o", "json", "-", text=POD.replace("90s", "9x"))
+    assert (bad.code, "'9x' is not a duration" in json.loads(bad.output)["workloads"][0]["explanation"][0]["text"]) == (
+        1,
+        True,
+    )

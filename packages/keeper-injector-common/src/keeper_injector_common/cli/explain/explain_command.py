@@ -17,12 +17,12 @@ from keeper_injector_common.cli.explain.explanation import Node, explain_workloa
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.cli.webhook_rules import Verdict
 from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.json_values import Json
 
 DESCRIPTION = f"""\
-Describe what the annotations of each workload will do: which files and
-environment variables each container gets, who owns the files, how often
-secrets are fetched from Keeper, and what the application must do to see a
-change.
+Describe what the annotations of each workload will do, as a tree: which files
+and environment variables each container gets, the mode and owner of the files,
+how often secrets are fetched from Keeper, and what happens when one changes.
 
 With "annotation KEY", describe one annotation. You can omit the prefix
 {PREFIX}.
@@ -39,6 +39,9 @@ examples:
   # Use the annotation defaults and the policy of the injector's chart.
   keeper-injector explain --defaults values.yaml deployment.yaml
 
+  # Write the trees as JSON.
+  keeper-injector explain -o json deployment.yaml
+
   # Describe one annotation.
   keeper-injector explain annotation refresh-interval
 """
@@ -50,6 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="manifest, directory, or - for standard input; or: annotation KEY"
     )
     inputs.add_defaults(parser)
+    parser.add_argument(
+        "-o", "--output", choices=["text", "json"], default="text", help="output format (default: %(default)s)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,22 +64,29 @@ def run(options: argparse.Namespace) -> int:
     if first == "annotation" and keys:
         sys.stdout.write("\n".join(map(describe_annotation, keys)))
         return console.EXIT_OK
-    code, found = console.EXIT_OK, False
+    code = console.EXIT_OK
+    explained: list[Json] = []
     chart = inputs.read_chart(options)
     check = webhook_rules.for_settings(chart, options.namespace)
-    for _, workload in inputs.read_workloads(map(Path, options.files)):
-        found = True
+    failures = inputs.Failures()
+    for file, workload in inputs.read_workloads(map(Path, options.files), failures):
         try:
             tree = _explain(workload, *inputs.rules_for(workload, chart, options.namespace), check)
         except AnnotationsError as error:
             code = console.EXIT_PROBLEMS
-            problems = [Node(f"problem: {problem}") for problem in error.problems]
-            warnings = [Node(f"warning: {warning}") for warning in error.warnings]
+            problems = [Node(f"problem: {problem}", color="red") for problem in error.problems]
+            warnings = [Node(f"warning: {warning}", color="yellow") for warning in error.warnings]
             tree = Node(workload.label, (*problems, *warnings))
-        sys.stdout.write("\n".join([console.colored(tree.text, "bold"), *_draw(tree.children)]) + "\n")
-    if not found:
+        position = {"file": str(file), "line": workload.position.line}
+        explained.append({**position, "workload": workload.name, "explanation": _as_json(tree.children)})
+        if options.output == "text":
+            lines = [console.colored(console.visible(tree.text), "bold"), *_draw(tree.children)]
+            sys.stdout.write("\n".join(lines) + "\n")
+    if options.output == "json":
+        sys.stdout.write(console.json_text({"version": 1, "workloads": explained}))
+    if not explained and not failures.count:
         console.report_no_workloads()
-    return code
+    return console.EXIT_ERROR if failures.count else code
 
 
 def _explain(
@@ -113,5 +126,10 @@ def _draw(nodes: Iterable[Node], indent: str = "") -> Iterator[str]:
     items = list(nodes)
     for number, node in enumerate(items):
         last = number == len(items) - 1
-        yield f"{indent}{'└─' if last else '├─'} {node.text}"
+        text = console.visible(node.text)
+        yield f"{indent}{'└─' if last else '├─'} {console.colored(text, node.color) if node.color else text}"
         yield from _draw(node.children, indent + ("   " if last else "│  "))
+
+
+def _as_json(nodes: Iterable[Node]) -> list[Json]:
+    return [{"text": node.text, "lines": _as_json(node.children)} for node in nodes]

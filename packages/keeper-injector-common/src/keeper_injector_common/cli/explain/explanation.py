@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -22,6 +22,7 @@ from keeper_injector_common.annotations.request import (
 )
 from keeper_injector_common.annotations.table import BY_NAME, PREFIX
 from keeper_injector_common.cli.checks import non_string_annotations
+from keeper_injector_common.cli.console import visible
 from keeper_injector_common.cli.manifests import Workload
 from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.parsers import binary_quantity
@@ -36,6 +37,8 @@ class Node:
 
     text: str
     children: tuple[Node, ...] = ()
+    color: str = ""
+    """The colour of the text on a terminal, see :func:`~keeper_injector_common.cli.console.colored`; may be empty."""
 
 
 @attrs.frozen
@@ -71,7 +74,7 @@ def explain_workload(
     return Node(
         workload.label,
         (
-            *(Node(f"warning: {warning}") for warning in dict.fromkeys((*request.warnings, *warnings))),
+            *(Node(f"warning: {warning}", color="yellow") for warning in dict.fromkeys((*request.warnings, *warnings))),
             *_policy(policy),
             *_sources(request),
             _added_containers(request, identity),
@@ -157,26 +160,37 @@ def _container(container: _Container, request: InjectionRequest, identity: Ident
         (
             *(
                 Node(
-                    f"{directory}  memory volume of at most {size}, mounted read-only",
-                    tuple(_file(items[number], request, identity, owner) for number in numbers),
+                    f"{directory}  new memory volume of at most {size}, read-only; what the image has there is hidden",
+                    _aligned(_file(items[number], identity, owner) for number in numbers),
                 )
                 for directory, numbers in volumes.items()
             ),
-            *(_variable(item) for item in request.variables if container.receives(item, request)),
+            *_variables([item for item in request.variables if container.receives(item, request)]),
         ),
+        "bold",
     )
 
 
-def _file(item: Item, request: InjectionRequest, identity: Identity, owner: str) -> Node:
+def _file(item: Item, identity: Identity, owner: str) -> tuple[str, ...]:
+    """Return the path of a file, its mode, its owner and its content."""
     if isinstance(item, FolderFiles):
         deep = " and its subfolders" if item.recursive else ""
         what = f"one {item.format} file for each record in folder {item.folder.title}{deep}"
-        return Node(f"{item.directory}/  {what}, {identity.mode:04o}, owner {owner}")
+        return f"{item.directory}/", f"{identity.mode:04o}", owner, what
     kind, chosen = "template", ""
     if isinstance(item.content, Formatted):
         kind, chosen = item.content.format, _chosen(item.content)
     mode = identity.mode if item.mode is None else item.mode
-    return Node(f"{item.path}  {kind} of {chosen}{' and '.join(map(str, item.sources))}, {mode:04o}, owner {owner}")
+    return item.path, f"{mode:04o}", owner, f"{kind} of {chosen}{' and '.join(map(str, item.sources))}"
+
+
+def _aligned(rows: Iterable[tuple[str, ...]]) -> tuple[Node, ...]:
+    """Return a line for each row, with its columns below each other."""
+    shown = [tuple(map(visible, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    return tuple(
+        Node("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()) for row in shown
+    )
 
 
 def _chosen(content: Formatted) -> str:
@@ -186,11 +200,16 @@ def _chosen(content: Formatted) -> str:
     return f"{fields} from " if fields else ""
 
 
-def _variable(item: Variable | RecordVariables) -> Node:
+def _variables(items: Sequence[Variable | RecordVariables]) -> Iterator[Node]:
+    if items:
+        yield Node("environment variables, set when the container starts", _aligned(map(_variable, items)))
+
+
+def _variable(item: Variable | RecordVariables) -> tuple[str, ...]:
     if isinstance(item, Variable):
-        return Node(f"${item.name}  {item.source}")
+        return f"${item.name}", str(item.source)
     fields = ", ".join(item.fields) or "every field"
-    return Node(f"${item.prefix}…  {fields} of {item.source}")
+    return f"${item.prefix}…", f"{fields} of {item.source}"
 
 
 def _kubernetes_secrets(request: InjectionRequest) -> Iterator[Node]:
@@ -214,26 +233,30 @@ def _settings(workload: Workload, request: InjectionRequest, defaults: Mapping[s
 
 
 def _changes(request: InjectionRequest) -> Iterator[Node]:
+    """Say what happens on rotation."""
     if request.init_only:
-        yield Node("when a secret changes in Keeper, only new pods receive it (init-only)")
+        yield Node("when a secret changes in Keeper, only new pods receive it (init-only)", color="bold")
         return
     effects = []
     if request.files or request.folders:
-        effects.append("all files are replaced together, without a restart; the application must read them again")
+        effects.append(("files", "all are replaced together, without a restart; the application must read them again"))
+    if request.variables:
+        effects.append(("variables", "do not change until the container restarts"))
     if request.notify and request.notify.signal:
         receiver = (
             f"processes named {request.notify.process}"
             if request.notify.process
             else "the main process of each container"
         )
-        effects.append(f"{request.notify.signal} is sent to {receiver}, which must run as the agent's user")
+        effects.append(("signal", f"{request.notify.signal} to {receiver}, which must run as the agent's user"))
     if request.notify and request.notify.url:
-        effects.append(f"POST {request.notify.url}")
-    if request.variables:
-        effects.append("environment variables do not change until the container restarts")
+        effects.append(("notify-url", f"POST {request.notify.url}"))
+    if not request.notify and (request.files or request.folders):
+        effects.append(("notification", "none; to tell the application, set signal or notify-url"))
     if request.on_removal == "remove":
-        effects.append("the file of a record that is gone is removed")
-    yield Node("when a secret changes in Keeper", tuple(map(Node, effects)))
+        effects.append(("removal", "the file of a record that is gone is removed"))
+    heading = f"when a secret changes in Keeper, within {_duration(request.refresh_interval)} (±10 %)"
+    yield Node(heading, _aligned(effects), "bold")
 
 
 def _duration(seconds: float) -> str:
