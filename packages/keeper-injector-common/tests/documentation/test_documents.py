@@ -60,7 +60,7 @@ def test_the_agents_example_writes_its_file(tmp_path: Path) -> None:
     assert (tmp_path / "out/app/password").read_text(encoding="utf-8") == "correct-horse-battery"
 
 
-@pytest.mark.parametrize("generator", ["annotations", "commands"])
+@pytest.mark.parametrize("generator", ["annotations", "capacity", "commands"])
 def test_generated_documents_are_current(generator: str) -> None:
     """`./tools/run docs` has nothing to say."""
     command = [sys.executable, "-m", f"generators.{generator}", "--check"]
