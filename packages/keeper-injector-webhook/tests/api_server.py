@@ -30,6 +30,12 @@ class ApiServer:
     """Whether every request gets status 503."""
     status: int = 0
     """The status of every response, unless 0."""
+    failed_test: str = "the server rejected our request due to an error in our request"
+    """What the API server says of a JSON patch whose test fails. Versions before 1.37 name the path of the test."""
+    managers: set[str] = attrs.field(factory=set)
+    """The field managers of all patches."""
+    refuses_configuration: bool = False
+    """Whether a policy refuses every patch of the configuration."""
     races: list[str] = attrs.field(factory=list)
     """Paths of objects that another client changes just before the next patch."""
 
@@ -51,7 +57,7 @@ class ApiServer:
 
     def answer(self, method: str, path: str, content_type: str, body: bytes) -> tuple[int, Json]:
         """Answer one request."""
-        path = path.split("?", maxsplit=1)[0]
+        path, _, query = path.partition("?")
         if self.away or self.status:
             return (self.status or 503), {"message": "no"}
         present = self.objects.get(path)
@@ -59,6 +65,9 @@ class ApiServer:
             return 404, {"reason": "NotFound"}
         if method == "GET":
             return 200, present
+        self.managers.add(query)
+        if self.refuses_configuration and path == CONFIGURATION:
+            return 422, {"reason": "Invalid", "message": "denied by a policy"}
         if path in self.races:
             self.races.remove(path)
             present = self.store(path, present)
@@ -67,7 +76,7 @@ class ApiServer:
             try:
                 return 200, self.store(path, jsonpatch.apply_patch(present, given))
             except jsonpatch.JsonPatchTestFailed:
-                return 422, {"reason": "Invalid", "message": "testing value /metadata/resourceVersion failed"}
+                return 422, {"reason": "Invalid", "message": self.failed_test}
         if (
             given["metadata"].get("resourceVersion", present["metadata"]["resourceVersion"])
             != present["metadata"]["resourceVersion"]

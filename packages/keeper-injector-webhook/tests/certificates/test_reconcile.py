@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from api_server import CONFIGURATION, ApiServer, webhook
+from api_server import CONFIGURATION, SECRET, ApiServer, webhook
 from certificate_cluster import NOW, material, reach
 
 from keeper_injector_webhook.certificates import authority, reconcile
@@ -73,3 +73,25 @@ def test_a_failure_names_the_object_and_what_to_do(api: ApiServer, tmp_path: Pat
     api.status = status
     with pytest.raises(ClusterError, match=message):
         reconcile.run(reach(api), tmp_path, NOW)
+
+
+@pytest.mark.parametrize(
+    "said", ["the server rejected our request", "testing value /metadata/resourceVersion failed: test failed"]
+)
+@pytest.mark.parametrize("path", [SECRET, CONFIGURATION])
+def test_a_lost_race_is_retried_at_once(api: ApiServer, tmp_path: Path, path: str, said: str) -> None:
+    """Whatever the API server says of a failed test: reading the object again shows that another client changed it."""
+    api.failed_test = said
+    api.races = [path] * 3
+    reconcile.run(reach(api), tmp_path, NOW, sleep=lambda _: None)
+
+    assert not api.races
+    assert api.bundle()
+    assert api.managers == {"fieldManager=keeper-injector-webhook"}
+
+
+def test_a_refused_patch_is_not_a_race(api: ApiServer, tmp_path: Path) -> None:
+    """If nobody changed the object, the answer is an error, and the patch is not repeated."""
+    api.refuses_configuration = True
+    with pytest.raises(ClusterError, match="MutatingWebhookConfiguration webhook: the API server answered 422"):
+        reconcile.run(reach(api), tmp_path, NOW, sleep=lambda _: None)

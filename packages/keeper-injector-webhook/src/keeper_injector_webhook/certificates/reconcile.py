@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ _PROPAGATION = 3.0
 _LONGEST_WAIT = 3600.0
 """Seconds until the next run at the latest, because someone may have changed the Secret or the configuration."""
 _SHORTEST_WAIT = 60.0
+FIELD_MANAGER = "keeper-injector-webhook"
+"""The name under which API servers record what this program wrote."""
 CERT_MANAGER = "cert-manager.io/inject-ca-from"
 """The annotation that makes cert-manager's CA injector overwrite ``caBundle``."""
 _NOT_FOUND, _FORBIDDEN, _CONFLICT, _INVALID = 404, 403, 409, 422
@@ -119,8 +122,11 @@ class Cluster:
         api = client.AdmissionregistrationV1Api(self.api)
         name = self.objects.webhook_configuration
         what = f"MutatingWebhookConfiguration {name}"
+        refused: tuple[str, ClusterError] | None = None
         for _ in range(_MOST_CONFLICTS):
             found = self._request(what, api.read_mutating_webhook_configuration, name)
+            if refused and refused[0] == found.metadata.resource_version:
+                raise refused[1]
             if CERT_MANAGER in (found.metadata.annotations or {}):
                 raise ClusterError(
                     f"{what}: cert-manager manages its caBundle ({CERT_MANAGER}); remove the annotation, or set tls.mode"
@@ -135,7 +141,13 @@ class Cluster:
             if not changes:
                 return False
             test = {"op": "test", "path": "/metadata/resourceVersion", "value": found.metadata.resource_version}
-            if self._write(what, api.patch_mutating_webhook_configuration, name, [test, *changes]):
+            try:
+                written = self._write(what, api.patch_mutating_webhook_configuration, name, [test, *changes])
+            except _InvalidError as error:
+                # API servers do not say whether it was the test that failed. If so, the object has another version now.
+                refused = (found.metadata.resource_version, error)
+                continue
+            if written:
                 log.info("certificate.trusted", extra={"configuration": name})
                 return True
         raise ClusterError(
@@ -145,7 +157,7 @@ class Cluster:
     def _write(self, what: str, call: Callable[..., object], *arguments: object) -> bool:
         """Write an object; return False if another client changed it first."""
         try:
-            self._request(what, call, *arguments)
+            self._request(what, partial(call, field_manager=FIELD_MANAGER), *arguments)
         except _ConflictError:
             return False
         return True
@@ -155,15 +167,20 @@ class Cluster:
         try:
             return call(*arguments, _request_timeout=_TIMEOUT)
         except client.ApiException as error:
-            if error.status == _CONFLICT or (error.status == _INVALID and "resourceVersion" in str(error.body)):
+            if error.status == _CONFLICT:
                 raise _ConflictError from None
             hint = {
                 _NOT_FOUND: "does not exist; the chart creates it: run helm upgrade",
                 _FORBIDDEN: "the webhook's service account may not read or patch it; the chart grants this: run helm upgrade",
             }.get(error.status, f"the API server answered {error.status} {error.reason}")
-            raise ClusterError(f"{what}: {hint}") from None
+            kind = _InvalidError if error.status == _INVALID else ClusterError
+            raise kind(f"{what}: {hint}") from None
         except (HTTPError, OSError) as error:
             raise ClusterError(f"{what}: the API server did not answer ({type(error).__name__})") from None
+
+
+class _InvalidError(ClusterError):
+    """The API server refuses a write: a policy or a test in the patch does not allow it."""
 
 
 class _ConflictError(Exception):
