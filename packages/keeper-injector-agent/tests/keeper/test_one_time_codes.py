@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 
 import pytest
@@ -126,8 +127,17 @@ def test_a_code_that_cannot_be_computed_keeps_the_file(pod: AgentPod, keeper: Lo
     assert broken not in result.stderr
 
 
-def test_an_empty_field_for_codes_is_an_empty_value(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """A field that nobody has filled in is empty, as any other field."""
-    keeper.add_record({"title": "portal", "type": "login", "fields": {"oneTimeCode": ""}})
-    pod.wants({"code": "portal[oneTimeCode]"})
-    assert (pod.run("init").returncode, pod.file("code")) == (0, "")
+@pytest.mark.parametrize("cleared", ["", []])
+def test_a_code_that_was_cleared_keeps_the_file(pod: AgentPod, keeper: LocalKeeper, cleared: object) -> None:
+    """A file of the code alone is not emptied. A whole record may have a field for codes that nobody has filled in."""
+    keeper.add_record(
+        {"title": "portal", "type": "login", "fields": {"oneTimeCode": f"otpauth://totp/x?secret={SEED}"}}
+    )
+    pod.wants({"code": "portal[oneTimeCode]", "all.json": "portal"})
+    assert pod.run("init").returncode == 0
+    before = pod.file("code")
+    keeper.set_field("portal", "oneTimeCode", cleared)
+    result = pod.run("once")
+    assert result.returncode == os.EX_DATAERR
+    assert (pod.file("code"), json.loads(pod.file("all.json"))) == (before, {"oneTimeCode": ""})
+    assert "/app/code: record 'portal', field 'oneTimeCode': it has no value; enter one in Keeper" in result.stderr

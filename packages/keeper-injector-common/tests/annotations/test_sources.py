@@ -79,6 +79,21 @@ def test_a_kubernetes_secret_has_only_the_fields_of_each_secret() -> None:
     )
 
 
+def test_settings_of_a_kubernetes_secret_need_the_switch() -> None:
+    """They are warnings without it, also if ``config`` has a Secret."""
+    found = request_of(secret="db", k8s_secret_name="app", k8s_secret_rotation="true")
+    assert {(item.where, item.found) for item in found.warnings} == {
+        (f"keeper.security/k8s-secret-{name}", 'has no effect without keeper.security/inject-as-k8s-secret: "true"')
+        for name in ("name", "rotation")
+    }
+
+
+def test_one_record_twice_has_one_list_of_fields() -> None:
+    """``secret-x`` for the record ``x`` and ``secret`` with the same record share ``fields-x``."""
+    found = request_of(secret="x", secret_x="/app/x.json", fields_x="login")
+    assert [file.content for file in found.files] == [Formatted("json", ("login",))] * 2
+
+
 def test_the_secrets_of_files_become_a_kubernetes_secret() -> None:
     """``inject-as-k8s-secret`` writes the records of all files, with the defaults of the table for the rest."""
     found = request_of(secret="db, api", inject_as_k8s_secret="true", k8s_secret_name="app", k8s_secret_mode="merge")
@@ -232,6 +247,10 @@ def test_one_value_of_a_field_is_one_variable() -> None:
         ),
         ({"secret_x": "a", "keys_x": "login"}, "keys-x: 'login' is not a pair of names; write login=user"),
         ({"secret_x": "a", "keys_x": "login=a, login=b"}, "names 'login' twice; name each once"),
+        (
+            {"secret": "x", "secret_x": "a", "fields_x": "login"},
+            "fields-x: it applies to keeper.security/secret-x and to another record, 'x'; rename keeper.security/secret-x",
+        ),
         ({"secret_x": "a", "env_prefix-x": "1_"}, "'1_' is not a name of a variable"),
         (
             {"secret": "a", "auth_secret": "one", "ksm_config": "two"},

@@ -9,7 +9,7 @@ import attrs
 from keeper_injector_common.annotations import request
 from keeper_injector_common.annotations.reader import Member, Reader
 from keeper_injector_common.annotations.request import FolderFiles, RecordVariables, SecretFile, Variable
-from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.annotations.table import BY_NAME, PREFIX
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.parsers import InvalidValue, variable_name
 from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Templated
@@ -41,6 +41,8 @@ class _Details:
         self._reader = reader
         self._members = {stem: {item.name: item for item in reader.family(stem)} for stem in (*_OF_NAMED, *_OF_ANY)}
         self._used: set[str] = set()
+        self._of_records: set[str] = set()
+        """The annotations that apply to a record of ``secret`` or ``secrets``."""
 
     def of(self, stem: str, name: str) -> Member | None:
         """Return the annotation of the family *stem* for the secret called *name*, or None."""
@@ -48,6 +50,21 @@ class _Details:
         if member:
             self._used.add(member.key)
         return member
+
+    def of_record(self, stem: str, title: str) -> Member | None:
+        """Return the annotation of the family *stem* for the record *title* in ``secret`` or ``secrets``, or None."""
+        member = self.of(stem, title)
+        if member:
+            self._of_records.add(member.key)
+        return member
+
+    def refuse_shared(self, name: str, key: str) -> None:
+        """Report annotations about a record called *name* that mean another record too, that of the annotation *key*."""
+        for stem in _OF_ANY:
+            item = self._members[stem].get(name)
+            if item and item.key in self._of_records:
+                found = f"it applies to {key} and to another record, {name!r}"
+                self._reader.report(item.key, found, f"rename {key}, or write secret-<name> for both")
 
     def report_unused(self) -> None:
         """Report annotations for secrets that do not exist."""
@@ -140,6 +157,10 @@ def variables_of_file(file: SecretFile, prefix: str) -> Iterator[Variable | Reco
 def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[KubernetesSecret]:
     """Yield the Kubernetes Secret that ``inject-as-k8s-secret`` asks for, made of the records of *files*."""
     if not reader.get("inject-as-k8s-secret"):
+        found, right = f'has no effect without {PREFIX}inject-as-k8s-secret: "true"', "add that, or remove this"
+        for unused in BY_NAME:
+            if unused.startswith("k8s-secret-") and unused in reader:
+                reader.warn(PREFIX + unused, found, right)
         return
     where = f"{PREFIX}inject-as-k8s-secret"
     name = reader.get("k8s-secret-name")
@@ -173,7 +194,7 @@ def _simple_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
             source = reader.reference(PREFIX + name, target)
             if source is not None:
                 title = source.record.title
-                fields, keys, prefix = (details.of(stem, title) for stem in _OF_ANY)
+                fields, keys, prefix = (details.of_record(stem, title) for stem in _OF_ANY)
                 chosen = _Chosen(fields=fields, keys=keys, prefix=prefix)
                 yield from _file(reader, PREFIX + name, source, path, chosen)
 
@@ -185,6 +206,8 @@ def _named_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
         source = reader.reference(secret.key, target) if target else WholeRecord(RecordName((secret.name,)))
         chosen = _Chosen(secret.name, *(details.of(stem, secret.name) for stem in (*_OF_NAMED, *_OF_ANY)))
         if source is not None:
+            if source.record != RecordName((secret.name,)):
+                details.refuse_shared(secret.name, secret.key)
             yield from _file(reader, secret.key, source, path, chosen)
 
 

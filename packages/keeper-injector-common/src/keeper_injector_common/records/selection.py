@@ -61,6 +61,9 @@ def _field_value(reference: FieldValue, record: Record) -> JsonValue:
     values = field.readable_values
     match reference.index:
         case None if reference.property is None:
+            if field.type == _ONE_TIME_CODE and not values:
+                # Other fields may be empty on purpose.
+                raise SelectionError(f"{where}: {_NO_VALUE}")
             return field.value
         case None:
             return _property(where, values[:1], reference.property)[0]
@@ -76,6 +79,7 @@ def _field_value(reference: FieldValue, record: Record) -> JsonValue:
             return value if reference.property is None else _property(where, (value,), reference.property)[0]
 
 
+_ONE_TIME_CODE = "oneTimeCode"
 _NO_VALUE = "it has no value; enter one in Keeper"
 
 
