@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 from agent_pods import VOLUME, AgentPod
+from hypothesis import given
+from hypothesis import strategies as st
 
-from keeper_injector_agent.delivery import templating
+from keeper_injector_agent.delivery import container_memory, templating
+from keeper_injector_agent.delivery.container_memory import CONTROL_GROUPS, ControlGroup
 from keeper_injector_common.errors import TemplateError
 from keeper_injector_common.plan.delivery import Templated
 from keeper_injector_common.plan.model import Directory, FileItem
@@ -148,3 +153,51 @@ def test_the_child_cannot_be_inspected() -> None:
     ask = "import ctypes, resource; from keeper_injector_agent.delivery import templating; prctl = ctypes.CDLL(None).prctl\n"
     ask += "templating.restrict_process(); print(prctl(3, 0, 0, 0, 0), resource.getrlimit(resource.RLIMIT_CORE))"
     assert subprocess.check_output([sys.executable, "-c", ask], text=True).strip() == "0 (0, 0)"
+
+
+def _groups(folder: Path, version: int, limit: str, used: int, cached: int) -> ControlGroup:
+    """Write the files of a container's control group."""
+    names = {2: ("memory.max", "memory.current"), 1: ("memory.limit_in_bytes", "memory.usage_in_bytes")}[version]
+    group = CONTROL_GROUPS[2 - version]
+    assert (group.limit.name, group.usage.name) == names
+    (folder / names[0]).write_text(f"{limit}\n", encoding="ascii")
+    (folder / names[1]).write_text(f"{used}\n", encoding="ascii")
+    statistics = f"cache {cached}\ninactive_file {cached}\ntotal_inactive_file {cached}\n"
+    (folder / "memory.stat").write_text(statistics, encoding="ascii")
+    return ControlGroup(folder / names[0], folder / names[1], folder / "memory.stat", group.reclaimable)
+
+
+@given(
+    version=st.sampled_from([1, 2]),
+    limit=st.integers(0, 1 << 40),
+    used=st.integers(0, 1 << 40),
+    cached=st.integers(0, 1 << 40),
+)
+def test_a_child_gets_less_than_the_container_has_left(version: int, limit: int, used: int, cached: int) -> None:
+    """Whatever the limit is, the child's share and the reserve fit below it, or the child gets nothing."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        group = _groups(Path(folder), version, str(limit), used, cached)
+        patch.setattr(container_memory, "CONTROL_GROUPS", (group,))
+        memory = templating._memory_of_child()
+    assert 0 <= memory <= 512 << 20
+    if memory:
+        assert max(0, used - cached) + memory + (16 << 20) <= limit
+
+
+@pytest.mark.parametrize(("version", "limit"), [(2, "max"), (1, "9223372036854771712"), (2, "broken")])
+def test_a_container_without_a_limit(version: int, limit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child then has its own limit only."""
+    monkeypatch.setattr(container_memory, "CONTROL_GROUPS", (_groups(tmp_path, version, limit, 50 << 20, 0),))
+    assert templating._memory_of_child() == 512 << 20
+
+
+def test_a_template_that_exceeds_the_containers_memory_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says how much it may use and what to raise; an ordinary template is rendered before and after."""
+    monkeypatch.setattr(container_memory, "CONTROL_GROUPS", (_groups(tmp_path, 2, str(128 << 20), 92 << 20, 0),))
+    with templating.template_server() as render:
+        assert render("{{ .x }}", {"x": "small"}) == "small"
+        with pytest.raises(TemplateError, match=r"more than 20 MiB .*agent-limits-memory"):
+            render("{{ len .x }}", {"x": "y" * 30_000_000})
+        assert render("{{ .x }}", {"x": "small"}) == "small"

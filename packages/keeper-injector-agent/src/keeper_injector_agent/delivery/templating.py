@@ -18,6 +18,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from keeper_injector_agent.delivery.container_memory import available_memory, own_data
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_common.errors import TemplateError
 
@@ -30,6 +31,9 @@ DEADLINE = 15.0
 """Seconds for one template."""
 _CPU_SECONDS = 10
 _MEMORY_BYTES = 512 * 1024 * 1024
+_RESERVED_BYTES = 16 * 1024 * 1024
+# What stays free of the container's memory limit while a template is rendered: for the pages that the child shares with its parent
+# until one of them writes, and for the output in the parent.
 _LARGEST_OUTPUT = 8 * 1024 * 1024
 _BLOCK = 65536
 _MOST_DESCRIPTORS = 4096
@@ -86,10 +90,11 @@ def _result_of_child(request: bytes) -> bytes:
 
     until = time.monotonic() + DEADLINE
     templates.load_engine()
+    memory = _memory_of_child()
     result_in, result_out = os.pipe()
     child = os.fork()
     if child == 0:
-        _become_child(request, result_out)
+        _become_child(request, result_out, memory)
     os.close(result_out)
     result = b""
     while select.select([result_in], [], [], max(0.0, until - time.monotonic()))[0]:
@@ -102,15 +107,28 @@ def _result_of_child(request: bytes) -> bytes:
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     os.close(result_in)
-    return result or _error(f"used more than {_MEMORY_BYTES >> 20} MiB or {_CPU_SECONDS} s of CPU; simplify it")
+    return result or _error(
+        f"used more than {memory >> 20} MiB or {_CPU_SECONDS} s of CPU; "
+        "simplify it, or raise keeper.security/agent-limits-memory"
+    )
 
 
-def _become_child(request: bytes, result: int) -> None:
+def _memory_of_child() -> int:
+    """Return the bytes that a child may use besides what it has from its parent.
+
+    They are fewer than what is left of the container's memory limit. The kernel would kill all processes of the container for a
+    template that exceeds it, and the agent could not report why.
+    """
+    available = available_memory()
+    return _MEMORY_BYTES if available is None else min(_MEMORY_BYTES, max(0, available - _RESERVED_BYTES))
+
+
+def _become_child(request: bytes, result: int, memory: int) -> None:
     """Render one template as the child, write the result as JSON, and exit."""
     from keeper_injector_common.records import templates
 
     try:
-        restrict_process()
+        restrict_process(memory)
         given = json.loads(request)
         try:
             text = templates.render_template(given["source"], given["data"])
@@ -134,9 +152,11 @@ def _write(descriptor: int, content: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def restrict_process() -> None:
-    """Irrevocably give up opening files and sockets, starting processes, and using more than a bounded amount of memory."""
+def restrict_process(memory: int = _MEMORY_BYTES) -> None:
+    """Irrevocably give up opening files and sockets, starting processes, and using more than *memory* further bytes."""
     harden_process()
+    data = own_data() + memory
+    resource.setrlimit(resource.RLIMIT_DATA, (data, data))
     resource.setrlimit(resource.RLIMIT_CPU, (_CPU_SECONDS, _CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
