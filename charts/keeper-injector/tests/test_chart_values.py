@@ -169,7 +169,11 @@ def test_every_alert_says_what_to_do() -> None:
     assert len({rule["alert"] for rule in rules}) == len(rules)
     for rule in rules:
         assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-        assert set(rule["annotations"]) == {"summary", "description"}
+        assert set(rule["annotations"]) == {"runbook_url", "summary", "description"}
+        page, _, anchor = rule["annotations"]["runbook_url"].partition("/blob/main/")[2].partition("#")
+        assert f"\n## {anchor.capitalize()}\n" in (ROOT / page).read_text(encoding="utf-8")
+        # A page says what to do about this alert.
+        assert f"| {rule['alert']} |" in (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_the_dashboards_panels_do_not_overlap() -> None:
@@ -185,6 +189,22 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
     assert len(set(cells)) == len(cells)
     assert len({panel["id"] for panel in panels}) == len(panels)
     assert {panel.get("datasource", {}).get("uid") for panel in panels if panel["type"] != "row"} == {"${datasource}"}
+
+
+def test_every_panel_is_described_and_about_what_is_chosen() -> None:
+    """Panels say what they show, and each query selects the chosen namespaces, and the webhook's also the chosen release."""
+    dashboard = json.loads((CHART / "monitoring/dashboard.json").read_text(encoding="utf-8"))
+    variables = {item["name"] for item in dashboard["templating"]["list"]}
+    for panel in dashboard["panels"]:
+        if panel["type"] == "row":
+            continue
+        assert panel["description"].endswith("."), panel["title"]
+        for target in panel["targets"]:
+            for metric, selector in re.findall(r"\b(keeper_injector_\w+)(\{.*?\})?", target["expr"]):
+                wanted = (
+                    {"namespace"} if metric.startswith("keeper_injector_agent") else {"release_namespace", "service"}
+                )
+                assert {name for name in variables if f'"${name}"' in selector} == wanted, target["expr"]
 
 
 def test_scanners_find_every_image() -> None:

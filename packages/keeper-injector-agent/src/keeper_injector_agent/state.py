@@ -44,6 +44,8 @@ class State:
     """The public key of Keeper's servers that they last asked for."""
     failures: int = 0
     """Failed refreshes in a row."""
+    interval: float = 0.0
+    """Seconds between refreshes, as the last plan said; 0 if no plan has been read yet."""
     files: int = 0
     """Number of files that the last refresh delivered."""
     size: int = 0
@@ -121,6 +123,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
         throttled_until=float(content["throttled_until"]),
         server_key_id=str(content["server_key_id"]),
         failures=int(content["failures"]),
+        interval=float(content.get("interval", 0.0)),
         files=int(content.get("files", 0)),
         size=int(content.get("size", 0)),
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},

@@ -68,6 +68,7 @@ def as_prometheus(state: State) -> str:
             state.freshness.fetched,
         ),
         "last_attempt_timestamp_seconds": ("When the last refresh ended.", state.last_attempt),
+        "refresh_interval_seconds": ("Seconds between refreshes, as the plan says.", state.interval),
         "throttled_until_timestamp_seconds": (
             "Until when Keeper throttles this pod; 0 if it never did.",
             state.throttled_until,

@@ -72,6 +72,7 @@ def run_refresh(
         return report_unusable_plan(root, error, initial=initial)
     directory = below_root(root, plan.state)
     state = load_state(directory)
+    state.interval = plan.refresh_interval
     limits = REFRESH
     if initial:
         reporting.write_termination_message(root, reporting.KILLED)
