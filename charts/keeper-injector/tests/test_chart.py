@@ -269,7 +269,15 @@ def test_a_packaged_chart_has_no_tests(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / f"keeper-injector-{VERSIONS['version']}.tgz") as archive:
         names = {name.removeprefix("keeper-injector/").split("/")[0] for name in archive.getnames()}
 
-    assert names == {"Chart.yaml", "README.md", "monitoring", "templates", "values.schema.json", "values.yaml"}
+    assert names == {
+        "Chart.yaml",
+        "LICENSE",
+        "README.md",
+        "monitoring",
+        "templates",
+        "values.schema.json",
+        "values.yaml",
+    }
 
 
 @pytest.mark.parametrize("release", ["keeper-injector", "a", "a" * 53, f"{'b' * 49}-cd"])

@@ -218,6 +218,28 @@ def test_scanners_find_every_image() -> None:
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:
-    """Every relative link points to a file."""
-    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (CHART / "README.md").read_text(encoding="utf-8")):
-        assert (CHART / target).exists(), target
+    """A package has no files besides the chart's, so every link is absolute, and one into the repository points to a file."""
+    text = (CHART / "README.md").read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
+
+    assert targets
+    for target in targets:
+        root, _, path = target.partition("/blob/main/")
+        assert root.startswith("https://"), target
+        assert not path or (ROOT / path).is_file(), target
+
+
+def test_artifact_hub_has_what_it_shows() -> None:
+    """Chart.yaml names home, sources, maintainers, changes and an icon that is in the repository; the chart has the licence."""
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    changes = yaml.safe_load(chart["annotations"]["artifacthub.io/changes"])
+    _, _, icon = chart["icon"].partition("/main/")
+
+    assert chart["home"] in chart["sources"]
+    assert all({"name", "url"} <= set(item) for item in chart["maintainers"])
+    assert {change["kind"] for change in changes} <= {"added", "changed", "deprecated", "removed", "fixed", "security"}
+    assert (ROOT / icon).read_text(encoding="utf-8").startswith("<svg ")
+    assert (CHART / "LICENSE").read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")
+    for link in yaml.safe_load(chart["annotations"]["artifacthub.io/links"]):
+        _, _, path = link["url"].partition("/blob/main/")
+        assert not path or (ROOT / path).is_file()

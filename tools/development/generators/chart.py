@@ -10,6 +10,7 @@ from chart_values import Value, read_values, schema_of
 from generators.output import ROOT, deliver
 
 CHART = "charts/keeper-injector"
+BLOB = "https://github.com/keeper-security/keeper-injector/blob/main/"
 PLACE = "<!-- values -->\n"
 HEAD = "<!-- Made by `./tools/run docs --write` from README.template.md and values.yaml. -->\n"
 
@@ -42,6 +43,11 @@ def escaped(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def absolute_links(text: str) -> str:
+    """Return *text* with absolute links in place of those to files outside of the chart, which a package does not contain."""
+    return text.replace("](../../", f"]({BLOB}")
+
+
 def main() -> int:
     """Write the schema and the README, or check that they are up to date."""
     values = read_values((ROOT / CHART / "values.yaml").read_text(encoding="utf-8"))
@@ -49,7 +55,7 @@ def main() -> int:
     schema = json.dumps(schema_of(values), indent=2, ensure_ascii=False) + "\n"
     codes = [
         deliver(f"{CHART}/values.schema.json", schema),
-        deliver(f"{CHART}/README.md", HEAD + template.replace(PLACE, tables(values))),
+        deliver(f"{CHART}/README.md", HEAD + absolute_links(template).replace(PLACE, tables(values))),
     ]
     return max(codes)
 
