@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sample_inputs import INVALID_METADATA
 
 from keeper_injector_common.cli.lint import lint_text
-from keeper_injector_common.cli.manifests import workloads
+from keeper_injector_common.cli.manifests import ManifestError, workloads
 
 
 def test_the_output_of_helm_has_the_names_of_templates() -> None:
@@ -63,3 +63,23 @@ def test_surrogates_in_json_are_read_as_by_api_servers(escape: str, read: str) -
     """Many programs write characters beyond U+FFFF as two escapes; half a pair is replaced."""
     (workload,) = workloads(f'{{"kind": "Pod", "metadata": {{"name": "a{escape}b"}}, "spec": {{}}}}')
     assert workload.name == f"Pod/a{read}b"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "kind: Pod\t\nmetadata:\n  annotations:\n    a: 'x'\t# why\n    b: |\n      y\n",
+        'kind: Pod\nmetadata:\n  annotations: {a:\tx,\tb: "y\\n"\t}\n',
+        "kind:\tPod\nmetadata:\t\n  annotations:\n    a:\tx\t\n    b: |\n      y\n",
+    ],
+)
+def test_tabs_after_values_are_blanks(text: str) -> None:
+    """Tabs after keys and values are accepted, as by kubectl, and do not become part of a value."""
+    (found,) = workloads(text)
+    assert found.annotations == {"a": "x", "b": "y\n"}
+
+
+def test_a_tab_is_not_an_indentation() -> None:
+    """A tab at the beginning of a line is an error, as for kubectl."""
+    with pytest.raises(ManifestError):
+        list(workloads("kind: Pod\nmetadata:\n\tname: a\n"))

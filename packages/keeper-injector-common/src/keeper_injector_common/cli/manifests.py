@@ -56,6 +56,12 @@ class Entry:
     repeated: bool = False
     """Whether the same mapping has an earlier entry with this key."""
 
+    @property
+    def text(self) -> str:
+        """The value as it is written: ``1000`` and ``true`` too, without quotes; empty for null, lists and mappings."""
+        is_text = isinstance(self.node, yaml.ScalarNode) and self.node.tag != "tag:yaml.org,2002:null"
+        return str(self.node.value) if is_text else ""
+
 
 @attrs.frozen
 class Workload:
@@ -125,8 +131,25 @@ class Workload:
 class _Loader(yaml.SafeLoader):
     """Reads YAML as Kubernetes does: dates are strings.
 
-    Tags of other tools are accepted, and so is the bare ``=`` in some CustomResourceDefinitions.
+    Tags of other tools are accepted, and so is the bare ``=`` in some CustomResourceDefinitions. Tabs between and after
+    values are blanks, as for kubectl, whose library (go-yaml) has the same condition in ``yaml_parser_scan_to_next_token``.
+    A tab is not an indentation.
     """
+
+    def scan_to_next_token(self) -> None:
+        """Skip blanks, comments and line breaks."""
+        super().scan_to_next_token()
+        while self.peek() == "\t" and (self.flow_level or not self.allow_simple_key):
+            self.forward(len(_blanks(self)))
+            super().scan_to_next_token()
+
+    def scan_plain_spaces(self, indent: Any, start_mark: Any) -> Any:
+        """Return what is between two words of a text without quotes."""
+        blanks = _blanks(self)
+        if "\t" not in blanks:
+            return super().scan_plain_spaces(indent, start_mark)
+        self.forward(len(blanks))
+        return super().scan_plain_spaces(indent, start_mark) if self.peek() in "\r\n\x85\u2028\u2029" else [blanks]
 
 
 def _tagged(_loader: _Loader, _suffix: str, _node: yaml.Node) -> None:
@@ -135,6 +158,14 @@ def _tagged(_loader: _Loader, _suffix: str, _node: yaml.Node) -> None:
 
 def _equals_sign(loader: _Loader, node: yaml.ScalarNode) -> object:
     return loader.construct_scalar(node)
+
+
+def _blanks(loader: _Loader) -> str:
+    """Return the spaces and tabs at the loader's position."""
+    length = 0
+    while loader.peek(length) in " \t":
+        length += 1
+    return str(loader.prefix(length))
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -158,7 +189,7 @@ class _UnicodeLoader(_Loader):
         return node
 
 
-def _documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
+def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
     """Iterate over the documents of *text*, as nodes and as values; raise :class:`ManifestError` for invalid YAML."""
     try:
         loader = _UnicodeLoader(text)
@@ -180,7 +211,7 @@ def _documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
 
 def objects(text: str) -> Iterator[tuple[yaml.Node, Json]]:
     """Iterate over the objects of *text* and the items of Lists; raise :class:`ManifestError` for invalid YAML."""
-    for node, value in _documents(text):
+    for node, value in documents(text):
         yield from _objects(node, value, _MAX_LIST_DEPTH)
 
 
@@ -212,6 +243,11 @@ def _entries(node: yaml.Node, path: tuple[str, ...]) -> Iterator[Entry]:
         if not found:
             return
         node = found[-1]
+    yield from entries_of(node)
+
+
+def entries_of(node: yaml.Node) -> Iterator[Entry]:
+    """Iterate over the entries of a mapping; a node that is not a mapping has no entries."""
     seen: set[str] = set()
     for key_node, value_node in mapping_items(node):
         yield Entry(

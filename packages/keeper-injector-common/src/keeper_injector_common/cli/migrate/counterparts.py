@@ -7,10 +7,11 @@ from collections.abc import Callable, Mapping
 import attrs
 
 from keeper_injector_common.cli.manifests import Entry, Position
+from keeper_injector_common.cli.migrate.titles import Titles
 from keeper_injector_common.json_values import Json
 
 
-@attrs.frozen
+@attrs.frozen(order=True)
 class Unmigrated:
     """Something that the user must migrate or check."""
 
@@ -36,7 +37,7 @@ class Document:
     unmigrated: tuple[str, ...] = ()
 
 
-MigrateAnnotation = Callable[[Entry, Mapping[str, Entry]], Annotations | None]
+MigrateAnnotation = Callable[[Entry, Mapping[str, Entry], Titles], Annotations | None]
 """Takes an annotation and all annotations of its pod by name; returns None if the annotation is not for this tool."""
 MigrateObject = Callable[[Json], Document | None]
 """Takes an object; returns None if it is not for this tool."""

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
 
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs
 from keeper_injector_common.cli.manifests import ManifestError
-from keeper_injector_common.cli.migrate.rewriting import migrate_text
+from keeper_injector_common.cli.migrate.rewriting import Migrated, migrate_text
+from keeper_injector_common.cli.migrate.titles import Titles
 
 DESCRIPTION = f"""\
 Print manifests with {PREFIX} annotations in place of those of
 HashiCorp's vault-k8s and of Keeper's Go injector. For each ExternalSecret,
 print the annotations for the pods that use its Secret. Everything else,
-including comments, stays as it is. Anything that has no counterpart is
-reported on standard error, with its line and what to do. Review the result
-before you apply it.
+including comments and line endings, stays as it is. Anything that has no
+counterpart is reported on standard error, with its line and what to do, and a
+table counts it for each file. Review the result before you apply it.
 
 exit codes: 0 everything was migrated, 1 something has no counterpart, 2 a file
 cannot be read or the arguments are invalid
@@ -25,24 +31,119 @@ EXAMPLES = """\
 examples:
   keeper-injector migrate deployment.yaml > migrated.yaml
   kubectl get externalsecret shop -o yaml | keeper-injector migrate -
+
+  # Show what would change, or write each file to another directory.
+  keeper-injector migrate --diff manifests/
+  keeper-injector migrate --output-dir migrated/ manifests/
 """
+
+
+@attrs.frozen
+class _File:
+    path: Path
+    target: Path
+    """The path below ``--output-dir``."""
+    text: str = attrs.field(repr=False)
+    migrated: Migrated = attrs.field(repr=False)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     inputs.add_files(parser)
+    shown = parser.add_mutually_exclusive_group()
+    shown.add_argument("--diff", action="store_true", help="print the changes as a diff")
+    shown.add_argument("--output-dir", type=Path, metavar="DIR", help="write each file to this directory instead")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the migrated manifests; return the exit code."""
-    code = console.EXIT_OK
-    for number, file in enumerate(inputs.manifest_files(options.files)):
+    """Print or write the migrated manifests; return the exit code."""
+    failures = inputs.Failures()
+    files = list(_migrate(options.files, failures))
+    if options.output_dir:
+        _write(files, options.output_dir)
+    for number, file in enumerate(files):
+        if options.diff:
+            sys.stdout.writelines(_diff(file))
+        elif not options.output_dir:
+            text = file.migrated.text
+            sys.stdout.write(
+                ("---\n" if number and not text.startswith("---") else "") + _ended(text, number < len(files) - 1)
+            )
+        for item in file.migrated.unmigrated:
+            console.print_error(f"{file.path}:{item.position.line}: {item.message}")
+    sys.stdout.flush()
+    if files:
+        sys.stderr.writelines(f"{line}\n" for line in _summary(files))
+    if failures.count:
+        return console.EXIT_ERROR
+    return console.EXIT_PROBLEMS if any(file.migrated.unmigrated for file in files) else console.EXIT_OK
+
+
+def _migrate(paths: list[Path], failures: inputs.Failures) -> Iterator[_File]:
+    """Iterate over the files that can be read. They are migrated twice, see :class:`Titles`."""
+    titles = Titles()
+    texts: list[tuple[Path, Path, str]] = []
+    for given in paths:
+        for path in inputs.manifest_files([given]):
+            try:
+                text = inputs.read_text(path)
+                migrate_text(text, titles)
+            except ManifestError as error:
+                failures.report(inputs.located(path, error))
+            except console.CommandError as error:
+                failures.report(error)
+            else:
+                target = path.relative_to(given) if given.is_dir() else Path(path.name)
+                texts.append((path, Path("stdin.yaml") if str(path) == "-" else target, text))
+    titles.settle()
+    for path, target, text in texts:
+        yield _File(path, target, text, migrate_text(text, titles))
+
+
+def _write(files: list[_File], directory: Path) -> None:
+    """Write the files below *directory*.
+
+    Raises :class:`~keeper_injector_common.cli.console.CommandError` before anything is written, if two files have one path or
+    a file would replace its source; and if a file cannot be written.
+    """
+    targets: dict[Path, _File] = {}
+    for file in files:
+        target = directory / file.target
+        if other := targets.get(target):
+            raise console.CommandError(
+                f"{target}: both {other.path} and {file.path} would be written there; migrate them one by one"
+            )
+        if target.exists() and str(file.path) != "-" and target.samefile(file.path):
+            raise console.CommandError(f"{target}: it would replace its source; name another directory")
+        targets[target] = file
+    for target, file in targets.items():
         try:
-            migrated = migrate_text(inputs.read_text(file))
-        except ManifestError as error:
-            raise inputs.located(file, error) from None
-        sys.stdout.write(("---\n" if number and not migrated.text.startswith("---") else "") + migrated.text)
-        for item in migrated.unmigrated:
-            code = console.EXIT_PROBLEMS
-            console.print_error(f"{file}:{item.position.line}: {item.message}")
-    return code
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.migrated.text.encode())
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise console.CommandError(f"{target}: {reason}; name a directory that can be written") from None
+
+
+def _ended(text: str, more: bool) -> str:
+    """Return *text* with a line ending, if another document follows."""
+    return f"{text}\n" if more and text and not text.endswith(("\n", "\r")) else text
+
+
+def _diff(file: _File) -> Iterator[str]:
+    """Iterate over the lines of a unified diff, which ``patch`` and ``git apply`` accept."""
+    colors = {"+": "green", "-": "red", "@": "dim"}
+    old, new = file.text.splitlines(keepends=True), file.migrated.text.splitlines(keepends=True)
+    for line in difflib.unified_diff(old, new, str(file.path), str(file.path)):
+        color = colors.get(line[:1])
+        ended = line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+        yield console.colored(ended, color) if color else ended
+
+
+def _summary(files: list[_File]) -> Iterator[str]:
+    """Iterate over the lines of a table with the counts of each file."""
+    rows = [(str(file.path), str(file.migrated.written), str(len(file.migrated.unmigrated))) for file in files]
+    heading = ("FILE", "WRITTEN", "TO CHECK")
+    width = max(len(row[0]) for row in (heading, *rows))
+    for name, written, left in (heading, *rows):
+        yield f"{name:<{width}}  {written:>7}  {left:>8}"
