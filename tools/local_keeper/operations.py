@@ -139,7 +139,9 @@ def _folder_name(folder: Folder) -> str:
 
 
 def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileUrl) -> Json:
-    return {"folders": [_folder_json(vault, folder) for folder in vault.folders_outermost_first()]}
+    folders = [_folder_json(vault, folder) for folder in vault.folders_outermost_first()]
+    # Java reads this answer with the class of get_secret's, which requires the other two.
+    return {"encryptedAppKey": None, "folders": folders, "records": None}
 
 
 def _folder_json(vault: Vault, folder: Folder) -> Json:
