@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,15 @@ import pytest
 import yaml
 from admission_reviews import pod, respond
 from command_line import run
+from hypothesis import given
+from hypothesis import strategies as st
 
 from keeper_injector_common.cli.inputs import ChartSettings
 from keeper_injector_common.cli.lint import lint_text
+from keeper_injector_common.cli.manifests import workloads
+from keeper_injector_webhook.admission import Deny
 from keeper_injector_webhook.checks import check
+from keeper_injector_webhook.preview import preview_workload
 from keeper_injector_webhook.settings import Settings, read_settings
 
 GOLDEN = sorted((Path(__file__).parent / "data/golden").glob("*.yaml"))
@@ -57,6 +63,9 @@ def test_lint_and_the_webhook_agree(path: Path, tmp_path: Path) -> None:
         lambda workload: check(workload, chart, namespace),
     ).findings
     assert response["allowed"] == (not [item for item in found if not item.is_warning])
+    (workload,) = workloads(yaml.safe_dump(raw))
+    previewed = preview_workload("-", workload, settings, namespace).decision
+    assert response["allowed"] == (not isinstance(previewed, Deny))
     warned = [item for item in found if item.rule == "webhook-warning"]
     assert bool(response.get("warnings")) == bool(warned)
 
@@ -101,6 +110,71 @@ def test_a_patch_without_containers_is_not_judged() -> None:
     """A patch of kustomize has annotations and no containers, so that nothing is known about its pods."""
     patch = POD.format(annotations="keeper.security/containers: web").partition("spec:")[0]
     assert run("lint", "-", text=patch).output == ""
+    found = run("preview", "-", text=patch)
+    assert (found.code, found.output) == (
+        0,
+        "Pod/a: not decided: the template has no containers; preview the whole manifest\n",
+    )
+    assert json.loads(run("preview", "-o", "json", "-", text=patch).output)["workloads"][0]["decision"] == "unknown"
+    bad = patch.replace("secret: db", "secret: 'db['")
+    assert [run(command, "-", text=bad).code for command in ("lint", "preview")] == [1, 1]
+
+
+@pytest.mark.parametrize("form", ["github", "sarif"])
+def test_preview_reports_for_a_gate(form: str, tmp_path: Path) -> None:
+    """The reports of preview have the webhook's findings where lint has them; an unreadable file does not end the others."""
+    denied = str(Path(__file__).parent / "data/manifests/denied.yaml")
+    (tmp_path / "bad.yaml").write_text("a: [", encoding="utf-8")
+    linted, previewed = (run(command, "-o", form, denied) for command in ("lint", "preview"))
+    assert (previewed.code, previewed.output) == (1, linted.output)
+    found = run("preview", "-o", form, str(tmp_path / "none.yaml"), str(tmp_path / "bad.yaml"), denied)
+    assert found.code == 2
+    assert "no such file or directory" in found.output
+    assert "not valid YAML" in found.output
+    assert "'9x' is not a number" in found.output
+    allowed = run("preview", "-o", form, "-", text=POD.format(annotations=""))
+    assert (allowed.code, "error" in allowed.output and form == "github") == (0, False)
+
+
+def test_an_unreadable_file_does_not_end_preview(tmp_path: Path) -> None:
+    """Every file that can be read is previewed, in each form; the exit code tells of the others."""
+    (tmp_path / "a.yaml").write_text("a: [", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("kind: Pod\nmetadata: [1]\n", encoding="utf-8")
+    (tmp_path / "c.yaml").write_text(POD.format(annotations=""), encoding="utf-8")
+    for output in ("text", "json"):
+        found = run("preview", "-o", output, str(tmp_path), str(tmp_path / "none"))
+        assert (found.code, found.errors.count("\n")) == (2, 3)
+        assert "Pod/a" in found.output
+
+
+ANNOTATIONS = {
+    "secret": ["db", "db[", "a, b"],
+    "secret-x": ["db[password]:/app/x", "db:relative", "db:/etc/x"],
+    "signal": ["HUP", "NOPE"],
+    "containers": ["app", "other"],
+    "env-PW": ["db[password]", ""],
+    "metrics-port": ["9464", "80", 9464],
+    "refresh-interval": ["1m", "x", True],
+    "unknown": ["x"],
+}
+"""Valid and invalid values."""
+
+
+@given(
+    st.fixed_dictionaries(
+        {"inject": st.sampled_from(["true", "false", "x", True])},
+        optional={name: st.sampled_from(values) for name, values in ANNOTATIONS.items()},
+    ),
+    st.sampled_from([[], [{"name": "app", "image": "a"}], [{"name": "app", "image": "a", "command": ["/a"]}]]),
+)
+def test_lint_and_preview_agree(annotations: dict[str, Any], containers: list[Any]) -> None:
+    """Lint has an error exactly if preview denies the pod."""
+    metadata = {"name": "a", "annotations": {f"keeper.security/{name}": value for name, value in annotations.items()}}
+    text = json.dumps({"kind": "Pod", "metadata": metadata, "spec": {"containers": containers}})
+    found = lint_text("-", text, check=lambda item: check(item, ChartSettings(), "default")).findings
+    (workload,) = workloads(text)
+    denied = isinstance(preview_workload("-", workload, Settings()).decision, Deny)
+    assert denied == bool([item for item in found if not item.is_warning])
 
 
 def test_env_files_of_the_chart_count(tmp_path: Path) -> None:

@@ -11,20 +11,23 @@ import copy
 import difflib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import attrs
 import jsonpatch
 import yaml
 
+from keeper_injector_common.annotations.parser import read_request
+from keeper_injector_common.annotations.policy import Policy
 from keeper_injector_common.annotations.table import PLAN
-from keeper_injector_common.cli import console, inputs
+from keeper_injector_common.cli import console, inputs, lint, reports
+from keeper_injector_common.cli.checks import OF_FILES, OF_THE_WEBHOOK, non_string_annotations
 from keeper_injector_common.cli.manifests import Workload
-from keeper_injector_common.errors import AnnotationsError
+from keeper_injector_common.errors import AnnotationsError, Problem
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import Decision, Deny, Inject, Pod, Skip, build_patch
-from keeper_injector_webhook.checks import decide_workload, pod_of, settings_of
+from keeper_injector_webhook.checks import decide_workload, pod_of, settings_of, verdict
 from keeper_injector_webhook.errors import ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, read_settings
 
@@ -49,7 +52,20 @@ examples:
   # Show the agent's plan, or everything as JSON.
   keeper-injector preview --plan deployment.yaml
   keeper-injector preview -o json deployment.yaml
+
+  # Annotate the lines of a pull request on GitHub, or write a report for code scanning.
+  keeper-injector preview -o github manifests/
+  keeper-injector preview -o sarif manifests/ > keeper.sarif
 """
+_REPORTS = ("github", "sarif")
+"""Output formats that have only problems and warnings; those of ``lint``."""
+
+
+@attrs.frozen
+class Partial:
+    """The template has no containers, as in a patch of kustomize. Its annotations are valid, and its pods are unknown."""
+
+    warnings: tuple[Problem, ...] = ()
 
 
 @attrs.frozen
@@ -59,7 +75,7 @@ class Preview:
     file: str
     workload: Workload
     pod: Json = attrs.field(repr=False)
-    decision: Decision
+    decision: Decision | Partial
     operations: tuple[Json, ...] = ()
     """The JSON Patch; empty unless the pod is injected."""
 
@@ -83,7 +99,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--patch", dest="show", action="store_const", const="patch", help="show the JSON Patch")
     shown.add_argument("--plan", dest="show", action="store_const", const="plan", help="show the agent's plan")
     shown.add_argument(
-        "-o", "--output", choices=["text", "json"], default="text", help="output format (default: %(default)s)"
+        "-o",
+        "--output",
+        choices=["text", "json", *_REPORTS],
+        default="text",
+        help="output format (default: %(default)s)",
     )
     parser.set_defaults(show="diff")
 
@@ -96,6 +116,8 @@ def run(options: argparse.Namespace) -> int:
         raise console.CommandError(str(error)) from None
     if options.defaults:
         settings = settings_of(inputs.read_chart(options), settings)
+    if options.output in _REPORTS:
+        return _report(options, settings)
     previews, failures = [], inputs.Failures()
     for file, workload in inputs.read_workloads(options.files, failures):
         try:
@@ -115,15 +137,48 @@ def run(options: argparse.Namespace) -> int:
     return console.EXIT_PROBLEMS if any(isinstance(item.decision, Deny) for item in previews) else console.EXIT_OK
 
 
+def _report(options: argparse.Namespace, settings: Settings) -> int:
+    """Print what the webhook would report, at its lines, as ``lint`` does; return the exit code."""
+
+    def rules_for(workload: Workload) -> tuple[Mapping[str, str], Policy]:
+        chart = inputs.ChartSettings(settings.defaults, settings.policies)
+        return inputs.rules_for(workload, chart, options.namespace)
+
+    failures = inputs.Failures()
+    results = lint.lint_files(
+        options.files, failures, rules_for, lambda item: verdict(item, settings, options.namespace)
+    )
+    all_findings = [finding for result in results for finding in result.findings]
+    findings = [item for item in all_findings if item.rule in OF_THE_WEBHOOK | OF_FILES]
+    sys.stdout.write(reports.FORMATS[options.output](findings))
+    if any(item.rule in OF_FILES for item in findings):
+        return console.EXIT_ERROR
+    return console.EXIT_OK if all(item.is_warning for item in findings) else console.EXIT_PROBLEMS
+
+
 def preview_workload(file: str, workload: Workload, settings: Settings, namespace: str = "default") -> Preview:
     """Decide about the pods of one workload; *namespace* applies if the workload does not set one.
 
     Raises ReviewError or AnnotationsError for a workload that an API server would not accept.
     """
     raw = pod_of(workload)
-    decision = decide_workload(workload, settings, namespace)
+    decision: Decision | Partial = decide_workload(workload, settings, namespace)
+    if isinstance(decision, Deny) and not workload.containers():
+        decision = _partial(workload, decision, settings, namespace)
     operations = build_patch(Pod(raw), decision, settings) if isinstance(decision, Inject) else ()
     return Preview(file, workload, raw, decision, tuple(operations))
+
+
+def _partial(workload: Workload, decision: Deny, settings: Settings, namespace: str) -> Deny | Partial:
+    """Return the verdict about the annotations alone, as ``lint`` does."""
+    problems = non_string_annotations(workload)
+    if not problems:
+        chart = inputs.ChartSettings(settings.defaults, settings.policies)
+        try:
+            _, problems = read_request(workload.annotations, *inputs.rules_for(workload, chart, namespace))
+        except AnnotationsError as error:
+            problems = error.problems
+    return Deny(problems, decision.warnings) if problems else Partial(decision.warnings)
 
 
 def _preview(file: Path, workload: Workload, settings: Settings, namespace: str) -> Preview:
@@ -142,6 +197,8 @@ def _summary(item: Preview) -> str:
             return f"{item.workload.label}: skipped: {reason.value}"
         case Deny(problems):
             return f"{item.workload.label}: rejected, {len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        case Partial():
+            return f"{item.workload.label}: not decided: the template has no containers; preview the whole manifest"
         case Inject():
             return f"{item.workload.label}: injected, {len(item.operations)} operations"
 
@@ -150,7 +207,7 @@ def _print(item: Preview, show: str, settings: Settings) -> None:
     lines = [("", "bold", _summary(item))]
     if isinstance(item.decision, Deny):
         lines += [("  problem: ", "red", str(problem)) for problem in item.decision.problems]
-    if isinstance(item.decision, Deny | Inject):
+    if isinstance(item.decision, Deny | Inject | Partial):
         lines += [("  warning: ", "yellow", str(warning)) for warning in item.decision.warnings]
     if show == "diff":
         for mark, color, text in lines:
@@ -181,6 +238,8 @@ def _as_json(item: Preview, settings: Settings) -> Json:
     match decision:
         case Skip(reason):
             return {**found, "decision": "skip", "reason": reason.code}
+        case Partial(warnings):
+            return {**found, "decision": "unknown", "warnings": [str(warning) for warning in warnings]}
         case Deny(problems, warnings):
             listed = [{"where": problem.where, "message": problem.message} for problem in problems]
             return {**found, "decision": "deny", "problems": listed, "warnings": [str(warning) for warning in warnings]}

@@ -38,6 +38,10 @@ RULES = MappingProxyType(
 """The rules by name. Reports contain these names, so they must not change."""
 WARNINGS = frozenset({"webhook-warning", "misplaced", "missing-inject", "unquoted-field"})
 """The rules whose findings are warnings; all others are errors."""
+OF_THE_WEBHOOK = frozenset({"invalid-value", "rejected-pod", "webhook-warning", "not-a-string"})
+"""The rules that API servers and the webhook apply to a pod. The others are about how the manifest is written."""
+OF_FILES = frozenset({"invalid-yaml", "unreadable-file"})
+"""The rules about files whose workloads are unknown."""
 _CONFIG = f"{PREFIX}config"
 _TEMPLATE = f"{PREFIX}template-"
 

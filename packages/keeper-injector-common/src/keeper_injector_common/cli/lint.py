@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import attrs
 
@@ -52,6 +53,7 @@ class LintResult:
     findings: tuple[Finding, ...] = ()
     """In the order of their lines."""
     workloads: tuple[Workload, ...] = attrs.field(default=(), repr=False)
+    unreadable: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,32 +68,40 @@ def run(options: argparse.Namespace) -> int:
     """Print all findings and a summary; return the exit code."""
     chart = inputs.read_chart(options)
     check = webhook_rules.for_settings(chart, options.namespace)
-    results: list[LintResult] = []
-    unreadable = 0
-    for file in inputs.manifest_files(options.files):
-        try:
-            text = inputs.read_text(file)
-        except inputs.UnreadableFileError as error:
-            console.print_error(str(error))
-            unreadable += 1
-            # A program that reads the report does not see standard error.
-            if options.output != "text":
-                results.append(
-                    LintResult((Finding(str(file), Position(), "unreadable-file", error.found, error.right),))
-                )
-        else:
-            results.append(
-                lint_text(str(file), text, lambda item: inputs.rules_for(item, chart, options.namespace), check)
-            )
+    failures = inputs.Failures()
+    results = list(
+        lint_files(options.files, failures, lambda item: inputs.rules_for(item, chart, options.namespace), check)
+    )
+    if options.output == "text":
+        # They are on standard error. A program that reads a report does not see that.
+        results = [result for result in results if not result.unreadable]
     findings = [finding for result in results for finding in result.findings]
     sys.stdout.write(reports.FORMATS[options.output](findings))
     sys.stdout.flush()
     warnings = sum(finding.is_warning for finding in findings)
     problems = len(findings) - warnings
-    _print_summary([workload for result in results for workload in result.workloads], problems, warnings, unreadable)
-    if unreadable:
+    _print_summary(
+        [workload for result in results for workload in result.workloads], problems, warnings, failures.count
+    )
+    if failures.count:
         return console.EXIT_ERROR
     return console.EXIT_PROBLEMS if problems or (options.strict and warnings) else console.EXIT_OK
+
+
+def lint_files(
+    paths: Sequence[Path],
+    failures: inputs.Failures,
+    rules_for: Callable[[Workload], tuple[Mapping[str, str], Policy]],
+    check: Callable[[Workload], Verdict],
+) -> Iterator[LintResult]:
+    """Check each file, see :func:`lint_text`. One that cannot be read is reported to *failures*, and is a finding too."""
+    for file in inputs.manifest_files(paths):
+        try:
+            yield lint_text(str(file), inputs.read_text(file), rules_for, check)
+        except inputs.UnreadableFileError as error:
+            failures.report(error)
+            finding = Finding(str(file), Position(), "unreadable-file", error.found, error.right)
+            yield LintResult((finding,), unreadable=True)
 
 
 def lint_text(
