@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 import signal
 import tempfile
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 from agent_pods import VOLUME, AgentPod, item, plan_folder
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sidecars import logged_event, sidecar
 
@@ -289,15 +290,18 @@ _ACTIONS: dict[str, Callable[[LocalKeeper, list[AgentPod]], None]] = {
 
 
 def _volume(pod: AgentPod) -> dict[str, Any]:
-    """Return everything in the volume, but for the names of generations, which contain the time."""
+    """Return everything in the volume. The names of generations contain the time, so they are numbered instead."""
     volume = pod.at(VOLUME)
-    current = str((volume / "..data").readlink()) if (volume / "..data").is_symlink() else "none"
+    generations = {path.name: f"GENERATION {number}" for number, path in enumerate(sorted(volume.glob("..[0-9]*")))}
+
+    def named(text: str) -> str:
+        return re.sub(r"\.\.\d[\w.]+", lambda found: generations.get(found[0], "MISSING"), text)
+
     found: dict[str, Any] = {}
     for path in sorted(volume.rglob("*")):
-        name = str(path.relative_to(volume)).replace(current, "CURRENT")
-        target = str(path.readlink()).replace(current, "CURRENT") if path.is_symlink() else None
+        target = named(str(path.readlink())) if path.is_symlink() else None
         content = path.read_bytes() if path.is_file() else None
-        found[name] = target, content, path.lstat().st_mode
+        found[named(str(path.relative_to(volume)))] = target, content, path.lstat().st_mode
     return found
 
 
@@ -315,6 +319,7 @@ def _known(pod: AgentPod) -> dict[str, Any]:
 
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.one_of(st.just("nothing"), st.sampled_from(sorted(_ACTIONS))), min_size=2, max_size=8))
+@example(["bad configuration", "all"])
 def test_a_sequence_of_changes_has_the_same_result_with_and_without_the_shortcut(names: list[str]) -> None:
     """Files, links, modes, leftovers, exit codes, log lines, counters and the state are equal after each refresh."""
     with LocalKeeper.start() as keeper:
