@@ -15,6 +15,7 @@ from cluster import programs
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/keeper-injector"
 CI = {path.name.removesuffix("-values.yaml"): path for path in sorted(CHART.glob("ci/*-values.yaml"))}
+CI["production"] = CHART / "values-production.yaml"
 VERSIONS = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 NAMESPACE = "keeper"
 NAME = "keeper-injector"

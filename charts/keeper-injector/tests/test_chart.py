@@ -465,6 +465,10 @@ def test_the_webhook_understands_its_settings(ci: str, tmp_path: Path) -> None:
         }
         assert agent.resources.limits == Amounts(cpu="500m", memory="128Mi")
         assert (agent.https_proxy, agent.no_proxy) == ("http://proxy.example:3128", ".example.com,10.0.0.0/8")
+    elif ci == "production":
+        image = Image(repository="registry.example/keeper-injector-agent", tag=VERSIONS["appVersion"])
+        assert agent == Agent(image=image)
+        assert settings.defaults.within("shop") == {"refresh-interval": "15m", "strict-lookup": "true"}
     else:
         assert agent == Agent(image=Image(tag=VERSIONS["appVersion"]))
 

@@ -27,6 +27,9 @@ All names begin with `{PREFIX}`. Set annotations on the pod, or on the pod templ
 `yes/no`, `on/off` and `1/0`. Write durations as `30s`, `5m` or `1h30m`. If a value is invalid, the webhook rejects the pod and
 reports every problem at once. An unknown annotation causes a warning. `none` as an amount of the agent's CPU or memory omits
 that amount from its resources; in the column of defaults, `none` means that there is no default.
+
+The directory of each path is a new memory volume, mounted read-only. What the image has in that directory is hidden, so choose a separate
+directory: `/app/secrets/db.json` and not `/app/db.json`.
 """
 
 
