@@ -26,6 +26,8 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     output: Path = options.output.absolute()
     try:
+        if options.images != "none":
+            building.check_base(options.base)
         _make_empty(output)
         with tempfile.TemporaryDirectory() as folder:
             _build(options, Path(folder), output)
@@ -84,9 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=ROOT / "dist/release", metavar="DIR", help="(default: dist/release)"
     )
     parser.add_argument("--images", default="", metavar="NAMES", help="such as agent,webhook, or none (default: all)")
-    parser.add_argument(
-        "--base", default="", help="base image with its digest, or `debian` (default: the Dockerfile's)"
-    )
+    parser.add_argument("--base", default="", help="base image with its digest, or `debian` for one that is built here")
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign SHA256SUMS with this SSH key")
     parser.add_argument("--builder", default=LOCAL_BUILDER, metavar="URI", help="who builds, for the provenance")
     parser.add_argument("--repository", type=Path, default=ROOT, help=argparse.SUPPRESS)

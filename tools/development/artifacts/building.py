@@ -65,11 +65,17 @@ def _normalized(package: Path, epoch: int) -> bytes:
     return gzip.compress(buffer.getvalue(), mtime=epoch)
 
 
+def check_base(base: str) -> None:
+    """Raise ArtifactError for a base image without a digest: a build of the same commit would get another one tomorrow."""
+    if base != "debian" and "@sha256:" not in base and not base.startswith("localhost/"):
+        name = base or "of the Dockerfiles"
+        raise ArtifactError(
+            f"base image {name}: has no digest; write --base NAME@sha256:…, --base debian or --images none"
+        )
+
+
 def build_images(commit: Commit, output: Path, names: Sequence[str], base: str) -> None:
     """Build the images *names* (empty: all) on *base* as OCI archives, by the program of the commit itself."""
-    # An image on a tag would be another one tomorrow.
-    if base not in {"", "debian"} and "@sha256:" not in base and not base.startswith("localhost/"):
-        raise ArtifactError(f"base image {base}: has no digest; write NAME@sha256:…, see CONTRIBUTING.md, Release")
     tools = [str(commit.folder / "tools"), str(commit.folder / "tools/development")]
     options = ("--oci", str(output), "--revision", commit.revision, "--epoch", str(commit.epoch), "--base", base)
     environment = _environment(commit) | {"PYTHONPATH": os.pathsep.join(tools)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from artifacts.image_content import Found, packages_of
 from artifacts.pins import closure, read_pins
 
 SUFFIX = ".cdx.json"
+_NAME = re.compile(r"^(.+?)-(\d.*)\.oci\.tar$")
 
 
 def wheel_sbom(wheel: Path, commit: Commit) -> str:
@@ -69,13 +71,13 @@ def wheel_sbom(wheel: Path, commit: Commit) -> str:
 def image_sbom(archive: Path, commit: Commit) -> str:
     """Return the SBOM of an image in an OCI archive: the Python distributions and Debian packages that are in its layers."""
     digest, found = packages_of(archive)
-    name = archive.name.removesuffix(".oci.tar").rpartition("-")
+    name, version = _NAME.findall(archive.name)[0]
     subject = Component(
-        name=name[0],
-        version=name[2],
+        name=name,
+        version=version,
         type=ComponentType.CONTAINER,
-        bom_ref=f"oci:{name[0]}@sha256:{digest}",
-        purl=PackageURL("oci", None, name[0], f"sha256:{digest}"),
+        bom_ref=f"oci:{name}@sha256:{digest}",
+        purl=PackageURL("oci", None, name, f"sha256:{digest}"),
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=sha256(archive))],
     )
     bom = _bom(subject, archive.name, commit)

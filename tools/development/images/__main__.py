@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import attrs
+
 from images import builders
 from images.catalogue import IMAGES, VERSION, Image
 from images.errors import BuildError
@@ -19,6 +21,7 @@ examples:
   ./tools/run images --base debian                based on a Debian built by mmdebstrap, without a registry
 """
 MEBIBYTE = 2**20
+PREFIX = "keeper-injector-"
 BASE = "KEEPER_INJECTOR_BASE_IMAGE"
 
 
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         else [image for image in IMAGES if not image.for_tests]
     )
     try:
-        builder = builders.find(options.builder)
+        builder = attrs.evolve(builders.find(options.builder), revision=options.revision, epoch=options.epoch)
         base = builders.base(builder, options.base)
         rows = []
         for image in wanted:
@@ -43,6 +46,9 @@ def main(arguments: Sequence[str]) -> int:
             if options.archive:
                 options.archive.mkdir(parents=True, exist_ok=True)
                 builder.archive(image.tag, options.archive / f"{image.name}.tar")
+            if options.oci:
+                options.oci.mkdir(parents=True, exist_ok=True)
+                builder.oci_archive(image.tag, options.oci / f"{PREFIX}{image.name}-{VERSION}.oci.tar")
     except BuildError as error:
         print(f"images: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
@@ -80,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     names = [image.name for image in IMAGES]
     parser.add_argument("names", nargs="*", metavar="IMAGE", help=f"one of {', '.join(names)} (default: all)")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="also write each image as an archive for nodes")
+    parser.add_argument(
+        "--oci", type=Path, metavar="DIR", help="also write each image as an OCI archive (buildah only)"
+    )
+    parser.add_argument("--revision", default="unknown", metavar="COMMIT", help="commit for the image's label")
+    epoch = int(os.environ.get("SOURCE_DATE_EPOCH", builders.EPOCH))
+    what = "Unix time of the image's files and label (default: $SOURCE_DATE_EPOCH, otherwise 2026-01-01)"
+    parser.add_argument("--epoch", type=int, default=epoch, metavar="SECONDS", help=what)
     parser.add_argument("--twice", action="store_true", help="build each again without a cache, and compare digests")
     parser.add_argument("--builder", choices=builders.NAMES, help="(default: the first one that is installed)")
     base = os.environ.get(BASE, "")

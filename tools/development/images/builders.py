@@ -7,7 +7,9 @@ import json
 import os
 import shutil
 import subprocess
+import tarfile
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import attrs
@@ -21,8 +23,8 @@ PACKAGES = "python3-minimal,python3-venv,ca-certificates"
 SUITE = "bookworm"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 POLICY = Path("/etc/containers/policy.json")
-EPOCH = "1767225600"
-"""2026-01-01: the time of every file that a build makes, so that the same sources give the same layers."""
+EPOCH = 1767225600
+"""2026-01-01: a time that does not depend on the commit, so that the same sources give the same layers."""
 
 
 @attrs.frozen
@@ -30,12 +32,18 @@ class Builder:
     """A program that builds images."""
 
     program: str
+    revision: str = "unknown"
+    """The commit that is built, for a label."""
+    epoch: int = EPOCH
+    """Unix time of every file that a build makes, and of the label ``created``."""
 
     def build(self, image: Image, base: str, *, cached: bool = True) -> None:
         """Build an image on *base* (empty: what its Dockerfile says)."""
-        arguments = {"VERSION": VERSION, "SOURCE_DATE_EPOCH": EPOCH}
+        created = datetime.fromtimestamp(self.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        arguments = {"VERSION": VERSION, "SOURCE_DATE_EPOCH": str(self.epoch)}
+        arguments |= {"REVISION": self.revision, "CREATED": created}
         arguments |= {"BASE_IMAGE": base} if base else {}
-        arguments |= {"EXTRAS": image.extras} if image.extras else {}
+        arguments |= {"REQUIREMENTS": image.requirements} if image.requirements else {}
         given = [f"--build-arg={name}={value}" for name, value in arguments.items()]
         # The machine's CAs, for package indexes with an internal certificate. A build secret is not stored in the image.
         given += [f"--secret=id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
@@ -84,9 +92,17 @@ class Builder:
         else:
             self._run(self.program, "save", f"--output={path}", tag)
 
+    def oci_archive(self, tag: str, path: Path) -> None:
+        """Write an image as an OCI archive, whose bytes depend on the image alone. Raises :class:`BuildError`."""
+        if self.program != "buildah":
+            raise BuildError(f"{self.program}: cannot write OCI archives; install buildah and set --builder buildah")
+        with tempfile.TemporaryDirectory() as folder:
+            self._run("buildah", "push", "--quiet", "--format=oci", tag, f"oci:{folder}/layout:{tag}")
+            write_tar(Path(folder, "layout"), path, self.epoch)
+
     def _build(self) -> tuple[str, ...]:
         if self.program == "buildah":
-            return ("buildah", "bud", "--quiet", "--isolation=chroot", "--layers", f"--timestamp={EPOCH}")
+            return ("buildah", "bud", "--quiet", "--isolation=chroot", "--layers", f"--timestamp={self.epoch}")
         return (self.program, "build", "--quiet")
 
     def _run(self, *command: str) -> str:
@@ -96,6 +112,16 @@ class Builder:
             said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-15:])
             raise BuildError(f"{' '.join(command[:3])} …: exit code {done.returncode}\n{said}")
         return done.stdout
+
+
+def write_tar(folder: Path, path: Path, epoch: int) -> None:
+    """Write the files of *folder* to a tar archive with fixed order, owner, mode and time."""
+    with tarfile.open(path, "w", format=tarfile.USTAR_FORMAT) as archive:
+        for file in sorted(file for file in folder.rglob("*") if file.is_file()):
+            entry = tarfile.TarInfo(file.relative_to(folder).as_posix())
+            entry.size, entry.mtime, entry.mode = file.stat().st_size, epoch, 0o644
+            with file.open("rb") as content:
+                archive.addfile(entry, content)
 
 
 def find(name: str | None) -> Builder:

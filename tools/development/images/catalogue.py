@@ -30,8 +30,8 @@ class Image:
 
     name: str
     dockerfile: str
-    extras: str = ""
-    """Extras of the package, for the build argument EXTRAS."""
+    requirements: str = ""
+    """A file of tools/image-requirements for the build argument REQUIREMENTS; empty: the Dockerfile's default."""
     suffix: str = ""
     for_tests: bool = False
     """Whether only tests need the image; it is built only on request."""
@@ -46,8 +46,8 @@ class Image:
 
 IMAGES = (
     Image("agent", "packages/keeper-injector-agent/Dockerfile", most=SMALL),
-    Image("agent-cloud", "packages/keeper-injector-agent/Dockerfile", "aws,azure,gcp", "-cloud"),
-    Image("webhook", "packages/keeper-injector-webhook/Dockerfile", "certificates", most=SMALL),
+    Image("agent-cloud", "packages/keeper-injector-agent/Dockerfile", "agent-cloud", "-cloud"),
+    Image("webhook", "packages/keeper-injector-webhook/Dockerfile", most=SMALL),
     Image("common", "packages/keeper-injector-common/Dockerfile", most=SMALL),
     Image("local-keeper", "tools/local_keeper/Dockerfile"),
     Image("applications", "integration-tests/applications/Dockerfile", for_tests=True),

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -13,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import yaml
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from hypothesis import given
@@ -28,6 +30,7 @@ from artifacts.image_content import Found, packages_of
 from artifacts.pins import read_pins
 from artifacts.sbom import image_sbom
 from cluster import programs
+from images import builders
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "packages/keeper-injector-common/docs/versioning.md"
@@ -210,15 +213,49 @@ def test_files_of_another_build_are_refused(tmp_path: Path, capsys: pytest.Captu
     """Otherwise they would get into SHA256SUMS."""
     (tmp_path / "old.whl").touch()
 
-    assert program.main(["--output", str(tmp_path)]) == os.EX_DATAERR
+    assert program.main(["--images", "none", "--output", str(tmp_path)]) == os.EX_DATAERR
     assert capsys.readouterr().err == f"release: {tmp_path}: not empty; remove it, or set --output\n"
 
 
-@pytest.mark.parametrize("base", ["docker.io/library/python:3.13-slim-bookworm", "python", "registry.example/a:1"])
-def test_a_base_image_without_a_digest_is_refused(tmp_path: Path, base: str) -> None:
-    """Its tag may name another image tomorrow."""
-    with pytest.raises(ArtifactError, match="has no digest"):
-        building.build_images(Commit("0" * 40, 0, tmp_path), tmp_path, ["common"], base)
+@pytest.mark.parametrize("base", ["", "docker.io/library/python:3.13-slim-bookworm", "python", "registry.example/a:1"])
+def test_a_base_image_without_a_digest_is_refused(
+    tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its tag may name another image tomorrow. Nothing is built."""
+    assert program.main(["--output", str(tmp_path / "new"), "--base", base]) == os.EX_DATAERR
+
+    assert "has no digest; write --base NAME@sha256:…" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("base", ["debian", "localhost/base:1", f"docker.io/library/python@sha256:{'a' * 64}"])
+def test_a_base_image_with_a_digest_is_accepted(base: str) -> None:
+    """Images of this machine need none, because no registry can replace them."""
+    building.check_base(base)
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/workflows/release*.yml")), ids=lambda path: path.name)
+def test_the_release_workflow_uses_actions_by_commit(path: Path) -> None:
+    """It has the rights to sign, so no tag of an action decides what runs."""
+    text = path.read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
+
+    assert used
+    assert [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)] == []
+    assert text.count(" # v") == len(used)
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+
+
+def test_the_release_workflow_uses_options_that_exist() -> None:
+    """The command line in the workflow is one that the program accepts."""
+    text = (ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8").replace("\\\n", " ")
+    [line] = re.findall(r"\./tools/run release (.*)", text)
+
+    options = program._parser().parse_args(shlex.split(line))
+
+    assert options.base == "$BASE"
+    assert options.builder.startswith("https://github.com/")
 
 
 Layers = list[dict[str, str | None]]
@@ -273,9 +310,10 @@ def test_an_image_has_what_its_last_layers_left(layers: Layers) -> None:
     assert found == sorted(Found("pypi", canonicalize_name(name), version) for name, version in expected.items())
 
 
-def test_an_images_sbom_is_valid(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.2.0", "1.2.0-rc.1", "1.2.0-cloud"])
+def test_an_images_sbom_is_valid(tmp_path: Path, version: str) -> None:
     """It names the image by its digest, and each distribution by its package URL."""
-    path = _archive(tmp_path / "keeper-injector-agent-1.2.0.oci.tar", [{"attrs": "1.0", "PyYAML": "2.0"}])
+    path = _archive(tmp_path / f"keeper-injector-agent-{version}.oci.tar", [{"attrs": "1.0", "PyYAML": "2.0"}])
 
     text = image_sbom(path, Commit("0" * 40, 0, tmp_path))
 
@@ -283,7 +321,7 @@ def test_an_images_sbom_is_valid(tmp_path: Path) -> None:
     sbom = json.loads(text)
     assert {item["purl"] for item in sbom["components"]} == {"pkg:pypi/attrs@1.0", "pkg:pypi/pyyaml@2.0"}
     assert sbom["metadata"]["component"]["name"] == "keeper-injector-agent"
-    assert sbom["metadata"]["component"]["version"] == "1.2.0"
+    assert sbom["metadata"]["component"]["version"] == version
 
 
 @pytest.mark.parametrize("content", [{}, {"manifests": []}, {"manifests": [{"digest": "a"}, {"digest": "b"}]}])
@@ -295,3 +333,46 @@ def test_another_archive_is_refused(tmp_path: Path, content: object) -> None:
 
     with pytest.raises(ArtifactError, match="not an OCI archive with one image"):
         packages_of(path)
+
+
+DOCKERFILES = [*sorted(ROOT.glob("packages/*/Dockerfile")), ROOT / "tools/local_keeper/Dockerfile"]
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.parent.name))
+def test_images_install_only_what_has_a_known_hash(path: Path) -> None:
+    """Each use of pip either verifies hashes or has no index, and dependencies come before sources."""
+    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+    uses = [use for use in re.split(r"&&|\n", text) if re.search(r"-m pip .*(install|wheel|download)\b", use)]
+
+    assert uses
+    assert [use for use in uses if "--require-hashes" not in use and "--no-index" not in use] == []
+    assert [use for use in uses if "--no-deps" not in use] == []
+    stage = text.partition(" AS build\n")[2]
+    sources = re.search(r"^COPY (packages|tools/local_keeper)", stage, re.MULTILINE)
+    assert sources
+    assert stage.index("--require-hashes") < sources.start()
+
+
+@pytest.mark.parametrize("path", DOCKERFILES[:-1], ids=lambda path: str(path.parent.name))
+def test_images_say_what_they_are(path: Path) -> None:
+    """The labels that registries and scanners read are there, after everything that takes long to build."""
+    *_, last = path.read_text(encoding="utf-8").split("\nARG VERSION")
+    labels = set(re.findall(r"org\.opencontainers\.image\.(\w+)=", last))
+
+    assert labels == {"title", "description", "licenses", "source", "created", "revision", "version"}
+    assert "\nCOPY " not in last
+    assert "\nRUN " not in last
+
+
+def test_an_archive_has_the_same_bytes_for_the_same_layout(tmp_path: Path) -> None:
+    """Times, modes and the order of creation make no difference."""
+    for number, names in enumerate((["index.json", "blobs/b", "blobs/a"], ["blobs/a", "blobs/b", "index.json"])):
+        for name in names:
+            file = tmp_path / str(number) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(name, encoding="utf-8")
+            file.chmod(0o600 if number else 0o666)
+            os.utime(file, (number, number))
+        builders.write_tar(tmp_path / str(number), tmp_path / f"{number}.tar", 1_790_000_000)
+
+    assert (tmp_path / "0.tar").read_bytes() == (tmp_path / "1.tar").read_bytes()
