@@ -106,6 +106,12 @@ _OF_PARSERS: dict[Callable[[str], Any], Json] = {
     parsers.data_key: {"anyOf": [DATA_KEY, _INTEGER]},
     parsers.duration: INTERVAL,
     parsers.object_name: {"anyOf": [OBJECT_NAME, _INTEGER]},
+    parsers.port: {
+        "anyOf": [
+            any_of(whole_numbers(parsers.LOWEST_PORT, parsers.HIGHEST_PORT)),
+            {"type": "integer", "minimum": parsers.LOWEST_PORT, "maximum": parsers.HIGHEST_PORT},
+        ]
+    },
     parsers.quantity: QUANTITY,
     parsers.switch: SWITCH,
     parsers.text: {"anyOf": [TEXT, _INTEGER]},

@@ -190,6 +190,8 @@ def whole(lowest: int, highest: int) -> Parse[int]:
 LOWEST_PORT = 1024
 """Lower ports need a capability that the agent does not have."""
 HIGHEST_PORT = 65535
+port: Parse[int] = whole(LOWEST_PORT, HIGHEST_PORT)
+"""Reads a port that the agent can open."""
 
 
 def text(value: str) -> str:

@@ -329,9 +329,10 @@ _BEHAVIOR = _group(
     ),
     _one(
         "metrics-port",
-        parsers.whole(parsers.LOWEST_PORT, parsers.HIGHEST_PORT),
+        parsers.port,
         "9464",
         "Port of the sidecar's Prometheus metrics. No port is open, if not set.",
+        default_allowed=True,
     ),
 )
 
