@@ -182,7 +182,7 @@ _SOURCES = _group(
         "secret-<name>",
         parsers.text,
         "database-credentials[password]:/app/secrets/password",
-        "A record, a field or a notation, and the path of its file.",
+        "A record, a field or a notation, and the path of its file. The directory of a path is a new volume: what the image has there is hidden.",
     ),
     _one(
         "file-<name>",
@@ -192,7 +192,13 @@ _SOURCES = _group(
     ),
     _one("folder", parsers.text, "Production/Databases", "Every record of the folder, one JSON file each."),
     _one("folder-uid", parsers.text, "AbCdEfGhIjKlMnOpQrStUv", "Like `folder`, but selects the folder by its UID."),
-    _one("folder-path", parsers.absolute_path, "/app/db", "Directory for the files of the folder.", "/keeper/secrets"),
+    _one(
+        "folder-path",
+        parsers.absolute_path,
+        "/app/db",
+        "Directory in the container for the files of the folder. Do not confuse it with `folderPath` in `config`, which is the path of a folder in Keeper.",
+        "/keeper/secrets",
+    ),
     _one("folder-recursive", parsers.switch, "true", "Whether to include the folders below the folder.", "false"),
     _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of the file of `secret-<name>`."),
     _one(
