@@ -27,10 +27,17 @@ ABSENT = pytest.StashKey[bool]()
 MEASURED = "measured"
 LONGEST = (
     *("test_webhook.py", "no_fault_reaches", "keeper_is_down", "test_the_tutorial", "every_example"),
-    *("test_clouds.py", "test_settings.py", "throttled_pods", "postgresql_is_reached", "test_pytest_kind.py"),
+    *(
+        "test_check.py",
+        "test_clouds.py",
+        "test_settings.py",
+        "throttled_pods",
+        "postgresql_is_reached",
+        "test_pytest_kind.py",
+    ),
 )
 """Parts of the names of tests that take a minute or longer."""
-TOGETHER = ("test_webhook.py", "test_settings.py", "test_pytest_kind.py")
+TOGETHER = ("test_webhook.py", "test_settings.py", "test_check.py", "test_pytest_kind.py")
 """Files whose tests share something that exists only once, so they run in one process; other tests run in any process."""
 
 
@@ -51,7 +58,17 @@ class Cluster:
         """
         settings = [argument for value in values for argument in ("--set", value)]
         settings += ["--values", str(CHART / f"ci/{file}-values.yaml")]
-        command = ["helm", "template", "keeper-injector", str(CHART), "--namespace", self.namespace, *settings]
+        # Without hooks: the pod of `helm test` is not part of the release.
+        command = [
+            "helm",
+            "template",
+            "keeper-injector",
+            str(CHART),
+            "--no-hooks",
+            "--namespace",
+            self.namespace,
+            *settings,
+        ]
         rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
         served = self.kubectl("api-versions").split()
         objects = [item for item in yaml.safe_load_all(rendered) if item and item["apiVersion"] in served]
