@@ -275,6 +275,7 @@ def test_a_packaged_chart_has_no_tests(tmp_path: Path) -> None:
         "README.md",
         "monitoring",
         "templates",
+        "values-production.yaml",
         "values.schema.json",
         "values.yaml",
     }

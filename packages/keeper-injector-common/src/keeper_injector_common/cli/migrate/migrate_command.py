@@ -142,7 +142,10 @@ def _diff(file: _File) -> Iterator[str]:
 
 def _summary(files: list[_File]) -> Iterator[str]:
     """Iterate over the lines of a table with the counts of each file."""
-    rows = [(str(file.path), str(file.migrated.written), str(len(file.migrated.unmigrated))) for file in files]
+    rows = [
+        (console.visible(str(file.path)), str(file.migrated.written), str(len(file.migrated.unmigrated)))
+        for file in files
+    ]
     heading = ("FILE", "WRITTEN", "TO CHECK")
     width = max(len(row[0]) for row in (heading, *rows))
     for name, written, left in (heading, *rows):
