@@ -53,10 +53,21 @@ class Release:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until no previous webhook pod is left: a pod that is replaced keeps answering for a while after the next one is ready."""
-        wait_for(
-            lambda: not any("deletionTimestamp" in item["metadata"] for item in self.webhooks()),
-            "the end of webhooks of before",
+        """Wait until the Deployment's own pods are ready and no others are left.
+
+        Helm's ``--wait`` can end on the state before its own change, and a pod that is replaced keeps answering for a
+        while after the next one is ready.
+        """
+        wait_for(self._is_settled, "the webhook's own replicas, and no others")
+
+    def _is_settled(self) -> bool:
+        deployment = self.system.get("deployment/keeper-injector")
+        wanted, status, pods = deployment["spec"]["replicas"], deployment["status"], self.webhooks()
+        return (
+            status.get("observedGeneration") == deployment["metadata"]["generation"]
+            and status.get("updatedReplicas", 0) == status.get("readyReplicas", 0) == wanted
+            and len(pods) == wanted
+            and not any("deletionTimestamp" in pod["metadata"] for pod in pods)
         )
 
     def webhooks(self) -> list[Json]:
