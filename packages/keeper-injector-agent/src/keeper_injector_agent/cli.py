@@ -1,4 +1,4 @@
-"""The command line: ``keeper-injector-agent init | sidecar | once | refresh | check | ready | status | bind``.
+"""The command line: ``keeper-injector-agent init | sidecar | once | refresh | check | ready | status | bind | split | relay``.
 
 Each command imports what it needs when it runs: the startup probe runs ``ready`` while the sidecar starts, and ``sidecar`` must
 not leave anything in memory.
@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import keeper_injector_agent
+from keeper_injector_agent.relay.arguments import add_commands
 from keeper_injector_common.plan.paths import PLAN_PATH, READY_NAME, STATE_PATH, below_root
 
 _INIT_DEADLINE = 240.0
@@ -75,6 +76,10 @@ def main(arguments: list[str] | None = None) -> int:
             return _check(options)
         case "bind":
             return _bind(options)
+        case "relay" | "split":
+            from keeper_injector_agent.relay import commands
+
+            return commands.run_relay(options) if command == "relay" else commands.run_split(options)
         case _:
             return _refresh(options, initial=command == "init")
 
@@ -163,6 +168,7 @@ def build_parser() -> argparse.ArgumentParser:
     binding.add_argument("--ca-file", type=Path, help="additional CA to trust (PEM)")
     binding.add_argument("--deadline", type=float, default=60.0, help="seconds in total (default: %(default)s)")
     binding.add_argument("--log-level", default="warning", choices=_LOG_LEVELS, help="default: %(default)s")
+    add_commands(commands.add_parser)
     return parser
 
 

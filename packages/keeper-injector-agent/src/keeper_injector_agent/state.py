@@ -57,6 +57,8 @@ class State:
     freshness: Freshness = attrs.field(factory=Freshness)
     receipt: dict[str, Any] = attrs.field(factory=dict)
     """What the last refresh did, so that the next one can end early; see :mod:`keeper_injector_agent.unchanged`."""
+    relay: dict[str, Any] = attrs.field(factory=dict)
+    """The snapshot of a relay that was used last: ``index``, ``fetched`` (Keeper's time), and where it came from."""
     counts: dict[str, int] = attrs.field(factory=dict)
     """Counters since the pod started, as ``METRIC_RESULT``."""
 
@@ -130,5 +132,6 @@ def _from_json(content: Mapping[str, Any]) -> State:
         origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
         freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),
         receipt=dict(content.get("receipt", {})),
+        relay=dict(content.get("relay", {})),
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )

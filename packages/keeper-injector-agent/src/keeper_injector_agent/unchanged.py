@@ -99,6 +99,7 @@ class Shortcut:
         except Exception:  # noqa: BLE001 - the refresh that follows meets it as well, and reports it
             return False
         client.leave_results(state)
+        client.transport.close()
         elapsed = round((time.monotonic() - self.started) * 1000)
         report_success(state, {"files": state.files, "bytes": state.size, "changed": [], "milliseconds": elapsed})
         state.last_attempt = state.freshness.fetched = time.time()
@@ -147,16 +148,13 @@ def _is_same(client: Client, state: State, root: Path) -> bool:
 def _connect(receipt: _Receipt, state: State, root: Path, until: float) -> Client:
     # Imported here: without a receipt, the plan is checked first.
     from keeper_injector_agent.credentials.file import read_from_file
-    from keeper_injector_agent.keeper.client import connect
-    from keeper_injector_agent.keeper.transport import Transport
+    from keeper_injector_agent.keeper.access import connect_to_records
     from keeper_injector_common.ksm_configuration import parse_configuration
 
     path = below_root(root, receipt["credentials"])
-    configuration = dict(parse_configuration(read_from_file(path), str(path)))
-    if state.server_key_id:
-        configuration["serverPublicKeyId"] = state.server_key_id
+    configuration = parse_configuration(read_from_file(path), str(path))
     ca_file = below_root(root, receipt["ca"]) if receipt["ca"] else None
-    return connect(configuration, Transport(ca_file=ca_file, deadline=until))
+    return connect_to_records(configuration, state, ca_file=ca_file, deadline=until)
 
 
 def _digest_answers(client: Client, state: State) -> str:

@@ -13,7 +13,16 @@ from collections.abc import Mapping
 
 from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.json_values import as_object
+from keeper_injector_common.relay_url import parse_relay_url
 
+APPLICATION_KEY = "appKey"
+"""The entry of the key that decrypts records. It never leaves the pods."""
+RELAY_KEY = "relay"
+"""The entry of the URL of a relay, which the pods' half of a split configuration has instead of a device's identity."""
+DEVICE_KEY = "devicePublicKey"
+"""The entry of the public key that a relay's snapshots are signed with: an uncompressed point of P-256 as base64."""
+MAX_AGE_KEY = "relayMaxAge"
+"""The entry of the age at which a relay's snapshot is refused, in seconds."""
 _KEYS = frozenset(
     [
         "url",
@@ -30,10 +39,12 @@ _KEYS = frozenset(
     ]
 )
 """The keys that the SDK knows; it fails on any other."""
-_REQUIRED_KEYS = ("clientId", "privateKey", "appKey")
+_RELAYED_KEYS = frozenset([RELAY_KEY, APPLICATION_KEY, DEVICE_KEY, MAX_AGE_KEY])
+"""The keys of the pods' half of a split configuration."""
+_REQUIRED_KEYS = ("clientId", "privateKey", APPLICATION_KEY)
 """The keys of a bound configuration; before binding it has a ``clientKey`` instead."""
-_LENGTHS: Mapping[str, int] = {"appKey": 32, "clientId": 64}
-"""Bytes: a key of AES-256, and the output of HMAC-SHA-512."""
+_LENGTHS: Mapping[str, int] = {APPLICATION_KEY: 32, "clientId": 64, DEVICE_KEY: 65}
+"""Bytes: a key of AES-256, the output of HMAC-SHA-512, and a point of P-256."""
 _STORE_AGAIN = "it was cut off or changed, so store the whole KSM configuration again, or create a new one in Keeper"
 
 
@@ -47,11 +58,15 @@ def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
         kind = "a one-time token" if _looks_like_token(text) else "neither JSON nor base64 of JSON"
         raise ConfigurationError(f"{where}: {kind}; store a bound KSM configuration there (base64 or JSON)")
     check_required_keys(values, where)
-    return {key: str(value) for key, value in values.items() if key in _KEYS and value is not None}
+    known = _RELAYED_KEYS if RELAY_KEY in values else _KEYS
+    return {key: str(value) for key, value in values.items() if key in known and value is not None}
 
 
 def check_required_keys(configuration: Mapping[str, object], where: str) -> None:
     """Raise ConfigurationError, with *where*, if a key that a bound configuration needs is missing or empty."""
+    if RELAY_KEY in configuration:
+        _check_pods_half(configuration, where)
+        return
     missing = [key for key in _REQUIRED_KEYS if not configuration.get(key)]
     if missing:
         raise ConfigurationError(
@@ -59,16 +74,31 @@ def check_required_keys(configuration: Mapping[str, object], where: str) -> None
         )
 
 
+def _check_pods_half(configuration: Mapping[str, object], where: str) -> None:
+    if missing := [key for key in (APPLICATION_KEY, DEVICE_KEY) if not configuration.get(key)]:
+        raise ConfigurationError(
+            f"{where}: {', '.join(missing)} missing; store the pods' half there, as keeper-injector-agent split writes it"
+        )
+    parse_relay_url(str(configuration[RELAY_KEY]), f"{where}: {RELAY_KEY}")
+    if not re.fullmatch(r"[1-9]\d{0,8}", str(configuration.get(MAX_AGE_KEY, 1))):
+        raise ConfigurationError(f"{where}: {MAX_AGE_KEY} is not a number of seconds; write one such as 86400")
+
+
 def check_key_lengths(configuration: Mapping[str, str], where: str) -> None:
     """Raise ConfigurationError, with *where*, if an identifier or a key was cut off or is not base64.
 
     The SDK (17.3.0) reports that as a response that cannot be decrypted, or as an error of the cryptography library.
     """
+    relayed = RELAY_KEY in configuration
     for key, length in _LENGTHS.items():
+        if key not in (_RELAYED_KEYS if relayed else _KEYS):
+            continue
         found = _decoded(configuration.get(key, ""))
         if found is None or len(found) != length:
             state = "is not base64" if found is None else f"has {len(found)} bytes instead of {length}"
             raise ConfigurationError(f"{where}: {key} {state}; {_STORE_AGAIN}")
+    if relayed:
+        return
     found = _decoded(configuration.get("privateKey", ""))
     if found is None or not _is_whole_der(found):
         raise ConfigurationError(f"{where}: privateKey is not a whole key in DER format; {_STORE_AGAIN}")

@@ -53,7 +53,10 @@ __all__ = [
     "bind_device",
     "confirm_device",
     "connect",
+    "connect_without_key",
     "new_device",
+    "new_storage",
+    "request_of",
     "translate_errors",
 ]
 
@@ -74,6 +77,8 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
         self.transport = transport
         self.answers: dict[_Request, bytes] = {}
         """SHA-256 of the last answer to each request, without what differs between answers with the same records."""
+        self.date = ""
+        """The header ``Date`` of the last answer: Keeper's clock."""
         self._asked: dict[_Request, bytes | VaultError] = {}
         super().__init__(config=storage, **more)
         self.logger.setLevel(logging.CRITICAL)  # it logs whole responses of failed requests
@@ -104,6 +109,7 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
         if response.status_code != HTTPStatus.OK:
             # The transport returns no other failure than a request for another key.
             self._check_server_key(requested_key(response))
+        self.date = response.headers.get("Date") or ""
         return KSMHttpResponse(response.status_code, response.content, response)
 
     def ask(self, uids: Sequence[str] = (), *, folders: bool = False) -> None:
@@ -116,14 +122,14 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
         for path, query in queries:
             payload = self.prepare_get_payload(self.config, query)
             try:
-                self._asked[_request(path, payload)] = translate_errors(lambda: self._post_query(path, payload))  # noqa: B023
+                self._asked[request_of(path, payload)] = translate_errors(lambda: self._post_query(path, payload))  # noqa: B023
             except VaultError as error:
-                self._asked[_request(path, payload)] = error
+                self._asked[request_of(path, payload)] = error
                 return
 
     def _post_query(self, path: str, payload: Any) -> bytes:
         """Return the decrypted answer to a request, which is sent unless :meth:`ask` has sent it."""
-        request = _request(path, payload)
+        request = request_of(path, payload)
         answer = self._asked.pop(request, None)
         if isinstance(answer, VaultError):
             raise answer
@@ -139,7 +145,7 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
         is in memory as base64, text, JSON and objects until then.
         """
         payload = self.prepare_get_payload(self.config, options)
-        request = _request("get_secret", payload)
+        request = request_of("get_secret", payload)
         response: Any = None
         for part in divide(self._post_query("get_secret", payload)):
             self._asked[request] = part
@@ -158,6 +164,13 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
         """Return Keeper's list of folders as it was sent. ``get_folders`` fails if a single folder cannot be decrypted."""
         return json.loads(self._post_query("get_folders", self.prepare_get_payload(self.config, None)))
 
+    def encrypted(self, operation: str) -> Any:
+        """Return Keeper's answer to ``get_secret`` or ``get_folders`` as it was sent; a device without the key may ask, too."""
+        payload = self.prepare_get_payload(self.config, None)
+        # Without the application's key, the SDK (17.3.0) asks for it as if the device were to be bound.
+        payload.publicKey = None
+        return json.loads(self._post_query(operation, payload))
+
     def _check_server_key(self, key_id: str) -> None:
         """Raise PermanentVaultError if neither the SDK nor the configuration has the server key *key_id*."""
         if key_id not in keeper_public_keys and not self.config.get(ConfigKeys.KEY_SERVER_PUBLIC_KEY):
@@ -166,7 +179,8 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             )
 
 
-def _request(path: str, payload: Any) -> _Request:
+def request_of(path: str, payload: Any) -> _Request:
+    """Return the request that *payload* is for."""
     return path, tuple(getattr(payload, "requestedRecords", None) or ())
 
 
@@ -187,11 +201,21 @@ def connect(configuration: Mapping[str, str], transport: Transport) -> Client:
         check_key_lengths(configuration, "KSM configuration")
     except ConfigurationError as error:
         raise PermanentVaultError(str(error)) from None
-    client: Client = translate_errors(lambda: Client(transport, _storage(configuration)))
+    client: Client = translate_errors(lambda: Client(transport, new_storage(configuration)))
     return client
 
 
-def _storage(configuration: Mapping[str, str]) -> InMemoryKeyValueStorage:
+def connect_without_key(half: Mapping[str, str], transport: Transport) -> Client:
+    """Return a client that can ask Keeper and cannot read what it gets; raises PermanentVaultError.
+
+    *half* is the relay's half of a split KSM configuration, which has been checked.
+    """
+    client: Client = translate_errors(lambda: Client(transport, new_storage(half)))
+    return client
+
+
+def new_storage(configuration: Mapping[str, str]) -> InMemoryKeyValueStorage:
+    """Return the SDK's storage with the entries of a *configuration*."""
     return InMemoryKeyValueStorage(dict(configuration))
 
 
@@ -201,7 +225,7 @@ def new_device(token: Mapping[str, str], transport: Transport) -> dict[str, str]
     Save the result before you call :func:`bind_device`, and retry with it: Keeper gives the application of a token to one
     private key only.
     """
-    storage = _storage({key: value for key, value in token.items() if key != _TOKEN})
+    storage = new_storage({key: value for key, value in token.items() if key != _TOKEN})
     translate_errors(lambda: Client(transport, storage, token=token[_TOKEN], hostname=token["hostname"]))
     return _contents(storage)
 
@@ -212,7 +236,7 @@ def bind_device(device: Mapping[str, str], transport: Transport) -> dict[str, st
     Keeper sends the application's key until the device has used it once: save the result before you call
     :func:`confirm_device`.
     """
-    storage = _storage({key: value for key, value in device.items() if key != _TOKEN})
+    storage = new_storage({key: value for key, value in device.items() if key != _TOKEN})
     client = translate_errors(lambda: Client(transport, storage))
     # Set afterwards: a constructor that finds token and key takes the device for bound, and deletes the token (SDK 17.3.0).
     client.config.set(ConfigKeys.KEY_CLIENT_KEY, device[_TOKEN])
@@ -231,7 +255,7 @@ def confirm_device(configuration: Mapping[str, str], transport: Transport) -> No
 
 
 def _contents(storage: InMemoryKeyValueStorage) -> dict[str, str]:
-    return {str(getattr(key, "value", key)): str(value) for key, value in storage.read_storage().items() if value}
+    return {str(getattr(key, "value", key)): str(value) for key, value in storage.readnew_storage().items() if value}
 
 
 def translate_errors(call: Callable[[], Any]) -> Any:

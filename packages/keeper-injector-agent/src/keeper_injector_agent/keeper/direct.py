@@ -55,6 +55,11 @@ class Connections:
             if key not in self._open:
                 connection.close()
 
+    def close(self) -> None:
+        """Close all connections; the next request opens a new one."""
+        while self._open:
+            self._open.popitem()[1].close()
+
 
 def _has_ended(connection: http.client.HTTPSConnection) -> bool:
     """Close a connection that the server has closed: before a request, there is nothing else to read."""
@@ -70,3 +75,4 @@ def _blocks(response: http.client.HTTPResponse) -> Iterator[bytes]:
         yield block
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
+    response.close()  # read1() leaves a response open that has been read to its end, and the connection could not be used again

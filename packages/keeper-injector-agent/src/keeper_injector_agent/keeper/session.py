@@ -53,6 +53,7 @@ def _connected(state: State, client: Client, deadline: float, limits: RetryLimit
         yield Session(KeeperVault(client), client, state, deadline, limits)
     finally:
         client.leave_results(state)
+        client.transport.close()
 
 
 def _connect(plan: Plan, state: State, root: Path, deadline: float, limits: RetryLimits) -> Client:
@@ -63,14 +64,11 @@ def _connect(plan: Plan, state: State, root: Path, deadline: float, limits: Retr
             attempts=min(limits.attempts, retry.CREDENTIAL_ATTEMPTS),
         )
     )
-    if state.server_key_id:
-        configuration["serverPublicKeyId"] = state.server_key_id
     # Imported here: an invalid plan or configuration is reported without the 0.2 s that these imports take.
-    from keeper_injector_agent.keeper.client import connect
-    from keeper_injector_agent.keeper.transport import Transport
+    from keeper_injector_agent.keeper.access import connect_to_records
 
     ca_file = below_root(root, plan.ca_file) if plan.ca_file else None
-    return connect(configuration, Transport(ca_file=ca_file, deadline=deadline, patience=limits.patience))
+    return connect_to_records(configuration, state, ca_file=ca_file, deadline=deadline, patience=limits.patience)
 
 
 class Session:

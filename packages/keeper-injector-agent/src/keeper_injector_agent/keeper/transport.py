@@ -85,6 +85,10 @@ class Transport:
         if error is not None:
             raise error
 
+    def close(self) -> None:
+        """Close the connections, which are kept between requests."""
+        self._connections.close()
+
     def _request(
         self, method: str, text: object, headers: dict[str, str], body: bytes | None, receive: Receive | None = None
     ) -> Response:

@@ -1,0 +1,206 @@
+"""An agent behind a relay: the same files as with Keeper itself, from snapshots that only this application's device signs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import relays
+from agent_pods import AgentPod, events, item
+from cryptography.hazmat.primitives.asymmetric import ec
+from relays import Relayed
+
+from keeper_injector_agent.relay.halves import device_key
+from keeper_injector_agent.snapshot.head import Head
+from keeper_injector_agent.state import load_state
+from keeper_injector_common.plan.model import Directory, FolderItem
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH, STATE_PATH
+from keeper_injector_common.references import RecordName
+from local_keeper import LocalKeeper
+
+PASSWORD = {"password": "database-credentials[password]"}
+
+
+def test_files_arrive_without_a_request_to_keeper(relayed: Relayed) -> None:
+    relayed.pod.wants(PASSWORD)
+    result = relayed.pod.run("init")
+    assert result.returncode == 0, result.stderr
+    assert relayed.keeper.requests == {}
+    assert relayed.pod.file("password")
+
+
+def test_all_files_are_those_of_an_agent_without_a_relay(relayed: Relayed, tmp_path: Path) -> None:
+    """Titles, folders, attachments, fields and whole records: byte for byte."""
+    direct = AgentPod(tmp_path / "direct", relayed.keeper)
+    for pod in (relayed.pod, direct):
+        wanted = [item(f"{number}", reference) for number, reference in enumerate(_everything(relayed.keeper))]
+        folder = FolderItem(RecordName(("Production",)), 0o440)
+        volumes = (
+            Directory("/keeper/volumes/0", "/app", tuple(wanted)),
+            Directory("/keeper/volumes/1", "/more", (), (folder,)),
+        )
+        pod.at("/keeper/volumes/1").mkdir()
+        pod.plan(directories=volumes)
+        result = pod.run("init")
+        assert result.returncode == 0, result.stderr
+    for volume in ("/keeper/volumes/0", "/keeper/volumes/1"):
+        found = [
+            {path.name: path.read_bytes() for path in pod.at(volume).iterdir() if not path.name.startswith("..")}
+            for pod in (relayed.pod, direct)
+        ]
+        assert found[0] == found[1]
+        assert found[0]
+
+
+def _everything(keeper: LocalKeeper) -> list[str]:
+    """Return a reference to each record of the sample vault whose content does not depend on the time."""
+    titles = [title for title in keeper.vault.titles() if "/" not in title and title != "two-factor"]
+    return [*titles, "database-credentials[password]", keeper.uid("api-keys"), "keeper://TLS Certs/file/server.pem"]
+
+
+def test_a_change_arrives(relayed: Relayed) -> None:
+    relayed.pod.wants(PASSWORD)
+    assert relayed.pod.run("init").returncode == 0
+    relayed.keeper.set_field("database-credentials", "password", "new")
+    relayed.poll()
+    assert relayed.pod.run("once").returncode == 0
+    assert relayed.pod.file("password") == "new"
+
+
+def test_names_by_uid_fetch_only_what_they_name(relayed: Relayed) -> None:
+    """A pod that names one record by UID loads the head, the index and that record."""
+    relayed.pod.wants({"password": f"{relayed.keeper.uid('database-credentials')}[password]"})
+    assert relayed.pod.run("init").returncode == 0
+    assert load_state(relayed.pod.at(STATE_PATH)).counts["requests_ok"] == 3
+
+
+def _change_head(relayed: Relayed, key: ec.EllipticCurvePrivateKey | None = None, **values: object) -> None:
+    path = relayed.published / "head.json"
+    content = json.loads(path.read_bytes())
+    content.pop("signature")
+    head = Head(**{**content, **values})
+    path.write_bytes(head.signed_by(key or _key(relayed)))
+
+
+def _key(relayed: Relayed) -> ec.EllipticCurvePrivateKey:
+    return device_key(json.loads(relayed.halves[0].read_bytes()), "test")
+
+
+def _unsigned(relayed: Relayed) -> None:
+    path = relayed.published / "head.json"
+    content = json.loads(path.read_bytes())
+    path.write_text(json.dumps({**content, "fetched": content["fetched"] + 1}), encoding="utf-8")
+
+
+def _alter_parts(relayed: Relayed, pattern: str) -> None:
+    for path in relayed.published.glob(pattern):
+        path.write_bytes(path.read_bytes()[:-2] + b" }")
+
+
+ATTACKS: dict[str, tuple[Callable[[Relayed], None], str]] = {
+    "a head whose time was changed": (_unsigned, "not signed by this application's device"),
+    "a head signed by another key": (
+        lambda relayed: _change_head(relayed, ec.generate_private_key(ec.SECP256R1())),
+        "not signed by this application's device",
+    ),
+    "a head for another application": (
+        lambda relayed: _change_head(relayed, application="0" * 64),
+        "belongs to another application",
+    ),
+    "a snapshot that is too old": (lambda relayed: _change_head(relayed, fetched=1_700_000_000), "old"),
+    "no head": (lambda relayed: (relayed.published / "head.json").unlink(), "publishes nothing"),
+    "a head that is not JSON": (
+        lambda relayed: _truncate(relayed.published / "head.json"),
+        "not the head of a snapshot",
+    ),
+    "an altered index": (lambda relayed: _alter_parts(relayed, "index-*"), "does not have the content"),
+    "altered records": (lambda relayed: _alter_parts(relayed, "r/*"), "does not have the content"),
+}
+
+
+def _truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:20])
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_the_device_did_not_sign_is_refused(relayed: Relayed, attack: str) -> None:
+    """The files stay, and the log says why."""
+    relayed.pod.wants(PASSWORD)
+    assert relayed.pod.run("init").returncode == 0
+    before = relayed.pod.file("password")
+    relayed.keeper.set_field("database-credentials", "password", "new")
+    relayed.poll()
+    change, words = ATTACKS[attack]
+    change(relayed)
+    result = relayed.pod.run("once", "--deadline", "3")
+    assert result.returncode != 0
+    assert relayed.pod.file("password") == before
+    (failed,) = [event for event in events(result.stderr) if event["event"] == "refresh.failed"]
+    assert words in failed["cause"]
+
+
+def test_a_snapshot_from_before_is_refused(relayed: Relayed) -> None:
+    """A relay that is taken over can serve what the device signed once, but not to a pod that knows something newer."""
+    head = (relayed.published / "head.json").read_bytes()
+    relayed.pod.wants(PASSWORD)
+    relayed.keeper.set_field("database-credentials", "password", "new")
+    _wait_for_another_second(relayed)
+    assert relayed.pod.run("init").returncode == 0
+    (relayed.published / "head.json").write_bytes(head)
+    result = relayed.pod.run("once", "--deadline", "3")
+    assert result.returncode != 0
+    assert "older than the one that was used before" in result.stderr
+    assert relayed.pod.file("password") == "new"
+
+
+def _wait_for_another_second(relayed: Relayed) -> None:
+    """Publish until the time of the head has changed; it has seconds."""
+    before = relays.head_of(relayed.web.root)["fetched"]
+    while relays.head_of(relayed.web.root)["fetched"] == before:
+        relayed.poll()
+
+
+def test_new_pods_start_while_keeper_is_down(relayed: Relayed) -> None:
+    relayed.keeper.outage(3600)
+    relayed.pod.wants(PASSWORD)
+    result = relayed.pod.run("init")
+    assert result.returncode == 0, result.stderr
+
+
+def test_each_half_alone_is_useless(relayed: Relayed) -> None:
+    """The relay's half has no key for what it fetches, and the pods' half has no identity for Keeper."""
+    relay_half, pods_half = (json.loads(path.read_bytes()) for path in relayed.halves)
+    assert "appKey" not in relay_half
+    assert not {"clientId", "privateKey", "hostname"} & pods_half.keys()
+    relayed.pod.put(CREDENTIALS_PATH, json.dumps(relay_half))
+    relayed.pod.wants(PASSWORD)
+    result = relayed.pod.run("once")
+    assert result.returncode != 0
+    assert "appKey missing" in result.stderr
+    text = b"".join(path.read_bytes() for path in relayed.published.rglob("*") if path.is_file())
+    assert b"correct-horse-battery" not in text
+
+
+def test_an_unreachable_relay(relayed: Relayed) -> None:
+    half = json.loads(relayed.halves[1].read_bytes())
+    relayed.pod.put(CREDENTIALS_PATH, json.dumps({**half, "relay": "http://127.0.0.1:9"}))
+    relayed.pod.wants(PASSWORD)
+    result = relayed.pod.run("init", "--deadline", "2")
+    assert result.returncode != 0
+    assert "relay: no connection to http://127.0.0.1:9" in relayed.pod.termination_message()
+
+
+def test_an_attachment_that_the_relay_does_not_publish(relayed: Relayed) -> None:
+    """It is a problem of that file alone, and the other files arrive."""
+    relayed.keeper.set_file("api-keys", "large.bin", b"x" * 5000)
+    small = relays.application(relayed.halves[0], relayed.web.root, relayed.keeper, attachment=4000)
+    small.poll(frozen=False)
+    wanted = (item("large", "keeper://api-keys/file/large.bin"), item("password", PASSWORD["password"]))
+    volumes = (Directory("/keeper/volumes/0", "/app", wanted),)
+    relayed.pod.plan(directories=volumes, fail_on_error=False)
+    result = relayed.pod.run("init")
+    assert result.returncode == 0, result.stderr
+    assert relayed.pod.files() == ["password"]
+    assert "does not publish this attachment" in result.stderr
