@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from sidecars import children, free_port, listening, logged_event, scrape, supervised
 
 from keeper_injector_agent.supervisor import process as program
+from keeper_injector_agent.supervisor import relay_head
 from keeper_injector_agent.supervisor.waits import first_wait, next_wait
 from keeper_injector_common.plan import paths
 
@@ -200,3 +201,4 @@ def test_names_of_state_files_are_those_of_the_plan() -> None:
     """The supervisor may import nothing, so it repeats the names of the files that it shares with the workers."""
     names = ("READY_NAME", "REFRESHED_NAME", "METRICS_NAME")
     assert [getattr(program, name) for name in names] == [getattr(paths, name) for name in names]
+    assert relay_head.RELAY_NAME == paths.RELAY_NAME

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_agent.private_files import replace_private_file
 from keeper_injector_agent.state import save_state
-from keeper_injector_common.plan.paths import METRICS_NAME, REFRESHED_NAME
+from keeper_injector_common.plan.paths import METRICS_NAME, REFRESHED_NAME, RELAY_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,8 +94,17 @@ def save_result(directory: Path, state: State, *, refreshed: bool) -> None:
             (directory / REFRESHED_NAME).touch()
         save_state(directory, state)
         replace_private_file(directory / METRICS_NAME, as_prometheus(state))
+        if state.relay.get("head"):
+            replace_private_file(directory / RELAY_NAME, f"{' '.join(state.relay['head'])} {_snapshot(state)}\n")
+        else:
+            (directory / RELAY_NAME).unlink(missing_ok=True)
     except OSError as error:
         log.warning("state.write_failed", extra={"path": str(directory), "cause": error.strerror})
+
+
+def _snapshot(state: State) -> str:
+    """Return the snapshot that was used, for the supervisor: the digest of its index, and its time."""
+    return f"{state.relay['index']} {state.relay['fetched']}"
 
 
 def _quoted(text: str) -> str:

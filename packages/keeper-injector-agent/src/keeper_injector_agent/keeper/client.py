@@ -91,6 +91,7 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
     def leave_results(self, state: State) -> None:
         """Leave in *state* what the next refresh must know: the server key that Keeper asked for, and the counters."""
         state.server_key_id = self.server_key_id
+        state.relay = {}
         for result, count in self.transport.counts.items():
             state.count(f"requests_{result}", count)
 

@@ -83,6 +83,8 @@ class RelayTransport:
         self._patience = patience
         self._sizes = sizes or size_limits()
         self._connection = _connection(url, ca_file)
+        self.head = [] if url.tls else [url.host, str(url.port), f"{self._path}{HEAD_NAME}"]
+        """Host, port and path of the head, if it is served without TLS."""
 
     def get(self, name: str, largest: int) -> bytes:
         """Return a file of the application, of at most *largest* bytes; raises VaultError."""
@@ -223,8 +225,7 @@ class RelayedClient(Client):
             state.count(f"requests_{result}", count)
         if self._head is not None:
             state.relay = {
-                "place": self.transport.place,
-                "application": self._application,
+                "head": self.transport.head,
                 "index": self._head.index,
                 "fetched": self._head.fetched,
                 "frozen": self._head.frozen,

@@ -13,6 +13,7 @@
 # ----------  --------------------------------------  -----------  ---------------------------------------------------
 # STARTING    ready                                   WAITING      opens the metrics port, creates the file "ready"
 # WAITING     the wait is over, SIGHUP or a request   REFRESHING   forks a worker
+# WAITING     the relay has something new             REFRESHING   forks a worker
 # WAITING     SIGTERM or SIGINT                       STOPPED      exits with code 0
 # REFRESHING  the worker has ended                    WAITING      its exit code and throttle wait decide the next wait
 # REFRESHING  no worker can be forked                 WAITING      as after a failure
@@ -45,6 +46,7 @@ from keeper_injector_agent.supervisor.log_lines import log_event
 from keeper_injector_agent.supervisor.memory_events import count_memory_kills
 from keeper_injector_agent.supervisor.metrics_port import MetricsPort
 from keeper_injector_agent.supervisor.refresh_requests import RefreshRequests
+from keeper_injector_agent.supervisor.relay_head import RelayHead
 from keeper_injector_agent.supervisor.waits import first_wait, next_wait, random_fraction
 from keeper_injector_agent.supervisor.worker_process import SIGNALS, fork_worker, read_throttle_wait
 
@@ -98,6 +100,7 @@ class _Supervisor:
         self._refresh_now = False
         self._listeners: list[MetricsPort | RefreshRequests] = []
         self._requests: RefreshRequests | None = None
+        self._relay = RelayHead(directory)
         self._wake_in, self._wake_out = posix.pipe()
         for end in (self._wake_in, self._wake_out):
             posix.set_blocking(end, False)
@@ -148,19 +151,20 @@ class _Supervisor:
             self._refresh_now = True
 
     def _sleep(self, seconds: float) -> None:
-        """Reap children and serve metrics for *seconds*, or until a signal asks for something."""
+        """Reap children and serve metrics for *seconds*, or until a signal, a request or the relay asks for a refresh."""
         until = time.monotonic() + seconds
+        asks_relay = self._relay.is_used() and not self._failures
         while not (self._stopping or self._refresh_now or (self._requests and self._requests.pending)):
-            remaining = until - time.monotonic()
-            if remaining <= 0:
+            now = time.monotonic()
+            if now >= until or (asks_relay and now >= self._relay.due and self._relay.has_changed()):
                 return
-            self._wait_for_event(remaining)
+            self._wait_for_event(min(until, self._relay.due) - now if asks_relay else until - now)
             self._reap()
 
     def _wait_for_event(self, seconds: float) -> None:
         """Wait for a signal, a connection to the metrics port or a request, for at most *seconds*, and serve the latter two."""
         listeners = {listener.fileno(): listener for listener in self._listeners}
-        ready = select.select([self._wake_in, *listeners], [], [], seconds)[0]
+        ready = select.select([self._wake_in, *listeners], [], [], max(0.0, seconds))[0]
         for number in set(ready) & set(listeners):
             listeners[number].serve()
         try:
@@ -200,7 +204,9 @@ class _Supervisor:
         """Run one worker until it ends or its deadline passes; return its exit code and its throttle wait in seconds."""
         listening = [listener.fileno() for listener in self._listeners]
         try:
-            self._worker, throttle = fork_worker(command, [self._wake_in, self._wake_out, *listening])
+            self._worker, throttle = fork_worker(
+                command, [self._wake_in, self._wake_out, *listening, *self._relay.descriptors()]
+            )
         except OSError as error:  # no processes, memory or descriptors; files stay, and the next refresh may succeed
             log_event("error", "worker.spawn_failed", errno=error.errno)
             return posix.EX_TEMPFAIL, 0.0

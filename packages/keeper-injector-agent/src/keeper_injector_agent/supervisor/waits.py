@@ -7,6 +7,8 @@ import posix
 _SHORTEST_WAIT = 5.0
 _LONGEST_WAIT = 600.0
 _JITTER = 0.1
+_POLL = 15.0
+# Seconds between two questions to a relay.
 
 
 def first_wait(age: float | None, interval: float, random: float) -> float:
@@ -27,6 +29,11 @@ def next_wait(interval: float, failures: int, throttle_wait: float, random: floa
         growing = min(longest, _SHORTEST_WAIT * float(1 << min(failures, 20)))
         return max(growing * (0.5 + random / 2), throttle_wait * (1 + random / 4))
     return interval * (1 - _JITTER + 2 * _JITTER * random)
+
+
+def poll_wait(random: float, *, first: bool = False) -> float:
+    """Return the seconds before a relay is asked whether something is new: 15 ±10 %, and at *first* any part of that."""
+    return _POLL * random if first else _POLL * (1 - _JITTER + 2 * _JITTER * random)
 
 
 def random_fraction() -> float:
