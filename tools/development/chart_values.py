@@ -167,6 +167,7 @@ KINDS: dict[str, Json] = {
     "tag": TAG,
     "time": or_empty(INTERVAL),
     "tolerations": list_of(TOLERATION),
+    "volume size": VOLUME_SIZE,
 }
 """The schema of each type that is named in parentheses."""
 

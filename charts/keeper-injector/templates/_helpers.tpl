@@ -60,8 +60,8 @@ app.kubernetes.io/component: webhook
 {{- end }}
 
 {{/*
-Metadata of one object. Arguments: `root`; `name`; `namespace` (missing: that of the release; empty: none); `labels` and
-`annotations` of this object only.
+Metadata of one object. Arguments: `root`; `name`; `namespace` (missing: that of the release; empty: none); `component` (missing: the
+webhook); `labels` and `annotations` of this object only.
 */}}
 {{- define "keeper-injector.metadata" -}}
 {{- $root := .root -}}
@@ -69,7 +69,8 @@ name: {{ .name | quote }}
 {{- with (hasKey . "namespace" | ternary .namespace (include "keeper-injector.namespace" $root)) }}
 namespace: {{ . | quote }}
 {{- end }}
-labels: {{- merge (include "keeper-injector.labels" $root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
+{{- $component := .component | default "webhook" | dict "app.kubernetes.io/component" }}
+labels: {{- merge $component (include "keeper-injector.labels" $root | fromYaml) (.labels | default dict) | toYaml | nindent 2 }}
 {{- with merge (dict) (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 annotations: {{- toYaml . | nindent 2 }}
 {{- end }}

@@ -50,6 +50,14 @@
 {{- if and (or $v.kubernetesSecrets.serviceAccounts $v.kubernetesSecrets.secretNames) (not $v.kubernetesSecrets.namespaces) }}
 - "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces"
 {{- end }}
+{{- if and $v.relay.enabled (not $v.relay.applications) }}
+- "relay.applications: empty, but relay.enabled is true; list the Secrets with the relay's halves that keeper-injector-agent split wrote"
+{{- end }}
+{{- range $v.relay.frozen }}
+{{- if not (has . $v.relay.applications) }}
+- "relay.frozen: {{ . }} is not in relay.applications; correct the name"
+{{- end }}
+{{- end }}
 {{- if and $v.kubernetesSecrets.namespaces (not $v.kubernetesSecrets.serviceAccounts) }}
 - "kubernetesSecrets.serviceAccounts: empty, so that every pod of {{ join ", " $v.kubernetesSecrets.namespaces }} would get the permission; list the service accounts that need it, such as {shop}"
 {{- end }}

@@ -47,15 +47,23 @@ def dotted(name: str) -> str:
     return name.replace("__", ".")
 
 
-def one(objects: list[Json], kind: str) -> Json:
-    """Return the only object of *kind*."""
-    (found,) = [item for item in objects if item["kind"] == kind]
+COMPONENT = "app.kubernetes.io/component"
+
+
+def component_of(item: Json) -> str:
+    """Return the component that an object belongs to; the pod of ``helm test`` tests the webhook."""
+    return "relay" if item["metadata"]["labels"][COMPONENT] == "relay" else "webhook"
+
+
+def one(objects: list[Json], kind: str, component: str = "webhook") -> Json:
+    """Return the only object of *kind* of a *component*."""
+    (found,) = [item for item in objects if item["kind"] == kind and component_of(item) == component]
     return found
 
 
-def pod_of(objects: list[Json]) -> Json:
-    """Return the template of the webhook's pods."""
-    template: Json = one(objects, "Deployment")["spec"]["template"]
+def pod_of(objects: list[Json], component: str = "webhook") -> Json:
+    """Return the template of the pods of a *component*."""
+    template: Json = one(objects, "Deployment", component)["spec"]["template"]
     return template
 
 

@@ -15,6 +15,7 @@ from lookup_server import lookup_server
 from rendered_chart import (
     CHART,
     CI,
+    COMPONENT,
     NAME,
     NAMESPACE,
     VERSIONS,
@@ -58,6 +59,13 @@ NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfigurati
         ("cert-manager", ["Certificate", "Certificate", "Issuer", "Issuer", "PodDisruptionBudget"]),
         ("given-secret", ["PodDisruptionBudget"]),
         ("monitoring", ["ConfigMap", "PodDisruptionBudget", "PrometheusRule", "ServiceMonitor", *OWN]),
+        (
+            "relay",
+            [
+                *("ConfigMap", "Deployment", "NetworkPolicy", "Service", "ServiceAccount"),
+                *("PodDisruptionBudget", "PodDisruptionBudget", "ServiceMonitor", "ServiceMonitor", *OWN),
+            ],
+        ),
         (
             "hardened",
             [
@@ -178,7 +186,9 @@ def test_every_object_is_labelled_and_has_its_place(ci: str) -> None:
     """Every object has the recommended labels, a namespace if its kind has one, and a valid name."""
     for item in render(ci):
         metadata = item["metadata"]
-        assert metadata["labels"].items() >= SELECTED.items()
+        component = metadata["labels"][COMPONENT]
+        assert component in {"webhook", "relay"}
+        assert metadata["labels"].items() >= {**SELECTED, COMPONENT: component}.items()
         assert metadata["labels"].items() >= {
             ("app.kubernetes.io/version", VERSIONS["appVersion"]),
             ("app.kubernetes.io/managed-by", "Helm"),
