@@ -54,6 +54,9 @@ class State:
     """Keyed digest of what each delivered file was rendered from."""
     origins: dict[str, str] = attrs.field(factory=dict)
     """UID of the record that each file of a folder came from."""
+    references: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    """What each name of the plan means: ``uid`` of the record, ``previous`` for the UID of another one that it meant before, if
+    there was one, ``changed`` for when, and ``exact`` for how to write a name that was taken for a title."""
     freshness: Freshness = attrs.field(factory=Freshness)
     receipt: dict[str, Any] = attrs.field(factory=dict)
     """What the last refresh did, so that the next one can end early; see :mod:`keeper_injector_agent.unchanged`."""
@@ -130,8 +133,14 @@ def _from_json(content: Mapping[str, Any]) -> State:
         size=int(content.get("size", 0)),
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
         origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
+        references={str(name): _reference(found) for name, found in content.get("references", {}).items()},
         freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),
         receipt=dict(content.get("receipt", {})),
         relay=dict(content.get("relay", {})),
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )
+
+
+def _reference(found: Mapping[str, Any]) -> dict[str, Any]:
+    texts = {key: str(found[key]) for key in ("uid", "previous", "exact")}
+    return {**texts, "changed": float(found["changed"])}

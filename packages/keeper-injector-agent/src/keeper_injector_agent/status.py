@@ -10,6 +10,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from keeper_injector_agent.state import State
 
 _FAMILIES = ("refreshes", "requests", "notifications")
@@ -29,8 +31,19 @@ def as_json(state: State, now: float | None = None) -> str:
             "files": state.files,
             "bytes": state.size,
             "targets": targets(state, now),
+            "references": [
+                {
+                    "reference": name,
+                    "uid": found["uid"],
+                    "previousUid": found["previous"] or None,
+                    "changed": moment(found["changed"]),
+                    "write": found["exact"] or None,
+                }
+                for name, found in state.references.items()
+            ],
             **{family: state.results(family) for family in _FAMILIES},
             "changes": state.counts.get("changes", 0),
+            "replacements": state.counts.get("replacements", 0),
         },
         indent=2,
     )
@@ -70,8 +83,19 @@ def as_text(state: State, now: float | None = None) -> str:
         rows["throttled"] = f"no request for {state.throttled_for(now):.0f} s"
     if state.last_error:
         rows["last error"] = state.last_error
-    lines = [f"{name:<14}{value}" for name, value in rows.items()]
+    lines = [*(f"{name:<14}{value}" for name, value in rows.items()), *_surprises(state, now)]
     return "\n".join([*lines, "", *table(state, now)] if state.freshness.targets else lines)
+
+
+def _surprises(state: State, now: float | None) -> Iterator[str]:
+    """Yield a line for each name that means another record than before, or that was taken for a title."""
+    for name, found in state.references.items():
+        if found["previous"]:
+            yield (
+                f"changed: record {name!r} means {found['uid']} since {_with_age(found['changed'], now)}, and meant {found['previous']}"
+            )
+        if found["exact"]:
+            yield f"by title: record {name!r} was found as a title; write {found['exact']}"
 
 
 def table(state: State, now: float | None = None) -> list[str]:

@@ -22,6 +22,7 @@ _COUNTERS = {
     "refreshes": "Refreshes by result: ok, partial, failed, refused (the plan had been changed).",
     "requests": "Requests to Keeper by result.",
     "changes": "Changes of directories, environment variables and Secrets, without their first content.",
+    "replacements": "Names of records that came to mean another record than before.",
     "notifications": "Notifications of the application by result.",
 }
 _RESULTS = {
@@ -31,6 +32,7 @@ _RESULTS = {
         *("refused", "tls", "proxy", "timeout", "connection", "too_large"),
     ),
     "changes": ("",),
+    "replacements": ("",),
     "notifications": ("ok", "failed"),
 }
 """The results that are shown as 0 before they happen: to Prometheus, a series that begins at 1 has not increased. The statuses of HTTP

@@ -89,6 +89,18 @@ def second_record(_pod: AgentPod, keeper: LocalKeeper) -> None:
     keeper.add_record({"title": "api-keys", "type": "login", "fields": {"login": "another"}})
 
 
+def replaced_record(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Remove a record, and add another one of its title."""
+    keeper.remove_record("api-keys")
+    second_record(pod, keeper)
+
+
+def second_name(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Ask for a path that is the title of a record."""
+    keeper.add_record({"title": "No/such/folder", "fields": {"login": "another"}})
+    pod.wants({"x": "No/such/folder[login]"})
+
+
 def bad_attachment(pod: AgentPod, keeper: LocalKeeper) -> None:
     """Damage an attachment."""
     for file in keeper.vault.find("TLS Certs").files:
@@ -157,6 +169,8 @@ SITUATIONS: dict[str, Callable[[Scene], str]] = {
     "init.started_without_secrets": init(fails(Fault.revoked()), fail_on_error=False),
     "init.kept_files": refresh(fails(Fault.revoked()), "init"),
     "record.ambiguous": init(second_record),
+    "reference.changed": refresh(replaced_record),
+    "reference.by_title": init(second_name),
     "secret.ambiguous": folder(two_of_one_title),
     "record.malformed": init(lambda _pod, keeper: keeper.vault.find("two-factor").data["fields"].append(None)),
     "records.unreadable": folder(lambda _pod, keeper: keeper.corrupt_record("redis")),

@@ -42,6 +42,7 @@ from keeper_injector_agent.delivery.environment import render_environment
 from keeper_injector_agent.delivery.files import File, digest_files, read_files, write_files
 from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashing_keys, secret_key, sync_if_due
 from keeper_injector_agent.delivery.notify import notify_application
+from keeper_injector_agent.delivery.origins import known_origins, note_origins
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.errors import WriteError
 from keeper_injector_agent.keeper.decoding import TOTP_TYPE
@@ -58,9 +59,6 @@ if TYPE_CHECKING:
     from keeper_injector_common.records import Library
 
 log = logging.getLogger(__name__)
-
-_MOST_LOGGED = 10
-"""Records that the log names if all of them have one name."""
 
 
 @attrs.frozen
@@ -123,10 +121,16 @@ def _deliver_records(
     plan: Plan, library: Library, adapters: Adapters, state: State, *, root: Path, initial: bool
 ) -> Outcome:
     """Bring every directory of *plan* up to date with *library*, then its Kubernetes Secrets; see the theory above."""
-    _log_ambiguous_titles(plan, library)
     _log_unreadable_records(plan, library)
     progress = Progress(state, remove_gone=plan.on_removal == "remove", initial=initial)
-    renderer = Renderer(library, plan.strict_lookup, adapters.vault.download, adapters.render_template, progress.warn)
+    renderer = Renderer(
+        library,
+        plan.strict_lookup,
+        adapters.vault.download,
+        adapters.render_template,
+        progress.warn,
+        known_origins(state),
+    )
     sets: dict[str, str] = {}
     count = size = 0
     for target, place, files in _file_sets(plan, renderer, progress, root):
@@ -146,6 +150,7 @@ def _deliver_records(
         clash = clashes.get(secret_key(secret))
         written = sync_if_due(secret, renderer, adapters.sync_secret, progress, clash)
         progress.finish(f"Secret {secret.name}", written=written, present=secret_key(secret) in progress.inputs)
+    note_origins(plan, renderer.resolutions, state)
     progress.commit()
     return Outcome(
         changed=tuple(name for name, result in progress.results.items() if result.written),
@@ -218,16 +223,6 @@ def is_complete(plan: Plan, root: Path, state: State) -> bool:
         if any(item.name not in present for item in directory.files) or (directory.folders and not present):
             return False
     return all(read_files(below_root(root, environment.path)) for environment in plan.environments)
-
-
-def _log_ambiguous_titles(plan: Plan, library: Library) -> None:
-    if plan.strict_lookup:
-        return  # then an ambiguous title is an error
-    for name in {reference.record for reference in plan.references()}:
-        matches = library.matches(name)
-        if len(matches) > 1:
-            others = [record.uid for record in matches[1:_MOST_LOGGED]]
-            log.warning("record.ambiguous", extra={"record": name.title, "uid": matches[0].uid, "others": others})
 
 
 def _log_unreadable_records(plan: Plan, library: Library) -> None:

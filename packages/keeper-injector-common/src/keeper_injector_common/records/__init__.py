@@ -11,7 +11,7 @@ from keeper_injector_common.records.directory_files import (
     describe_clash,
     describe_overridden,
 )
-from keeper_injector_common.records.library import Library
+from keeper_injector_common.records.library import Library, Resolution
 from keeper_injector_common.records.record import (
     Attachment,
     Field,
@@ -34,6 +34,7 @@ __all__ = [
     "Record",
     "RenderTemplate",
     "Renderer",
+    "Resolution",
     "assign_paths",
     "describe_clash",
     "describe_overridden",

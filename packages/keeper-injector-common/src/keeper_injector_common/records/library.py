@@ -31,6 +31,26 @@ _REASONS = {_Match.UID: "has this UID", _Match.PATH: "is in this folder", _Match
 
 
 @attrs.frozen
+class Resolution:
+    """The record that a name means."""
+
+    name: RecordName
+    record: Record
+    others: tuple[str, ...] = ()
+    """UIDs of other records that match the name, but not as well, or with a higher UID."""
+    by_title: bool = False
+    """Whether the name says a UID or a path, which no record has, so that it was taken for a title."""
+    replaced: str = ""
+    """UID of the record that the name meant before; empty if that is this record or unknown."""
+
+    @property
+    def exact(self) -> str:
+        """How to write a name that was taken for a title, so that it can mean nothing else."""
+        escaped = f", or {RecordName((self.name.title,))} for the title" if len(self.name.parts) > 1 else ""
+        return f"{self.record.uid}{escaped}"
+
+
+@attrs.frozen
 class Library:
     """The records that are shared with this application."""
 
@@ -41,18 +61,32 @@ class Library:
     """Those of the unreadable records that could be decrypted, but whose content is not that of a record."""
 
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
+        """Return the record that *name* means; see :meth:`resolve`, which raises the same."""
+        return self.resolve(name, strict=strict).record
+
+    def resolve(self, name: RecordName, *, strict: bool = False, origin: str = "") -> Resolution:
         """Return the record that *name* means: by UID, otherwise by folders with title or UID, otherwise by title.
 
-        If several records match, the first of :meth:`matches` is returned, unless *strict*. Raises :class:`RecordGoneError` if
-        there is no such record, :class:`UnreadableRecordError` if it may be one that could not be decrypted, and, if *strict*,
-        :class:`SelectionError` if there are several.
+        *origin* is the UID of the record that *name* meant before, if that is known. Of several records that match for the same
+        reason, the name keeps meaning this one; otherwise it means the one with the lowest UID.
+
+        Raises :class:`RecordGoneError` if there is no such record, :class:`UnreadableRecordError` if it may be one that could not
+        be decrypted, and :class:`SelectionError` if the name means another record than before, but only by its title although it
+        says a UID or a path. If *strict*, raises :class:`SelectionError` for every other record than before, and if several match.
         """
         matches = self._ranked_matches(name, strict=strict)
         if not matches or (matches[0][0] is _Match.TITLE and self._may_be_hidden(name)):
             raise self._not_found(name)
         if strict and len(matches) > 1:
             raise SelectionError(_ambiguity(name, matches))
-        return matches[0][1]
+        best = [record for reason, record in matches if reason is matches[0][0]]
+        record = next((record for record in best if record.uid == origin), best[0])
+        others = tuple(match.uid for _, match in matches if match is not record)
+        by_title = matches[0][0] is _Match.TITLE and (len(name.parts) > 1 or is_uid(name.title))
+        replaced = origin if origin != record.uid else ""
+        if replaced and (strict or by_title or replaced in self.unreadable):
+            raise self._replaced(name, replaced, record)
+        return Resolution(name, record, others, by_title=by_title, replaced=replaced)
 
     def matches(self, name: RecordName, *, strict: bool = False) -> Sequence[Record]:
         """Return every record that *name* may mean: by UID, then in its folders, then by title, each with the lowest UID first.
@@ -168,6 +202,21 @@ class Library:
             # Titles are encrypted too, so any of the unreadable records may be the one.
             return UnreadableRecordError(f"{where}: not found, {self._unread()}{others}")
         return RecordGoneError(f"{where}: not shared with this application{others}")
+
+    def _replaced(self, name: RecordName, origin: str, record: Record) -> SelectionError | UnreadableRecordError:
+        """Return the error of a *name* that meant the record *origin* before, and would mean another *record* now."""
+        where = f"record {name.title!r}: it meant the record {origin}"
+        other = f"so that it would mean another record, {record.title!r} ({record.uid})"
+        if origin in self.unreadable:
+            return UnreadableRecordError(
+                f"{where}, which cannot be read now, {other}; see the other messages, or write a UID"
+            )
+        right = f"write {record.uid} for the new record, or replace the pod"
+        for present in self.records:
+            if present.uid == origin:
+                found = f"which is called {present.title!r} now or is in another folder"
+                return SelectionError(f"{where}, {found}, {other}; {right}")
+        return RecordGoneError(f"{where}, which is not shared with this application any more, {other}; {right}")
 
     def _alternatives(self, name: RecordName) -> str:
         """Return the end of a message about *name*, which no record has: what was probably meant."""

@@ -18,7 +18,7 @@ from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated
 from keeper_injector_common.records import formats
 from keeper_injector_common.records.attachments import check_readable, newest, newest_by_name
 from keeper_injector_common.records.folder_names import name_files
-from keeper_injector_common.records.library import Library
+from keeper_injector_common.records.library import Library, Resolution
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
 from keeper_injector_common.records.secret_keys import secret_key
 from keeper_injector_common.records.selection import select_files, select_value
@@ -57,6 +57,10 @@ class Renderer:
     render_template: RenderTemplate
     warn: Callable[[str], None] = _ignore
     """Takes the text of a warning: one of two entries of a name was chosen as the documentation says."""
+    origins: Mapping[str, str] = attrs.field(factory=dict)
+    """UID of the record that each name meant before; see :meth:`Library.resolve`."""
+    resolutions: dict[RecordName, Resolution] = attrs.field(factory=dict, init=False)
+    """What the names mean that have been found, for messages."""
 
     def render_file(self, item: FileItem) -> bytes:
         """Return the content of one file."""
@@ -176,7 +180,7 @@ class Renderer:
     def find_record(self, reference: Reference) -> Record:
         """Return the record of *reference*."""
         try:
-            return self.library.find(reference.record, strict=self.strict)
+            return self._resolve(reference.record).record
         except RecordGoneError as error:
             if not isinstance(reference, RecordText):
                 raise
@@ -184,6 +188,12 @@ class Renderer:
             raise RecordGoneError(
                 f"{error}; for a record called {reference.which!r} in a folder, write {name}"
             ) from None
+
+    def _resolve(self, name: RecordName) -> Resolution:
+        if name not in self.resolutions:
+            origin = self.origins.get(str(name), "")
+            self.resolutions[name] = self.library.resolve(name, strict=self.strict, origin=origin)
+        return self.resolutions[name]
 
     def _value(self, reference: Reference) -> JsonValue:
         if isinstance(reference, FileContent):
