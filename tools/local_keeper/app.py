@@ -174,7 +174,7 @@ def _download(state: ServerState, uid: str) -> Response:
     file = _file(state, uid)
     if file is None:
         return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
-    content = crypto.gcm(file.key, file.content)
+    content = file.sealed.part("content", file.key, file.content)
     return Response(content[:-1] + bytes([content[-1] ^ 1]) if file.damaged else content)
 
 
@@ -186,6 +186,7 @@ def _upload(state: ServerState, content_type: str, body: bytes) -> Response:
         if file is None:
             return Response("<Error><Code>NoSuchKey</Code></Error>", 404, media_type="application/xml")
         file.content = crypto.ungcm(file.key, parts["file"])
+        file.sealed.keep("content", file.key, file.content, parts["file"])
     except (KeyError, ValueError, InvalidTag):
         return Response("<Error><Code>MalformedPOSTRequest</Code></Error>", 400, media_type="application/xml")
     answer = f"<PostResponse><Location>{state.file_url(file)}</Location><Key>{file.uid}</Key></PostResponse>"

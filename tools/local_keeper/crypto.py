@@ -89,6 +89,13 @@ def uncbc(key: bytes, data: bytes) -> bytes:
     return unpadder.update(decryptor.update(data[_CBC_IV:]) + decryptor.finalize()) + unpadder.finalize()
 
 
+def ecies_encrypt(key: ec.EllipticCurvePublicKey, data: bytes) -> bytes:
+    """Encrypt for the owner of *key*, as clients do for Keeper and for the application's owner."""
+    ephemeral = new_key()
+    shared = ephemeral.exchange(ec.ECDH(), key)
+    return point(ephemeral.public_key()) + gcm(hashlib.sha256(shared).digest(), data)
+
+
 def ecies_decrypt(key: ec.EllipticCurvePrivateKey, data: bytes) -> bytes:
     """Open ``ephemeral point || GCM blob`` under SHA-256 of the shared X; raises ValueError or InvalidTag."""
     shared = key.exchange(ec.ECDH(), public_key(data[:POINT]))

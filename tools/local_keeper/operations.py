@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
 
 from local_keeper import crypto
 from local_keeper.vault import Before, Device, File, Folder, Json, Record, Vault
-
-# Keeper stores what clients have encrypted and cannot encrypt it again: the same content has the same ciphertext in every answer.
-_gcm = lru_cache(maxsize=65536)(crypto.gcm)
-_cbc = lru_cache(maxsize=65536)(crypto.cbc)
 
 FileUrl = Callable[[File], str]
 _WRONG_KEY = b"\0" * 32
@@ -46,17 +40,18 @@ def perform(operation: str, vault: Vault, device: Device, payload: Json, file_ur
 
 
 def _get_secret(vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json:
+    described = json.dumps({"title": vault.title, "type": "app"}).encode()
     # Java requires each field, so what is absent is null; Go and Java decode the two keys only with padding.
     answer: Json = {
         "encryptedAppKey": None,
         "appOwnerPublicKey": None,
-        "appData": crypto.b64url(_gcm(vault.app_key, json.dumps({"title": vault.title, "type": "app"}).encode())),
+        "appData": crypto.b64url(vault.sealed.part("appData", vault.app_key, described)),
         "expiresOn": 0,
         "warnings": list(vault.warnings) or None,
     }
     if not device.confirmed:
         if payload.get("publicKey"):
-            answer["encryptedAppKey"] = crypto.b64(_gcm(device.token, vault.app_key))
+            answer["encryptedAppKey"] = crypto.b64(device.sealed.part("appKey", device.token, vault.app_key))
             answer["appOwnerPublicKey"] = crypto.b64(crypto.point(vault.owner.public_key()))
         else:
             device.confirmed = True
@@ -92,7 +87,7 @@ def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: 
     ]
     return {
         "folderUid": root.uid,
-        "folderKey": crypto.b64(_gcm(vault.app_key, root.key)),
+        "folderKey": crypto.b64(root.sealed.part("folderKey", vault.app_key, root.key)),
         "data": _folder_name(root),
         "parent": None,
         "records": [_record_json(vault, record, folder, file_url) for record, folder in inside],
@@ -101,12 +96,11 @@ def _shared_folder(vault: Vault, root: Folder, records: list[Record], file_url: 
 
 def _record_json(vault: Vault, record: Record, folder: str, file_url: FileUrl) -> Json:
     wrapping = vault.shared_root(folder).key if folder else vault.app_key
-    content = json.dumps(record.data).encode() if record.content is None else record.content
-    data = _gcm(_WRONG_KEY if record.corrupt else record.key, content)
+    data = record.sealed.part("data", _WRONG_KEY if record.corrupt else record.key, record.plaintext)
     inner = folder if folder and vault.folders[folder].parent else None
     return {
         "recordUid": record.uid,
-        "recordKey": crypto.b64(_gcm(wrapping, record.key)),
+        "recordKey": crypto.b64(record.sealed.part(_record_key_in(folder), wrapping, record.key)),
         "data": crypto.b64(data),
         "revision": record.revision,
         "isEditable": True,
@@ -125,17 +119,23 @@ def _file_json(record: Record, file: File, file_url: FileUrl) -> Json:
         "lastModified": file.modified,
     }
     metadata = json.dumps(described).encode() if file.metadata is None else file.metadata
+    link_key = _WRONG_KEY if file.corrupt == "key" else record.key
+    data = file.sealed.part("data", _WRONG_KEY if file.corrupt == "metadata" else file.key, metadata)
     return {
         "fileUid": file.uid,
-        "fileKey": crypto.b64(_gcm(_WRONG_KEY if file.corrupt == "key" else record.key, file.key)),
-        "data": crypto.b64(_gcm(_WRONG_KEY if file.corrupt == "metadata" else file.key, metadata)),
+        "fileKey": crypto.b64(file.sealed.part("fileKey", link_key, file.key)),
+        "data": crypto.b64(data),
         "url": file_url(file),
         "thumbnailUrl": None,
     }
 
 
 def _folder_name(folder: Folder) -> str:
-    return crypto.b64(_cbc(folder.key, json.dumps({"name": folder.name}).encode()))
+    return crypto.b64(folder.sealed.part("data", folder.key, _folder_data(folder.name), crypto.cbc))
+
+
+def _folder_data(name: str) -> bytes:
+    return json.dumps({"name": name}).encode()
 
 
 def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileUrl) -> Json:
@@ -145,36 +145,58 @@ def _get_folders(vault: Vault, _device: Device, _payload: Json, _file_url: FileU
 
 
 def _folder_json(vault: Vault, folder: Folder) -> Json:
-    key = _cbc(vault.shared_root(folder.uid).key, folder.key) if folder.parent else _gcm(vault.app_key, folder.key)
+    wrapping, encrypt = (
+        (vault.shared_root(folder.uid).key, crypto.cbc) if folder.parent else (vault.app_key, crypto.gcm)
+    )
+    key = folder.sealed.part("folderKey", wrapping, folder.key, encrypt)
+    if folder.damage == "key":
+        key = folder.sealed.garbage("damaged folderKey", len(key))
+    unknown_parent = crypto.b64url(folder.sealed.garbage("damaged parent", 16))
+    name = crypto.b64(folder.sealed.garbage("damaged data", 48)) if folder.damage == "name" else _folder_name(folder)
     return {
         "folderUid": folder.uid,
-        "folderKey": {"key": crypto.b64(os.urandom(len(key))), "no key": None}.get(folder.damage, crypto.b64(key)),
-        "parent": crypto.new_uid() if folder.damage == "parent" else folder.parent or None,
-        "data": crypto.b64(os.urandom(48)) if folder.damage == "name" else _folder_name(folder),
+        "folderKey": None if folder.damage == "no key" else crypto.b64(key),
+        "parent": unknown_parent if folder.damage == "parent" else folder.parent or None,
+        "data": name,
         "records": None,  # Java uses one class for this folder and for those of get_secret
     }
 
 
 def _create_secret(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
     key = crypto.ecies_decrypt(vault.owner, crypto.unb64(payload["recordKey"]))
-    data = json.loads(crypto.ungcm(key, crypto.unb64(payload["data"])))
     folder = payload.get("subFolderUid") or payload["folderUid"]
     if folder not in vault.folders:
         raise ApiError("bad_request", f"unknown folder {folder}", 400)
-    record = Record({"custom": [], **data}, folder, uid=payload["recordUid"], key=key)
+    record = Record({}, folder, uid=payload["recordUid"], key=key)
+    _write(record, payload["data"])
+    shared, wrapped = vault.shared_root(folder), crypto.unb64(payload["folderKey"])
+    if crypto.ungcm(shared.key, wrapped) != key:
+        raise ApiError("bad_request", "folderKey and recordKey hold different keys", 400)
+    record.sealed.keep(_record_key_in(folder), shared.key, key, wrapped)
     vault.records[record.uid] = record
+
+
+def _write(record: Record, data: str) -> None:
+    """Replace the record's data by what a client has encrypted."""
+    ciphertext = crypto.unb64(data)
+    record.data = {"custom": [], **json.loads(crypto.ungcm(record.key, ciphertext))}
+    record.sealed.keep("data", record.key, record.plaintext, ciphertext)
+
+
+def _record_key_in(folder: str) -> str:
+    return f"recordKey in {folder}"
 
 
 def _update_secret(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
     record = vault.records[payload["recordUid"]]
     if payload.get("revision") not in {None, record.revision}:
         raise ApiError("out_of_sync", f"revision {payload['revision']} is not current", 409)
-    data = {"custom": [], **json.loads(crypto.ungcm(record.key, crypto.unb64(payload["data"])))}
+    before = Before(record.data, list(record.files), record.sealed.part("data", record.key, record.plaintext))
+    _write(record, payload["data"])
     if not payload.get("transactionType"):
         record.before = None
     elif record.before is None:
-        record.before = Before(record.data, list(record.files))
-    record.data = data
+        record.before = before
     removed = payload.get("links2Remove") or ()
     record.files = [file for file in record.files if file.uid not in removed]
     record.revision += 1
@@ -187,7 +209,9 @@ def _finalize_update(vault: Vault, _device: Device, payload: Json, _file_url: Fi
 def _rollback_update(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
     record = _in_transaction(vault, payload)
     if record.before is not None:
-        record.data, record.files, record.before = record.before.data, record.before.files, None
+        record.data, record.files = record.before.data, record.before.files
+        record.sealed.keep("data", record.key, record.plaintext, record.before.ciphertext)
+        record.before = None
     record.revision += 1  # a client must see that the content changed again
 
 
@@ -213,14 +237,21 @@ def _create_folder(vault: Vault, _device: Device, payload: Json, _file_url: File
         raise ApiError("bad_request", f"folder {parent.uid} is not in the shared folder {shared.uid}", 400)
     if payload["folderUid"] in vault.folders:
         raise ApiError("bad_request", f"folder {payload['folderUid']} exists", 400)
-    key = crypto.uncbc(shared.key, crypto.unb64(payload["sharedFolderKey"]))
-    name = json.loads(crypto.uncbc(key, crypto.unb64(payload["data"])))["name"]
-    vault.folders[payload["folderUid"]] = Folder(name, parent.uid, payload["folderUid"], key)
+    wrapped = crypto.unb64(payload["sharedFolderKey"])
+    folder = Folder("", parent.uid, payload["folderUid"], crypto.uncbc(shared.key, wrapped))
+    _rename(folder, payload["data"])
+    folder.sealed.keep("folderKey", shared.key, folder.key, wrapped)
+    vault.folders[folder.uid] = folder
 
 
 def _update_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> None:
-    folder = vault.folders[payload["folderUid"]]
-    folder.name = json.loads(crypto.uncbc(folder.key, crypto.unb64(payload["data"])))["name"]
+    _rename(vault.folders[payload["folderUid"]], payload["data"])
+
+
+def _rename(folder: Folder, data: str) -> None:
+    ciphertext = crypto.unb64(data)
+    folder.name = json.loads(crypto.uncbc(folder.key, ciphertext))["name"]
+    folder.sealed.keep("data", folder.key, _folder_data(folder.name), ciphertext)
 
 
 def _delete_folder(vault: Vault, _device: Device, payload: Json, _file_url: FileUrl) -> Json:
@@ -242,11 +273,17 @@ def _delete_folder(vault: Vault, _device: Device, payload: Json, _file_url: File
 def _add_file(vault: Vault, _device: Device, payload: Json, file_url: FileUrl) -> Json:
     owner = vault.records[payload["ownerRecordUid"]]
     key = crypto.ecies_decrypt(vault.owner, crypto.unb64(payload["fileRecordKey"]))
-    described = json.loads(crypto.ungcm(key, crypto.unb64(payload["fileRecordData"])))
+    metadata, link_key = crypto.unb64(payload["fileRecordData"]), crypto.unb64(payload["linkKey"])
+    if crypto.ungcm(owner.key, link_key) != key:
+        raise ApiError("bad_request", "linkKey and fileRecordKey hold different keys", 400)
+    described = json.loads(crypto.ungcm(key, metadata))
     file = File(described["name"], b"", payload["fileRecordUid"], key, int(time.time() * 1000))
     file.title = str(described.get("title") or "")
     file.type = str(described.get("type") or file.type)
-    owner.data = {"custom": [], **json.loads(crypto.ungcm(owner.key, crypto.unb64(payload["ownerRecordData"])))}
+    file.metadata = crypto.ungcm(key, metadata)
+    file.sealed.keep("data", key, file.metadata, metadata)
+    file.sealed.keep("fileKey", owner.key, key, link_key)
+    _write(owner, payload["ownerRecordData"])
     owner.files.append(file)
     owner.revision += 1
     return {"url": file_url(file), "parameters": json.dumps({"key": file.uid}), "successStatusCode": 201}

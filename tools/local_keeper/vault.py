@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 import time
@@ -13,6 +14,7 @@ import yaml
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from local_keeper import crypto, sample_certificate
+from local_keeper.sealed import Sealed
 
 Json = dict[str, Any]
 FolderDamage = Literal["", "key", "no key", "name", "parent"]
@@ -42,6 +44,7 @@ class File:
     """The title, if it is not the name."""
     type: str = "application/octet-stream"
     """The media type."""
+    sealed: Sealed = attrs.field(factory=Sealed, eq=False, repr=False)
 
 
 @attrs.define
@@ -54,6 +57,7 @@ class Folder:
     key: bytes = attrs.field(factory=_random_key, repr=False)
     damage: FolderDamage = ""
     """What is wrong with the folder in the list of folders; its records are sent as ever."""
+    sealed: Sealed = attrs.field(factory=Sealed, eq=False, repr=False)
 
 
 @attrs.frozen
@@ -62,6 +66,7 @@ class Before:
 
     data: Json = attrs.field(repr=False)
     files: list[File]
+    ciphertext: bytes = attrs.field(repr=False)
 
 
 @attrs.define
@@ -85,6 +90,12 @@ class Record:
     """Sent outside of its folder, wrapped by the folder's key, as the real service may do."""
     before: Before | None = attrs.field(default=None, repr=False)
     """Restored by a rollback; None unless an update waits to be finalized."""
+    sealed: Sealed = attrs.field(factory=Sealed, eq=False, repr=False)
+
+    @property
+    def plaintext(self) -> bytes:
+        """What the client encrypts for the record's data."""
+        return json.dumps(self.data).encode() if self.content is None else self.content
 
     @property
     def title(self) -> str:
@@ -107,6 +118,7 @@ class Device:
     confirmed: bool = False
     """Whether it has used the application's key: until then the server sends it."""
     revoked: bool = False
+    sealed: Sealed = attrs.field(factory=Sealed, eq=False, repr=False)
 
 
 class Vault:
@@ -115,6 +127,7 @@ class Vault:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.title = "local-keeper"
+        self.sealed = Sealed()
         self.app_key = _random_key()
         self.owner = crypto.new_key()
         self.folders: dict[str, Folder] = {}
@@ -190,12 +203,12 @@ class Vault:
         with self.lock:
             record = self.find(name)
             values = value if isinstance(value, list) else [value]
-            for item in (*record.data["fields"], *record.data["custom"]):
+            for item in (*record.data.get("fields", ()), *record.data.get("custom", ())):
                 if field in {item.get("label"), item["type"]}:
                     item["value"] = values
                     break
             else:
-                record.data["custom"].append({"type": "text", "label": field, "value": values})
+                record.data.setdefault("custom", []).append({"type": "text", "label": field, "value": values})
             record.revision += 1
 
     def renew(self, name: str) -> None:

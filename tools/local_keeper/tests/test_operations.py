@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -182,3 +183,133 @@ def test_a_file_keeps_its_title_and_media_type() -> None:
         ("a", "application/octet-stream"),
         ("B", "text/plain"),
     ]
+
+
+def ciphertexts(vault: Vault) -> dict[tuple[str, ...], str]:
+    """Return every ciphertext of both answers, by where it is."""
+    return {
+        where: value
+        for answered in ("get_secret", "get_folders")
+        for where, value in _leaves(answer(vault, answered), (answered,))
+        if where[-1] in {"appData", "recordKey", "data", "folderKey", "fileKey"}
+    }
+
+
+def _leaves(value: Any, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    match value:
+        case dict():
+            own = tuple(str(value[name]) for name in ("folderUid", "recordUid", "fileUid") if name in value)
+            for name, inner in value.items():
+                yield from _leaves(inner, (*where, *own, name))
+        case list():
+            for inner in value:
+                yield from _leaves(inner, where)
+        case _:
+            yield where, value
+
+
+def test_an_answer_repeats_the_ciphertexts_of_the_last(vault: Vault) -> None:
+    """Keeper has no key to encrypt again, so its answers can be compared without decryption."""
+    first = ciphertexts(vault)
+    assert {where[-1] for where in first} == {"appData", "recordKey", "data", "folderKey", "fileKey"}
+    assert ciphertexts(vault) == first
+
+
+CIPHERTEXT_CHANGES: dict[str, tuple[Callable[[Vault], Any], set[tuple[str, ...]]]] = {
+    "a field": (
+        lambda vault: vault.set_field("one", "password", "new"),
+        {("get_secret", "folders", "a", "records", "one", "data")},
+    ),
+    "a folder's name": (
+        lambda vault: setattr(vault.folders["b"], "name", "c"),
+        {("get_folders", "folders", "b", "data")},
+    ),
+    "a shared folder's name": (
+        lambda vault: setattr(vault.folders["a"], "name", "c"),
+        {("get_folders", "folders", "a", "data"), ("get_secret", "folders", "a", "data")},
+    ),
+    "the application's name": (lambda vault: setattr(vault, "title", "c"), {("get_secret", "appData")}),
+    "another record's field": (
+        lambda vault: vault.set_field("two", "login", "new"),
+        {("get_secret", "folders", "a", "records", "two", "data")},
+    ),
+    "nothing": (lambda vault: vault.find("one"), set()),
+}
+
+
+@pytest.mark.parametrize("change", CIPHERTEXT_CHANGES)
+def test_a_change_makes_new_ciphertexts_for_itself_only(vault: Vault, change: str) -> None:
+    """A client that compares answers sees what has changed, and nothing else."""
+    vault.add_record({"title": "two", "uid": "two"}, "b")
+    apply, expected = CIPHERTEXT_CHANGES[change]
+    before = ciphertexts(vault)
+    apply(vault)
+    after = ciphertexts(vault)
+    assert {where for where in before | after if before.get(where) != after.get(where)} == expected
+
+
+def test_a_value_that_returns_is_encrypted_again(vault: Vault) -> None:
+    """As by a client that changes a value and changes it back: each change has its own ciphertext."""
+    seen = set()
+    for value in ("a", "b", "a"):
+        vault.set_field("one", "password", value)
+        seen.add(ciphertexts(vault)["get_secret", "folders", "a", "records", "one", "data"])
+    assert len(seen) == 3
+
+
+def test_a_clients_ciphertexts_come_back_unchanged(vault: Vault) -> None:
+    """Records, folders and files are answered as their client has encrypted them, after a rollback too."""
+    owner = vault.owner.public_key()
+    record_key, folder_key, file_key = (bytes([number]) * 32 for number in (1, 2, 3))
+    record = b'{"title": "made", "fields": [],   "custom": []}'
+    sent = {
+        "recordKey": crypto.gcm(vault.folders["a"].key, record_key),
+        "data": crypto.gcm(record_key, record),
+        "folderKey": crypto.cbc(vault.folders["a"].key, folder_key),
+        "name": crypto.cbc(folder_key, b'{"name":"made"}'),
+        "fileKey": crypto.gcm(record_key, file_key),
+        "metadata": crypto.gcm(file_key, b'{"name":"f","size":1}'),
+        "owner": crypto.gcm(record_key, record),
+    }
+    text = {name: crypto.b64(value) for name, value in sent.items()}
+    answer(
+        vault,
+        "create_folder",
+        folderUid="made",
+        sharedFolderUid="a",
+        sharedFolderKey=text["folderKey"],
+        data=text["name"],
+    )
+    answer(
+        vault,
+        "create_secret",
+        recordUid="new",
+        recordKey=crypto.b64(crypto.ecies_encrypt(owner, record_key)),
+        folderUid="a",
+        subFolderUid="made",
+        folderKey=text["recordKey"],
+        data=text["data"],
+    )
+    where = ("get_secret", "folders", "a", "records", "new")
+    assert ciphertexts(vault)[*where, "data"] == text["data"]
+    answer(
+        vault,
+        "add_file",
+        ownerRecordUid="new",
+        fileRecordUid="file",
+        fileRecordKey=crypto.b64(crypto.ecies_encrypt(owner, file_key)),
+        fileRecordData=text["metadata"],
+        linkKey=text["fileKey"],
+        ownerRecordData=text["owner"],
+    )
+    put(vault, "new", {"title": "other"}, transactionType="rotation")
+    answer(vault, "rollback_secret_update", recordUid="new")
+    now = ciphertexts(vault)
+    assert {name: now[*where, *name] for name in (("recordKey",), ("data",), ("files", "file", "fileKey"))} == {
+        ("recordKey",): text["recordKey"],
+        ("data",): text["owner"],
+        ("files", "file", "fileKey"): text["fileKey"],
+    }
+    assert now[*where, "files", "file", "data"] == text["metadata"]
+    assert now["get_folders", "folders", "made", "folderKey"] == text["folderKey"]
+    assert now["get_folders", "folders", "made", "data"] == text["name"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from cryptography.exceptions import InvalidTag
 from keeper_secrets_manager_core import SecretsManager
 from keeper_secrets_manager_core.core import CreateOptions
@@ -256,3 +259,19 @@ def test_a_damaged_folder_fails_all_of_the_sdk(keeper: LocalKeeper, damage: Any)
     with pytest.raises((KeeperError, InvalidTag, ValueError, TypeError, AttributeError)):
         client(keeper).get_folders()
     assert record(client(keeper), "redis")
+
+
+def test_an_answer_has_the_time(keeper: LocalKeeper) -> None:
+    """Clients take the time from the ``Date`` of Keeper's answers, of errors too (RFC 9110, section 6.6.1)."""
+    sent = requests.post(f"{keeper.url}/api/rest/sm/v1/get_secret", timeout=10)
+    assert sent.status_code == 401
+    assert abs(parsedate_to_datetime(sent.headers["Date"]) - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_download_is_repeated_byte_for_byte(keeper: LocalKeeper) -> None:
+    """Before and after a restart of the client, the same file is the same ciphertext."""
+    sdk = client(keeper)
+    sdk.upload_file(record(sdk, "api-keys"), KeeperFileUpload(name="n", title="n", mime_type="text/plain", data=b"n"))
+    for title in ("api-keys", "TLS Certs"):
+        address = record(sdk, title).files[0].f["url"]
+        assert len({requests.get(address, timeout=10).content for _ in range(2)}) == 1
