@@ -27,6 +27,7 @@ from keeper_injector_common.cli.findings import Finding, Group, failed, ok, run_
 from keeper_injector_common.errors import KeeperInjectorError, RecordGoneError, UnreadableRecordError
 from keeper_injector_common.plan.credentials import FileCredentials
 from keeper_injector_common.plan.paths import below_root
+from keeper_injector_common.records import formats
 from keeper_injector_common.records.rendering import Renderer
 
 if TYPE_CHECKING:
@@ -233,6 +234,11 @@ def _plan(plan: Plan, library: Library) -> Iterator[Finding]:
         yield warning("plan-item", text)
 
 
+def _raise(error: Exception | None) -> None:
+    if error is not None:
+        raise error
+
+
 def _no_content(_record: Record, _attachment: Attachment) -> bytes:
     return b""
 
@@ -245,9 +251,10 @@ def _items(plan: Plan, renderer: Renderer) -> Iterator[tuple[str, Callable[[], o
         for folder in directory.folders:
             yield f"folder {folder.folder.title!r} in {directory.target}", partial(renderer.folder_files, folder)
     for environment in plan.environments:
-        names = [item.name for item in environment.variables] + [
-            f"those of {item.source}" for item in environment.records
-        ]
-        yield f"variables {', '.join(names)}", partial(renderer.variables, environment)
+        problems = dict(renderer.variables(environment, formats.ENVIRONMENT_WRITERS[environment.style]).problems)
+        names = [f"variable {item.name}" for item in environment.variables]
+        names += [f"variables of {item.source}" for item in environment.records]
+        for what in dict.fromkeys([*names, *problems]):
+            yield what, partial(_raise, problems.get(what))
     for secret in plan.kubernetes_secrets:
         yield f"Kubernetes Secret {secret.name!r}", partial(renderer.secret_origins, secret)

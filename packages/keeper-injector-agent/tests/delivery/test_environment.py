@@ -7,6 +7,7 @@ import shutil
 import stat
 import subprocess
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import pytest
@@ -74,7 +75,76 @@ def test_a_field_cannot_take_over_the_process(pod: AgentPod, keeper: LocalKeeper
     keeper.set_field("api-keys", "node_options", "--require /evil.js")
     wants(pod, Environment(VOLUME, "exec", 0o400, (), (RecordVariablesItem(WholeRecord(RecordName(("api-keys",)))),)))
     assert pod.run("init").returncode == os.EX_DATAERR
-    assert "is not an ordinary field of Keeper" in pod.termination_message()
+    message = pod.termination_message()
+    assert "'region_2', 'node_options': are not ordinary fields of Keeper" in message, "all problems at once"
+
+
+def wanted(**sources: str) -> tuple[VariableItem, ...]:
+    """Return variables by name and reference."""
+    return tuple(VariableItem(name, parse_reference(source)) for name, source in sources.items())
+
+
+def variables(pod: AgentPod) -> dict[str, str]:
+    """Return the variables that a process of the pod would get."""
+    entries = pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8").split("\0")[:-1]
+    return dict(entry.split("=", 1) for entry in entries)
+
+
+def whole(title: str, prefix: str = "", *fields: str) -> RecordVariablesItem:
+    """Return the variables of a record."""
+    return RecordVariablesItem(WholeRecord(RecordName((title,))), prefix, fields)
+
+
+def test_the_init_container_names_every_problem(pod: AgentPod) -> None:
+    """A program never starts with some of its variables, unless the pod may start without secrets; then the others are there."""
+    items = wanted(A="api-keys[login]", B="nothing[x]", C="api-keys[no]", D="database-credentials[password]")
+    environment = Environment(VOLUME, "exec", 0o400, items, (whole("two-factor"), whole("missing", "M_")))
+    wants(pod, environment)
+    assert pod.run("init").returncode == os.EX_DATAERR
+    for part in ("variable B: record 'nothing'", "variable C: record 'api-keys', field 'no'", "variables of missing: "):
+        assert part in pod.termination_message()
+    assert not pod.at(f"{VOLUME}/variables").exists()
+    pod.plan(environments=(environment,), fail_on_error=False)
+    assert pod.run("init").returncode == 0
+    assert variables(pod).keys() >= {"A", "D", "LOGIN"}
+    assert variables(pod).keys().isdisjoint({"B", "C"})
+
+
+@pytest.mark.parametrize("style", ["exec", "file-ref"])
+def test_a_variable_that_fails_keeps_its_value_and_the_others_change(
+    pod: AgentPod, keeper: LocalKeeper, style: Literal["exec", "file-ref"]
+) -> None:
+    """In a refresh, the good variables of other items change, and the bad ones keep the value that they had."""
+    items = wanted(A="api-keys[login]", B="database-credentials[password]")
+    wants(pod, Environment(VOLUME, style, 0o400, items, (whole("two-factor", "T_", "login"),)))
+    assert pod.run("init").returncode == 0
+    keeper.set_field("api-keys", "login", "changed")
+    keeper.remove_record("database-credentials")
+    keeper.remove_record("two-factor")
+    for _ in range(2):
+        result = pod.run("once")
+        assert result.returncode == os.EX_DATAERR
+        assert "variable B: record 'database-credentials': not shared" in result.stderr
+        assert "variables of two-factor: " in result.stderr
+        content = pod.at(f"{VOLUME}/variables").read_text(encoding="utf-8")
+        parts = ["T_LOGIN=robot\0", "A=changed\0", "B=correct-horse-battery\0"]
+        if style == "file-ref":
+            parts = ["T_LOGIN='robot'\n", "A='changed'\n", "B='correct-horse-battery'\n"]
+        assert content == "".join(parts)
+
+
+def test_a_variable_never_gets_the_value_of_another_item(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """While a record is unavailable, another record that has a field of the same name does not provide its variables."""
+    wants(pod, Environment(VOLUME, "exec", 0o400, (), (whole("two-factor", "", "login"), whole("shop"))))
+    keeper.add_record({"title": "shop", "type": "login", "fields": {"password": "of-shop"}})
+    assert pod.run("init").returncode == 0
+    keeper.remove_record("two-factor")
+    keeper.vault.find("shop").data["fields"].append({"type": "login", "value": ["of-shop"]})
+    keeper.set_field("shop", "password", "new")
+    result = pod.run("once")
+    assert result.returncode == os.EX_DATAERR
+    assert variables(pod) == {"LOGIN": "robot", "PASSWORD": "new"}
+    assert "variable LOGIN: " in result.stderr
 
 
 def test_two_records_with_the_same_field_need_prefixes(pod: AgentPod) -> None:

@@ -213,6 +213,14 @@ def test_kubernetes_secret_with_a_key_for_nothing_is_an_error() -> None:
         renderer().secret_data(secret)
 
 
+def variables(of: Renderer, environment: Environment) -> dict[str, str]:
+    """Return the values of variables by name; raise the first problem, if there is one."""
+    found = of.variables(environment)
+    for _, error in found.problems:
+        raise error
+    return {name: variable.value for name, variable in found.variables.items()}
+
+
 def test_named_variable_overrides_one_of_a_record() -> None:
     """Variables of records come first, and a variable with an explicit name overrides them."""
     environment = Environment(
@@ -222,27 +230,27 @@ def test_named_variable_overrides_one_of_a_record() -> None:
         variables=(VariableItem("DB_LOGIN", FieldValue(CACHE_NAME, "login")),),
         records=(RecordVariablesItem(WholeRecord(DB_NAME), "DB_", ("login", "host")),),
     )
-    assert renderer().variables(environment) == {"DB_LOGIN": "root", "DB_HOST_HOSTNAME": "db"}
+    assert variables(renderer(), environment) == {"DB_LOGIN": "root", "DB_HOST_HOSTNAME": "db"}
 
 
 def test_structured_value_in_a_variable_is_json() -> None:
     """A variable holds a structured value as compact JSON."""
     environment = Environment("/env", "exec", 0o400, (VariableItem("HOST", FieldValue(DB_NAME, "host")),))
-    assert renderer().variables(environment) == {"HOST": '{"hostName":"db"}'}
+    assert variables(renderer(), environment) == {"HOST": '{"hostName":"db"}'}
 
 
 def test_attachment_cannot_be_a_variable() -> None:
     """An attachment in a variable is an error that recommends a file."""
     environment = Environment("/env", "exec", 0o400, (VariableItem("CA", FileContent(DB_NAME, "ca.pem")),))
     with pytest.raises(SelectionError, match="an attachment is not a value; deliver it as a file"):
-        renderer().variables(environment)
+        variables(renderer(), environment)
 
 
 def test_a_text_of_a_missing_record_may_have_been_meant_as_a_record() -> None:
     """``Prod/Notes`` means the notes of a record; the error says how to write a record called notes."""
     environment = Environment("/env", "exec", 0o400, (VariableItem("X", RecordText(RecordName(("Prod",)), "notes")),))
     with pytest.raises(RecordGoneError, match=r"; for a record called 'notes' in a folder, write Prod/\\notes$"):
-        renderer().variables(environment)
+        variables(renderer(), environment)
 
 
 SMTP = Record(
@@ -266,14 +274,14 @@ def of(*records: Record, strict: bool = False, warnings: list[str] | None = None
 def test_two_records_never_compete_for_a_variable() -> None:
     """Two records with a field of the same name are a problem that names both, and a prefix for each is the way out."""
     with pytest.raises(FormatError) as found:
-        of(CACHE, COPY).variables(all_of("cache", "u6"))
+        variables(of(CACHE, COPY), all_of("cache", "u6"))
     assert str(found.value) == (
         "variable LOGIN: field 'login' of record 'cache' (u2) and field 'login' of record 'smtp' (u6) have this name; set a prefix "
         "for each secret with keeper.security/env-prefix-<name>, or with envPrefix: in config"
     )
     items = all_of("cache").records + all_of("smtp", prefix="MAIL_").records
     environment = attrs.evolve(all_of(), records=items)
-    assert of(CACHE, SMTP).variables(environment) == {
+    assert variables(of(CACHE, SMTP), environment) == {
         "LOGIN": "root",
         "MAIL_LOGIN": "mailer",
         "MAIL_HOSTS_0": "a",
@@ -286,7 +294,7 @@ def test_a_field_that_is_asked_for_twice_is_one_variable() -> None:
     environment = attrs.evolve(
         all_of("cache", "u2"), variables=(VariableItem("X", FieldValue(CACHE_NAME, "login")),) * 2
     )
-    assert of(CACHE).variables(environment) == {"LOGIN": "root", "X": "root"}
+    assert variables(of(CACHE), environment) == {"LOGIN": "root", "X": "root"}
 
 
 def test_an_explicit_variable_overrides_with_a_warning() -> None:
@@ -294,11 +302,11 @@ def test_an_explicit_variable_overrides_with_a_warning() -> None:
     warnings: list[str] = []
     explicit = VariableItem("LOGIN", FieldValue(RecordName(("smtp",)), "hosts"))
     environment = attrs.evolve(all_of("cache"), variables=(explicit,))
-    assert of(CACHE, SMTP, warnings=warnings).variables(environment) == {"LOGIN": '["a","b"]'}
+    assert variables(of(CACHE, SMTP, warnings=warnings), environment) == {"LOGIN": '["a","b"]'}
     assert warnings == ["variable LOGIN: the explicit variable overrides the one of a record"]
     both = attrs.evolve(all_of(), variables=(explicit, VariableItem("LOGIN", FieldValue(CACHE_NAME, "login"))))
     with pytest.raises(FormatError, match=r"^variable LOGIN: smtp\[hosts\] and cache\[login\] have this name"):
-        of(CACHE, SMTP).variables(both)
+        variables(of(CACHE, SMTP), both)
 
 
 def test_a_whole_record_in_a_file_for_shells_has_ordinary_fields_only() -> None:
@@ -444,7 +452,7 @@ def test_a_variable_has_one_value_or_is_a_problem(
         for field in chosen or fields[int(uid_of[name][1])]:
             wanted.setdefault(to_variable_name(field, prefix=prefix), set()).add(f"{uid_of[name]}.{field}")
     try:
-        found = of(*records).variables(Environment("/env", "exec", 0o400, named, items))
+        found = variables(of(*records), Environment("/env", "exec", 0o400, named, items))
     except (FormatError, SelectionError):
         return
     for name, value in found.items():

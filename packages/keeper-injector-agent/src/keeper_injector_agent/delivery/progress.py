@@ -54,6 +54,8 @@ class Progress:
     """Digest of the input of each delivered file and Secret."""
     origins: dict[str, str] = attrs.field(factory=dict)
     """UID of the record of each file of a folder."""
+    variables: dict[str, str] = attrs.field(factory=dict)
+    """Item of the plan that each environment variable came from, by ``PATH/NAME``."""
     results: dict[str, TargetResult] = attrs.field(factory=dict)
     """What happened to each target that is finished, by its name."""
     delivered: int = 0
@@ -120,6 +122,10 @@ class Progress:
         self._rendered += 1
         return previous
 
+    def count_up_to_date(self) -> None:
+        """Count an item that is up to date."""
+        self._rendered += 1
+
     def digest(self, *parts: bytes) -> str:
         """Return the keyed digest of *parts*, see :meth:`State.digest`."""
         return self._state.digest(*parts)
@@ -132,20 +138,35 @@ class Progress:
         """Return the UID of the record that a folder's file came from in the previous refresh, or None."""
         return self._state.origins.get(path)
 
+    def previous_item(self, path: str) -> str | None:
+        """Return the item that an environment variable came from in the previous refresh, or None."""
+        return self._state.variables.get(path)
+
+    def note_items(self, path: str, items: Mapping[str, str]) -> None:
+        """Note the item that each variable of the environment at *path* came from, by name."""
+        _restore(self.variables, {f"{path}/{name}": item for name, item in items.items()}, path)
+
     def keep_previous(self, directory: str) -> None:
         """Take back what was found out about the files of *directory*, because they could not be written.
 
         Otherwise the next refresh would take the old files for the new ones, whose input it knows.
         """
-        for new, old in ((self.inputs, self._state.inputs), (self.origins, self._state.origins)):
-            for path in [path for path in new if path.startswith(f"{directory}/")]:
-                del new[path]
-            new.update({path: value for path, value in old.items() if path.startswith(f"{directory}/")})
+        _restore(self.inputs, self._state.inputs, directory)
+        _restore(self.origins, self._state.origins, directory)
+        _restore(self.variables, self._state.variables, directory)
 
     def commit(self) -> None:
         """Leave inputs, origins and freshness in the state, for the next refresh, and count the targets that changed."""
         self._state.inputs, self._state.origins = self.inputs, self.origins
+        self._state.variables = self.variables
         self._state.count("changes", len(self._state.freshness.update(self.results)))
+
+
+def _restore(new: dict[str, str], old: Mapping[str, str], directory: str) -> None:
+    """Replace the entries of *new* below *directory* by those of *old*."""
+    for path in [path for path in new if path.startswith(f"{directory}/")]:
+        del new[path]
+    new.update({path: value for path, value in old.items() if path.startswith(f"{directory}/")})
 
 
 def previous_file(files: Mapping[str, File], name: str, mode: int) -> File | None:

@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,10 +171,10 @@ def _file_sets(
         previous = read_files(below_root(root, directory.path))
         yield directory.target, directory.path, render_directory(directory, previous, renderer, progress)
     for environment in plan.environments:
-        name = "environment variables"
         previous = read_files(below_root(root, environment.path))
-        render = partial(render_environment, environment, renderer)
-        yield name, environment.path, progress.deliver_or_keep("environment", render, kept=previous, gone=previous)
+        whole = progress.initial and plan.fail_on_error
+        files = render_environment(environment, previous, renderer, progress, whole=whole)
+        yield "environment variables", environment.path, files
 
 
 def _has_one_time_code(plan: Plan, library: Library) -> bool:

@@ -19,6 +19,7 @@ from keeper_injector_common.records import (
     assign_paths,
     describe_clash,
     describe_overridden,
+    formats,
     templates,
 )
 from keeper_injector_common.uniqueness import Named
@@ -98,12 +99,13 @@ def _render_plan(plan: Plan, renderer: Renderer) -> Iterator[_RenderedFile | str
                 yield f"{path}: {error}"
         yield from _render_folders(directory, renderer)
     for environment in plan.environments:
-        try:
-            variables = renderer.variables(environment)
-        except ContractError as error:
-            yield f"variables: {error}"
-        else:
-            lines = "".join(f"{name}={value}\n" for name, value in variables.items())
+        found = renderer.variables(environment, formats.ENVIRONMENT_WRITERS[environment.style])
+        for where, problem in found.problems:
+            if not isinstance(problem, ContractError):
+                raise problem
+            yield f"{where}: {str(problem).removeprefix(f'{where}: ')}"
+        if not found.problems:
+            lines = "".join(f"{name}={variable.value}\n" for name, variable in found.variables.items())
             yield _RenderedFile(f"{environment.path}: variables", environment.mode, lines.encode())
 
 

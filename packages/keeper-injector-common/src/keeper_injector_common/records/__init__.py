@@ -22,6 +22,7 @@ from keeper_injector_common.records.record import (
     named_fields,
 )
 from keeper_injector_common.records.rendering import Download, Renderer, RenderTemplate
+from keeper_injector_common.records.variables import Variable
 
 __all__ = [
     "Attachment",
@@ -35,6 +36,7 @@ __all__ = [
     "RenderTemplate",
     "Renderer",
     "Resolution",
+    "Variable",
     "assign_paths",
     "describe_clash",
     "describe_overridden",

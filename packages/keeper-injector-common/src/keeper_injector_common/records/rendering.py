@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.errors import FormatError, RecordGoneError, SelectionError, TemplateError
+from keeper_injector_common.errors import ContractError, FormatError, RecordGoneError, SelectionError, TemplateError
 from keeper_injector_common.plan.delivery import FORMATS, Formatted, Templated
 from keeper_injector_common.records import formats
 from keeper_injector_common.records.attachments import check_readable, newest, newest_by_name
@@ -22,8 +23,9 @@ from keeper_injector_common.records.library import Library, Resolution
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
 from keeper_injector_common.records.secret_keys import secret_key
 from keeper_injector_common.records.selection import select_files, select_value
+from keeper_injector_common.records.variables import Variable, VariableSet, collect_variables
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
-from keeper_injector_common.uniqueness import Clash, Named, unique
+from keeper_injector_common.uniqueness import Named, unique
 
 if TYPE_CHECKING:
     from keeper_injector_common.plan.delivery import KubernetesSecret
@@ -40,6 +42,10 @@ _OF_EVERY_RECORD = ("title", "uid", "type", "notes", "files")
 
 def _ignore(_: str) -> None:
     """Ignore a warning."""
+
+
+def _accept(_: Mapping[str, str]) -> None:
+    """Accept all variables."""
 
 
 @attrs.frozen
@@ -156,21 +162,21 @@ class Renderer:
     def _downloader(self, record: Record, attachment: Attachment) -> Callable[[], bytes]:
         return lambda: self.download(record, attachment)
 
-    def variables(self, environment: Environment) -> dict[str, str]:
-        """Return environment variables by name. A variable that the plan names overrides one that a record implies."""
-        implied = unique(
-            (entry for item in environment.records for entry in self._record_variables(item)), _clash_of_variables
+    def variables(
+        self,
+        environment: Environment,
+        check: Callable[[Mapping[str, str]], object] = _accept,
+        previous: Mapping[str, Variable] = MappingProxyType({}),
+    ) -> VariableSet:
+        """Return the environment variables with every problem of them; see :mod:`.variables` for the rules and arguments."""
+        return collect_variables(
+            environment,
+            of_record=self._record_variables,
+            value_of=lambda source: _variable_text(self._value(source)),
+            check=check,
+            warn=self.warn,
+            previous=previous,
         )
-        named = unique(
-            (
-                Named(item.name, _variable_text(self._value(item.source)), str(item.source))
-                for item in environment.variables
-            ),
-            _clash_of_variables,
-        )
-        for name in implied.keys() & named.keys():
-            self.warn(f"variable {name}: the explicit variable overrides the one of a record")
-        return {**implied, **named}
 
     def _record_variables(self, item: RecordVariablesItem) -> Iterator[Named[str]]:
         record = self.find_record(item.source)
@@ -289,18 +295,22 @@ def _constant(content: bytes) -> Callable[[], bytes]:
     return lambda: content
 
 
-def _clash_of_variables(clash: Clash) -> FormatError:
-    return FormatError(
-        f"variable {clash.name}: {clash} have this name; set a prefix for each secret with keeper.security/env-prefix-<name>, or "
-        "with envPrefix: in config"
-    )
-
-
 def _fields(record: Record, names: Collection[str]) -> dict[str, JsonValue]:
     """Return the values of the fields *names*, or of all fields if *names* is empty."""
     if not names:
         return record.named_values()
-    return {name: _field(record, name) for name in names}
+    values: dict[str, JsonValue] = {}
+    errors: list[ContractError] = []
+    for name in names:
+        try:
+            values[name] = _field(record, name)
+        except ContractError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise SelectionError("; ".join(map(str, errors)))
+    return values
 
 
 def _renamed(record: Record, format_name: str, keys: Mapping[str, str]) -> formats.RecordContent:

@@ -29,7 +29,7 @@ from keeper_injector_common.records.formats import (
     variables_format,
     yaml_format,
 )
-from keeper_injector_common.records.formats.envfile_format import write_envfile
+from keeper_injector_common.records.formats.envfile_format import read_envfile, write_envfile
 from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format, Quote, RecordContent, check_writable, digest_input
 from keeper_injector_common.records.formats.variable_lines import variable_entries, variables_of
@@ -38,10 +38,10 @@ from keeper_injector_common.records.formats.variable_names import (
     is_protected_variable,
     to_variable_name,
 )
-from keeper_injector_common.records.formats.variables_format import write_exec_variables
+from keeper_injector_common.records.formats.variables_format import read_exec_variables, write_exec_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
     {
@@ -65,8 +65,18 @@ VARIABLE_FORMATS: Mapping[str, Format] = MappingProxyType(
     {module.FORMAT.name: module.FORMAT for module in (variables_format, envfile_format)}
 )
 """The formats in which environment variables are delivered; users cannot request them for files."""
+ENVIRONMENT_WRITERS: Mapping[str, Callable[[Mapping[str, str]], bytes]] = MappingProxyType(
+    {"exec": write_exec_variables, "file-ref": write_envfile}
+)
+"""How the variables of an environment are written, by its style in the plan."""
+ENVIRONMENT_READERS: Mapping[str, Callable[[bytes], dict[str, str]]] = MappingProxyType(
+    {"exec": read_exec_variables, "file-ref": read_envfile}
+)
+"""The same for reading what was written."""
 
 __all__ = [
+    "ENVIRONMENT_READERS",
+    "ENVIRONMENT_WRITERS",
     "FORMATS",
     "VARIABLE_FORMATS",
     "Format",
@@ -77,6 +87,8 @@ __all__ = [
     "is_forbidden_variable",
     "is_protected_variable",
     "problems_of_keys",
+    "read_envfile",
+    "read_exec_variables",
     "to_variable_name",
     "variable_entries",
     "variables_of",

@@ -12,6 +12,7 @@ errors that name the variable and recommend ``env-mode: exec``. Kubernetes 1.34 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
@@ -40,6 +41,14 @@ def write_envfile(variables: Mapping[str, str]) -> bytes:
     if len(written) > _FILE_BYTES:
         raise FormatError(f"variables: more than 64 KiB in total, the limit of the kubelet; {_ADVICE}")
     return written
+
+
+def read_envfile(content: bytes) -> dict[str, str]:
+    """Return the variables that :func:`write_envfile` has written."""
+    return dict(_ENTRY.findall(content.decode()))
+
+
+_ENTRY = re.compile(r"([^=\n]+)='([^']*)'\n")
 
 
 def _write_record(content: RecordContent) -> bytes:

@@ -47,14 +47,17 @@ def variable_entries(
     """
     title = content.title
     if content.chosen_by_record and not prefix.endswith("_"):
-        for field, value in content.fields.items():
-            if not is_ordinary(field, value):
-                name = to_variable_name(field, prefix=prefix)
-                raise FormatError(
-                    f"record {title!r}, field {field!r}: is not an ordinary field of Keeper, and {name} could be any variable that "
-                    "someone who edits the record chooses; list the fields that you want (fields: in config, or fields-<name>), or "
-                    f"{otherwise}"
-                )
+        strange = [field for field, value in content.fields.items() if not is_ordinary(field, value)]
+        if strange:
+            names = ", ".join(to_variable_name(field, prefix=prefix) for field in strange)
+            fields, are = f"field {strange[0]!r}", "is not an ordinary field"
+            if len(strange) > 1:
+                fields, are = f"fields {', '.join(map(repr, strange))}", "are not ordinary fields"
+            raise FormatError(
+                f"record {title!r}, {fields}: {are} of Keeper, and {names} could be any variable that "
+                "someone who edits the record chooses; list the fields that you want (fields: in config, or fields-<name>), or "
+                f"{otherwise}"
+            )
     record = f"record {title!r} ({uid})" if uid else f"record {title!r}"
     for name, (field, value) in to_variable_names(title, flatten(content), prefix=prefix).items():
         yield Named(name, value, f"field {field!r} of {record}")

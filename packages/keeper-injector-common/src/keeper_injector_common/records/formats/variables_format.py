@@ -39,6 +39,12 @@ def write_exec_variables(variables: Mapping[str, str]) -> bytes:
     return written
 
 
+def read_exec_variables(content: bytes) -> dict[str, str]:
+    """Return the variables that :func:`write_exec_variables` has written."""
+    entries = content.decode().split("\0")[:-1]
+    return {name: value for name, _, value in (entry.partition("=") for entry in entries)}
+
+
 def _write_variables(content: RecordContent) -> bytes:
     return write_exec_variables(variables_of(content))
 
