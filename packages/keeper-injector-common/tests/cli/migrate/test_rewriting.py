@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from command_line import run
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_injector_common.cli.migrate import text_edits
-from keeper_injector_common.cli.migrate.text_edits import Edit
+from keeper_injector_common.cli.migrate import yaml_edits
+from keeper_injector_common.cli.migrate.yaml_edits import UneditableError
 
 OLD = 'kind: Pod\nmetadata:\n  annotations:\n    keeper.security/inject: "true"\n    keeper.security/auth-secret: mine\n    keeper.security/secret: a\n'
 NEW = OLD.replace("auth-secret: mine", 'ksm-config: "mine"')
@@ -23,12 +26,22 @@ def test_renamed_annotations_are_rewritten() -> None:
     assert (found.code, found.output) == (0, NEW)
 
 
-def test_several_annotations_in_one_line_are_reported() -> None:
-    """Annotations that share a line cannot be rewritten in place, and are reported."""
-    text = 'kind: Pod\nmetadata: {annotations: {vault.hashicorp.com/agent-inject: "true"}}\n'
+def test_annotations_in_one_line_are_rewritten() -> None:
+    """Annotations that share a line are rewritten in place, and what surrounds them stays."""
+    text = "kind: Pod\nmetadata: {annotations: {a: b, keeper.security/auth-secret: mine, c: d}} # comment\n"
     found = run("migrate", "-", text=text)
-    assert (found.code, found.output) == (1, text)
-    assert "several annotations are in one line; write each in its own line" in found.errors
+    new = text.replace("keeper.security/auth-secret: mine", '"keeper.security/ksm-config": "mine"')
+    assert (found.code, found.output) == (0, new)
+
+
+def test_json_is_rewritten() -> None:
+    """A manifest in JSON stays JSON, with its layout."""
+    old = {"a": "b", "keeper.security/auth-secret": "mine", "keeper.security/secret": "db"}
+    new = {"a": "b", "keeper.security/ksm-config": "mine", "keeper.security/secret": "db"}
+    before, after = (
+        json.dumps({"kind": "Pod", "metadata": {"annotations": item}}, indent=2) + "\n" for item in (old, new)
+    )
+    assert run("migrate", "-", text=before).output == after
 
 
 def test_files_become_one_stream(tmp_path: Path) -> None:
@@ -97,17 +110,54 @@ def test_the_diff_can_be_applied(text: str, tmp_path: Path) -> None:
 @given(st.text(st.sampled_from("ab \n\"'\\:#{}é\U0001f600\t\x85\u2028-|")))
 def test_an_entry_keeps_its_value(value: str) -> None:
     """Any text that is written as an entry is read back unchanged."""
-    import yaml
-
-    text = "\n".join(["m:", *text_edits.entry_lines("  ", "key", value), "  next: x", ""])
+    text = "\n".join(["m:", *yaml_edits.entry_lines("  ", "key", value), "  next: x", ""])
     assert yaml.safe_load(text) == {"m": {"key": value, "next": "x"}}
 
 
-@given(st.lists(st.sampled_from(["a\n", "b\r\n", "c\r", "d\u2028"]), min_size=1), st.data())
-def test_lines_that_are_not_edited_stay(lines: list[str], data: st.DataObject) -> None:
-    """An edit changes its own lines only."""
-    first = data.draw(st.integers(0, len(lines) - 1))
-    last = data.draw(st.integers(first, len(lines) - 1))
-    found = text_edits.apply("".join(lines), [Edit(first, last, ("new",))])
-    ending = lines[first][1:]
-    assert found == "".join([*lines[:first], f"new{ending}", *lines[last + 1 :]])
+KEYS = st.sampled_from("abcde")
+VALUES = st.recursive(
+    st.sampled_from(["x", "", "a: b", "# c", "two\nlines\n", "'"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None)
+@given(VALUES, st.booleans(), st.sampled_from(["\n", "\r\n"]), st.booleans(), st.data())
+def test_edits_change_what_they_say(content: object, flow: bool, ending: str, ended: bool, data: st.DataObject) -> None:
+    """Entries are removed and added as in a Python value, whatever is around them, in both styles and with any line ending."""
+    text = yaml.safe_dump({"root": content, "last": "z"}, default_flow_style=flow, sort_keys=False)
+    text = text.replace("\n", ending).removesuffix("" if ended else ending)
+    node = yaml.compose(text, yaml.SafeLoader)
+    editor = yaml_edits.Editor(text)
+    expected = change(node, editor, data)
+    assert yaml.safe_load(editor.result()) == expected
+
+
+def change(node: yaml.Node, editor: yaml_edits.Editor, data: st.DataObject) -> object:
+    """Remove and add some entries; return the value that is then expected."""
+    if isinstance(node, yaml.ScalarNode):
+        return node.value
+    children = [(item[0].value, item[1]) if isinstance(item, tuple) else (None, item) for item in node.value]
+    found = []
+    for index, (key, item) in enumerate(children):
+        if isinstance(node, yaml.MappingNode) and data.draw(st.integers(0, 5)) == 0:
+            with contextlib.suppress(UneditableError):
+                editor.add(node, index, f"new{index}", "text\n")
+                found.append((f"new{index}", "text\n"))
+        removable = len(found) + len(children) - index > 1 or node.flow_style
+        if removable and data.draw(st.integers(0, 3)) == 0:
+            try:
+                editor.remove(node, index)
+            except UneditableError:
+                pass
+            else:
+                continue
+        found.append((key, change(item, editor, data)))
+    if isinstance(node, yaml.SequenceNode):
+        return [value for _, value in found]
+    if data.draw(st.booleans()):
+        with contextlib.suppress(UneditableError):
+            editor.add(node, len(children), "end", "of all")
+            found.append(("end", "of all"))
+    return dict(found)

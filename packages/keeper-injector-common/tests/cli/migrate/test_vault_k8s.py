@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from keeper_injector_common.annotations.parser import read_request
 from keeper_injector_common.cli.manifests import entries_of
 from keeper_injector_common.cli.migrate.rewriting import migrate_text
+from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.titles import Titles
 
 VAULT = """\
@@ -226,7 +227,7 @@ def test_the_parser_accepts_what_is_written(annotations: dict[str, str]) -> None
     text = yaml.safe_dump(
         {"metadata": {"annotations": {f"vault.hashicorp.com/{k}": v for k, v in annotations.items()}}}
     )
-    found = migrate_text(text, Titles()).text
+    found = migrate_text(text, Run()).text
     node = yaml.compose(found).value[0][1].value[0][1]
     written = {entry.key: entry.text for entry in entries_of(node)}
     assert all(key.startswith("keeper.security/") for key in written)

@@ -2,10 +2,10 @@
 
 One module for each tool that is migrated from. To add a tool:
 
-1. Write a module with a function that returns what takes the place of an annotation
-   (:class:`~keeper_injector_common.cli.migrate.counterparts.Annotations`), as in ``vault_k8s``, or of an object
-   (:class:`~keeper_injector_common.cli.migrate.counterparts.Document`), as in ``external_secrets``.
-2. Add the function to those in ``rewriting``.
+1. Write a module with a ``TOOL``: a function that returns what a pod gets
+   (:class:`~keeper_injector_common.cli.migrate.wanted.Wanted`), or what takes the place of an object
+   (:class:`~keeper_injector_common.cli.migrate.wanted.Document`).
+2. Add it to ``tools``.
 """
 
 __all__: list[str] = []

@@ -5,24 +5,31 @@ from __future__ import annotations
 import argparse
 import difflib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import attrs
 
+from keeper_injector_common import parsers
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs
 from keeper_injector_common.cli.manifests import ManifestError
 from keeper_injector_common.cli.migrate.rewriting import Migrated, migrate_text
-from keeper_injector_common.cli.migrate.titles import Titles
+from keeper_injector_common.cli.migrate.run import Run
+from keeper_injector_common.cli.migrate.secret_documents import WORKLOADS
+from keeper_injector_common.cli.migrate.tools import DEFAULT_TOOLS, TOOLS
+from keeper_injector_common.cli.migrate.wanted import Tool
+from keeper_injector_common.json_values import Json
 
 DESCRIPTION = f"""\
-Print manifests with {PREFIX} annotations in place of those of
-HashiCorp's vault-k8s and of Keeper's Go injector. For each ExternalSecret,
-print the annotations for the pods that use its Secret. Everything else,
-including comments and line endings, stays as it is. Anything that has no
-counterpart is reported on standard error, with its line and what to do, and a
-table counts it for each file. Review the result before you apply it.
+Print manifests with {PREFIX} annotations in place of what other tools need:
+vault-k8s, External Secrets, 1Password, CyberArk's Secrets Provider, Infisical,
+bank-vaults and Keeper's Go injector. Objects that create a Secret become
+annotations of the workloads of the input that use the Secret, or a separate
+document. Everything else, including comments and line endings, stays as it
+is. Anything that has no counterpart is reported on standard error, with its
+line and what to do, and a table counts it for each file. Review the result
+before you apply it.
 
 exit codes: 0 everything was migrated, 1 something has no counterpart, 2 a file
 cannot be read or the arguments are invalid
@@ -35,6 +42,12 @@ examples:
   # Show what would change, or write each file to another directory.
   keeper-injector migrate --diff manifests/
   keeper-injector migrate --output-dir migrated/ manifests/
+
+  # Take variables and files from Keeper in place of Kubernetes Secrets.
+  keeper-injector migrate --from secrets deployment.yaml
+
+  # Print a patch for a workload that is not in the input.
+  keeper-injector migrate --workload Deployment/shop externalsecret.yaml
 """
 
 
@@ -50,6 +63,22 @@ class _File:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments to its parser."""
     inputs.add_files(parser)
+    parser.add_argument(
+        "--from",
+        dest="tools",
+        action="append",
+        choices=[tool.name for tool in TOOLS],
+        help="migrate only from this tool; can be repeated (default: all but secrets)",
+    )
+    parser.add_argument(
+        "--workload",
+        type=_workload,
+        metavar="KIND/NAME",
+        help="print what no workload of the input uses as a patch of this one",
+    )
+    parser.add_argument(
+        "-o", "--output", choices=("text", "json"), default="text", help="output format (default: text)"
+    )
     shown = parser.add_mutually_exclusive_group()
     shown.add_argument("--diff", action="store_true", help="print the changes as a diff")
     shown.add_argument("--output-dir", type=Path, metavar="DIR", help="write each file to this directory instead")
@@ -58,9 +87,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print or write the migrated manifests; return the exit code."""
     failures = inputs.Failures()
-    files = list(_migrate(options.files, failures))
+    chosen = [tool for tool in TOOLS if tool.name in options.tools] if options.tools else DEFAULT_TOOLS
+    files = list(_migrate(options.files, Run(workload=options.workload), chosen, failures))
     if options.output_dir:
         _write(files, options.output_dir)
+    if options.output == "json":
+        sys.stdout.write(console.json_text({"version": 1, "files": [_json(file) for file in files]}))
+        return _exit_code(files, failures)
     for number, file in enumerate(files):
         if options.diff:
             sys.stdout.writelines(_diff(file))
@@ -74,20 +107,34 @@ def run(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     if files:
         sys.stderr.writelines(f"{line}\n" for line in _summary(files))
+    return _exit_code(files, failures)
+
+
+def _exit_code(files: list[_File], failures: inputs.Failures) -> int:
     if failures.count:
         return console.EXIT_ERROR
     return console.EXIT_PROBLEMS if any(file.migrated.unmigrated for file in files) else console.EXIT_OK
 
 
-def _migrate(paths: list[Path], failures: inputs.Failures) -> Iterator[_File]:
-    """Iterate over the files that can be read. They are migrated twice, see :class:`Titles`."""
-    titles = Titles()
+def _workload(text: str) -> tuple[str, str]:
+    """Return kind and name of a workload; raise an error of argparse if *text* is something else."""
+    kind, _, name = text.partition("/")
+    known = {word.lower(): word for word in WORKLOADS}
+    try:
+        return known[kind.lower()], parsers.object_name(name)
+    except (KeyError, parsers.InvalidValue):
+        kinds = ", ".join(WORKLOADS)
+        raise argparse.ArgumentTypeError(f"{text!r} is not a workload; write KIND/NAME with one of {kinds}") from None
+
+
+def _migrate(paths: list[Path], run: Run, tools: Sequence[Tool], failures: inputs.Failures) -> Iterator[_File]:
+    """Iterate over the files that can be read. They are migrated twice, see :class:`Run`."""
     texts: list[tuple[Path, Path, str]] = []
     for given in paths:
         for path in inputs.manifest_files([given]):
             try:
                 text = inputs.read_text(path)
-                migrate_text(text, titles)
+                run.read(text)
             except ManifestError as error:
                 failures.report(inputs.located(path, error))
             except console.CommandError as error:
@@ -95,9 +142,23 @@ def _migrate(paths: list[Path], failures: inputs.Failures) -> Iterator[_File]:
             else:
                 target = path.relative_to(given) if given.is_dir() else Path(path.name)
                 texts.append((path, Path("stdin.yaml") if str(path) == "-" else target, text))
-    titles.settle()
+    for _, _, text in texts:
+        migrate_text(text, run, tools)
+    run.titles.settle()
     for path, target, text in texts:
-        yield _File(path, target, text, migrate_text(text, titles))
+        yield _File(path, target, text, migrate_text(text, run, tools))
+
+
+def _json(file: _File) -> Json:
+    return {
+        "file": str(file.path),
+        "written": file.migrated.written,
+        "unmigrated": [
+            {"line": item.position.line, "column": item.position.column, "message": item.message}
+            for item in file.migrated.unmigrated
+        ],
+        "text": file.migrated.text,
+    }
 
 
 def _write(files: list[_File], directory: Path) -> None:

@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 
 import attrs
 import yaml
 
-from keeper_injector_common import parsers
-from keeper_injector_common.annotations.parser import read_request
-from keeper_injector_common.annotations.table import PREFIX, find
-from keeper_injector_common.cli.manifests import Entry, Position, objects
-from keeper_injector_common.cli.migrate import vault_k8s
-from keeper_injector_common.cli.migrate.annotation_maps import AnnotationMap, QuotedAnnotation, annotation_maps
-from keeper_injector_common.cli.migrate.counterparts import (
-    Annotations,
-    MigrateAnnotation,
-    MigrateObject,
-    Unmigrated,
-)
-from keeper_injector_common.cli.migrate.external_secrets import migrate_external_secret
-from keeper_injector_common.cli.migrate.old_names import rename_annotation
-from keeper_injector_common.cli.migrate.text_edits import Edit, apply, ending_of, entry_lines
-from keeper_injector_common.cli.migrate.titles import Titles
-from keeper_injector_common.errors import Problem
-
-_ANNOTATIONS: Mapping[str, MigrateAnnotation] = {
-    PREFIX: rename_annotation,
-    vault_k8s.PREFIX: vault_k8s.migrate_annotation,
-}
-"""What migrates annotations, by the beginning of their keys."""
-_OBJECTS: tuple[MigrateObject, ...] = (migrate_external_secret,)
+from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.cli.manifests import ManifestError, Position, documents, objects
+from keeper_injector_common.cli.migrate.accepted import CONFIG, Accepted, accept
+from keeper_injector_common.cli.migrate.pods import Pod, QuotedAnnotation, child, pods
+from keeper_injector_common.cli.migrate.run import Run
+from keeper_injector_common.cli.migrate.tools import DEFAULT_TOOLS
+from keeper_injector_common.cli.migrate.variables import settings_for
+from keeper_injector_common.cli.migrate.wanted import Removal, Setting, Tool, Unmigrated, Wanted, merged
+from keeper_injector_common.cli.migrate.yaml_edits import Content, Editor, UneditableError, ending_of
 
 
 @attrs.frozen
@@ -41,153 +26,155 @@ class Migrated:
     unmigrated: tuple[Unmigrated, ...] = ()
     """In the order of their lines."""
     written: int = 0
-    """How many annotations of Keeper Injector the text has now that it did not have."""
+    """How many annotations, and entries of ``config``, the text has now that it did not have."""
 
 
-def migrate_text(text: str, titles: Titles) -> Migrated:
-    """Return *text* with the annotations of other tools replaced, and a document added for each of their objects.
+def migrate_text(text: str, run: Run, tools: Sequence[Tool] = DEFAULT_TOOLS) -> Migrated:
+    """Return *text* with what *tools* gave to pods as annotations, and a document added for each object that no pod uses.
 
     Raises :class:`~keeper_injector_common.cli.manifests.ManifestError` for text that is not YAML.
     """
-    lines = text.splitlines()
     unmigrated: list[Unmigrated] = []
-    edits: list[Edit] = []
+    editor = Editor(text)
     written = 0
-    for found in annotation_maps(text, tuple(_ANNOTATIONS)):
-        for change in _changes(found, lines, titles):
-            if isinstance(change, Unmigrated):
-                unmigrated.append(change)
-            else:
-                edits.append(change.edit)
-                written += change.written
-    output = apply(text, edits)
+    prefixes = tuple(prefix for tool in tools for prefix in tool.prefixes)
+    for found in pods(text, prefixes) if text.strip() else ():
+        if isinstance(found, QuotedAnnotation):
+            unmigrated += _quoted(found)
+            continue
+        wanted = merged(tool.wants(found, run) for tool in tools if tool.wants)
+        unmigrated += wanted.remarks
+        saved = editor.save()
+        try:
+            count, remarks = _rewrite(found, wanted, editor)
+        except UneditableError as error:
+            editor.restore(saved)
+            unmigrated.append(Unmigrated(found.position, f"{found.name}: not migrated: {error}, and migrate again"))
+        else:
+            written += count
+            unmigrated += remarks
+    output = editor.result()
+    if not _is_intact(text, output):
+        reason = "the text cannot be edited where it is; write it in the block style of YAML, and migrate again"
+        return Migrated(text, (Unmigrated(Position(), reason),))
     ending = next(filter(None, map(ending_of, text.splitlines(keepends=True))), "\n")
     for node, manifest in objects(text):
-        for migrate in _OBJECTS:
-            if document := migrate(manifest):
-                output += ("" if ending_of(output.splitlines(keepends=True)[-1]) else ending) + document.text
+        for tool in tools:
+            if tool.migrate_object and (document := tool.migrate_object(manifest, run)):
+                added = document.text.replace("\n", ending)
+                output += ("" if ending_of(output.splitlines(keepends=True)[-1]) else ending) + added if added else ""
                 position = Position.of(node.start_mark)
                 unmigrated += [Unmigrated(position, message) for message in document.unmigrated]
-                written += 1
-    return Migrated(output, tuple(sorted(unmigrated)), written)
+                written += bool(added)
+    return Migrated(output, tuple(sorted(set(unmigrated))), written)
 
 
-@attrs.frozen
-class _Change:
-    edit: Edit
-    written: int
-
-
-def _changes(
-    found: AnnotationMap | QuotedAnnotation, lines: list[str], titles: Titles
-) -> Iterator[_Change | Unmigrated]:
-    """Iterate over the edits of one mapping, and what has no counterpart."""
-    if isinstance(found, QuotedAnnotation):
+def _quoted(found: QuotedAnnotation) -> Iterator[Unmigrated]:
+    if not found.path.endswith("last-applied-configuration"):
         message = f"{found.path}: annotations inside a text; move them to a separate file, and migrate again"
-        if not found.path.endswith("last-applied-configuration"):
-            yield Unmigrated(found.position, message)
-        return
-    entries = {entry.key: entry for entry in found.entries}
-    replaced: dict[str, Annotations] = {}
-    for entry in found.entries:
-        migrate = next((function for prefix, function in _ANNOTATIONS.items() if entry.key.startswith(prefix)), None)
-        if migrate is None or (counterpart := migrate(entry, entries, titles)) is None:
-            continue
-        if not found.inherited:
-            advice = "pods do not get it from here; move it to spec.template.metadata.annotations, and migrate again"
-            yield Unmigrated(entry.position, f"{entry.key}: {advice}")
-        elif entry.repeated or entry.key in replaced:
-            yield Unmigrated(entry.position, f"{entry.key}: written twice; remove one, and migrate again")
-            return
-        elif not isinstance(entry.node, yaml.ScalarNode):
-            yield Unmigrated(entry.position, f"{entry.key}: not a text; write one")
-        else:
-            replaced[entry.key] = counterpart
-    yield from _edits(entries, replaced, lines)
+        yield Unmigrated(found.position, message)
 
 
-def _edits(
-    entries: Mapping[str, Entry], replaced: Mapping[str, Annotations], lines: list[str]
-) -> Iterator[_Change | Unmigrated]:
-    one_line = [
-        key for key in replaced if lines[entries[key].position.line - 1][: entries[key].position.column - 1].strip()
-    ]
-    if one_line:
-        for key in one_line:
-            message = f"{key}: several annotations are in one line; write each in its own line, and migrate again"
-            yield Unmigrated(entries[key].position, message)
-        return
-    kept = {key: entry.text for key, entry in entries.items() if key not in replaced}
-    if not replaced:
-        return
-    values, refused, remaining = _accepted(kept, replaced)
-    for problem in remaining:
-        yield Unmigrated(entries[next(iter(replaced))].position, f"the webhook would reject the pod: {problem}")
-    for key, counterpart in replaced.items():
-        entry = entries[key]
-        for message in (*filter(None, [counterpart.unmigrated]), *refused.get(key, ())):
-            yield Unmigrated(entry.position, f"{key}: {message}")
-        first = entry.position.line - 1
-        indent = lines[first][: entry.position.column - 1]
-        new = [line for name, value in values.get(key, {}).items() for line in entry_lines(indent, name, value)]
-        yield _Change(Edit(first, _last_line(entry), tuple(new)), len(values.get(key, {})))
+def _rewrite(pod: Pod, wanted: Wanted, editor: Editor) -> tuple[int, list[Unmigrated]]:
+    """Change the annotations of *pod*; return how many were written, and what the user must do.
 
-
-def _accepted(
-    kept: Mapping[str, str], replaced: Mapping[str, Annotations]
-) -> tuple[dict[str, dict[str, str]], dict[str, list[str]], list[Problem]]:
-    """Return the annotations that the webhook's parser accepts together with *kept*, and why others are not written.
-
-    Both are by the key of the annotation that is replaced. The problems that remain are those of *kept*. A Kustomize patch may
-    set a part of the annotations, so that "nothing to inject" is a problem only beside ``inject``.
+    Raises :class:`~keeper_injector_common.cli.migrate.yaml_edits.UneditableError`.
     """
-    origin: dict[str, str] = {}
-    values: dict[str, str] = {}
-    refused: dict[str, list[str]] = {}
-    for key, counterpart in replaced.items():
-        for name, value in counterpart.annotations.items():
-            annotation = f"{PREFIX}{name}"
-            if annotation in kept or annotation in values:
-                refused.setdefault(key, []).append(
-                    f"{annotation} is not written: it is set already; keep one of the two"
-                )
-            elif fault := _fault(name, value):
-                refused.setdefault(key, []).append(f"{annotation} is not written: {fault}")
-            else:
-                origin[annotation], values[annotation] = key, value
-    while True:
-        problems = read_request({**kept, **values})[1]
-        wrong = {problem.where.partition(": ")[0]: problem for problem in problems}
-        removed = [annotation for annotation in wrong if annotation in values]
-        for annotation in removed:
-            message = f"{annotation} is not written: the webhook would reject it: {wrong[annotation].message}"
-            refused.setdefault(origin[annotation], []).append(message)
-            del values[annotation]
-        if not removed:
-            break
-    by_key: dict[str, dict[str, str]] = {}
-    for annotation, value in values.items():
-        by_key.setdefault(origin[annotation], {})[annotation] = value
-    remaining = [item for item in problems if item.where != f"{PREFIX}inject" or f"{PREFIX}inject" in kept]
-    return by_key, refused, remaining
+    origins = wanted.origins
+    replaced = {*wanted.replaced, *(item.index for item in origins if item.index is not None)}
+    if not origins and not replaced and not wanted.removals:
+        return 0, []
+    kept = {entry.key: entry.text for index, entry in enumerate(pod.entries) if index not in replaced}
+    settings, refused_variables = settings_for(pod, wanted, kept)
+    if (wanted.entries or wanted.variables) and f"{PREFIX}inject" not in kept:
+        first = wanted.origins[-1]
+        if not any(item.name == "inject" for item in settings):
+            settings = [Setting("inject", "true", attrs.evolve(first, removals=())), *settings]
+    accepted = accept(kept, settings, wanted.entries)
+    refused = [*refused_variables, *accepted.refused]
+    remarks = [Unmigrated(origin.position, f"{origin.label}: {reason}") for origin, reason in refused]
+    if replaced or accepted.settings or accepted.entries:
+        reason = "the webhook would reject the pod"
+        remarks += [Unmigrated(pod.position, f"{reason}: {problem}") for problem in accepted.remaining]
+    failed = {id(removal) for origin, _ in refused for removal in origin.removals}
+    set_now = {**kept, **{f"{PREFIX}{item.name}": item.value for item in accepted.settings}}
+    for variable in wanted.variables:
+        if set_now.get(f"{PREFIX}env-{variable.name}") != variable.reference:
+            failed |= {id(removal) for removal in variable.origin.removals}
+    removals = [*wanted.removals, *(item for origin in origins for item in origin.removals if id(item) not in failed)]
+    for removal in removals:
+        editor.remove(removal.parent, removal.index)
+    if pod.annotations:
+        for index in replaced:
+            editor.remove(pod.annotations, _number(pod, index))
+    _add(pod, accepted, sorted(replaced), editor)
+    _prune(pod.template, removals, editor)
+    return len(accepted.settings) + len(accepted.entries), remarks
 
 
-def _fault(name: str, value: str) -> str:
-    """Return why the value is not valid by itself; empty if it is."""
-    found = find(name)
+def _number(pod: Pod, index: int) -> int:
+    """Return the index of an annotation among all entries of its mapping, whose keys may be lists too."""
+    if not pod.annotations:
+        return index
+    scalars = [number for number, (key, _) in enumerate(pod.annotations.value) if isinstance(key, yaml.ScalarNode)]
+    return scalars[index]
+
+
+def _add(pod: Pod, accepted: Accepted, replaced: list[int], editor: Editor) -> None:
+    entries: list[tuple[int | None, str, str]] = [
+        (item.origin.index, f"{PREFIX}{item.name}", item.value) for item in accepted.settings
+    ]
+    if accepted.entries:
+        entries.append((None, CONFIG, accepted.config))
+    if not entries:
+        return
+    if pod.annotations:
+        last = _number(pod, replaced[-1]) if replaced else len(pod.annotations.value)
+        for index, key, value in entries:
+            editor.add(pod.annotations, last if index is None else _number(pod, index), key, value)
+        return
+    content: Content = {key: value for _, key, value in entries}
+    if pod.template is None:
+        return
+    metadata = child(pod.template, "metadata")
+    if isinstance(metadata, yaml.MappingNode):
+        _put(metadata, "annotations", content, editor)
+    else:
+        _put(pod.template, "metadata", {"annotations": content}, editor)
+
+
+def _put(node: yaml.MappingNode, key: str, content: Content, editor: Editor) -> None:
+    """Set an entry of a mapping that is missing or null."""
+    keys = [name.value if isinstance(name, yaml.ScalarNode) else None for name, _ in node.value]
+    index = keys.index(key) if key in keys else keys.index("spec") if "spec" in keys else len(keys)
+    if key in keys:
+        editor.remove(node, index)
+    editor.add(node, index, key, content)
+
+
+def _prune(template: yaml.Node | None, removals: Sequence[Removal], editor: Editor) -> None:
+    """Remove the keys whose lists are empty now."""
+    emptied = {id(item.parent) for item in removals if editor.removed_all(item.parent)}
+    waiting, seen = [template] if template and emptied else [], set[int]()
+    while waiting:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            for index, (_, value) in enumerate(node.value):
+                if id(value) in emptied:
+                    editor.remove(node, index)
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+
+
+def _is_intact(old: str, new: str) -> bool:
+    """Return whether the new text is still YAML, with as many documents."""
+    if old == new:
+        return True
     try:
-        if found:
-            found[0].parse(value)
-    except parsers.InvalidValue as error:
-        return str(error)
-    return ""
-
-
-def _last_line(entry: Entry) -> int:
-    """Return the number of the last line of an annotation's value, from 0."""
-    end = entry.node.end_mark
-    if end is None:
-        return entry.position.line - 1
-    # PyYAML's end mark of a block (| or >) is at the beginning of the next line.
-    is_block = isinstance(entry.node, yaml.ScalarNode) and entry.node.style in {"|", ">"}
-    return max(int(end.line) - 1 if is_block and not end.column else int(end.line), entry.position.line - 1)
+        return len(list(documents(old))) == len(list(documents(new)))
+    except ManifestError:
+        return False

@@ -25,7 +25,7 @@ class Titles:
         """Return the reference to the record that takes the place of *path*, with special characters escaped."""
         path = path.strip().strip("/")
         self._paths.add(path)
-        return _SPECIAL.sub(r"\\\1", self._settled.get(path) or _end(path, 1))
+        return escaped(self._settled.get(path) or _end(path, 1))
 
     def settle(self) -> None:
         """Choose the titles of all paths that :meth:`of` was called with."""
@@ -37,6 +37,11 @@ class Titles:
             ):
                 length += 1
             self._settled[path] = _end(path, length)
+
+
+def escaped(name: str) -> str:
+    """Return *name* with an escape before each character that has a meaning in a reference; slashes divide folders."""
+    return _SPECIAL.sub(r"\\\1", name)
 
 
 def _end(path: str, length: int) -> str:

@@ -12,8 +12,11 @@ from types import MappingProxyType
 
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate import vault_templates
-from keeper_injector_common.cli.migrate.counterparts import Annotations
+from keeper_injector_common.cli.migrate.pods import Pod
+from keeper_injector_common.cli.migrate.replacements import Annotations, replace
+from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.titles import Titles
+from keeper_injector_common.cli.migrate.wanted import Tool, Wanted
 
 PREFIX = "vault.hashicorp.com/"
 _DIRECTORY = "/vault/secrets"
@@ -83,10 +86,15 @@ _RENAMED: Mapping[str, tuple[str, Callable[[str], str]]] = MappingProxyType(
 """Annotations with a counterpart, and how the value is written there."""
 
 
-def migrate_annotation(entry: Entry, entries: Mapping[str, Entry], titles: Titles) -> Annotations | None:
-    """Return the counterpart of an annotation, or None if it is not one of vault-k8s."""
-    if not entry.key.startswith(PREFIX):
-        return None
+def _wants(pod: Pod, run: Run) -> Wanted:
+    return replace(pod, (PREFIX,), lambda entry, entries: _counterpart(entry, entries, run.titles))
+
+
+TOOL = Tool("vault-k8s", _wants, (PREFIX,))
+
+
+def _counterpart(entry: Entry, entries: Mapping[str, Entry], titles: Titles) -> Annotations:
+    """Return the counterpart of an annotation."""
     name = entry.key.removeprefix(PREFIX)
     if name in _RENAMED:
         return _renamed(name, entry.text)

@@ -1,0 +1,54 @@
+"""Annotations of other tools that are replaced one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import attrs
+import yaml
+
+from keeper_injector_common.cli.manifests import Entry
+from keeper_injector_common.cli.migrate.pods import Pod
+from keeper_injector_common.cli.migrate.wanted import Origin, Setting, Unmigrated, Wanted
+
+
+@attrs.frozen
+class Annotations:
+    """The Keeper Injector annotations that replace one annotation. If they are empty, it is removed."""
+
+    annotations: Mapping[str, str] = attrs.field(factory=dict)
+    """Values by name, without the prefix ``keeper.security/``."""
+    unmigrated: str = ""
+    """What the user must do about it; empty if nothing."""
+
+
+def replace(
+    pod: Pod, prefixes: Sequence[str], counterpart: Callable[[Entry, Mapping[str, Entry]], Annotations | None]
+) -> Wanted:
+    """Return what replaces the annotations of *pod* that begin with one of *prefixes*.
+
+    *counterpart* takes an annotation and all annotations of the pod by name; it returns None if the annotation stays.
+    Annotations that cannot be replaced where they are are named, and stay.
+    """
+    entries = {entry.key: entry for entry in pod.entries}
+    settings: list[Setting] = []
+    replaced: list[int] = []
+    remarks: list[Unmigrated] = []
+    for index, entry in enumerate(pod.entries):
+        if not entry.key.startswith(tuple(prefixes)) or (found := counterpart(entry, entries)) is None:
+            continue
+        if not pod.inherited:
+            advice = "pods do not get it from here; move it to spec.template.metadata.annotations, and migrate again"
+            remarks.append(Unmigrated(entry.position, f"{entry.key}: {advice}"))
+        elif entry.repeated:
+            remarks.append(Unmigrated(entry.position, f"{entry.key}: written twice; remove one, and migrate again"))
+            return Wanted(remarks=remarks)
+        elif not isinstance(entry.node, yaml.ScalarNode):
+            remarks.append(Unmigrated(entry.position, f"{entry.key}: not a text; write one"))
+        else:
+            origin = Origin(position=entry.position, label=entry.key, index=index)
+            settings += [Setting(name, value, origin) for name, value in found.annotations.items()]
+            replaced.append(index)
+            if found.unmigrated:
+                remarks.append(Unmigrated(entry.position, f"{entry.key}: {found.unmigrated}"))
+    return Wanted(settings=settings, replaced=replaced, remarks=remarks)

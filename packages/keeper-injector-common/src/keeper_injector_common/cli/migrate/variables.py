@@ -1,0 +1,38 @@
+"""Environment variables of containers → annotations, and who receives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from keeper_injector_common.annotations.table import PREFIX
+from keeper_injector_common.cli.migrate.pods import Pod
+from keeper_injector_common.cli.migrate.wanted import Origin, Setting, Wanted, WantedVariable
+
+
+def settings_for(pod: Pod, wanted: Wanted, kept: Mapping[str, str]) -> tuple[list[Setting], list[tuple[Origin, str]]]:
+    """Return the annotations for a pod without ``config``, and the variables that have none, with the reason.
+
+    ``env-<NAME>`` sets a variable in all containers that receive anything. So ``containers`` lists those that had one,
+    unless something else goes to all containers.
+    """
+    settings = list(wanted.settings)
+    refused: list[tuple[Origin, str]] = []
+    chosen: dict[str, WantedVariable] = {}
+    for item in wanted.variables:
+        first = chosen.setdefault(item.name, item)
+        if first.reference != item.reference:
+            found = f"container {first.container} has another value, and a pod has one value of a variable"
+            refused.append((item.origin, f"{found}; rename one of the two"))
+        elif first is item:
+            settings.append(Setting(f"env-{item.name}", item.reference, item.origin))
+    receivers = {item.container for item in wanted.variables}
+    names = [container.name for container in pod.containers()]
+    is_set = f"{PREFIX}containers" in kept or any(item.name == "containers" for item in settings)
+    is_shared = any(item.content.get("path") for item in wanted.entries) or any(
+        key.startswith((f"{PREFIX}secret", f"{PREFIX}file-", f"{PREFIX}folder", f"{PREFIX}config")) for key in kept
+    )
+    is_shared = is_shared or any(item.name.startswith(("secret-", "file-")) for item in wanted.settings)
+    if wanted.variables and "" not in receivers and receivers != set(names) and not is_set and not is_shared:
+        value = ", ".join(name for name in names if name in receivers)
+        settings.append(Setting("containers", value, Origin(position=pod.position, label=pod.name)))
+    return settings, refused
