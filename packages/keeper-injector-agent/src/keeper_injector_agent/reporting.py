@@ -34,6 +34,7 @@ def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, in
     If no item is up to date afterwards, the refresh has failed as a whole.
     """
     state.files, state.size = outcome.files, outcome.size
+    state.warnings = list(outcome.warnings)
     data = {
         "files": outcome.files,
         "bytes": outcome.size,

@@ -37,6 +37,8 @@ class State:
     last_attempt: float = 0.0
     """When the last refresh ended."""
     last_error: str = ""
+    warnings: list[str] = attrs.field(factory=list)
+    """What the last refresh delivered although it may surprise, or left out without a problem."""
     throttled_since: float = 0.0
     throttled_until: float = 0.0
     """The window in which Keeper wants no request."""
@@ -126,6 +128,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
         last_success=float(content["last_success"]),
         last_attempt=float(content["last_attempt"]),
         last_error=str(content["last_error"]),
+        warnings=[str(text) for text in content.get("warnings", ())],
         throttled_since=float(content.get("throttled_since", 0.0)),
         throttled_until=float(content["throttled_until"]),
         server_key_id=str(content["server_key_id"]),

@@ -26,6 +26,7 @@ def as_json(state: State, now: float | None = None) -> str:
             "lastFetch": moment(state.freshness.fetched),
             "lastAttempt": moment(state.last_attempt),
             "lastError": state.last_error or None,
+            "warnings": state.warnings,
             "failures": state.failures,
             "throttledForSeconds": round(state.throttled_for(now)),
             "files": state.files,
@@ -88,7 +89,8 @@ def as_text(state: State, now: float | None = None) -> str:
 
 
 def _surprises(state: State, now: float | None) -> Iterator[str]:
-    """Yield a line for each name that means another record than before, or that was taken for a title."""
+    """Yield a line for each warning, and for each name that means another record than before, or was taken for a title."""
+    yield from (f"warning: {text}" for text in state.warnings)
     for name, found in state.references.items():
         if found["previous"]:
             yield (

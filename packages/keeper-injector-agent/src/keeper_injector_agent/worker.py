@@ -85,7 +85,7 @@ def run_refresh(
     state.last_attempt = time.time()
     save_result(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
     if initial and code == os.EX_OK:
-        reporting.write_termination_message(root, "")
+        reporting.write_termination_message(root, "\n".join(f"warning: {text}" for text in state.warnings))
     if throttle_fd is not None:
         os.write(throttle_fd, f"{state.throttled_for():.1f}".encode())
     return code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -100,6 +101,40 @@ def test_an_undecryptable_record_keeps_its_file(pod: AgentPod, keeper: LocalKeep
     assert "/app/redis.json: its record cannot be decrypted; share it with the application again" in result.stderr
     assert pod.files() == BOTH
     assert "another" in pod.file("mysql.json")
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_missing_file_of_an_undecryptable_record_is_never_silent(
+    pod: AgentPod, keeper: LocalKeeper, *, strict: bool
+) -> None:
+    """With strict-lookup the pod does not start; otherwise log, termination message, status and metric say what is missing."""
+    plan_folder(pod, strict_lookup=strict)
+    uid = keeper.uid("redis")
+    keeper.corrupt_record("redis")
+    result = pod.run("init")
+    expected = (
+        f"/app: folder 'Production/Databases': 1 record of it cannot be decrypted or read ({uid}), so files are missing"
+    )
+    assert expected in pod.termination_message()
+    assert pod.files() == ["mysql.json"]
+    assert result.returncode == (os.EX_DATAERR if strict else 0)
+    assert pod.run("once").returncode == (os.EX_DATAERR if strict else 0)
+    status = json.loads(pod.run("status", "-o", "json").stdout)
+    assert [item["item"] for item in status["targets"][0]["stale"]] == ["/app"]
+    assert any(expected in text for text in status["warnings"]) is not strict
+    assert 'keeper_injector_agent_stale_items{target="/app"} 1' in pod.at(f"{STATE_PATH}/{METRICS_NAME}").read_text(
+        "utf-8"
+    )
+
+
+def test_an_undecryptable_record_of_another_folder_is_not_missing(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Keeper says in clear text which folder a record is in, so only its own folder is incomplete."""
+    plan_folder(pod)
+    for title in ("api-keys", "shared-token"):
+        keeper.corrupt_record(title)
+    result = pod.run("init")
+    assert (result.returncode, pod.termination_message()) == (0, "")
+    assert "cannot be decrypted" not in result.stderr
 
 
 @pytest.mark.parametrize("on_removal", ["keep", "remove"])

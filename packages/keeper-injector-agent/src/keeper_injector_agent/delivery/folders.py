@@ -17,6 +17,9 @@ is gone: deleted, moved or not shared any more   kept and reported, or removed (
 is unknown, while some record is undecryptable   kept and reported: it may be that record
 ===============================================  ===========================================
 
+The file of a record that cannot be decrypted and had no file is missing, and its title is unknown. With ``strict-lookup``, that is a
+problem of the folder; otherwise it is a warning, and the folder is stale.
+
 A file that is kept has an old value. So it is reported at every refresh, and the time of the last success does not advance. Only the
 init container reports it as a warning, because a new pod would start without that file.
 """
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from keeper_injector_common.plan.model import Directory, FolderItem
     from keeper_injector_common.records import Renderer
 
+_MOST_SHOWN = 5
+"""UIDs in a message."""
 _GONE = (
     "its record is not in the folder any more (deleted, moved, or not shared), and the file keeps the old content; restore the record, "
     "set keeper.security/on-removal: remove, or replace the pod"
@@ -69,6 +74,7 @@ def render_folders(
             kept.update({name: file for name, file in of_folders.items() if name.rpartition("/")[0] == folder.below})
         else:
             wanted += found
+            _report_unreadable(where, folder, owners, renderer, progress)
     assigned = assign_paths([item.name for item in directory.files], wanted, owners)
     for entry in assigned.overridden:
         progress.warn(f"{directory.target}/{entry.name}: {describe_overridden(entry.origin)}")
@@ -94,6 +100,27 @@ def render_folders(
 def _wanted(folder: FolderItem, owners: Mapping[str, str], renderer: Renderer) -> list[Named[FolderFile]] | None:
     found = renderer.folder_files(folder, owners)
     return [Named(entry.name, FolderFile(folder, entry.value), entry.origin) for entry in found]
+
+
+def _report_unreadable(
+    where: str, folder: FolderItem, owners: Mapping[str, str], renderer: Renderer, progress: Progress
+) -> None:
+    """Report the records of *folder* that cannot be read and have no previous file: their files are missing."""
+    library, strict = renderer.library, renderer.strict
+    unreadable = library.unreadable_in(folder.folder, recursive=folder.recursive, strict=strict)
+    uids = [uid for uid in unreadable if uid not in owners.values()]
+    if not uids:
+        return
+    shown = ", ".join(uids[:_MOST_SHOWN]) + (" …" if len(uids) > _MOST_SHOWN else "")
+    records = "1 record of it" if len(uids) == 1 else f"{len(uids)} records of it"
+    problem = (
+        f"folder {folder.folder.title!r}: {records} cannot be decrypted or read ({shown}), so files are missing; "
+        "share the records with the application again"
+    )
+    if strict:
+        progress.report(where, problem)
+    else:
+        progress.report_unreadable(where, problem, uids)
 
 
 def _pending(directory: Directory, name: str, wanted: FolderFile, renderer: Renderer) -> PendingFile:

@@ -49,6 +49,7 @@ class Progress:
     initial: bool = False
     """Whether this is the refresh of the init container."""
     problems: list[str] = attrs.field(factory=list)
+    warnings: list[str] = attrs.field(factory=list)
     write_failed: bool = False
     inputs: dict[str, str] = attrs.field(factory=dict)
     """Digest of the input of each delivered file and Secret."""
@@ -100,7 +101,17 @@ class Progress:
 
     def warn(self, text: str) -> None:
         """Log that of several entries for one name one was chosen, or another thing that is delivered and may surprise."""
+        self.warnings.append(text)
         log.warning("secret.ambiguous", extra={"problem": text})
+
+    def report_unreadable(self, where: str, problem: str, uids: Sequence[str]) -> None:
+        """Record that files may be missing, because the records *uids* cannot be read; the item is not up to date.
+
+        That does not keep a pod from starting: nobody knows the titles of these records, or whether they ever had a file.
+        """
+        self.warnings.append(f"{where}: {problem}")
+        self._age(where, problem)
+        log.warning("records.unreadable", extra={"uids": list(uids), "problem": f"{where}: {problem}"})
 
     def deliver_or_keep(self, where: str, render: Callable[[], T], *, kept: T, gone: T) -> T:
         """Return the result of *render*. If it fails, report that and return *kept*, or *gone* if the file is to go."""

@@ -86,6 +86,8 @@ class Outcome:
     """Bytes of all files together."""
     sets: Mapping[str, str] = attrs.field(factory=dict)
     """Digest of every set of files by its path in the agent's container."""
+    warnings: tuple[str, ...] = ()
+    """What was delivered and may surprise, or is incomplete without being a problem."""
     repeatable: bool = False
     """Whether the same answer of Keeper gives the same files at any time: no file contains a one-time code."""
 
@@ -120,7 +122,6 @@ def _deliver_records(
     plan: Plan, library: Library, adapters: Adapters, state: State, *, root: Path, initial: bool
 ) -> Outcome:
     """Bring every directory of *plan* up to date with *library*, then its Kubernetes Secrets; see the theory above."""
-    _log_unreadable_records(plan, library)
     progress = Progress(state, remove_gone=plan.on_removal == "remove", initial=initial)
     renderer = Renderer(
         library,
@@ -159,6 +160,7 @@ def _deliver_records(
         files=count,
         size=size,
         sets=sets,
+        warnings=tuple(progress.warnings),
         repeatable=not _has_one_time_code(plan, library),
     )
 
@@ -222,9 +224,3 @@ def is_complete(plan: Plan, root: Path, state: State) -> bool:
         if any(item.name not in present for item in directory.files) or (directory.folders and not present):
             return False
     return all(read_files(below_root(root, environment.path)) for environment in plan.environments)
-
-
-def _log_unreadable_records(plan: Plan, library: Library) -> None:
-    """Log undecryptable records: their folder and title are unknown, so they may be missing in a folder of the plan."""
-    if library.unreadable and plan.folders():
-        log.warning("records.unreadable", extra={"uids": sorted(library.unreadable)})

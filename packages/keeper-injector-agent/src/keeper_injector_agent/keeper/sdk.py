@@ -86,7 +86,9 @@ class KeeperVault:
             except Exception as error:  # noqa: BLE001 - whatever one record contains, it must not block the others
                 malformed.append(item.uid)
                 log.warning("record.malformed", extra={"uid": item.uid, "cause": type(error).__name__})
-        return Library(tuple(records), (*unreadable, *malformed), tuple(malformed))
+        hidden = (*unreadable, *malformed)
+        where = {} if known is None else {uid: folders_of_record(locations[uid], known) for uid in hidden}
+        return Library(tuple(records), hidden, tuple(malformed), where)
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Download and decrypt an attachment of a record from the last :meth:`fetch`."""

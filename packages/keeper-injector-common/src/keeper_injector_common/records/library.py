@@ -12,7 +12,7 @@ from keeper_injector_common.records.similar_names import MOST_SUGGESTED, lookali
 from keeper_injector_common.references import RecordName, is_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from keeper_injector_common.records.record import Folder, Record
 
@@ -59,6 +59,8 @@ class Library:
     """UIDs of records that Keeper sent but that could not be decrypted or read; their titles are unknown."""
     malformed: tuple[str, ...] = ()
     """Those of the unreadable records that could be decrypted, but whose content is not that of a record."""
+    locations: Mapping[str, tuple[Folder, ...]] = attrs.field(factory=dict)
+    """The folders of the unreadable records, by UID, as far as they are known."""
 
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
         """Return the record that *name* means; see :meth:`resolve`, which raises the same."""
@@ -125,15 +127,7 @@ class Library:
         if strict and len(tops) > 1:
             uids = ", ".join(sorted(path[-1] for path in tops))
             raise SelectionError(f"{where}: {len(tops)} folders have this path; use a UID of {uids}")
-        depths = {len(path) for path in tops}
-        found = [
-            record
-            for record in self.records
-            if any(
-                item.uids in tops or (recursive and any(item.uids[:depth] in tops for depth in depths))
-                for item in record.folders
-            )
-        ]
+        found = [record for record in self.records if _is_in(record.folders, tops, recursive=recursive)]
         unknown = self._unreadable_folders(folder.parts, recursive=recursive)
         if not found and unknown:
             raise UnreadableRecordError(f"{where}: not found, {_undecrypted_folders(unknown)}, or use its UID")
@@ -146,6 +140,15 @@ class Library:
             )
             raise RecordGoneError(f"{where}: no record in it is shared with this application{others}")
         return tuple(sorted(found, key=lambda record: record.uid))
+
+    def unreadable_in(self, folder: RecordName, *, recursive: bool = False, strict: bool = False) -> tuple[str, ...]:
+        """Return the UIDs of the unreadable records that are in *folder*, or that may be, because their folders are unknown."""
+        tops = self._folders_called(folder, strict=strict)
+        return tuple(
+            uid
+            for uid in sorted(self.unreadable)
+            if uid not in self.locations or _is_in(self.locations[uid], tops, recursive=recursive)
+        )
 
     def _folders_called(self, name: RecordName, *, strict: bool) -> set[tuple[str, ...]]:
         """Return the folders that *name* means, as paths of UIDs: the one with this UID, otherwise all with this path.
@@ -163,7 +166,8 @@ class Library:
         return {item.uids[:depth] for item in self._folders() if item.names[:depth] == name.parts}
 
     def _folders(self) -> Iterator[Folder]:
-        return (folder for record in self.records for folder in record.folders)
+        yield from (folder for record in self.records for folder in record.folders)
+        yield from (folder for folders in self.locations.values() for folder in folders)
 
     def _paths(self) -> Iterator[tuple[tuple[str, ...], str]]:
         """Yield the path and the UID of each folder whose names are known."""
@@ -262,6 +266,15 @@ def _ambiguity(name: RecordName, matches: Sequence[tuple[_Match, Record]]) -> st
         return f"{where} records have this title; use a UID of {uids}"
     each = ", ".join(f"{record.uid} {_REASONS[reason]}" for reason, record in matches)
     return f"{where} records match ({each}); use a UID of {uids}"
+
+
+def _is_in(folders: Iterable[Folder], tops: Collection[tuple[str, ...]], *, recursive: bool) -> bool:
+    """Return whether one of *folders* is one of *tops*, which are paths of UIDs, or if *recursive* below one of them."""
+    depths = {len(path) for path in tops}
+    return any(
+        folder.uids in tops or (recursive and any(folder.uids[:depth] in tops for depth in depths))
+        for folder in folders
+    )
 
 
 def _may_be_at(names: Sequence[str | None], path: Sequence[str], *, recursive: bool) -> bool:
