@@ -83,8 +83,9 @@ class RelayTransport:
         self._patience = patience
         self._sizes = sizes or size_limits()
         self._connection = _connection(url, ca_file)
-        self.head = [] if url.tls else [url.host, str(url.port), f"{self._path}{HEAD_NAME}"]
-        """Host, port and path of the head, if it is served without TLS."""
+        self._tls = url.tls
+        self.head: list[str] = []
+        """Address, port and path of the head, once a file has been fetched, if it is served without TLS."""
 
     def get(self, name: str, largest: int) -> bytes:
         """Return a file of the application, of at most *largest* bytes; raises VaultError."""
@@ -141,6 +142,10 @@ class RelayTransport:
         if self._connection.sock is not None:
             self._connection.sock.settimeout(self._connection.timeout)
         self._connection.request("GET", f"{self._path}{name}")
+        if not self._tls and not self.head:
+            # Behind a name may be several addresses; that of a Service stays.
+            address, port = self._connection.sock.getpeername()[:2]
+            self.head = [address, str(port), f"{self._path}{HEAD_NAME}"]
         response = self._connection.getresponse()
         if response.status != HTTPStatus.OK:
             self._fail(f"http_{response.status}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 # The C module below `socket`, which would add half a megabyte.
 import _socket
+import posix
 import time
 
 from keeper_injector_agent.supervisor.waits import poll_wait, random_fraction
@@ -63,12 +64,17 @@ class RelayHead:
         return True
 
     def _last_used(self) -> list[str] | None:
-        """Return host, port, path, index and time of the head that the last worker used; None without a relay."""
+        """Return address, port, path, index and time of the head that the last worker used; None without a relay."""
         try:
-            with open(self._path, encoding="ascii") as stream:  # noqa: PTH123 - pathlib is not imported
-                values = stream.read(_LARGEST).split()
-        except (OSError, ValueError):
+            descriptor = posix.open(self._path, posix.O_RDONLY | posix.O_CLOEXEC)
+        except OSError:
             return None
+        try:
+            values = posix.read(descriptor, _LARGEST).decode("ascii", "replace").split()
+        except OSError:
+            return None
+        finally:
+            posix.close(descriptor)
         return values if len(values) == 5 and values[1].isdigit() and values[4].isdigit() else None
 
     def _watch_age(self, fetched: int) -> None:
@@ -91,10 +97,11 @@ class RelayHead:
         return self._exchange(request)
 
     def _connect(self, host: str, port: int) -> None:
-        family, kind, protocol, _, address = _socket.getaddrinfo(host, port, 0, _socket.SOCK_STREAM)[0]
-        self._connection = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, protocol)
+        # The worker leaves an address, not a name: resolving names would load libraries of the system, 2 MB in every pod.
+        family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
+        self._connection = _socket.socket(family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
         self._connection.settimeout(_TIMEOUT)
-        self._connection.connect(address)
+        self._connection.connect((host, port))
 
     def _exchange(self, request: bytes) -> bytes:
         connection = self._connection
