@@ -256,7 +256,7 @@ def confirm_device(configuration: Mapping[str, str], transport: Transport) -> No
 
 
 def _contents(storage: InMemoryKeyValueStorage) -> dict[str, str]:
-    return {str(getattr(key, "value", key)): str(value) for key, value in storage.readnew_storage().items() if value}
+    return {str(getattr(key, "value", key)): str(value) for key, value in storage.read_storage().items() if value}
 
 
 def translate_errors(call: Callable[[], Any]) -> Any:
