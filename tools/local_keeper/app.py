@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email
 import json
 import os
 import re
 from collections import Counter
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING
 
 import attrs
 from cryptography.exceptions import InvalidTag
@@ -19,6 +20,7 @@ from starlette.routing import Route
 
 from local_keeper import crypto
 from local_keeper.operations import ApiError, perform
+from local_keeper.request_log import LoggedRequest, RequestLog
 from local_keeper.vault import Device, File, Json, Vault
 
 if TYPE_CHECKING:
@@ -44,6 +46,7 @@ class ServerState:
     key: ec.EllipticCurvePrivateKey = attrs.field(factory=crypto.new_key)
     key_id: int = 99
     requests: Counter[str] = attrs.field(factory=Counter)
+    log: RequestLog = attrs.field(factory=RequestLog)
 
     def file_url(self, file: File) -> str:
         """Return the address of a file's content; like Keeper's, it needs no authentication."""
@@ -56,14 +59,19 @@ def create_app(state: ServerState, *more: Route) -> Starlette:
     async def operation(request: Request) -> Response:
         name = request.path_params["operation"]
         body = await request.body()
-        return await _served(state, name, lambda: _operation(state, name, request, body))
+        return await _served(
+            state,
+            name,
+            lambda entry: _operation(state, name, request, body, entry),
+            lambda entry: _claimed(state, request, body, entry),
+        )
 
     async def download(request: Request) -> Response:
-        return await _served(state, "file_download", lambda: _download(state, request.path_params["uid"]))
+        return await _served(state, "file_download", lambda _: _download(state, request.path_params["uid"]))
 
     async def upload(request: Request) -> Response:
         content_type, body = request.headers.get("Content-Type", ""), await request.body()
-        return await _served(state, "file_upload", lambda: _upload(state, content_type, body))
+        return await _served(state, "file_upload", lambda _: _upload(state, content_type, body))
 
     return Starlette(
         routes=[
@@ -85,34 +93,46 @@ def _parts(content_type: str, body: bytes) -> dict[str, bytes]:
     }
 
 
-async def _served(state: ServerState, name: str, serve: Any) -> Response:
+async def _served(
+    state: ServerState,
+    name: str,
+    serve: Callable[[LoggedRequest], Response],
+    identify: Callable[[LoggedRequest], None] = lambda _: None,
+) -> Response:
     state.requests[name] += 1
+    entry = state.log.add(name)
     fault = state.faults.next(name)
-    if fault is None:
-        return _answered(serve)
-    return await _failing(fault, serve)
+    if fault is not None:
+        entry.fault = fault.description
+        identify(entry)
 
+    def answer() -> Response:
+        return _answered(lambda: serve(entry))
 
-def _answered(serve: Any) -> Response:
-    try:
-        response: Response = serve()
-    except ApiError as error:
-        return JSONResponse(error.body, error.status)
+    response = answer() if fault is None else await _failing(fault, answer)
+    entry.status = response.status_code
     return response
 
 
-async def _failing(fault: Fault, serve: Any) -> Response:
+def _answered(serve: Callable[[], Response]) -> Response:
+    try:
+        return serve()
+    except ApiError as error:
+        return JSONResponse(error.body, error.status)
+
+
+async def _failing(fault: Fault, answer: Callable[[], Response]) -> Response:
     match fault.kind:
         case "slow":
             await asyncio.sleep(fault.seconds)
-            return _answered(serve)
+            return answer()
         case "cut":
             return _cut(b"", 1)
         case "truncate":
-            body = bytes(_answered(serve).body)
+            body = bytes(answer().body)
             return _cut(body[: len(body) // 2], len(body))
         case "corrupt":
-            return Response(os.urandom(len(_answered(serve).body)))
+            return Response(os.urandom(len(answer().body)))
         case "empty":
             return Response(b"")
         case _:
@@ -130,13 +150,24 @@ def _cut(body: bytes, length: int) -> Response:
     return StreamingResponse(stream(), headers={"Content-Length": str(length)})
 
 
-def _operation(state: ServerState, name: str, request: Request, body: bytes) -> Response:
+def _operation(state: ServerState, name: str, request: Request, body: bytes, entry: LoggedRequest) -> Response:
     key, payload = _opened(state, request, body)
+    entry.client = payload["clientVersion"][:64]
     device = _authenticated(state, request, body, payload)
+    entry.device = device.name
     if state.faults.too_many(f"{device.client_id} {name}"):
         raise ApiError("throttled", name, additional_info="throttled")
     answer = perform(name, state.vault, device, payload, state.file_url)
     return Response(b"" if answer is None else crypto.gcm(key, json.dumps(answer).encode()))
+
+
+def _claimed(state: ServerState, request: Request, body: bytes, entry: LoggedRequest) -> None:
+    """Log who a request says that it is from: a fault answers before the signature is verified."""
+    with contextlib.suppress(ApiError):
+        _, payload = _opened(state, request, body)
+        entry.client = payload["clientVersion"][:64]
+        if device := state.vault.devices.get(str(payload.get("clientId"))):
+            entry.device = device.name
 
 
 def _opened(state: ServerState, request: Request, body: bytes) -> tuple[bytes, Json]:

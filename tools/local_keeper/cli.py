@@ -22,13 +22,14 @@ ADDRESS = "address.json"
 
 EXAMPLES = """\
 examples:
-  python -m local_keeper serve                                   with the sample vault, until Ctrl-C
-  export KSM_CONFIG=$(python -m local_keeper config)             what Keeper's own clients need ...
-  export REQUESTS_CA_BUNDLE=$(python -m local_keeper ca)         ... and the CA that they must trust
-  python -m local_keeper set database-credentials password new   a rotation
-  python -m local_keeper fault throttled --operation get_secret --times 3
-  python -m local_keeper outage 30                               everything answers 503 for half a minute
-  python -m local_keeper stats                                   requests by operation
+  local-keeper serve                                   with the sample vault, until Ctrl-C
+  local-keeper page                                    the address of the web page, for a browser on this machine
+  export KSM_CONFIG=$(local-keeper config)             what Keeper's own clients need ...
+  export REQUESTS_CA_BUNDLE=$(local-keeper ca)         ... and the CA that they must trust
+  local-keeper set database-credentials password new   a rotation
+  local-keeper fault throttled --operation get_secret --times 3
+  local-keeper outage 30                               every request is answered with 503 for half a minute
+  local-keeper stats                                   requests by operation
 """
 
 
@@ -42,16 +43,16 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return _serve(options) if options.command == "serve" else _control(options)
     except ControlError as error:
-        print(f"local_keeper: {error}", file=sys.stderr)
+        print(f"local-keeper: {error}", file=sys.stderr)
         return 69
     except (OSError, ValueError) as error:
-        print(f"local_keeper: {error}", file=sys.stderr)
+        print(f"local-keeper: {error}", file=sys.stderr)
         return 74
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m local_keeper",
+        prog="local-keeper",
         description="A local server that speaks Keeper Secrets Manager's protocol.",
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -60,17 +61,26 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output", choices=["text", "json"], default="text", help="for people or for programs")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="start a server, until Ctrl-C")
+    serve = commands.add_parser(
+        "serve",
+        help="start a server with a web page, until Ctrl-C",
+        description="Start a server, until Ctrl-C. The web page is at http://127.0.0.1:PORT/, for browsers on this machine "
+        "only: it shows records, faults and the requests of clients, and changes them. serve prints the address at the start, "
+        "and `local-keeper page` prints it again.",
+    )
     serve.add_argument("--vault", type=Path, help="YAML file with the vault's contents (default: a sample)")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     serve.add_argument("--name", action="append", default=[], help="another name of the server; the first is announced")
-
+    page = serve.add_mutually_exclusive_group()
+    page.add_argument("--page-port", type=int, default=0, help="port of the web page (default: a free one)")
+    page.add_argument("--no-page", action="store_const", dest="page_port", const=None, help="serve no web page")
     serve.add_argument("--key-id", type=int, default=99, help="id of the server's key (%(default)s; for ksm: 10)")
 
     config = commands.add_parser("config", help="print a bound KSM configuration (base64)")
     config.add_argument("device", nargs="?", default="default", help="one device for each name (%(default)s)")
     commands.add_parser("ca", help="print the path of the CA that clients must trust")
+    commands.add_parser("page", help="print the address of the web page")
     commands.add_parser("token", help="print a fresh one-time token")
     commands.add_parser("stats", help="print how many requests came, by operation")
     commands.add_parser("clear", help="forget all faults and end an outage")
@@ -108,17 +118,27 @@ def _serve(options: argparse.Namespace) -> int:
         # A kubelet leaves variables as they are that it does not know yet; a restart is what helps.
         raise ValueError(f"--name {unknown[0]}: is not a name; it is probably a variable without a value")
     with LocalKeeper.start(
-        vault, host=options.host, port=options.port, names=options.name, directory=options.state, key_id=options.key_id
+        vault,
+        host=options.host,
+        port=options.port,
+        names=options.name,
+        directory=options.state,
+        key_id=options.key_id,
+        page_port=options.page_port,
     ) as keeper:
-        address = {"url": f"https://127.0.0.1:{keeper.port}", "token": keeper.control_token}
+        address = {"url": f"https://127.0.0.1:{keeper.port}", "token": keeper.control_token, "page": keeper.page_url}
         _write_private(options.state / ADDRESS, json.dumps(address))
         _write_private(options.state / "config", keeper.config())
         if options.output == "json":
-            print(json.dumps({"url": keeper.url, "config": keeper.config(), "ca": str(keeper.ca_file)}), flush=True)
+            ready = {"url": keeper.url, "config": keeper.config(), "ca": str(keeper.ca_file), "page": keeper.page_url}
+            print(json.dumps(ready), flush=True)
         else:
             records = ", ".join(sorted(set(keeper.vault.titles())))
-            print(f"local Keeper at {keeper.url}\n\nrecords: {records}\n\nIn another shell:")
-            print("  export KSM_CONFIG=$(python -m local_keeper config)")
+            print(f"local Keeper at {keeper.url}")
+            if keeper.page_url:
+                print(f"web page: {keeper.page_url}")
+            print(f"\nrecords: {records}\n\nIn another shell:")
+            print("  export KSM_CONFIG=$(local-keeper config)")
             print(f"  export REQUESTS_CA_BUNDLE={keeper.ca_file}\n\nKSM configuration:\n{keeper.config()}", flush=True)
         signal.sigwait({signal.SIGINT, signal.SIGTERM})
     (options.state / ADDRESS).unlink(missing_ok=True)
@@ -134,6 +154,10 @@ def _write_private(path: Path, text: str) -> None:
 def _control(options: argparse.Namespace) -> int:
     if options.command == "ca":
         result: Any = str(options.state / "ca.crt")
+    elif options.command == "page":
+        result = _address(options.state)["page"]
+        if result is None:
+            raise ControlError("the server has no web page; start it without --no-page")
     else:
         skipped = {"state", "output", "command"}
         given = {name: value for name, value in vars(options).items() if name not in skipped}
@@ -152,11 +176,16 @@ def _control(options: argparse.Namespace) -> int:
     return 0
 
 
-def _order(state: Path, order: str, given: dict[str, Any]) -> Any:
+def _address(state: Path) -> dict[str, str]:
     try:
-        address = json.loads((state / ADDRESS).read_text(encoding="utf-8"))
+        address: dict[str, str] = json.loads((state / ADDRESS).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ControlError(f"no server left its address in {state}; start one: python -m local_keeper serve") from None
+        raise ControlError(f"no server left its address in {state}; start one: local-keeper serve") from None
+    return address
+
+
+def _order(state: Path, order: str, given: dict[str, Any]) -> Any:
+    address = _address(state)
     request = urllib.request.Request(
         f"{address['url']}/control",
         json.dumps({"do": order, "with": given}).encode(),
@@ -169,6 +198,4 @@ def _order(state: Path, order: str, given: dict[str, Any]) -> Any:
     except urllib.error.HTTPError as error:
         raise ControlError(json.load(error)["error"]) from None
     except urllib.error.URLError:
-        raise ControlError(
-            f"the server at {address['url']} does not answer; start one: python -m local_keeper serve"
-        ) from None
+        raise ControlError(f"the server at {address['url']} does not answer; start one: local-keeper serve") from None

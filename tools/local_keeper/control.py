@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from local_keeper.faults import Fault
+from local_keeper.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -27,6 +28,10 @@ FAULTS: dict[str, Callable[..., Fault]] = {
     "revoked": Fault.revoked,
     "expired-file-url": Fault.expired_file_url,
 }
+FAULTABLE = ("*", *OPERATIONS, "file_download", "file_upload")
+"""What a fault can apply to; ``*`` is everything."""
+MAXIMUM_NUMBER = 1_000_000
+"""The largest number of a fault: a status, seconds, or requests."""
 
 
 def route(keeper: LocalKeeper) -> Callable[[Request], Awaitable[Response]]:
@@ -54,8 +59,24 @@ def perform(keeper: LocalKeeper, order: str, given: dict[str, Any]) -> Any:
 
 
 def _fault(keeper: LocalKeeper, given: dict[str, Any]) -> None:
-    fault = FAULTS[given["fault"]](*given.get("arguments", []))
-    keeper.fault(fault, given.get("operation", "*"), given.get("times", 1))
+    name, operation, times = given["fault"], given.get("operation", "*"), given.get("times", 1)
+    if name not in FAULTS:
+        raise ValueError(f"no fault {name!r}; there are {', '.join(FAULTS)}")
+    if operation not in FAULTABLE:
+        raise ValueError(f"no operation {operation!r}; there are {', '.join(FAULTABLE)}")
+    if times is not None and (not _is_number(times) or times != int(times) or times < 1):
+        raise ValueError(f"times {times!r} is not a whole number from 1")
+    arguments = given.get("arguments", [])
+    if wrong := [item for item in arguments if not _is_number(item)]:
+        raise TypeError(f"{name}: {wrong[0]!r} is not a number from 0 to {MAXIMUM_NUMBER}")
+    fault = FAULTS[name](*arguments)
+    if fault.status not in range(200, 600):
+        raise ValueError(f"{fault.status!r} is not an HTTP status from 200 to 599")
+    keeper.fault(fault, operation, times)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= MAXIMUM_NUMBER
 
 
 _ORDERS: dict[str, Callable[[LocalKeeper, dict[str, Any]], Any]] = {

@@ -5,9 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from itertools import count
 from typing import Any
 
 import attrs
+
+_FOREVER = 3600.0
+_DESCRIPTIONS = {
+    "cut": "closes the connection",
+    "truncate": "half an answer",
+    "corrupt": "bytes that do not decrypt",
+    "empty": "empty answer",
+}
 
 
 @attrs.frozen
@@ -19,6 +28,17 @@ class Fault:
     body: dict[str, Any] | None = None
     headers: dict[str, str] = attrs.field(factory=dict)
     seconds: float = 0.0
+
+    @property
+    def description(self) -> str:
+        """A few words for people, such as ``403 throttled``."""
+        match self.kind:
+            case "answer":
+                return f"{self.status} {(self.body or {}).get('error', '')}".strip()
+            case "slow":
+                return "never answers" if self.seconds >= _FOREVER else f"answers after {self.seconds:g} s"
+            case _:
+                return _DESCRIPTIONS[self.kind]
 
     @classmethod
     def throttled(cls, status: int = 403, retry_after: float | None = None) -> Fault:
@@ -57,7 +77,7 @@ class Fault:
     @classmethod
     def hang(cls) -> Fault:
         """Never answer."""
-        return cls("slow", seconds=3600.0)
+        return cls("slow", seconds=_FOREVER)
 
     @classmethod
     def cut(cls) -> Fault:
@@ -86,11 +106,17 @@ class Fault:
 
 
 @attrs.define
-class _Armed:
+class ArmedFault:
+    """A fault that is switched on."""
+
+    number: int
     fault: Fault
     operation: str
+    """The operation that it applies to, or ``*`` for any."""
     times: int | None
+    """The number of requests that are left to fail; None: until it is switched off."""
     after: int
+    """The number of requests that succeed before."""
 
 
 class Faults:
@@ -98,7 +124,8 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._armed: list[_Armed] = []
+        self._numbers = count(1)
+        self._armed: list[ArmedFault] = []
         self._outage_until = 0.0
         self._rule: tuple[int, float] | None = None
         self._seen: dict[str, deque[float]] = {}
@@ -106,7 +133,25 @@ class Faults:
     def arm(self, fault: Fault, operation: str = "*", times: int | None = 1, *, after: int = 0) -> None:
         """Let the next *times* requests of *operation* (``*``: any) fail, *after* that many succeed; None: until cleared."""
         with self._lock:
-            self._armed.append(_Armed(fault, operation, times, after))
+            self._armed.append(ArmedFault(next(self._numbers), fault, operation, times, after))
+
+    def armed(self) -> list[ArmedFault]:
+        """Return a copy of the faults that are switched on."""
+        with self._lock:
+            return [attrs.evolve(armed) for armed in self._armed]
+
+    def disarm(self, number: int) -> None:
+        """Switch one fault off; raises KeyError."""
+        with self._lock:
+            left = [armed for armed in self._armed if armed.number != number]
+            if len(left) == len(self._armed):
+                raise KeyError(f"no fault {number}; it is already switched off")
+            self._armed = left
+
+    @property
+    def outage_left(self) -> float:
+        """The seconds until an outage ends; 0 without one."""
+        return max(0.0, self._outage_until - time.monotonic())
 
     def clear(self) -> None:
         """Remove all faults and end an outage."""

@@ -27,7 +27,7 @@ class ApiError(Exception):
 
 def perform(operation: str, vault: Vault, device: Device, payload: Json, file_url: FileUrl) -> Json | None:
     """Perform one operation and return its answer; None for an empty answer. Raises :class:`ApiError`."""
-    known = _OPERATIONS.get(operation)
+    known = OPERATIONS.get(operation)
     if known is None:
         raise ApiError("bad_request", f"unknown operation {operation}", 400)
     with vault.lock:
@@ -289,7 +289,7 @@ def _add_file(vault: Vault, _device: Device, payload: Json, file_url: FileUrl) -
     return {"url": file_url(file), "parameters": json.dumps({"key": file.uid}), "successStatusCode": 201}
 
 
-_OPERATIONS: dict[str, Callable[[Vault, Device, Json, FileUrl], Json | None]] = {
+OPERATIONS: dict[str, Callable[[Vault, Device, Json, FileUrl], Json | None]] = {
     "get_secret": _get_secret,
     "get_folders": _get_folders,
     "create_secret": _create_secret,
@@ -302,3 +302,4 @@ _OPERATIONS: dict[str, Callable[[Vault, Device, Json, FileUrl], Json | None]] = 
     "delete_folder": _delete_folder,
     "add_file": _add_file,
 }
+"""Keeper's operations by name."""

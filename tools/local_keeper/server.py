@@ -18,11 +18,13 @@ from typing import Any, Self
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+from starlette.applications import Starlette
 from starlette.routing import Route
 
 from local_keeper import certificates, control, crypto
 from local_keeper.app import ServerState, create_app
 from local_keeper.faults import Fault, Faults
+from local_keeper.page import create_page
 from local_keeper.vault import Device, FolderDamage, Vault
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -32,15 +34,21 @@ class LocalKeeper:
     """A local Keeper that serves from a thread of this process until it is stopped."""
 
     def __init__(
-        self, vault: Vault, directory: Path, *, host: str, port: int, names: Iterable[str], key_id: int = 99
+        self,
+        vault: Vault,
+        directory: Path,
+        *,
+        host: str,
+        port: int,
+        names: Iterable[str],
+        key_id: int = 99,
+        page_port: int | None = None,
     ) -> None:
         self._directory = directory
-        listener = socket.create_server((host, port), backlog=256)
-        self.port = int(listener.getsockname()[1])
-        # Hypercorn creates its own socket from the descriptor and closes it.
-        self._descriptor = listener.detach()
+        self.port, self._descriptor = _listen(host, port)
+        self._page = None if page_port is None else _listen("127.0.0.1", page_port)
         self.hostname = f"{next(iter(names), 'localhost')}:{self.port}"
-        self._state = ServerState(vault, Faults(), self.hostname, key_id=key_id)
+        self.state = ServerState(vault, Faults(), self.hostname, key_id=key_id)
         self._devices: dict[str, dict[str, str]] = {}
         self.control_token = secrets.token_urlsafe(32)
         self.ca_file = directory / "ca.crt"
@@ -64,15 +72,23 @@ class LocalKeeper:
         names: Iterable[str] = (),
         directory: Path | None = None,
         key_id: int = 99,
+        page_port: int | None = None,
     ) -> Self:
         """Start with a vault from a YAML text or file (default: the sample).
 
-        *names* are more names of the server, *key_id* is that of its public key: the ``ksm`` command line knows only 10.
+        *names* are more names of the server, *key_id* is that of its public key: the ``ksm`` command line knows only 10. With a
+        *page_port* (0: a free one) the web page is served at :attr:`page_url`, always on the loopback address.
         """
         where = Path(tempfile.mkdtemp(prefix="local-keeper-")) if directory is None else directory
         where.mkdir(parents=True, exist_ok=True)
         keeper = cls(
-            Vault.from_yaml(_vault_text(vault)), where, host=host, port=port, names=tuple(names), key_id=key_id
+            Vault.from_yaml(_vault_text(vault)),
+            where,
+            host=host,
+            port=port,
+            names=tuple(names),
+            key_id=key_id,
+            page_port=page_port,
         )
         keeper._thread.start()
         return keeper
@@ -92,19 +108,22 @@ class LocalKeeper:
 
     def _run(self) -> None:
         logging.getLogger("hypercorn.error").setLevel(logging.CRITICAL)  # it reports every cut connection as an error
-        config = Config()
-        config.bind = [f"fd://{self._descriptor}"]
+        config = _config(self._descriptor)
         config.certfile, config.keyfile = str(self._directory / "tls.crt"), str(self._directory / "tls.key")
-        config.alpn_protocols = ["http/1.1"]
-        config.graceful_timeout = 0.1
-        config.keep_alive_timeout = 60.0
-        config.errorlog = None
-        app = create_app(self._state, Route("/control", control.route(self), methods=["POST"]))
+        app = create_app(self.state, Route("/control", control.route(self), methods=["POST"]))
         asyncio.set_event_loop(self._loop)
         # Requests that hang on purpose are cancelled at the end; asyncio would report each.
         self._loop.set_exception_handler(lambda _loop, _context: None)
-        self._loop.run_until_complete(serve(app, config, shutdown_trigger=self._stop.wait))  # type: ignore[arg-type] # any awaitable
+        served = [(app, config)]
+        if self._page is not None:
+            served.append((create_page(self), _config(self._page[1])))
+        self._loop.run_until_complete(self._serve(served))
         self._loop.close()
+
+    async def _serve(self, served: list[tuple[Starlette, Config]]) -> None:
+        await asyncio.gather(
+            *(serve(app, config, shutdown_trigger=self._stop.wait) for app, config in served)  # type: ignore[arg-type] # any awaitable
+        )
 
     # What clients need
 
@@ -114,14 +133,19 @@ class LocalKeeper:
         return f"https://{self.hostname}"
 
     @property
+    def page_url(self) -> str | None:
+        """The address of the web page; None without one."""
+        return None if self._page is None else f"http://127.0.0.1:{self._page[0]}/"
+
+    @property
     def server_key_id(self) -> str:
         """Id of the server's public key."""
-        return str(self._state.key_id)
+        return str(self.state.key_id)
 
     @property
     def server_public_key(self) -> str:
         """The server's public key as KSM configurations hold it."""
-        return crypto.b64url(crypto.point(self._state.key.public_key()))
+        return crypto.b64url(crypto.point(self.state.key.public_key()))
 
     def token(self) -> str:
         """Return a fresh one-time token."""
@@ -130,7 +154,7 @@ class LocalKeeper:
     def config_dict(self, device: str = "default") -> dict[str, str]:
         """Return the bound KSM configuration of a *device*, which is created on first use."""
         if device not in self._devices:
-            bound, key = self.vault.bound_device()
+            bound, key = self.vault.bound_device(device)
             self._devices[device] = {
                 "hostname": self.hostname,
                 "clientId": bound.client_id,
@@ -151,7 +175,7 @@ class LocalKeeper:
     @property
     def vault(self) -> Vault:
         """The contents."""
-        return self._state.vault
+        return self.state.vault
 
     def uid(self, record: str) -> str:
         """Return the UID of a record."""
@@ -203,34 +227,50 @@ class LocalKeeper:
 
     def fault(self, fault: Fault, operation: str = "*", times: int | None = 1, *, after: int = 0) -> None:
         """Let the next *times* requests of *operation* fail, *after* that many succeed; None: until :meth:`clear_faults`."""
-        self._state.faults.arm(fault, operation, times, after=after)
+        self.state.faults.arm(fault, operation, times, after=after)
 
     def clear_faults(self) -> None:
         """Remove all faults and end an outage."""
-        self._state.faults.clear()
+        self.state.faults.clear()
 
     def outage(self, seconds: float) -> None:
         """Answer every request with 503 for that long."""
-        self._state.faults.outage(seconds)
+        self.state.faults.outage(seconds)
 
     def throttle_rule(self, limit: int | None = 100, window: float = 10.0) -> None:
         """Set Keeper's throttle rule (None: off): requests per seconds for each client and operation."""
-        self._state.faults.throttle_rule(limit, window)
+        self.state.faults.throttle_rule(limit, window)
 
     def rotate_server_key(self, *, new_key: bool = False) -> None:
         """Ask clients for another key id; with *new_key* the key behind it changes too, which a pinned key cannot follow."""
-        self._state.key_id += 1
+        self.state.key_id += 1
         if new_key:
-            self._state.key = crypto.new_key()
+            self.state.key = crypto.new_key()
 
     @property
     def requests(self) -> Mapping[str, int]:
         """The number of requests by operation."""
-        return dict(self._state.requests)
+        return dict(self.state.requests)
 
     def reset_requests(self) -> None:
         """Set the counts to zero."""
-        self._state.requests.clear()
+        self.state.requests.clear()
+
+
+def _listen(host: str, port: int) -> tuple[int, int]:
+    """Return the port and the descriptor of a listening socket. Hypercorn creates its own socket from it and closes it."""
+    listener = socket.create_server((host, port), backlog=256)
+    return int(listener.getsockname()[1]), listener.detach()
+
+
+def _config(descriptor: int) -> Config:
+    config = Config()
+    config.bind = [f"fd://{descriptor}"]
+    config.alpn_protocols = ["http/1.1"]
+    config.graceful_timeout = 0.1
+    config.keep_alive_timeout = 60.0
+    config.errorlog = None
+    return config
 
 
 def _vault_text(vault: str | Path | None) -> str:

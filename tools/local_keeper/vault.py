@@ -118,6 +118,8 @@ class Device:
     confirmed: bool = False
     """Whether it has used the application's key: until then the server sends it."""
     revoked: bool = False
+    name: str = ""
+    """Shown to people."""
     sealed: Sealed = attrs.field(factory=Sealed, eq=False, repr=False)
 
 
@@ -211,6 +213,18 @@ class Vault:
                 record.data.setdefault("custom", []).append({"type": "text", "label": field, "value": values})
             record.revision += 1
 
+    def change_field(self, uid: str, section: str, index: int, values: list[Any], *, revision: int) -> None:
+        """Change the field at a position of ``fields`` or ``custom``. Raises KeyError, or ValueError if *revision* is old."""
+        with self.lock:
+            record = self.find(uid)
+            if record.revision != revision:
+                raise ValueError(f"record {record.title!r} has changed since it was shown; check it and try again")
+            fields = record.data.get(section, []) if section in {"fields", "custom"} else []
+            if not 0 <= index < len(fields):
+                raise KeyError(f"record {record.title!r} has no field {section}[{index}]")
+            fields[index]["value"] = values
+            record.revision += 1
+
     def renew(self, name: str) -> None:
         """Give a record a new key and certificate, as new files; raises ValueError if it has none."""
         with self.lock:
@@ -268,13 +282,14 @@ class Vault:
         token = os.urandom(32)
         device = Device(crypto.client_id(token), token)
         with self.lock:
+            device.name = f"token-{1 + sum(bool(other.token) for other in self.devices.values())}"
             self.devices[device.client_id] = device
         return crypto.b64url(token)
 
-    def bound_device(self) -> tuple[Device, ec.EllipticCurvePrivateKey]:
+    def bound_device(self, name: str = "") -> tuple[Device, ec.EllipticCurvePrivateKey]:
         """Create a device that is already bound."""
         key = crypto.new_key()
-        device = Device(crypto.client_id(os.urandom(32)), public_key=key.public_key(), confirmed=True)
+        device = Device(crypto.client_id(os.urandom(32)), public_key=key.public_key(), confirmed=True, name=name)
         with self.lock:
             self.devices[device.client_id] = device
         return device, key

@@ -8,6 +8,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def _state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(TOOLS)})
     assert process.stdout is not None
     ready = json.loads(process.stdout.readline())
-    assert set(ready) == {"url", "config", "ca"}
+    assert set(ready) == {"url", "config", "ca", "page"}
     assert time.monotonic() - started < 10
     yield state
     process.terminate()
@@ -88,9 +89,25 @@ def test_without_a_server(tmp_path: Path) -> None:
     """The way to start one is named."""
     result = run(tmp_path, "stats")
     assert result.returncode == 69
-    assert "start one: python -m local_keeper serve" in result.stderr
+    assert "start one: local-keeper serve" in result.stderr
 
 
 def test_help_has_examples(tmp_path: Path) -> None:
-    """People learn from examples."""
-    assert "python -m local_keeper outage 30" in run(tmp_path, "--help").stdout
+    """People learn from examples, with the name of the installed command."""
+    assert "local-keeper outage 30" in run(tmp_path, "--help").stdout
+    assert "python -m" not in run(tmp_path, "--help").stdout
+
+
+def test_the_page_is_found(state: Path, tmp_path: Path) -> None:
+    """The help says where it is, and a command prints its address."""
+    assert "http://127.0.0.1:PORT/" in run(tmp_path, "serve", "--help").stdout.replace("\n", " ")
+    address = run(state, "page").stdout.strip()
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        assert b"Local Keeper" in answer.read()
+
+
+def test_a_server_without_a_page_says_so(tmp_path: Path) -> None:
+    """The command to print its address fails with a reason."""
+    (tmp_path / "address.json").write_text(json.dumps({"url": "https://127.0.0.1:1", "token": "x", "page": None}))
+    result = run(tmp_path, "page")
+    assert (result.returncode, "start it without --no-page" in result.stderr) == (69, True)

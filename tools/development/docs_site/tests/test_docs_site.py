@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,17 +18,11 @@ from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+from browser import NARROW, console_errors, needs_browser, resize, started
 from docs_site.docstrings import to_markdown
 from docs_site.source_tree import address_of
 
 ROOT = Path(__file__).parents[4]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or ""
-CHROMEDRIVER = shutil.which("chromedriver")
-NARROW = (390, 844)
-"""A common telephone, in CSS pixels."""
-needs_browser = pytest.mark.skipif(
-    not (CHROMIUM and CHROMEDRIVER), reason="no browser; run: apt-get install chromium chromium-driver"
-)
 
 
 @pytest.fixture(scope="module")
@@ -66,20 +59,9 @@ def address(site: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def started_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    """Start a browser without a window and without its own network traffic."""
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for argument in (
-        *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run"),
-        *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
-        "--window-size=1280,900",
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=CHROMEDRIVER))
-    yield driver
-    driver.quit()
+    """Start a browser for all tests of this module."""
+    with started(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -93,24 +75,12 @@ def browser(started_browser: webdriver.Chrome, address: str) -> webdriver.Chrome
     return started_browser
 
 
-def _console_errors(browser: webdriver.Chrome) -> list[str]:
-    """Return what the browser's console shows as an error."""
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]  # type: ignore[no-untyped-call]
-
-
 def _requested(browser: webdriver.Chrome) -> set[str]:
     """Return the addresses that the page has requested so far."""
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]  # type: ignore[no-untyped-call]
     return {
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     }
-
-
-def _narrow(browser: webdriver.Chrome) -> None:
-    """Give the page the width of a telephone."""
-    width, height = NARROW
-    metrics = {"width": width, "height": height, "deviceScaleFactor": 2, "mobile": True}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
 
 
 def _background(browser: webdriver.Chrome) -> str:
@@ -134,7 +104,7 @@ def test_the_start_page_renders(browser: webdriver.Chrome, address: str) -> None
     assert browser.find_element(By.TAG_NAME, "h1").text.startswith("Keeper Injector")
     tabs = [tab.text for tab in browser.find_elements(By.CSS_SELECTOR, ".md-tabs__link")]
     assert tabs == ["Home", "Tutorial", "How-to guides", "Reference", "Explanation", "Contribute"]
-    assert _console_errors(browser) == []
+    assert console_errors(browser) == []
     assert {
         url for url in _requested(browser) if not url.startswith((address, "data:", "blob:", "about:", "chrome:"))
     } == set()
@@ -153,20 +123,20 @@ def test_searching_for_an_annotation_finds_its_page(browser: webdriver.Chrome, a
     # The page replaces its results while the text is typed, so links of an earlier list can be gone.
     waiting = WebDriverWait(browser, 20, ignored_exceptions=[StaleElementReferenceException])
     waiting.until(lambda driver: any("/annotations/" in link for link in results(driver)))
-    assert _console_errors(browser) == []
+    assert console_errors(browser) == []
 
 
 @needs_browser
 @pytest.mark.parametrize("page", ["", "tutorial/", "annotations/", "chart/", "api/keeper_injector_common.errors/"])
 def test_a_narrow_screen_needs_no_horizontal_scrolling(browser: webdriver.Chrome, address: str, page: str) -> None:
     """On a telephone, wide tables and code scroll by themselves; the page does not."""
-    _narrow(browser)
+    resize(browser, NARROW)
     browser.get(f"{address}/{page}")
 
     width = browser.execute_script("return document.documentElement.scrollWidth")
 
     assert width == NARROW[0]
-    assert _console_errors(browser) == []
+    assert console_errors(browser) == []
 
 
 @needs_browser
@@ -180,7 +150,7 @@ def test_dark_mode_is_switched_by_its_button(browser: webdriver.Chrome, address:
 
     assert dark != light
     assert _background(browser) == dark
-    assert _console_errors(browser) == []
+    assert console_errors(browser) == []
 
 
 def test_docstrings_become_markdown() -> None:
