@@ -192,7 +192,7 @@ def _records(library: Library) -> Iterator[Finding]:
         right = "share a folder or a record with the application in Keeper"
         yield warning("record", "no record is shared with the application", right, "installation.md#connect-to-keeper")
     for record in sorted(library.records, key=lambda item: (item.title, item.uid)):
-        yield ok("record", _description(record))
+        yield ok("record", _description(library.load(record)))
     for title in sorted(title for title, count in titles.items() if count > 1):
         uids = ", ".join(sorted(record.uid for record in library.records if record.title == title))
         yield warning("ambiguous-title", f"{titles[title]} records have the title {title!r}", f"use a UID: {uids}")

@@ -17,6 +17,7 @@ from keeper_injector_agent.keeper.parts import divide
 from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_common.records import Library
+from keeper_injector_common.references import RecordName
 from local_keeper import LocalKeeper
 
 SMALL = st.none() | st.integers() | st.text() | st.lists(st.integers(), max_size=3)
@@ -80,5 +81,31 @@ def test_a_divided_answer_gives_the_same_library(
     assert len(by_uid) == len(divided.records) == len(whole.records)
     for record in whole.records:
         without_code = record.title == "two-factor"  # the time may have gone on
-        assert without_code or by_uid[record.uid] == record
+        head = by_uid[record.uid]
+        assert without_code or divided.load(head) == record
+        assert without_code or divided.find(RecordName((record.uid,))) == record
+        assert (head.uid, head.title, head.type, head.folders) == (
+            record.uid,
+            record.title,
+            record.type,
+            record.folders,
+        )
     assert set(divided.unreadable) == set(whole.unreadable)
+    complete = {record.title for record in divided.records if record.fields or record.attachments}
+    assert complete <= {"mysql"}, "a record beside a damaged one, where the SDK reads neither"
+    folder = RecordName(("Production", "Databases"))
+    assert divided.in_folder(folder) == whole.in_folder(folder)
+
+
+def test_a_malformed_record_of_a_large_answer_is_reported(
+    keeper: LocalKeeper, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is found while all records are read, as in a small answer, and affects no other record."""
+    keeper.vault.find("api-keys").data["fields"].append(None)
+    monkeypatch.setattr(client_module, "divide", partial(divide, large=0, most=3))
+    transport = Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30)
+    library = KeeperVault(connect(keeper.config_dict(), transport)).fetch()
+    transport.close()
+    assert library.malformed == (keeper.uid("api-keys"),)
+    assert "record.malformed" in caplog.text
+    assert library.find(RecordName(("two-factor",))).fields

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
     from keeper_injector_agent.keeper.vault import Vault
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.model import Plan
-    from keeper_injector_common.records import Library
+    from keeper_injector_common.records import Library, Record, Resolution
+    from keeper_injector_common.references import RecordName
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ def _deliver_records(
         size=size,
         sets=sets,
         warnings=tuple(progress.warnings),
-        repeatable=not _has_one_time_code(plan, library),
+        repeatable=not _has_one_time_code(plan, library, renderer.resolutions),
     )
 
 
@@ -179,23 +180,14 @@ def _file_sets(
         yield "environment variables", environment.path, files
 
 
-def _has_one_time_code(plan: Plan, library: Library) -> bool:
+def _has_one_time_code(plan: Plan, library: Library, resolutions: Mapping[RecordName, Resolution]) -> bool:
     """Return whether a file, variable or Secret of *plan* may contain a one-time code, which depends on the time."""
-    names = {
-        record.uid: {
-            name for field in record.fields if field.type == TOTP_TYPE for name in (field.name, field.label, field.type)
-        }
-        for record in library.records
-    }
-    names = {uid: found for uid, found in names.items() if found}
-    if not names:
-        return False
     for item in plan.folders():
         try:
             records = library.in_folder(item.folder, recursive=item.recursive)
         except ContractError:  # reported elsewhere
             return True
-        if any(record.uid in names for record in records):
+        if any(_names_of_codes(record) for record in records):
             return True
     templated = {
         source
@@ -205,14 +197,23 @@ def _has_one_time_code(plan: Plan, library: Library) -> bool:
         for source in item.sources
     }
     for reference in plan.references():
-        for record in library.matches(reference.record):
-            codes = names.get(record.uid, set())
-            without = isinstance(reference, FileContent | RecordText) or (
-                isinstance(reference, FieldValue) and reference.field not in codes
-            )
-            if codes and (reference in templated or not without):
-                return True
+        found = resolutions.get(reference.record)
+        if found is None:  # reported elsewhere
+            return True
+        codes = _names_of_codes(found.record)
+        without = isinstance(reference, FileContent | RecordText) or (
+            isinstance(reference, FieldValue) and reference.field not in codes
+        )
+        if codes and (reference in templated or not without):
+            return True
     return False
+
+
+def _names_of_codes(record: Record) -> set[str]:
+    """Return all names of the fields of *record* that contain one-time codes."""
+    return {
+        name for field in record.fields if field.type == TOTP_TYPE for name in (field.name, field.label, field.type)
+    }
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:

@@ -139,11 +139,11 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             self.answers[request] = _fingerprint(answer)
         return answer
 
-    def fetch(self, options: QueryOptions) -> Any:
+    def fetch(self, options: QueryOptions, seal: Callable[[list[SdkRecord], bytes], list[Any]]) -> Any:
         """Return the SDK's response with the records of *options*; raises what the SDK raises.
 
         The SDK decrypts all records of an answer before it returns. A large answer is given to it in parts, because each record
-        is in memory as base64, text, JSON and objects until then.
+        is in memory as base64, text, JSON and objects until then. *seal* makes the records of each part smaller.
         """
         payload = self.prepare_get_payload(self.config, options)
         request = request_of("get_secret", payload)
@@ -152,12 +152,15 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             self._asked[request] = part
             # Not get_secrets_with_options, which fails while it logs an entry that is not an object (SDK 17.3.0).
             found = self.fetch_and_decrypt_secrets(options)
-            for record in found.records:
-                record.raw_json = None  # its text, which is in ``dict`` as well
             if response is None:
                 response = found
+                for record in found.records:
+                    record.raw_json = None  # its text, which is in ``dict`` as well
                 continue
-            for name in ("records", "folders", "bad_records", "bad_folders"):
+            response.records += seal(found.records, part)
+            for folder in found.folders:
+                folder.records = []  # they are in ``records`` as well
+            for name in ("folders", "bad_records", "bad_folders"):
                 getattr(response, name).extend(getattr(found, name))
         return response
 

@@ -38,8 +38,18 @@ def parse_content(content: bytes) -> object:
     return value
 
 
-def decode_record(uid: str, content: object, files: Iterable[Attachment], folders: tuple[Folder, ...] = ()) -> Record:
-    """Return the record *uid* with the decrypted JSON *content*; raises MalformedRecordError."""
+def decode_record(
+    uid: str,
+    content: object,
+    files: Iterable[Attachment],
+    folders: tuple[Folder, ...] = (),
+    *,
+    compute: bool = True,
+) -> Record:
+    """Return the record *uid* with the decrypted JSON *content*; raises MalformedRecordError.
+
+    With *compute*, the value of a one-time code is the current code. Otherwise it is its seed.
+    """
     if not isinstance(content, dict):
         raise MalformedRecordError(f"its content is {kind_of(content)}, not an object")
     title = _text(content, "title")
@@ -49,7 +59,9 @@ def decode_record(uid: str, content: object, files: Iterable[Attachment], folder
         uid=uid,
         title=title,
         type=_text(content, "type"),
-        fields=tuple(_with_current_code(field, title) for field in named_fields(standard, custom)),
+        fields=tuple(
+            _with_current_code(field, title) if compute else field for field in named_fields(standard, custom)
+        ),
         notes=_text(content, "notes"),
         attachments=tuple(files),
         folders=folders,

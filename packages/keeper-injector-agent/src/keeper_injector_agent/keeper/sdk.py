@@ -27,6 +27,7 @@ from keeper_injector_agent.keeper.client import (
 from keeper_injector_agent.keeper.decoding import MalformedRecordError, decode_attachment, decode_record, parse_content
 from keeper_injector_agent.keeper.decryption import StreamDecryption
 from keeper_injector_agent.keeper.folders import folders_of_record, read_folders
+from keeper_injector_agent.keeper.sealed import SealedRecord, seal
 from keeper_injector_common.json_values import as_object, as_objects
 from keeper_injector_common.records import Library
 
@@ -61,6 +62,9 @@ class KeeperVault:
         self._client = client
         self._app_key = base64_to_bytes(client.config.get(ConfigKeys.KEY_APP_KEY))
         self._files: dict[tuple[str, str], Any] = {}
+        self._sealed: dict[str, SealedRecord] = {}
+        self._opened: dict[str, Record] = {}
+        """Records that were sealed, with their content."""
 
     @property
     def server_key_id(self) -> str:
@@ -70,15 +74,20 @@ class KeeperVault:
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
         """Fetch all records, or those with *uids*; see :meth:`~keeper_injector_agent.keeper.vault.Vault.fetch`."""
         options = QueryOptions(records_filter=list(uids) or None, folders_filter=None, request_links=None)
-        response = translate_errors(lambda: self._client.fetch(options))
+        response = translate_errors(lambda: self._client.fetch(options, seal))
         known = self._folders() if folders else None
         for warning in response.warnings if isinstance(response.warnings, list) else ():
             log.warning("keeper.warning", extra={"message_from_keeper": str(warning)})
         readable, locations, unreadable = _decrypted_records(response, self._app_key)
         records, malformed = [], []
+        self._sealed, self._opened = {}, {}
         for item in readable:
             try:
                 folders_of = () if known is None else folders_of_record(locations[str(item.uid)], known)
+                if isinstance(item, SealedRecord):
+                    self._sealed[item.uid] = item
+                    records.append(attrs.evolve(item.record, folders=folders_of))
+                    continue
                 records.append(self._record(item, folders_of))
             except MalformedRecordError as error:
                 malformed.append(item.uid)
@@ -88,7 +97,14 @@ class KeeperVault:
                 log.warning("record.malformed", extra={"uid": item.uid, "cause": type(error).__name__})
         hidden = (*unreadable, *malformed)
         where = {} if known is None else {uid: folders_of_record(locations[uid], known) for uid in hidden}
-        return Library(tuple(records), hidden, tuple(malformed), where)
+        return Library(tuple(records), hidden, tuple(malformed), where, self._unsealed)
+
+    def _unsealed(self, record: Record) -> Record:
+        """Return a record of the library with its content."""
+        sealed = self._sealed.pop(record.uid, None)
+        if sealed is not None:
+            self._opened[record.uid] = self._record(sealed, record.folders)
+        return self._opened.get(record.uid, record)
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Download and decrypt an attachment of a record from the last :meth:`fetch`."""
@@ -112,7 +128,7 @@ class KeeperVault:
             lambda data, key: CryptoUtils.decrypt_aes_cbc(base64_to_bytes(data), key),
         )
 
-    def _record(self, item: SdkRecord | _OpenedRecord, folders: tuple[Folder, ...]) -> Record:
+    def _record(self, item: SdkRecord | _OpenedRecord | SealedRecord, folders: tuple[Folder, ...]) -> Record:
         attachments, unreadable = [], [*item.unreadable_files] if isinstance(item, _OpenedRecord) else []
         for file in item.files:
             try:
@@ -124,14 +140,17 @@ class KeeperVault:
                 )
             else:
                 self._files[item.uid, attachments[-1].uid] = (file.f, item.record_key_bytes)
-        content = parse_content(item.content) if isinstance(item, _OpenedRecord) else item.dict
+        if isinstance(item, SealedRecord):
+            content = item.content()
+        else:
+            content = parse_content(item.content) if isinstance(item, _OpenedRecord) else item.dict
         record = decode_record(str(item.uid), content, attachments, folders)
         return attrs.evolve(record, unreadable_attachments=tuple(unreadable))
 
 
 def _decrypted_records(
     response: Any, app_key: bytes
-) -> tuple[list[SdkRecord | _OpenedRecord], dict[str, list[str]], list[str]]:
+) -> tuple[list[SdkRecord | _OpenedRecord | SealedRecord], dict[str, list[str]], list[str]]:
     """Return every record once, by UID the UIDs of all folders it is in, and the UIDs of the records that no key decrypts.
 
     Keeper sends a record several times: once for each of its folders, and again if it is also shared by itself. The
@@ -140,11 +159,11 @@ def _decrypted_records(
     The SDK drops a folder with all its records if one is damaged, and tries only the application's key on records that
     came outside their folder (fixed in the unreleased 17.4.0). Both are decrypted again here, record by record.
     """
-    found: dict[str, SdkRecord | _OpenedRecord] = {}
+    found: dict[str, SdkRecord | _OpenedRecord | SealedRecord] = {}
     locations: dict[str, list[str]] = {}
     unreadable: list[str] = []
 
-    def add(uid: str, item: SdkRecord | _OpenedRecord | None, folder: object) -> None:
+    def add(uid: str, item: SdkRecord | _OpenedRecord | SealedRecord | None, folder: object) -> None:
         locations.setdefault(uid, []).append(str(folder or ""))
         if item is None:
             unreadable.append(uid)
@@ -167,7 +186,7 @@ def _decrypted_records(
     return list(found.values()), locations, [uid for uid in dict.fromkeys(unreadable) if uid not in found]
 
 
-def _revision(item: SdkRecord | _OpenedRecord) -> int:
+def _revision(item: SdkRecord | _OpenedRecord | SealedRecord) -> int:
     return item.revision if isinstance(item.revision, int) else -1
 
 

@@ -12,7 +12,7 @@ from keeper_injector_common.records.similar_names import MOST_SUGGESTED, lookali
 from keeper_injector_common.references import RecordName, is_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from keeper_injector_common.records.record import Folder, Record
 
@@ -28,6 +28,10 @@ class _Match(enum.IntEnum):
 
 
 _REASONS = {_Match.UID: "has this UID", _Match.PATH: "is in this folder", _Match.TITLE: "has this title"}
+
+
+def _as_it_is(record: Record) -> Record:
+    return record
 
 
 @attrs.frozen
@@ -61,6 +65,9 @@ class Library:
     """Those of the unreadable records that could be decrypted, but whose content is not that of a record."""
     locations: Mapping[str, tuple[Folder, ...]] = attrs.field(factory=dict)
     """The folders of the unreadable records, by UID, as far as they are known."""
+    load: Callable[[Record], Record] = _as_it_is
+    """Returns one of :attr:`records` with its content. Those of a large answer have only UID, title, type and folders; what
+    :meth:`resolve` and :meth:`in_folder` return is complete."""
 
     def find(self, name: RecordName, *, strict: bool = False) -> Record:
         """Return the record that *name* means; see :meth:`resolve`, which raises the same."""
@@ -88,7 +95,7 @@ class Library:
         replaced = origin if origin != record.uid else ""
         if replaced and (strict or by_title or replaced in self.unreadable):
             raise self._replaced(name, replaced, record)
-        return Resolution(name, record, others, by_title=by_title, replaced=replaced)
+        return Resolution(name, self.load(record), others, by_title=by_title, replaced=replaced)
 
     def matches(self, name: RecordName, *, strict: bool = False) -> Sequence[Record]:
         """Return every record that *name* may mean: by UID, then in its folders, then by title, each with the lowest UID first.
@@ -139,7 +146,7 @@ class Library:
                 folder.title, (path for path, _ in paths), none=_SHARE
             )
             raise RecordGoneError(f"{where}: no record in it is shared with this application{others}")
-        return tuple(sorted(found, key=lambda record: record.uid))
+        return tuple(map(self.load, sorted(found, key=lambda record: record.uid)))
 
     def unreadable_in(self, folder: RecordName, *, recursive: bool = False, strict: bool = False) -> tuple[str, ...]:
         """Return the UIDs of the unreadable records that are in *folder*, or that may be, because their folders are unknown."""
