@@ -13,6 +13,8 @@ import yaml
 
 from chart_values import UndocumentedError, Value, read_values, schema_of
 from keeper_injector_agent import telemetry
+from keeper_injector_agent.relay import metrics as relay_metrics
+from keeper_injector_agent.relay.application import Application
 from keeper_injector_agent.state import State
 from keeper_injector_common.limits import MOST_SECRETS
 from keeper_injector_webhook.metrics import Metrics
@@ -55,7 +57,7 @@ def test_the_largest_number_of_secrets_is_that_of_the_webhook() -> None:
 
 def test_values_are_few() -> None:
     """values.yaml is short enough to be read from top to bottom."""
-    assert len((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()) <= 350
+    assert len((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()) <= 370
 
 
 @pytest.mark.parametrize(
@@ -131,6 +133,7 @@ def exported() -> set[str]:
     metrics.reviewed("inject", "asked", 0.001)
     metrics.rejected(400)
     text = metrics.text().decode() + telemetry.as_prometheus(State())
+    text += relay_metrics.as_prometheus([Application("shop", ROOT, ROOT)])
     names = {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE ")}
     return names | {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
 
@@ -191,6 +194,17 @@ def test_the_dashboards_panels_do_not_overlap() -> None:
     assert {panel.get("datasource", {}).get("uid") for panel in panels if panel["type"] != "row"} == {"${datasource}"}
 
 
+CHOSEN = {
+    "keeper_injector_agent": {"namespace"},
+    "keeper_injector_relay": {"release_namespace"},
+    **{
+        f"keeper_injector_{name}": {"release_namespace", "service"}
+        for name in ("reviews", "review_", "warnings", "connections", "bytes", "requests", "certificate", "build")
+    },
+}
+"""The variables by which a panel selects series, by the beginning of their names."""
+
+
 def test_every_panel_is_described_and_about_what_is_chosen() -> None:
     """Panels say what they show, and each query selects the chosen namespaces, and the webhook's also the chosen release."""
     dashboard = json.loads((CHART / "monitoring/dashboard.json").read_text(encoding="utf-8"))
@@ -201,9 +215,7 @@ def test_every_panel_is_described_and_about_what_is_chosen() -> None:
         assert panel["description"].endswith("."), panel["title"]
         for target in panel["targets"]:
             for metric, selector in re.findall(r"\b(keeper_injector_\w+)(\{.*?\})?", target["expr"]):
-                wanted = (
-                    {"namespace"} if metric.startswith("keeper_injector_agent") else {"release_namespace", "service"}
-                )
+                (wanted,) = [names for prefix, names in CHOSEN.items() if metric.startswith(prefix)]
                 assert {name for name in variables if f'"${name}"' in selector} == wanted, target["expr"]
 
 

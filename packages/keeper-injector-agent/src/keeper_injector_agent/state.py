@@ -64,6 +64,8 @@ class State:
     freshness: Freshness = attrs.field(factory=Freshness)
     receipt: dict[str, Any] = attrs.field(factory=dict)
     """What the last refresh did, so that the next one can end early; see :mod:`keeper_injector_agent.unchanged`."""
+    identities: dict[str, str] = attrs.field(factory=dict)
+    """Keyed digest of title and type of each record that came through a relay, by UID."""
     relay: dict[str, Any] = attrs.field(factory=dict)
     """The snapshot of a relay that was used last: ``index``, ``fetched`` (Keeper's time), and where it came from."""
     counts: dict[str, int] = attrs.field(factory=dict)
@@ -142,6 +144,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
         references={str(name): _reference(found) for name, found in content.get("references", {}).items()},
         freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),
         receipt=dict(content.get("receipt", {})),
+        identities={str(uid): str(digest) for uid, digest in content.get("identities", {}).items()},
         relay=dict(content.get("relay", {})),
         counts={str(name): int(count) for name, count in content["counts"].items()},
     )

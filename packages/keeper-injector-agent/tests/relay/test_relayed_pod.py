@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import relays
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from relays import Relayed
 
 from keeper_injector_agent.relay.halves import device_key
+from keeper_injector_agent.snapshot.content import Part
 from keeper_injector_agent.snapshot.head import Head
 from keeper_injector_agent.state import load_state
 from keeper_injector_common.plan.model import Directory, FolderItem
@@ -204,3 +206,42 @@ def test_an_attachment_that_the_relay_does_not_publish(relayed: Relayed) -> None
     assert result.returncode == 0, result.stderr
     assert relayed.pod.files() == ["password"]
     assert "does not publish this attachment" in result.stderr
+
+
+def test_records_under_exchanged_uids_are_reported(relayed: Relayed) -> None:
+    """Keeper's encryption does not bind a content to its UID, so a relay with the device's key can exchange two records."""
+    uid, other = relayed.keeper.uid("database-credentials"), relayed.keeper.uid("api-keys")
+    relayed.pod.wants({"password": f"{uid}[password]"})
+    assert relayed.pod.run("init").returncode == 0
+    _publish(relayed, lambda record: {**record, "recordUid": {uid: other, other: uid}.get(record["recordUid"])})
+    result = relayed.pod.run("once")
+    assert result.returncode == 0, result.stderr
+    (event,) = [event for event in events(result.stderr) if event["event"] == "record.identity_changed"]
+    assert (event["uid"], event["title"]) == (uid, "api-keys")
+
+
+def test_a_record_of_an_earlier_revision_is_refused(relayed: Relayed) -> None:
+    relayed.pod.wants(PASSWORD)
+    relayed.keeper.set_field("database-credentials", "password", "new")
+    relayed.poll()
+    assert relayed.pod.run("init").returncode == 0
+    _publish(relayed, lambda record: {**record, "revision": 0})
+    result = relayed.pod.run("once", "--deadline", "3")
+    assert result.returncode != 0
+    assert "a relay must not go back" in result.stderr
+    assert relayed.pod.file("password") == "new"
+
+
+def _publish(relayed: Relayed, change: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Publish records that are changed, as a relay could that is taken over: with the device's signature."""
+    head = relays.head_of(relayed.web.root)
+    index = json.loads((relayed.published / f"index-{head['index']}").read_bytes())
+    for holder in (index, *index["folders"]):
+        for entry in holder.get("records", ()):
+            record = change(json.loads((relayed.published / f"r/{entry[1]}").read_bytes()))
+            content = json.dumps(record).encode()
+            entry[:] = [record["recordUid"], Part(content).digest]
+            (relayed.published / f"r/{entry[1]}").write_bytes(content)
+    content = json.dumps(index).encode()
+    (relayed.published / f"index-{Part(content).digest}").write_bytes(content)
+    _change_head(relayed, index=Part(content).digest)

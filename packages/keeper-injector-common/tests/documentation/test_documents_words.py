@@ -117,7 +117,9 @@ def test_metrics_and_alerts_exist() -> None:
     for document in DOCUMENTS:
         for name in re.findall(r"keeper_injector_\w+", document.read_text(encoding="utf-8")):
             if not re.match(r"keeper_injector_(common|agent|webhook)$", name):
-                assert re.sub(r"^keeper_injector_agent_|_total$|_info$", "", name) in code, f"{document.name}: {name}"
+                assert re.sub(r"^keeper_injector_(?:agent|relay)_|_total$|_info$", "", name) in code, (
+                    f"{document.name}: {name}"
+                )
     rules = (ROOT / "charts/keeper-injector/monitoring/alerts.yaml").read_text(encoding="utf-8")
     alerts = set(re.findall(r"alert: (\w+)", rules))
     described = set(

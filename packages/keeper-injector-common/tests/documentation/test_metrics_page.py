@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from keeper_injector_agent.freshness import Target
+from keeper_injector_agent.relay.application import Application
+from keeper_injector_agent.relay.metrics import as_prometheus as relay_series
 from keeper_injector_agent.state import State
 from keeper_injector_agent.telemetry import as_prometheus
 from keeper_injector_webhook.metrics import Metrics
@@ -32,6 +34,11 @@ def agent_series() -> str:
     state = State()
     state.freshness.targets["/app"] = Target()
     return as_prometheus(state)
+
+
+def relayed_series() -> str:
+    """Return the relay's metrics with one application."""
+    return relay_series([Application("shop", ROOT, ROOT, requests={"ok": 1})])
 
 
 def exported(text: str) -> dict[str, tuple[str, str, str]]:
@@ -65,12 +72,16 @@ def events(package: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("heading", "text"),
-    [("Webhook metrics", Metrics().text().decode()), ("Agent metrics", agent_series())],
-    ids=["webhook", "agent"],
+    [
+        ("Webhook metrics", Metrics().text().decode()),
+        ("Agent metrics", agent_series()),
+        ("Relay metrics", relayed_series()),
+    ],
+    ids=["webhook", "agent", "relay"],
 )
 def test_every_metric_is_described(heading: str, text: str) -> None:
     """Each table has the name, type, labels and help text of each metric."""
-    assert len(exported(text)) > 8
+    assert len(exported(text)) > 4
     assert shown(heading) == exported(text)
 
 

@@ -73,6 +73,9 @@ _Request = tuple[str, tuple[str, ...]]
 class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
     """The SDK with its only network call replaced; it calls ``post_function`` for every operation."""
 
+    is_relayed = False
+    """Whether the records come through a relay."""
+
     def __init__(self, transport: Transport, storage: InMemoryKeyValueStorage, **more: str) -> None:
         self.transport = transport
         self.answers: dict[_Request, bytes] = {}

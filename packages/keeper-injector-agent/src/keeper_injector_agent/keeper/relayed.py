@@ -210,6 +210,7 @@ def _checked(content: bytes, digest: str) -> bytes:
 class RelayedClient(Client):
     """The SDK with answers from a relay. It sends no request to Keeper."""
 
+    is_relayed = True
     transport: RelayTransport  # type: ignore[assignment] # what is used of it has the same methods
 
     def __init__(self, transport: RelayTransport, configuration: Mapping[str, str], state: State) -> None:
@@ -221,6 +222,8 @@ class RelayedClient(Client):
         self._key = public_key(base64.b64decode(configuration[DEVICE_KEY]))
         self._max_age = float(configuration.get(MAX_AGE_KEY, _DAY))
         self._seen = state.relay
+        self._revisions: dict[str, int] = dict(state.relay.get("revisions", {}))
+        """The highest revision of each record that was used, by UID."""
         self._head: Head | None = None
         self._index: Index | None = None
 
@@ -234,6 +237,7 @@ class RelayedClient(Client):
                 "index": self._head.index,
                 "fetched": self._head.fetched,
                 "frozen": self._head.frozen,
+                "revisions": self._revisions,
             }
 
     def ask(self, uids: Sequence[str] = (), *, folders: bool = False) -> None:
@@ -283,6 +287,14 @@ class RelayedClient(Client):
 
     def _record(self, digest: str) -> Json:
         record = as_object(json.loads(self.transport.record(digest)))
+        uid, revision = str(record.get("recordUid")), record.get("revision")
+        if isinstance(revision, int):
+            if revision < self._revisions.get(uid, revision):
+                raise TransientVaultError(
+                    f"relay: record {uid} has revision {revision}, and {self._revisions[uid]} was used before; a relay must not "
+                    "go back, so its snapshot is not used"
+                )
+            self._revisions[uid] = revision
         for file in as_objects(record.get("files")):
             blob = file.pop(BLOB, None)
             file["url"] = attachment_name(blob) if blob else _TOO_LARGE

@@ -86,7 +86,12 @@ class Session:
     def fetch(self, uids: Sequence[str] = (), *, folders: bool = False) -> Library:
         """Fetch records; see :class:`~keeper_injector_agent.keeper.vault.Vault`."""
         fetch = partial(self._vault.fetch, uids, folders=folders)
-        return call_with_retries(fetch, deadline=self._remaining(), attempts=self._limits.attempts)
+        library = call_with_retries(fetch, deadline=self._remaining(), attempts=self._limits.attempts)
+        if self.client.is_relayed:
+            from keeper_injector_agent.keeper.identities import report_changed_identities
+
+            report_changed_identities(library.records, self._state)
+        return library
 
     def download(self, record: Record, attachment: Attachment) -> bytes:
         """Download an attachment; see :class:`~keeper_injector_agent.keeper.vault.Vault`."""
