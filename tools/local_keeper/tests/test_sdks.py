@@ -1,4 +1,4 @@
-"""Keeper's official SDKs, unmodified, agree on one table of expectations: ``sdks/expectations.json``.
+"""Keeper's official SDKs and its command line, unmodified, agree on one table of expectations: ``sdks/expectations.json``.
 
 Each driver is built in ``~/.cache/keeper-injector/sdks``. The Rust SDK takes two minutes of compilation, so it is tested on request:
 ``LOCAL_KEEPER_SDKS=rust pytest tools/local_keeper/tests/test_sdks.py`` (a comma-separated list of folders of ``sdks``).
@@ -10,6 +10,7 @@ import base64
 import fcntl
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,10 +20,14 @@ from pathlib import Path
 import pytest
 
 from local_keeper import LocalKeeper
+from local_keeper.cli import STATE
 
 SOURCES = Path(__file__).parent / "sdks"
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "keeper-injector/sdks"
-CHOSEN = os.environ.get("LOCAL_KEEPER_SDKS", "python,javascript,go,java").split(",")
+CHOSEN = os.environ.get("LOCAL_KEEPER_SDKS", "python,javascript,go,java,ksm").split(",")
+KSM = Path(__file__).parents[1] / "ksm.py"
+KSM_KEY = 10
+"""The only key of a server that ksm can use."""
 HTTPS = 443
 TABLE = json.loads((SOURCES / "expectations.json").read_text(encoding="utf-8"))
 
@@ -87,21 +92,41 @@ def _rust(folder: Path) -> list[str]:
     return [str(folder / "target/debug/driver")]
 
 
+def _ksm(folder: Path) -> list[str]:
+    """Install ``ksm`` into its own environment: it needs packages that this repository does not."""
+    version = (folder / "requirements.txt").read_bytes()
+    installed = folder / "venv/installed"
+    if not installed.exists() or installed.read_bytes() != version:
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder / "venv"], check=True)
+        _fetch(str(folder / "venv/bin/pip"), "install", "--quiet", "--no-deps", "-r", "requirements.txt", folder=folder)
+        installed.write_bytes(version)
+    return [str(folder / "venv/bin/python"), str(folder / "driver.py"), str(KSM)]
+
+
 BUILD: dict[str, Callable[[Path], list[str]]] = {
     "python": _python,
     "javascript": _javascript,
     "go": _go,
     "java": _java,
     "rust": _rust,
+    "ksm": _ksm,
 }
 
 
-@pytest.fixture(name="driver", params=BUILD, scope="module")
-def _driver(request: pytest.FixtureRequest) -> list[str]:
-    """Copy the sources into the cache and build there, one process at a time."""
-    sdk: str = request.param
+@pytest.fixture(name="sdk", params=BUILD, scope="module")
+def _sdk(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(name="driver", scope="module")
+def _driver(sdk: str) -> list[str]:
     if sdk not in CHOSEN:
         pytest.skip(f"on request only: LOCAL_KEEPER_SDKS={sdk}")
+    return _built(sdk)
+
+
+def _built(sdk: str) -> list[str]:
+    """Copy the sources into the cache and build there, one process at a time."""
     folder = CACHE / sdk
     folder.mkdir(parents=True, exist_ok=True)
     with (CACHE / f"{sdk}.lock").open("w") as lock:
@@ -131,11 +156,13 @@ def _trust(ca: Path, folder: Path) -> dict[str, str]:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("bound", [True, False], ids=["bound", "one-time token"])
-def test_an_sdk_meets_the_expectations(driver: list[str], bound: bool, tmp_path: Path) -> None:
+def test_an_sdk_meets_the_expectations(sdk: str, driver: list[str], bound: bool, tmp_path: Path) -> None:
     """Reading, writing, folders, transactions and files work as with any other SDK."""
-    lines = "".join("\t".join(step["do"]) + "\n" for step in TABLE)
+    steps = [step for step in TABLE if sdk not in step.get("except", ())]
+    lines = "".join("\t".join(step["do"]) + "\n" for step in steps)
+    port, key = (HTTPS if sdk == "rust" else 0), (KSM_KEY if sdk == "ksm" else 99)
     try:
-        keeper = LocalKeeper.start(directory=tmp_path, port=HTTPS if driver[0].endswith("target/debug/driver") else 0)
+        keeper = LocalKeeper.start(directory=tmp_path, port=port, key_id=key)
     except OSError as error:
         pytest.skip(f"the Rust SDK removes the port from the host name, and port {HTTPS} is not free: {error}")
     with keeper:
@@ -149,7 +176,62 @@ def test_an_sdk_meets_the_expectations(driver: list[str], bound: bool, tmp_path:
     results = done.stdout.splitlines()
     different = [
         f"{' '.join(step['do'])}: {result!r}, expected {step['expect']!r}"
-        for step, result in zip(TABLE, results, strict=False)
+        for step, result in zip(steps, results, strict=False)
         if result.split("\t")[0] != step["expect"]
     ]
-    assert (different, len(results)) == ([], len(TABLE)), done.stderr
+    assert (different, len(results)) == ([], len(steps)), done.stderr
+
+
+@pytest.fixture(name="ksm", scope="module")
+def _launcher() -> list[str]:
+    """Return the documented command, in the environment of ksm's driver."""
+    if "ksm" not in CHOSEN:
+        pytest.skip("on request only: LOCAL_KEEPER_SDKS=ksm")
+    return [_built("ksm")[0], str(KSM)]
+
+
+def test_ksm_runs_from_a_shell(ksm: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person starts with a one-time token, and then lists, reads, changes and reads again; each command is a process."""
+    monkeypatch.delenv("KSM_CONFIG", raising=False)
+    with LocalKeeper.start(directory=tmp_path / "state", key_id=KSM_KEY) as keeper:
+        (tmp_path / "state/config").write_text(keeper.config(), encoding="ascii")
+        variables = {"LOCAL_KEEPER_STATE": str(tmp_path / "state"), "REQUESTS_CA_BUNDLE": str(keeper.ca_file)}
+
+        def shell(*arguments: str) -> str:
+            done = _run(*ksm, *arguments, folder=tmp_path, HOME=str(tmp_path), **variables)
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        at = ("--ini-file", "keeper.ini")
+        shell("profile", "init", *at, "--hostname", keeper.hostname, "--token", keeper.token())
+        assert (tmp_path / "keeper.ini").stat().st_mode & 0o777 == 0o600
+        assert "production-db-password" in shell(*at, "secret", "list")
+        uid = json.loads(shell(*at, "secret", "get", "--title", "api-keys", "--json"))["uid"]
+        assert uid == keeper.uid("api-keys")
+        shell(*at, "secret", "update", "--uid", uid, "--field", "password=from-a-shell")
+        assert shell(*at, "secret", "notation", f"keeper://{uid}/field/password") == "from-a-shell"
+
+
+@pytest.mark.parametrize(
+    ("key_id", "text", "message"),
+    [
+        (99, None, "ksm knows key 10, and the server has key 99; run: local-keeper serve --key-id 10"),
+        (KSM_KEY, "", "no server left"),
+        (KSM_KEY, "nonsense", "KSM_CONFIG is not a configuration of local Keeper"),
+    ],
+    ids=["another key", "no configuration", "not a configuration"],
+)
+def test_the_ksm_launcher_says_what_to_do(
+    ksm: list[str], tmp_path: Path, key_id: int, text: str | None, message: str
+) -> None:
+    """One line on standard error, and an exit code."""
+    with LocalKeeper.start(directory=tmp_path, key_id=key_id) as keeper:
+        variables = {"KSM_CONFIG": keeper.config() if text is None else text, "LOCAL_KEEPER_STATE": str(tmp_path)}
+    done = _run(*ksm, "secret", "list", folder=tmp_path, **variables)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (64, "", 1)
+    assert message in done.stderr
+
+
+def test_the_ksm_launcher_looks_where_the_server_leaves_its_configuration() -> None:
+    """The launcher runs without local Keeper's package, so the place is written in both."""
+    assert runpy.run_path(str(KSM))["STATE"] == STATE
