@@ -28,6 +28,7 @@ from keeper_injector_common.plan.delivery import (
     Content,
     Formatted,
     KubernetesSecret,
+    Templated,
 )
 from keeper_injector_common.references import (
     FileContent,
@@ -199,6 +200,10 @@ def _kubernetes_secret(
     kind = SecretKeys.SECRET_TYPE.read(entry) or DEFAULT_SECRET_TYPE
     mode = SecretKeys.SECRET_MODE.read(entry) or DEFAULT_SECRET_MODE
     keys, sources = _keys(entry, kind, sources, warnings)
+    if isinstance(content, Templated) and not keys:
+        found = "the Secret gets all fields of the records, not what the template writes"
+        where, right = entry.inside(SecretKeys.AS_SECRET.name), "choose fields with k8sSecretKeys:"
+        warnings.append(Problem(where, found, right, Severity.WARNING))
     # k8sSecretKeys itself lists the fields of the Secret.
     sources = sources if keys else request.chosen_sources(sources, content)
     rotation = SecretKeys.SECRET_ROTATION.read(entry)

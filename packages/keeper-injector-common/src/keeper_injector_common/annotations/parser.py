@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from keeper_injector_common.annotations import config, sources, table
+from keeper_injector_common.annotations.needs import warn_of_unused
 from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.reader import Reader, too_many_secrets
 from keeper_injector_common.annotations.request import (
@@ -19,6 +20,7 @@ from keeper_injector_common.annotations.request import (
     RecordVariables,
     Resources,
     SecretCredentials,
+    Variable,
 )
 from keeper_injector_common.annotations.rivals import problems_of_secrets
 from keeper_injector_common.annotations.table import PREFIX
@@ -86,10 +88,12 @@ def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRe
     single = sources.files(reader)
     files = [*single, *configured.files]
     folders = [*sources.folders(reader), *configured.folders]
+    warn_of_unused(reader)
     complete = {item.where for item in configured.variables}
     variables = [*sources.variables(reader, files, complete), *configured.variables]
     secrets = [*sources.kubernetes_secrets(reader, files), *configured.kubernetes_secrets]
     reader.problems += problems_of_secrets(secrets)
+    _warn_of_prefixes(reader, variables)
     named = sum(len(item.fields) or 1 if isinstance(item, RecordVariables) else 1 for item in variables)
     if (count := len(files) + len(folders) + named + len(secrets)) > MOST_SECRETS:
         reader.problems.append(too_many_secrets(f"{PREFIX}inject", count))
@@ -108,6 +112,30 @@ def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRe
         warnings=tuple(reader.warnings),
         **_values_of(reader, PodSettings),
     )
+
+
+def _warn_of_prefixes(reader: Reader, variables: Sequence[Variable | RecordVariables]) -> None:
+    """Warn of prefixes that runtimes read: then an editor of the record chooses which of their settings it changes.
+
+    The pod's author decides about names: this is not an error, and the list need not be complete.
+    """
+    for item in variables:
+        if isinstance(item, RecordVariables) and not item.fields and item.prefix.upper() in _PREFIXES_OF_RUNTIMES:
+            found = (
+                f"variables that begin with {item.prefix} also control programs, and each field of the record sets one"
+            )
+            reader.warn(
+                item.where, found, "list the fields that you want, or choose a prefix that only the application reads"
+            )
+
+
+_PREFIXES_OF_RUNTIMES = frozenset(
+    f"{name}_"
+    for name in (
+        *("AWS", "AZURE", "BASH", "CURL", "DOCKER", "DOTNET", "GCLOUD", "GIT", "GOOGLE", "HTTP", "JAVA", "JDK", "KUBE"),
+        *("NODE", "NPM", "OPENSSL", "PERL", "PHP", "PIP", "PYTHON", "REQUESTS", "RUBY", "SSH", "SSL"),
+    )
+)
 
 
 def _values_of(reader: Reader, kind: type[attrs.AttrsInstance], prefix: str = "") -> dict[str, Any]:

@@ -128,6 +128,10 @@ class Reader:
         """
         return self._values[name] if name in self._values else table.BY_NAME[name].default_value
 
+    def keys_of(self, name: str) -> Sequence[str]:
+        """Return the annotations of the pod that set the one called *name*; none if it is unset, or a default."""
+        return [self._origins[name]] if name in self._origins else []
+
     def family(self, stem: str) -> Sequence[Member]:
         """Return the annotations whose names begin with *stem*, in the order of their keys."""
         return self._families[stem]

@@ -9,7 +9,7 @@ import attrs
 from keeper_injector_common.annotations import request
 from keeper_injector_common.annotations.reader import Member, Reader
 from keeper_injector_common.annotations.request import FolderFiles, RecordVariables, SecretFile, Variable
-from keeper_injector_common.annotations.table import BY_NAME, PREFIX
+from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.parsers import InvalidValue, variable_name
 from keeper_injector_common.plan.delivery import Content, Formatted, KubernetesSecret, Templated
@@ -88,9 +88,6 @@ def folders(reader: Reader) -> Iterator[FolderFiles]:
     if len(given) > 1:
         reader.report(f"{PREFIX}folder-uid", f"{PREFIX}folder is set too", "keep one of the two")
     if not given:
-        for name in ("folder-path", "folder-recursive"):
-            if name in reader:
-                reader.warn(f"{PREFIX}{name}", f"has no effect without {PREFIX}folder", "add that, or remove this")
         return
     where = PREFIX + given[0]
     text = reader.get(given[0])
@@ -123,11 +120,6 @@ def variables(
     if reader.get("inject-env-vars"):
         yield from _variables_of(reader, missing)
         return
-    found, right = f'has no effect without {PREFIX}inject-env-vars: "true"', "add that, or remove this"
-    unused = [f"{PREFIX}env-prefix"] if "env-prefix" in reader else []
-    unused += [item.key for item in reader.family("env-prefix-")]
-    for key in unused:
-        reader.warn(key, found, right)
     for file in missing:
         if file.variable_prefix is not None and file.where.startswith(f"{PREFIX}config"):
             reader.warn(
@@ -157,10 +149,6 @@ def variables_of_file(file: SecretFile, prefix: str) -> Iterator[Variable | Reco
 def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[KubernetesSecret]:
     """Yield the Kubernetes Secret that ``inject-as-k8s-secret`` asks for, made of the records of *files*."""
     if not reader.get("inject-as-k8s-secret"):
-        found, right = f'has no effect without {PREFIX}inject-as-k8s-secret: "true"', "add that, or remove this"
-        for unused in BY_NAME:
-            if unused.startswith("k8s-secret-") and unused in reader:
-                reader.warn(PREFIX + unused, found, right)
         return
     where = f"{PREFIX}inject-as-k8s-secret"
     name = reader.get("k8s-secret-name")
@@ -168,6 +156,9 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
         reader.report(where, "the Secret has no name", f"add {PREFIX}k8s-secret-name")
         return
     for file in files:
+        if isinstance(file.content, Templated):
+            found = f"the Secret gets all fields of the record of {file.where}, not what its template writes"
+            reader.warn(where, found, "choose fields with k8sSecretKeys: in config")
         if isinstance(file.content, Formatted) and file.content.keys:
             found = f"the names that {file.where} gives to fields are those in a file, not keys of the Secret"
             reader.report(where, found, "write k8sSecretKeys: in config, or choose the fields without names")
