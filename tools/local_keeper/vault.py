@@ -306,6 +306,11 @@ def _record_json(content: Mapping[str, Any]) -> Json:
     }
     if content.get("notes"):
         data["notes"] = str(content["notes"])
+    try:
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        # YAML reads dates, bytes and NaN without quotes, and JSON has none of them.
+        raise ValueError(f"record {data['title']!r}: a value is not JSON ({error}); quote it") from None
     return data
 
 
@@ -316,7 +321,9 @@ def _fields(content: Any, *, label: bool = False) -> list[Json]:
             {"type": "text", "label": name, "value": value} if label else {"type": name, "value": value}
             for name, value in content.items()
         ]
-    return [{**item, "type": str(item.get("type", "text")), "value": _values(item.get("value"))} for item in content]
+    fields = [{**item, "type": str(item.get("type", "text")), "value": _values(item.get("value"))} for item in content]
+    # YAML also has numbers and booleans as names, which typed SDKs reject as a label.
+    return [{**field, "label": str(field["label"])} if field.get("label") is not None else field for field in fields]
 
 
 def _values(value: Any) -> list[Any]:
