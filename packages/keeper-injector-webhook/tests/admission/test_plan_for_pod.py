@@ -16,11 +16,14 @@ WEBHOOK_ONLY = {
     "init_first",
     "init_only",
     "log_level",
+    "on_change",
+    "restart_min_interval",
+    "restart_spread",
     "run_as_group",
     "run_as_user",
     "sidecar",
 }
-"""Settings that the webhook uses and the agent does not need: they are not fields of the plan."""
+"""Settings that the webhook uses and the agent does not need: they are not fields of the plan, or not under these names."""
 
 
 def names(kind: type[attrs.AttrsInstance]) -> set[str]:

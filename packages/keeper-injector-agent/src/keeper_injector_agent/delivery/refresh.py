@@ -43,6 +43,7 @@ from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashin
 from keeper_injector_agent.delivery.notify import notify_application
 from keeper_injector_agent.delivery.origins import known_origins, note_origins
 from keeper_injector_agent.delivery.progress import Progress
+from keeper_injector_agent.delivery.restart import provide_program, schedule_restarts
 from keeper_injector_agent.errors import WriteError
 from keeper_injector_agent.keeper.decoding import TOTP_TYPE
 from keeper_injector_common.errors import ContractError
@@ -76,6 +77,8 @@ class Outcome:
 
     changed: tuple[str, ...] = ()
     """What changed: directories by the application's path, environment variables, Secrets by name."""
+    changed_volumes: tuple[str, ...] = ()
+    """Volumes whose content changed, by their path in the agent's container."""
     problems: tuple[str, ...] = ()
     """Why an item could not be delivered, one message per item; all other items were."""
     delivered: int = 0
@@ -99,11 +102,22 @@ def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path,
     *initial* is true in the init container: there is no application to notify yet, and Secrets are always written.
     Raises :class:`VaultError` if the records cannot be fetched; a problem of a single item is in the outcome instead.
     """
+    _provide_program(plan, root)
     library = _fetch_records(plan, adapters.vault)
     outcome = _deliver_records(plan, library, adapters, state, root=root, initial=initial)
     if outcome.changed and not initial:
         notify_application(plan.notify, state)
+        schedule_restarts(plan.restart, outcome.changed_volumes, state, root)
     return outcome
+
+
+def _provide_program(plan: Plan, root: Path) -> None:
+    try:
+        provide_program(plan.restart, root)
+    except OSError as error:
+        raise WriteError(
+            f"{error.filename}: {error.strerror}; the volume for liveness probes is not writable"
+        ) from None
 
 
 def _fetch_records(plan: Plan, vault: Vault) -> Library:
@@ -133,6 +147,7 @@ def _deliver_records(
         known_origins(state),
     )
     sets: dict[str, str] = {}
+    changed: list[str] = []
     count = size = 0
     for target, place, files in _file_sets(plan, renderer, progress, root):
         path = below_root(root, place)
@@ -141,6 +156,7 @@ def _deliver_records(
         size += sum(len(file.content) for file in files.values())
         try:
             written = write_files(path, files, volume_size=plan.volume_size)
+            changed += [place] if written else []
             progress.finish(target, written=written, present=bool(files))
         except WriteError as error:
             progress.report(target, error)
@@ -155,6 +171,7 @@ def _deliver_records(
     progress.commit()
     return Outcome(
         changed=tuple(name for name, result in progress.results.items() if result.written),
+        changed_volumes=tuple(changed),
         problems=tuple(progress.problems),
         delivered=progress.delivered,
         write_failed=progress.write_failed,

@@ -9,6 +9,8 @@
 
    MIT, Keeper Injector authors. */
 #define _GNU_SOURCE /* execvpe, explicit_bzero */
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -19,6 +21,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef VERSION
@@ -37,6 +40,8 @@ enum {
 static const char usage[] =
     "usage: keeper-exec --file PATH [--file PATH ...] [--override NAME,NAME ...] -- COMMAND [ARG ...]\n"
     "       keeper-exec --ready PATH    exit with 0 if PATH exists\n"
+    "       keeper-exec --restart-due PATH [-- COMMAND [ARG ...]]    a liveness probe: exit with 1 if PATH says that this\n"
+    "                                   container is to restart, otherwise execute COMMAND, or exit with 0\n"
     "       keeper-exec --version | --help\n";
 
 /* Names that control the loader, a libc, a shell, the start of a language's runtime, or which servers a program trusts:
@@ -236,6 +241,62 @@ static int read_options(int argc, char **argv) {
     return i + 1;
 }
 
+/* Reads at most size - 1 bytes of a file and terminates them with a NUL; returns false if that is impossible. */
+static bool read_text(const char *path, char *into, size_t size) {
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t got = file < 0 ? -1 : read(file, into, size - 1);
+    if (file >= 0)
+        close(file);
+    into[got < 0 ? 0 : got] = '\0';
+    return got >= 0;
+}
+
+/* Seconds after the start of the machine at which this container started: the start of its oldest process. In a pod that shares
+   its process namespace, /proc has the processes of all containers; those of this one are in the same cgroup (proc(5)). */
+static unsigned long long container_start(unsigned long long now) {
+    char own[PATH_MAX], path[64], other[PATH_MAX], *field;
+    unsigned long long oldest = now, ticks = (unsigned long long)sysconf(_SC_CLK_TCK);
+    DIR *processes = opendir("/proc");
+    if (processes == NULL || !read_text("/proc/self/cgroup", own, sizeof own))
+        return now;
+    for (struct dirent *at; (at = readdir(processes)) != NULL;) {
+        unsigned long process = strtoul(at->d_name, NULL, 10);
+        if (process == 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/%lu/cgroup", process);
+        if (!read_text(path, other, sizeof other) || strcmp(own, other) != 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/%lu/stat", process);
+        if (!read_text(path, other, sizeof other) || (field = strrchr(other, ')')) == NULL)
+            continue; /* the process has ended */
+        for (int number = 2; number < 22 && field != NULL; number++)
+            field = strchr(field + 1, ' ');
+        if (field != NULL && strtoull(field, NULL, 10) / ticks < oldest)
+            oldest = strtoull(field, NULL, 10) / ticks;
+    }
+    closedir(processes);
+    return oldest;
+}
+
+/* A liveness probe. PATH has two numbers: the seconds after the start of the machine at which the container is to restart, and the
+   shortest life of a container. No file, or any other content, never restarts anything: the sidecar may be missing. */
+static int check_restart(int argc, char **argv) {
+    char content[64], *end;
+    struct timespec clock;
+    if (argc > 3 && (argc < 5 || strcmp(argv[3], "--") != 0))
+        reject(EX_USAGE, "%s: write -- and a command after the file, or nothing", argv[3]);
+    if (read_text(argv[2], content, sizeof content) && clock_gettime(CLOCK_BOOTTIME, &clock) == 0 && isdigit((unsigned char)*content)) {
+        unsigned long long now = (unsigned long long)clock.tv_sec, due = strtoull(content, &end, 10);
+        unsigned long long life = strtoull(end, &end, 10), start = container_start(now);
+        if (*end == '\n' && due <= now && start < due && now - start >= life)
+            reject(EXIT_FAILURE, "the secrets have changed, so this container restarts (keeper.security/on-change)");
+    }
+    if (argc == 3)
+        return EX_OK;
+    execvp(argv[4], argv + 4);
+    reject(errno == ENOENT ? NOT_FOUND : NOT_EXECUTABLE, "%s: cannot be executed: %s", argv[4], strerror(errno));
+}
+
 int main(int argc, char **argv) {
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return write(STDOUT_FILENO, usage, sizeof usage - 1) < 0 ? EX_IOERR : EX_OK;
@@ -246,6 +307,8 @@ int main(int argc, char **argv) {
             reject(EXIT_FAILURE, "%s: not ready: %s", argv[2], strerror(errno));
         return EX_OK;
     }
+    if (argc >= 3 && strcmp(argv[1], "--restart-due") == 0)
+        return check_restart(argc, argv);
     int command = read_options(argc, argv);
     for (int i = 1; i < command - 1; i += 2)
         if (strcmp(argv[i], "--file") == 0)

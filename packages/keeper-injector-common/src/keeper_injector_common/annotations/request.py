@@ -161,6 +161,11 @@ class PodSettings:
     log_level: str
     metrics_port: int | None
     env_mode: Literal["auto", "exec", "file-ref"]
+    on_change: Literal["none", "restart"]
+    restart_spread: float
+    """Seconds."""
+    restart_min_interval: float
+    """Seconds."""
 
 
 @attrs.frozen(kw_only=True)

@@ -276,6 +276,31 @@ _BEHAVIOR = _group(
         "URL inside the pod that the agent sends a POST request to after a change.",
     ),
     _one(
+        "on-change",
+        parsers.choice("none", "restart"),
+        "restart",
+        "What happens to containers that receive a secret which has changed. `restart` restarts them gracefully, with new files and new "
+        "variables: a liveness probe fails once, and the kubelet does the rest.",
+        "none",
+        default_allowed=True,
+    ),
+    _one(
+        "restart-spread",
+        parsers.duration,
+        "10m",
+        "Time over which the restarts of all pods are spread: each pod waits for its own part of it.",
+        "5m",
+        default_allowed=True,
+    ),
+    _one(
+        "restart-min-interval",
+        parsers.duration,
+        "1h",
+        "How long a container runs at least before `on-change: restart` restarts it, from its first start on.",
+        "5m",
+        default_allowed=True,
+    ),
+    _one(
         "on-removal",
         parsers.choice(*ON_REMOVAL),
         "remove",

@@ -7,14 +7,16 @@ from typing import Literal, get_args
 
 import attrs
 
-from keeper_injector_common.plan.attrs_codec import wire
+from keeper_injector_common.plan.attrs_codec import object_of, wire
 from keeper_injector_common.plan.codec import BOOLEAN, array, choice, mapping
 from keeper_injector_common.plan.scalars import (
+    ABSOLUTE_PATH,
     BLOCK,
     DATA_KEY,
     LOOPBACK_URL,
     OBJECT_NAME,
     REFERENCE,
+    SECONDS,
     SIGNAL,
     TEXT,
 )
@@ -126,6 +128,30 @@ class Notify:
         ),
     )
     url: str | None = attrs.field(default=None, metadata=wire("url", LOOPBACK_URL, "URL inside the pod to request."))
+
+
+@attrs.frozen
+class RestartedContainer:
+    """A container that restarts after a change."""
+
+    name: str = attrs.field(metadata=wire("name", TEXT, "Name of the container."))
+    volumes: tuple[str, ...] = attrs.field(
+        metadata=wire("volumes", array(ABSOLUTE_PATH, least=1), "Where the agent mounts the volumes that it receives.")
+    )
+
+
+@attrs.frozen
+class Restart:
+    """How containers restart after a change: their liveness probes read from a volume when that is due."""
+
+    path: str = attrs.field(metadata=wire("path", ABSOLUTE_PATH, "Where the agent mounts the volume for the probes."))
+    spread: float = attrs.field(metadata=wire("spread", SECONDS, "Seconds over which pods spread out."))
+    min_interval: float = attrs.field(
+        metadata=wire("minInterval", SECONDS, "Seconds for which a container runs at least.")
+    )
+    containers: tuple[RestartedContainer, ...] = attrs.field(
+        metadata=wire("containers", array(object_of(RestartedContainer), least=1), "The containers.")
+    )
 
 
 def suffix_of(path: str) -> str:

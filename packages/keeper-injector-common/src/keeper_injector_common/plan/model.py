@@ -21,6 +21,7 @@ from keeper_injector_common.plan.delivery import (
     KubernetesSecret,
     Notify,
     OnRemoval,
+    Restart,
     Templated,
 )
 from keeper_injector_common.plan.paths import STATE_PATH
@@ -169,6 +170,9 @@ class Plan:
     )
     notify: Notify | None = attrs.field(
         default=None, metadata=wire("notify", object_of(Notify), "How the application learns of a change.")
+    )
+    restart: Restart | None = attrs.field(
+        default=None, metadata=wire("restart", object_of(Restart), "Which containers restart after a change.")
     )
     directories: tuple[Directory, ...] = attrs.field(
         default=(), metadata=wire("directories", array(object_of(Directory)), "Volumes with files.")

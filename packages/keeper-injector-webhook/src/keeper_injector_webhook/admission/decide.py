@@ -25,6 +25,12 @@ from keeper_injector_webhook.admission.pod import Container, Pod
 from keeper_injector_webhook.admission.readers import warnings_of_readers
 from keeper_injector_webhook.admission.receivers import problems_of_receivers, rate, warnings_of_meshes
 from keeper_injector_webhook.admission.resources import agent_resources, problems_of_resources
+from keeper_injector_webhook.admission.restarts import (
+    problems_of_directories,
+    problems_of_restarts,
+    restart_plan,
+    restarting,
+)
 from keeper_injector_webhook.admission.rules import Candidate, problems_of_candidate
 from keeper_injector_webhook.admission.volumes import Volume, deliveries, lay_out, mount_count, problems_of_volumes
 from keeper_injector_webhook.admission.warnings import warnings_for
@@ -60,6 +66,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         return Deny((*unreadable, *too_many), request.warnings)
     variables = assign_variables(request, received, settings)
     together = mounted_together(volumes, variables)
+    restarts = restarting(request, volumes, variables)
     resources = agent_resources(request, pod, settings)
     # Rules about a setting that cannot be read would report what its author did not mean.
     is_known = partial(_is_known, unreadable)
@@ -72,6 +79,8 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         problems_of_mounts(pod, volumes, together) if receivers_known else (),
         problems_of_variables(request, settings, variables) if receivers_known and is_known("env-mode") else (),
         problems_of_expansion(variables) if receivers_known and is_known("env-mode") else (),
+        problems_of_restarts(request, pod, restarts) if receivers_known else (),
+        problems_of_directories(volumes, restarts) if receivers_known else (),
         problems_of_resources(resources) if is_known("agent-requests-", "agent-limits-") else (),
     )
     if distinct := tuple(dict.fromkeys(itertools.islice(problems, limits.MOST_PROBLEMS))):
@@ -88,9 +97,12 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *warnings_of_expansion(variables),
         *warnings_of_meshes(request, pod, receivers),
     )
-    plan = asked.plan((tuple(received), identity), lambda: build_plan(request, volumes, variables, identity))
-    restarts = pod.spec.get("restartPolicy") != "Never"
-    inject = Inject(plan, request, volumes, variables, identity, resources, warnings, restarts)
+    restart = restart_plan(request, restarts)
+    plan = asked.plan(
+        (tuple(received), identity, restart), lambda: build_plan(request, volumes, variables, identity, restart)
+    )
+    repeats = pod.spec.get("restartPolicy") != "Never"
+    inject = Inject(plan, request, volumes, variables, identity, resources, warnings, repeats, restarts)
     if too_large := tuple(limits.problems_of_plan(pod, inject)):
         return Deny(too_large, request.warnings)
     return inject

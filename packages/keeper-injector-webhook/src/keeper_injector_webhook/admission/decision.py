@@ -14,6 +14,8 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.model import Plan
 from keeper_injector_webhook.admission.asked import WrittenPlan
 from keeper_injector_webhook.admission.environment import Variables
+from keeper_injector_webhook.admission.names import RESTART_VOLUME
+from keeper_injector_webhook.admission.restarts import Restarting
 from keeper_injector_webhook.admission.volumes import Volume
 
 _MOST_WARNINGS = 10
@@ -73,6 +75,8 @@ class Inject:
     warnings: tuple[Problem, ...] = ()
     restarts: bool = True
     """Whether the kubelet repeats an init container that failed."""
+    restarting: tuple[Restarting, ...] = ()
+    """The containers that restart after a change."""
 
     @property
     def plan(self) -> Plan:
@@ -92,7 +96,8 @@ class Inject:
     @property
     def written_volumes(self) -> tuple[str, ...]:
         """The names of the memory volumes that the agent writes."""
-        return (*(item.name for item in self.volumes), *(item.name for item in self.variables))
+        own = [RESTART_VOLUME] if self.restarting else []
+        return (*(item.name for item in self.volumes), *(item.name for item in self.variables), *own)
 
 
 Decision = Skip | Deny | Inject

@@ -14,7 +14,7 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_common.parsers import binary_quantity
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.wire import digest
-from keeper_injector_webhook.admission import environment, names
+from keeper_injector_webhook.admission import environment, names, restarts
 from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.admission.pod import Container
@@ -52,6 +52,7 @@ def volumes_to_add(decision: Inject) -> list[Json]:
     return [
         *(_memory(volume.name, size) for volume in decision.volumes),
         *(_memory(group.name, environment.SIZE) for group in decision.variables),
+        *([_memory(names.RESTART_VOLUME, restarts.SIZE)] if decision.restarting else []),
         _memory(names.STATE_VOLUME, _STATE_SIZE),
         {
             "name": names.PLAN_VOLUME,
@@ -126,6 +127,8 @@ def mounts_to_add(decision: Inject) -> dict[Container, list[Json]]:
         mount = _mount(group.name, environment.MOUNT)
         for container in group.containers if group.style == "exec" else ():
             found.setdefault(container, []).append(mount)
+    for item in decision.restarting:
+        found.setdefault(item.container, []).append(_mount(names.RESTART_VOLUME, restarts.MOUNT))
     return found
 
 

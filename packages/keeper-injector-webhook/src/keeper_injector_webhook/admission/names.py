@@ -24,12 +24,16 @@ CREDENTIALS_VOLUME = "keeper-credentials"
 CA_VOLUME = "keeper-ca"
 PROXY_VOLUME = "keeper-proxy"
 API_VOLUME = "keeper-api"
+RESTART_VOLUME = "keeper-restart"
+"""The memory volume that the liveness probes of containers with ``on-change: restart`` read."""
 
 METRICS_PORT = "keeper-metrics"
 """The name of the sidecar's container port for Prometheus."""
 
 _PREFIXES = (SECRETS_VOLUME_PREFIX, VARIABLES_VOLUME_PREFIX)
-_VOLUMES = frozenset({PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, PROXY_VOLUME, API_VOLUME})
+_VOLUMES = frozenset(
+    {PLAN_VOLUME, STATE_VOLUME, CREDENTIALS_VOLUME, CA_VOLUME, PROXY_VOLUME, API_VOLUME, RESTART_VOLUME}
+)
 
 
 def is_reserved_volume(name: str) -> bool:

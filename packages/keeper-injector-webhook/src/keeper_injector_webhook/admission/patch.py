@@ -10,6 +10,7 @@ from keeper_injector_webhook.admission import environment, manifests
 from keeper_injector_webhook.admission.decision import Inject, warning_texts
 from keeper_injector_webhook.admission.placement import agent_position
 from keeper_injector_webhook.admission.pod import Pod, starting_order
+from keeper_injector_webhook.admission.restarts import liveness_probe
 from keeper_injector_webhook.settings import Settings
 
 
@@ -19,6 +20,9 @@ def build_patch(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
     # The pod's own containers first: inserting init containers would change their indexes.
     operations += _mounts(decision)
     operations += _variables(decision)
+    operations += [
+        _add(f"{item.container.pointer}/livenessProbe", liveness_probe(item)) for item in decision.restarting
+    ]
     operations += _agents(pod, decision, settings)
     if decision.request.notify and decision.request.notify.signal and not pod.spec.get("shareProcessNamespace"):
         operations.append(_add("/spec/shareProcessNamespace", True))

@@ -17,6 +17,7 @@ from keeper_injector_common.annotations.request import (
 )
 from keeper_injector_common.plan import paths
 from keeper_injector_common.plan.credentials import FileCredentials
+from keeper_injector_common.plan.delivery import Restart
 from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.volumes import Volume
@@ -26,7 +27,11 @@ _UNCHANGED = [name for name in attrs.fields_dict(PodSettings) if name in attrs.f
 
 
 def build_plan(
-    request: InjectionRequest, volumes: Sequence[Volume], variables: Sequence[Variables], identity: Identity
+    request: InjectionRequest,
+    volumes: Sequence[Volume],
+    variables: Sequence[Variables],
+    identity: Identity,
+    restart: Restart | None = None,
 ) -> Plan:
     """Return the plan that the agent reads in the pod."""
     source = request.credentials
@@ -38,6 +43,7 @@ def build_plan(
         ca_file=paths.CA_PATH if request.ca else None,
         proxy_file=paths.PROXY_PATH if request.proxy else None,
         notify=request.notify,
+        restart=restart,
         **{name: getattr(request, name) for name in _UNCHANGED},
     )
 
