@@ -26,6 +26,7 @@ def test_the_state_survives_a_restart(tmp_path: Path) -> None:
     """A saved state is loaded with all its fields; only its owner can read the file."""
     state = State(last_success=1.5, last_error="x", failures=2, inputs={"a": "b"}, origins={"c": "d"})
     state.warnings = ["a folder is incomplete"]
+    state.plan = "sha256:0"
     state.variables = {"/env/PASSWORD": "db[password]"}
     state.references = {"db": {"uid": "u1", "previous": "u0", "changed": 1.5, "exact": ""}}
     state.count("refreshes_ok")

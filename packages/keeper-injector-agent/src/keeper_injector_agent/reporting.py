@@ -11,7 +11,7 @@ from keeper_injector_agent.errors import ThrottledError
 from keeper_injector_common.plan.paths import below_root
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from keeper_injector_agent.delivery.refresh import Outcome
@@ -31,6 +31,7 @@ _LARGEST_MESSAGE = 4096
 def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, initial: bool, milliseconds: int) -> int:
     """Log the *outcome* of a refresh that fetched its records, count it in *state*, and return the exit code.
 
+    The init container succeeds with problems if everything exists from an earlier run: then the pod has run with it before.
     If no item is up to date afterwards, the refresh has failed as a whole.
     """
     state.files, state.size = outcome.files, outcome.size
@@ -54,6 +55,8 @@ def report_outcome(plan: Plan, state: State, outcome: Outcome, root: Path, *, in
     else:
         state.failures += 1
         state.count("refreshes_failed")
+    if initial and _is_complete(plan, root, state):
+        return _report_kept(state, outcome.problems)
     if initial and plan.fail_on_error:
         return report_fatal(root, "\n".join(outcome.problems), code)
     if not outcome.delivered:
@@ -80,11 +83,19 @@ def report_failure(plan: Plan, state: State, error: KeeperInjectorError, root: P
         state.throttle(error.until)
     state.count("refreshes_failed")
     if initial and _is_complete(plan, root, state):
-        log.warning("init.kept_files", extra={"cause": str(error), "reason": "all files exist from an earlier run"})
-        return os.EX_OK
+        state.warnings = []
+        return _report_kept(state, [str(error)])
     if initial and plan.fail_on_error:
         return report_fatal(root, str(error), error.exit_code)
     return _report_nothing(state, str(error), error.exit_code, initial=initial)
+
+
+def _report_kept(state: State, causes: Sequence[str]) -> int:
+    """Log that the pod starts with what an earlier run delivered, and return the exit code."""
+    state.warnings += [f"content of an earlier run is kept: {cause}" for cause in causes]
+    for cause in causes:
+        log.warning("init.kept_files", extra={"cause": cause, "reason": "everything exists from an earlier run"})
+    return os.EX_OK
 
 
 def _is_complete(plan: Plan, root: Path, state: State) -> bool:

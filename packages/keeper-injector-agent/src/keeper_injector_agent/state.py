@@ -56,6 +56,8 @@ class State:
     """Keyed digest of what each delivered file was rendered from."""
     origins: dict[str, str] = attrs.field(factory=dict)
     """UID of the record that each file of a folder came from."""
+    plan: str = ""
+    """Digest of the plan, if everything in it has been delivered once; otherwise empty."""
     variables: dict[str, str] = attrs.field(factory=dict)
     """Item of the plan that each environment variable came from, by ``PATH/NAME``."""
     references: dict[str, dict[str, Any]] = attrs.field(factory=dict)
@@ -140,6 +142,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
         size=int(content.get("size", 0)),
         inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
         origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
+        plan=str(content.get("plan", "")),
         variables={str(path): str(found) for path, found in content.get("variables", {}).items()},
         references={str(name): _reference(found) for name, found in content.get("references", {}).items()},
         freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+import random
 import time
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
@@ -18,7 +19,7 @@ from keeper_injector_agent import reporting
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, is_complete, refresh_secrets
 from keeper_injector_agent.delivery.templating import template_server
-from keeper_injector_agent.errors import KilledError, PlanChangedError, as_reported
+from keeper_injector_agent.errors import KilledError, PlanChangedError, ThrottledError, as_reported
 from keeper_injector_agent.keeper.session import open_session
 from keeper_injector_agent.retry import REFRESH, call_with_retries, initial_limits
 from keeper_injector_agent.state import load_state
@@ -41,6 +42,8 @@ log = logging.getLogger("keeper_injector_agent")
 
 _LARGEST_PLAN = 1024 * 1024
 """Bytes. All annotations of a pod together may have 256 KiB."""
+_LONGEST_SPREAD = 3.0
+"""Seconds after the end of a throttle window until the next request."""
 _ANNOTATION = "keeper.security/plan"
 
 
@@ -73,17 +76,32 @@ def run_refresh(
     directory = below_root(root, plan.state)
     state = load_state(directory)
     state.interval = plan.refresh_interval
-    limits = REFRESH
+    admitted = digest(text)
+    if state.plan != admitted:
+        state.plan = ""  # what is there belongs to another plan
+    limits, patient = REFRESH, False
     if initial:
         reporting.write_termination_message(root, reporting.KILLED)
         complete = is_complete(plan, root, state)
         limits = initial_limits(complete=complete, failed_before=state.failures > 0, restarts=restarts)
+        patient = not restarts and not complete
     state.receipt = {}
     code = _refresh(
-        plan, state, root, started=started, until=started + deadline, limits=limits, initial=initial, shortcut=shortcut
+        plan,
+        state,
+        root,
+        started=started,
+        until=started + deadline,
+        limits=limits,
+        initial=initial,
+        patient=patient,
+        shortcut=shortcut,
     )
     state.last_attempt = time.time()
-    save_result(directory, state, refreshed=state.last_success >= state.last_attempt - (time.monotonic() - started))
+    refreshed = state.last_success >= state.last_attempt - (time.monotonic() - started)
+    if refreshed:
+        state.plan = admitted
+    save_result(directory, state, refreshed=refreshed)
     if initial and code == os.EX_OK:
         reporting.write_termination_message(root, "\n".join(f"warning: {text}" for text in state.warnings))
     if throttle_fd is not None:
@@ -115,8 +133,10 @@ def _refresh(
     until: float,
     limits: RetryLimits,
     initial: bool,
+    patient: bool,
     shortcut: Shortcut | None,
 ) -> int:
+    """Refresh once; a *patient* refresh waits for the end of Keeper's throttle window instead of failing at once."""
     client = shortcut.client if shortcut else None
     try:
         with (
@@ -128,11 +148,34 @@ def _refresh(
             if shortcut:
                 state.receipt = shortcut.receipt(plan, outcome, vault.client, state)
     except KeeperInjectorError as error:
+        if patient and isinstance(error, ThrottledError) and _wait_until(error.until, until):
+            return _refresh(
+                plan,
+                state,
+                root,
+                started=started,
+                until=until,
+                limits=limits,
+                initial=initial,
+                patient=patient,
+                shortcut=shortcut,
+            )
         return reporting.report_failure(plan, state, error, root, initial=initial)
     except Exception as error:  # noqa: BLE001 - a bug, ours or a library's, must be reported and must not lose the state
         return reporting.report_failure(plan, state, as_reported(error), root, initial=initial)
     milliseconds = round((time.monotonic() - started) * 1000)
     return reporting.report_outcome(plan, state, outcome, root, initial=initial, milliseconds=milliseconds)
+
+
+def _wait_until(end: float, deadline: float) -> bool:
+    """Wait until *end* (seconds since the epoch), and return True; return False at once if *deadline* (monotonic) is earlier."""
+    # Not all pods that were throttled together ask together again.
+    seconds = max(0.0, end - time.time()) + random.uniform(0.1, _LONGEST_SPREAD)  # noqa: S311 - not for cryptography
+    if time.monotonic() + seconds > deadline:
+        return False
+    log.warning("init.throttled", extra={"wait_seconds": round(seconds, 1)})
+    time.sleep(seconds)
+    return True
 
 
 def _template_server(plan: Plan, shortcut: Shortcut | None) -> AbstractContextManager[RenderTemplate]:

@@ -13,7 +13,7 @@ import pytest
 from agent_pods import AgentPod
 from secret_clusters import SecretCluster, foreign_secret, wanted_secret
 
-from keeper_injector_common.plan.paths import ACCOUNT_PATH
+from keeper_injector_common.plan.paths import ACCOUNT_PATH, STATE_NAME, STATE_PATH
 from local_keeper import Fault, LocalKeeper
 
 OWNER = {"apiVersion": "v1", "kind": "Pod", "name": "web-1", "uid": "uid-of-web-1"}
@@ -126,6 +126,7 @@ def test_a_pod_knows_its_own_secret(pod: AgentPod, cluster: SecretCluster) -> No
         assert pod.run("init").returncode == 0
         assert pod.run("init").returncode == 0, pod.termination_message()
         pod.put(f"{ACCOUNT_PATH}/pod-uid", "uid-of-web-2")
+        pod.at(f"{STATE_PATH}/{STATE_NAME}").unlink()  # another pod
         assert pod.run("init").returncode == os.EX_IOERR
         assert "exists already" in pod.termination_message()
         pod.put(f"{ACCOUNT_PATH}/pod-uid", "uid-of-web-1")

@@ -156,6 +156,13 @@ def without_descriptors(process: subprocess.Popen[str]) -> None:
     process.send_signal(signal.SIGHUP)
 
 
+def refresh_without_restarts(scene: Scene) -> str:
+    """Return the log of an init container that nothing repeats, and that Keeper throttles for a second."""
+    scene[0].wants(SECRETS)
+    scene[1].fault(Fault.throttled(429, 1), "get_secret", 1)
+    return scene[0].run("init", "--no-restart").stderr
+
+
 HANGS = "import time; main = lambda _: time.sleep(60)"
 SITUATIONS: dict[str, Callable[[Scene], str]] = {
     "secrets.refreshed": init(nothing),
@@ -168,6 +175,7 @@ SITUATIONS: dict[str, Callable[[Scene], str]] = {
     "agent.failed": init(fails(Fault.revoked())),
     "init.started_without_secrets": init(fails(Fault.revoked()), fail_on_error=False),
     "init.kept_files": refresh(fails(Fault.revoked()), "init"),
+    "init.throttled": refresh_without_restarts,
     "record.ambiguous": init(second_record),
     "reference.changed": refresh(replaced_record),
     "reference.by_title": init(second_name),

@@ -199,13 +199,61 @@ def test_a_hang_ends_at_the_deadline(pod: AgentPod, keeper: LocalKeeper) -> None
     assert "did not answer in time" in pod.termination_message()
 
 
-def test_a_restarted_pod_survives_an_outage(pod: AgentPod, keeper: LocalKeeper) -> None:
-    """If all files exist from an earlier run, the pod starts with them after one failed attempt."""
-    pod.wants({"x": "api-keys[login]"})
+@pytest.mark.parametrize("options", [(), ("--no-restart",)], ids=["", "no restarts"])
+@pytest.mark.parametrize(
+    "strike",
+    [
+        lambda keeper: keeper.fault(Fault.http(503), "get_secret", None),
+        lambda keeper: keeper.fault(Fault.hang(), "get_secret", None),
+        lambda keeper: keeper.fault(Fault.throttled(), "get_secret", None),
+        lambda keeper: keeper.remove_record("api-keys"),
+    ],
+    ids=["503", "hang", "throttled", "record is gone"],
+)
+def test_a_restarted_pod_starts_with_what_it_has(
+    pod: AgentPod, keeper: LocalKeeper, strike: Callable[[LocalKeeper], object], options: tuple[str, ...]
+) -> None:
+    """If everything exists from an earlier run, one attempt is enough, also for a problem of one item; a warning says why."""
+    pod.wants({"x": "api-keys[login]", "y": "two-factor[login]"})
     assert pod.run("init").returncode == 0
-    keeper.fault(Fault.http(503), "get_secret", None)
-    result = pod.run("init")
+    strike(keeper)
+    keeper.set_field("two-factor", "login", "changed")
+    result = pod.run("init", *options)
     assert result.returncode == 0
     assert pod.file("x") == "billing"
-    assert [line["event"] for line in events(result.stderr)] == ["init.kept_files"]
+    assert pod.file("y") == (
+        "robot" if "warning: content of an earlier run is kept: Keeper: " in pod.termination_message() else "changed"
+    )
+    assert [line["event"] for line in events(result.stderr) if line["level"] == "warning"][-1] == "init.kept_files"
+    assert pod.termination_message().startswith("warning: content of an earlier run is kept: ")
     assert keeper.requests == {"get_secret": 2}
+
+
+def test_the_content_of_another_plan_is_not_enough(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Files that exist are accepted only if this plan was delivered, and nothing of it is missing."""
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("init").returncode == 0
+    keeper.fault(Fault.revoked(), "get_secret", None)
+    pod.wants({"x": "two-factor[login]"})
+    assert pod.run("init").returncode == os.EX_NOPERM
+    assert "access denied" in pod.termination_message()
+
+
+def test_a_pod_without_restarts_waits_while_keeper_throttles(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Nothing repeats its init container, so it asks again after the throttle window, if that ends before the deadline."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.throttled(429, 1), "get_secret", 2)
+    result = pod.run("init", "--no-restart")
+    assert (result.returncode, pod.file("x")) == (0, "billing"), result.stderr
+    assert [line["event"] for line in events(result.stderr)] == [*["init.throttled"] * 2, "secrets.refreshed"]
+    assert keeper.requests == {"get_secret": 3}
+
+
+def test_a_throttle_window_beyond_the_deadline_is_not_waited_for(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """The init container ends at once with the reason, instead of being killed later without one."""
+    pod.wants({"x": "api-keys[login]"})
+    keeper.fault(Fault.throttled(429, 600), "get_secret", None)
+    result = pod.run("init", "--no-restart")
+    assert result.returncode == os.EX_TEMPFAIL
+    assert "throttled; no request for 600 s" in pod.termination_message()
+    assert keeper.requests == {"get_secret": 1}

@@ -234,8 +234,8 @@ def _names_of_codes(record: Record) -> set[str]:
 
 
 def is_complete(plan: Plan, root: Path, state: State) -> bool:
-    """Return whether everything in *plan* was delivered before, so that the pod can restart during an outage."""
-    if any(secret_key(secret) not in state.inputs for secret in plan.kubernetes_secrets):
+    """Return whether everything in *plan* was delivered before and is present, so that the pod can restart with it."""
+    if not state.plan or any(secret_key(secret) not in state.inputs for secret in plan.kubernetes_secrets):
         return False
     for directory in plan.directories:
         present = read_files(below_root(root, directory.path))
