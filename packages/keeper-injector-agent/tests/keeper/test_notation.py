@@ -30,7 +30,7 @@ from keeper_injector_agent.keeper.sdk import KeeperVault
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_common.errors import ContractError, InvalidReferenceError, SelectionError
 from keeper_injector_common.records import Library
-from keeper_injector_common.records.selection import select_files, select_value
+from keeper_injector_common.records.selection import check_not_empty, select_files, select_value
 from keeper_injector_common.references import FieldValue, FileContent, WholeRecord, parse_reference
 from local_keeper import LocalKeeper
 
@@ -40,7 +40,7 @@ ERROR = "an error"
 """The outcome of a notation that cannot be answered."""
 
 DIFFERENCES = {
-    "empty": "A field or a note without a value is an empty text",
+    "empty": "A field or a note without a value is an error",
     "link": "is an error that names the record it links to",
     "numbered": "Numbered names",
     "code": "A one-time code is the current code",
@@ -156,8 +156,8 @@ VECTORS = [
     same(f"{UID}/type", "login"),
     same(f"{UID}/title", "Notebook"),
     same(f"{UID}/notes", "Ask Ada"),
-    Vector("Plain/notes", None, [], "", "empty"),
-    Vector(f"{UID}/field/nothing", None, [], "", "empty"),
+    Vector("Plain/notes", None, [], ERROR, "empty"),
+    Vector(f"{UID}/field/nothing", None, [], ERROR, "empty"),
     Vector(f"{UID}/file/plan.pdf", b"content of the plan", ["Y29udGVudCBvZiB0aGUgcGxhbg"], b"content of the plan"),
     Vector(
         "keeper://Notebook/file/plan.pdf",
@@ -242,7 +242,9 @@ class Answers:
                 (attachment,) = select_files(reference, record)
                 return self._vault.download(record, attachment)
             case _:
-                return select_value(reference, record)
+                value = select_value(reference, record)
+                check_not_empty(value, reference, record)
+                return value
 
 
 def pooled_post(ca_file: Path) -> Callable[..., KSMHttpResponse]:
@@ -400,7 +402,7 @@ def test_any_notation_means_what_it_means_to_the_sdk(
 
 def difference(notation: str, ours: Any, single: Any, results: Any, library: Library) -> str | None:
     """Return which documented difference explains the agent's answer."""
-    if ours == "" and (single is None or results == []):
+    if ours == ERROR and (single in (None, "") or results in ([], [""])):
         return "empty"
     try:
         reference = parse_reference(notation)

@@ -480,3 +480,73 @@ def test_a_key_has_one_value_or_is_a_problem(fields: list[list[str]], same: bool
         return
     data = of(*records).secret_data(secret)
     assert {(key, value.decode()) for key, value in data.items()} == expected
+
+
+CLEARED = Record(
+    "u9",
+    "cleared",
+    "login",
+    (
+        Field("login", "login", "", ("a",)),
+        Field("password", "password", "", ()),
+        Field("pin", "pinCode", "", ("",)),
+        Field("none", "text", "none", (None,)),
+        Field("host", "host", "", ({"hostName": "", "port": "1"},)),
+    ),
+    attachments=(Attachment("f9", "empty.txt"),),
+)
+_CLEARED = RecordName(("cleared",))
+_ONE_VALUE: list[FieldValue | RecordText] = [
+    *(FieldValue(_CLEARED, name) for name in ("password", "pin", "none")),
+    FieldValue(_CLEARED, "host", property="hostName"),
+    FieldValue(_CLEARED, "notes"),
+    FieldValue(_CLEARED, "pin", index=0),
+    RecordText(_CLEARED, "notes"),
+]
+
+
+@pytest.mark.parametrize("reference", _ONE_VALUE, ids=str)
+def test_nothing_is_delivered_in_place_of_a_value(reference: FieldValue | RecordText) -> None:
+    """An empty value is a problem of a file, a variable and a key of a Secret, which the message tells how to end."""
+    secret = KubernetesSecret("w", "s", (reference,))
+    environment = Environment("/env", "exec", 0o400, (VariableItem("X", reference),))
+    for deliver in (
+        lambda: of(CLEARED).render_file(file(Formatted("raw"), reference)),
+        lambda: of(CLEARED).secret_data(secret),
+        lambda: variables(of(CLEARED), environment),
+    ):
+        with pytest.raises(SelectionError, match=r"^record 'cleared'.* has no (value|text); enter (one|it) in Keeper$"):
+            deliver()
+
+
+def test_fields_that_the_pod_names_must_have_values_where_they_are_alone() -> None:
+    """Listed fields become whole variables or keys of a Secret; in a file with several fields they may be empty."""
+    item = RecordVariablesItem(WholeRecord(_CLEARED), "", ("login", "password"))
+    with pytest.raises(SelectionError, match="field 'password': it has no value"):
+        variables(of(CLEARED), Environment("/env", "exec", 0o400, records=(item,)))
+    with pytest.raises(SelectionError, match="field 'password': it has no value"):
+        of(CLEARED).secret_data(KubernetesSecret("w", "s", (WholeRecord(_CLEARED),), keys={"password": "pw"}))
+    listed = file(Formatted("json", ("login", "password")), WholeRecord(_CLEARED))
+    assert json.loads(of(CLEARED).render_file(listed)) == {"login": "a", "password": ""}
+
+
+def test_fields_of_a_whole_record_may_be_empty() -> None:
+    """Many records have fields that nobody fills."""
+    whole = attrs.evolve(CLEARED, fields=CLEARED.fields[:2])
+    environment = Environment("/env", "exec", 0o400, records=(RecordVariablesItem(WholeRecord(_CLEARED)),))
+    assert {"LOGIN": "a", "PASSWORD": ""}.items() <= variables(of(whole), environment).items()
+    assert of(CLEARED).secret_data(KubernetesSecret("w", "s", (WholeRecord(_CLEARED),)))["password"] == b""
+
+
+def test_no_file_is_empty_by_accident() -> None:
+    """A template or a format that writes nothing is a problem; an attached file that is empty is that file, with a warning."""
+    bare = Record("u9", "cleared", "login", ())
+    for content in (Templated("{{ if .none }}x{{ end }}\n"), Formatted("env")):
+        with pytest.raises((FormatError, TemplateError), match="empty"):
+            of(bare).render_file(file(content, WholeRecord(_CLEARED)))
+    with pytest.raises(FormatError, match="nothing to write"):
+        of(bare).render_record(bare, "env")
+    warnings: list[str] = []
+    renderer = Renderer(Library((CLEARED,)), False, lambda *_: b"", render_template, warnings.append)
+    assert renderer.render_file(file(Formatted("raw"), FileContent(_CLEARED, "empty.txt"))) == b""
+    assert "is empty in Keeper" in warnings[0]

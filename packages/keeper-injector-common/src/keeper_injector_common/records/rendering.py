@@ -22,7 +22,7 @@ from keeper_injector_common.records.folder_names import name_files
 from keeper_injector_common.records.library import Library, Resolution
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
 from keeper_injector_common.records.secret_keys import secret_key
-from keeper_injector_common.records.selection import select_files, select_value
+from keeper_injector_common.records.selection import check_not_empty, select_files, select_value
 from keeper_injector_common.records.variables import Variable, VariableSet, collect_variables
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 from keeper_injector_common.uniqueness import Named, unique
@@ -72,9 +72,22 @@ class Renderer:
         """Return the content of one file."""
         match item.content:
             case Templated(template):
-                return self._from_template(item, template).encode()
+                text = self._from_template(item, template)
+                if not text.strip():
+                    raise TemplateError(
+                        "template: its result is empty", "write something in every case, or remove the file"
+                    )
+                return text.encode()
             case Formatted() as content:
-                return self._from_format(item.sources[0], content)
+                source = item.sources[0]
+                written = self._from_format(source, content)
+                if isinstance(source, FileContent):
+                    if not written:
+                        self.warn(
+                            f"{source}: the attached file is empty in Keeper, and so is the file that is delivered"
+                        )
+                    return written
+                return _not_empty(written, source)
 
     def folder_files(self, item: FolderItem, owners: Mapping[str, str] | None = None) -> list[Named[Record]]:
         """Return the records of a folder with the paths of their files, relative to the directory of the plan.
@@ -104,7 +117,7 @@ class Renderer:
 
     def render_record(self, record: Record, format_name: str) -> bytes:
         """Return the content of a file of a folder."""
-        return formats.write_content(format_name, self._content(record, format_name))
+        return _not_empty(formats.write_content(format_name, self._content(record, format_name)), record.title)
 
     def secret_data(self, secret: KubernetesSecret) -> dict[str, bytes]:
         """Return the data of a Kubernetes Secret: all values by their names, or the ones that *secret* has keys for.
@@ -146,6 +159,8 @@ class Renderer:
         match source:
             case WholeRecord():
                 for name, value in record.named_values().items():
+                    if name in secret.keys:
+                        check_not_empty(value, FieldValue(source.record, name), record)
                     if not secret.keys or name in secret.keys:
                         yield name, _constant(_variable_text(value).encode()), f"field {name!r} {where}"
                 wanted = [item for item in record.attachments if item.name in secret.keys]
@@ -180,7 +195,10 @@ class Renderer:
 
     def _record_variables(self, item: RecordVariablesItem) -> Iterator[Named[str]]:
         record = self.find_record(item.source)
-        content = formats.RecordContent(record.title, _fields(record, item.fields), chosen_by_record=not item.fields)
+        fields = _fields(record, item.fields)
+        for name in item.fields:
+            check_not_empty(fields[name], FieldValue(item.source.record, name), record)
+        content = formats.RecordContent(record.title, fields, chosen_by_record=not item.fields)
         return formats.variable_entries(content, prefix=item.prefix, uid=record.uid)
 
     def find_record(self, reference: Reference) -> Record:
@@ -204,7 +222,11 @@ class Renderer:
     def _value(self, reference: Reference) -> JsonValue:
         if isinstance(reference, FileContent):
             raise SelectionError(f"{reference}: an attachment is not a value; deliver it as a file")
-        return select_value(reference, self.find_record(reference))
+        record = self.find_record(reference)
+        value = select_value(reference, record)
+        if not isinstance(reference, WholeRecord):
+            check_not_empty(value, reference, record)
+        return value
 
     def _from_format(self, source: Reference, chosen: Formatted) -> bytes:
         record, format_name = self.find_record(source), chosen.format
@@ -289,6 +311,14 @@ def _may_show_others(template: str, names: Collection[str]) -> bool:
 
 
 _NAMED_FILE = re.compile(r"""\bindex\s+\.files\s+(?:"([^"\\]*)"|`([^`]*)`)""")
+
+
+def _not_empty(content: bytes, source: object) -> bytes:
+    if not content:
+        raise FormatError(
+            f"{source}: the record has nothing to write, and an empty file would be delivered; fill it in Keeper"
+        )
+    return content
 
 
 def _constant(content: bytes) -> Callable[[], bytes]:

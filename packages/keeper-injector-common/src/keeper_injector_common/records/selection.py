@@ -34,6 +34,16 @@ def select_value(reference: WholeRecord | FieldValue | RecordText, record: Recor
             return _field_value(reference, record)
 
 
+def check_not_empty(value: JsonValue, reference: FieldValue | RecordText, record: Record) -> None:
+    """Raise SelectionError if *value*, which *reference* selects, is missing or empty: as a whole file or variable, it would be lost."""
+    if value is not None and value != "":
+        return
+    if isinstance(reference, RecordText):
+        raise SelectionError(f"record {record.title!r}: its {reference.which} has no text; enter it in Keeper")
+    part = "" if reference.property is None else f"[{reference.property}]"
+    raise SelectionError(f"record {record.title!r}, field {reference.field!r}{part}: {_NO_VALUE}")
+
+
 def select_files(reference: FileContent, record: Record) -> list[Attachment]:
     """Return the attachments of *record* that *reference* means: by UID, otherwise by name, otherwise by title.
 
