@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pods import Namespace, image
+from pods import APPLICATION, Namespace, image
 
 Json = dict[str, Any]
 EXAMPLES = Path(__file__).parents[1] / "charts/keeper-injector/examples"
 STAND_INS = {
-    "python:3.13-slim": "agent",
+    "python:3.13-slim": APPLICATION,
     "gcr.io/distroless/static-debian12": "distroless",
     "nginxinc/nginx-unprivileged:1.29": "applications",
     "eclipse-temurin:21-jre": "applications",

@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[1]
 CHART = str(ROOT / "charts/keeper-injector")
 IMAGES = os.environ.get("KEEPER_INJECTOR_IMAGES", "")
 """Registry or prefix and tag of the images that the cluster has: ``localhost:0.1.0``."""
+APPLICATION = "local-keeper"
+"""Our image that stands in for applications: it has a shell and Python's programs. What is injected has neither."""
 STAYS = not os.environ.get("KEEPER_INJECTOR_CLUSTER")
 """Whether the cluster is kept: then tests wait until what they created is removed, so that the next run can begin."""
 PREFIX = "keeper.security/"
@@ -230,5 +232,5 @@ def container(name: str = "app", script: str = "exec sleep 3600", **more: Any) -
         **more.pop("security", {}),
     }
     command = more.pop("command", ["sh", "-c", script])
-    own = {"name": name, "image": image("agent"), "imagePullPolicy": "Never", "command": command}
+    own = {"name": name, "image": image(APPLICATION), "imagePullPolicy": "Never", "command": command}
     return {**own, "securityContext": {key: value for key, value in security.items() if value is not None}, **more}

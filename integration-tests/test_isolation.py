@@ -13,6 +13,22 @@ from releases import Release
 AS_1000 = {"security": {"runAsUser": 1000}}
 
 
+def test_our_containers_have_nothing_to_run(space: Namespace, keeper: Keeper, webhook: Release) -> None:
+    """`kubectl exec` into the sidecar or the webhook starts no shell and no other program, because the images have none."""
+    app = space.pod("web", {"secret": "api-keys"}, containers=[container(**AS_1000)]).ready()
+    server = Pod(webhook.system, webhook.webhooks()[0]["metadata"]["name"])
+    started = [
+        (pod.name, program)
+        for pod, name in ((app, "keeper-injector-sidecar"), (server, "webhook"))
+        for program in ("sh", "/bin/sh", "bash", "busybox", "perl", "apt-get", "dpkg", "pip", "cat", "env")
+        if "no such file or directory" not in (said := pod.run(program, container=name, check=False))
+        and "executable file not found" not in said
+    ]
+    assert started == []
+    # The same command starts what the image has, so the errors are not those of another problem.
+    assert "keeper-injector-agent" in app.run("keeper-injector-agent", "--version", container="keeper-injector-sidecar")
+
+
 def test_no_value_is_anywhere_in_the_cluster(space: Namespace, keeper: Keeper, webhook: Release) -> None:
     """No object in the API server, no event and no log contains a secret that is delivered by file, variable or template."""
     sentinel = f"sentinel-{os.urandom(12).hex()}"

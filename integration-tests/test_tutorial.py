@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from pods import FIGURES, IMAGES, image
+from pods import APPLICATION, FIGURES, IMAGES, image
 
 from cluster import node
 from images import builders
@@ -82,7 +82,7 @@ def _shell(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         text=True,
     ) as shell:
         if LOCAL:
-            said(shell, f"buildah tag {image('agent')} {PULLED}")
+            said(shell, f"buildah tag {image(APPLICATION)} {PULLED}")
         yield shell
         said(shell, "kind delete cluster")
         shell.stdin.close()

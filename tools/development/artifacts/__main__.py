@@ -86,7 +86,11 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=ROOT / "dist/release", metavar="DIR", help="(default: dist/release)"
     )
     parser.add_argument("--images", default="", metavar="NAMES", help="such as agent,webhook, or none (default: all)")
-    parser.add_argument("--base", default="", help="base image with its digest, or `debian` for one that is built here")
+    parser.add_argument(
+        "--base",
+        default="",
+        help="base image with its digest, or `debian` for one that is built here (default: that of the Dockerfiles)",
+    )
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign SHA256SUMS with this SSH key")
     parser.add_argument("--builder", default=LOCAL_BUILDER, metavar="URI", help="who builds, for the provenance")
     parser.add_argument("--repository", type=Path, default=ROOT, help=argparse.SUPPRESS)

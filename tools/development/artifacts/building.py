@@ -67,10 +67,9 @@ def _normalized(package: Path, epoch: int) -> bytes:
 
 def check_base(base: str) -> None:
     """Raise ArtifactError for a base image without a digest: a build of the same commit would get another one tomorrow."""
-    if base != "debian" and "@sha256:" not in base and not base.startswith("localhost/"):
-        name = base or "of the Dockerfiles"
+    if base and base != "debian" and "@sha256:" not in base and not base.startswith("localhost/"):
         raise ArtifactError(
-            f"base image {name}: has no digest; write --base NAME@sha256:…, --base debian or --images none"
+            f"base image {base}: has no digest; write --base NAME@sha256:…, --base debian or --images none"
         )
 
 

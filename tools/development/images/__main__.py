@@ -10,8 +10,9 @@ from pathlib import Path
 
 import attrs
 
-from images import builders
+from images import builders, contents
 from images.catalogue import IMAGES, VERSION, Image
+from images.contents import File
 from images.errors import BuildError
 
 EXAMPLES = """\
@@ -36,13 +37,13 @@ def main(arguments: Sequence[str]) -> int:
     try:
         builder = attrs.evolve(builders.find(options.builder), revision=options.revision, epoch=options.epoch)
         base = builders.base(builder, options.base)
-        rows = []
+        rows: list[tuple[Image, Sequence[File]]] = []
         for image in wanted:
             print(f"building {image.tag}", file=sys.stderr)
             builder.build(image, base)
             if options.twice:
                 _same_again(builder, image, base)
-            rows.append((image, builder.size(image.tag) - builder.size(base)))
+            rows.append((image, builder.files(image.tag)))
             if options.archive:
                 options.archive.mkdir(parents=True, exist_ok=True)
                 builder.archive(image.tag, options.archive / f"{image.name}.tar")
@@ -65,14 +66,18 @@ def _same_again(builder: builders.Builder, image: Image, base: str) -> None:
     print(f"  {image.tag:45} twice {first}")
 
 
-def _told(rows: Sequence[tuple[Image, int]]) -> int:
-    """Print the sizes without the base; return 1 if one is above its budget, otherwise 0."""
+def _told(rows: Sequence[tuple[Image, Sequence[File]]]) -> int:
+    """Print sizes, and what is wrong; return 1 if an image is too large or has more programs than it should, otherwise 0."""
     code = 0
-    for image, size in rows:
+    for image, files in rows:
+        size = contents.size(files)
         within = image.most is None or size <= image.most * MEBIBYTE
         budget = "" if image.most is None else f"   {'ok' if within else 'TOO LARGE'} (at most {image.most} MiB)"
-        print(f"  {image.tag:45} {size / MEBIBYTE:7.1f} MiB above its base{budget}")
-        code = code if within else 1
+        print(f"  {image.tag:45} {size / MEBIBYTE:7.1f} MiB {len(files):7,} files{budget}")
+        problems = contents.problems(files) if image.minimal else []
+        for problem in problems:
+            print(f"images: {image.tag}: {problem}", file=sys.stderr)
+        code = code if within and not problems else 1
     return code
 
 

@@ -14,7 +14,9 @@ from pathlib import Path
 
 import attrs
 
+from images import contents
 from images.catalogue import ROOT, VERSION, Image
+from images.contents import File
 from images.errors import BuildError
 
 NAMES = ("docker", "podman", "buildah")
@@ -59,30 +61,27 @@ class Builder:
             (Path(folder) / "base.tar").unlink()
             self._run(*self._build(), "--tag", DEBIAN, folder)
 
-    def size(self, tag: str) -> int:
-        """Return the size of an image in bytes; 0 for an empty tag."""
-        if not tag:
-            return 0
+    def files(self, tag: str) -> list[File]:
+        """Return the files of an image."""
         if self.program == "buildah":
-            found = json.loads(self._run("buildah", "inspect", "--type=image", tag))
-            return sum(self._layer_sizes(found))
-        return int(self._run(self.program, "image", "inspect", "--format={{.Size}}", tag))
+            container = self._run("buildah", "from", "--pull-never", tag).strip()
+            try:
+                return contents.of_folder(Path(self._run("buildah", "mount", container).strip()))
+            finally:
+                self._run("buildah", "rm", container)
+        container = self._run(self.program, "create", tag).strip()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                self._run(self.program, "export", f"--output={folder}/root.tar", container)
+                return contents.of_tar(Path(folder, "root.tar"))
+        finally:
+            self._run(self.program, "rm", container)
 
     def digest(self, tag: str) -> str:
         """Return the digest of an image's configuration, which contains the digests of all layers."""
         if self.program == "buildah":
             return str(json.loads(self._run("buildah", "inspect", "--type=image", tag))["FromImageID"])
         return self._run(self.program, "image", "inspect", "--format={{.Id}}", tag).strip()
-
-    def _layer_sizes(self, found: dict[str, object]) -> list[int]:
-        """Return the sizes of an image's files by mounting it, because buildah does not report them."""
-        container = self._run("buildah", "from", "--pull-never", str(found["FromImageID"])).strip()
-        try:
-            mount = self._run("buildah", "mount", container).strip()
-            sizes = self._run("du", "--summarize", "--bytes", "--one-file-system", mount)
-            return [int(sizes.split()[0])]
-        finally:
-            self._run("buildah", "rm", container)
 
     def archive(self, tag: str, path: Path) -> None:
         """Write an image as ``docker save`` does."""

@@ -9,8 +9,8 @@ import attrs
 
 ROOT = Path(__file__).parents[3]
 PREFIX = "localhost/keeper-injector-"
-SMALL = 120
-"""MiB above the base, for what nodes pull often."""
+SMALL = 80
+"""MiB, for what nodes pull often."""
 
 
 def _version() -> str:
@@ -36,7 +36,9 @@ class Image:
     for_tests: bool = False
     """Whether only tests need the image; it is built only on request."""
     most: int | None = None
-    """Budget in MiB above the base."""
+    """Budget in MiB."""
+    minimal: bool = False
+    """Whether the image has no programs but ours and Python, so no shell."""
 
     @property
     def tag(self) -> str:
@@ -45,10 +47,10 @@ class Image:
 
 
 IMAGES = (
-    Image("agent", "packages/keeper-injector-agent/Dockerfile", most=SMALL),
-    Image("agent-cloud", "packages/keeper-injector-agent/Dockerfile", "agent-cloud", "-cloud"),
-    Image("webhook", "packages/keeper-injector-webhook/Dockerfile", most=SMALL),
-    Image("common", "packages/keeper-injector-common/Dockerfile", most=SMALL),
+    Image("agent", "packages/keeper-injector-agent/Dockerfile", most=SMALL, minimal=True),
+    Image("agent-cloud", "packages/keeper-injector-agent/Dockerfile", "agent-cloud", "-cloud", minimal=True),
+    Image("webhook", "packages/keeper-injector-webhook/Dockerfile", most=140, minimal=True),
+    Image("common", "packages/keeper-injector-common/Dockerfile", most=SMALL, minimal=True),
     Image("local-keeper", "tools/local_keeper/Dockerfile"),
     Image("applications", "integration-tests/applications/Dockerfile", for_tests=True),
 )

@@ -217,7 +217,7 @@ def test_files_of_another_build_are_refused(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err == f"release: {tmp_path}: not empty; remove it, or set --output\n"
 
 
-@pytest.mark.parametrize("base", ["", "docker.io/library/python:3.13-slim-bookworm", "python", "registry.example/a:1"])
+@pytest.mark.parametrize("base", ["docker.io/library/python:3.13-slim-bookworm", "python", "registry.example/a:1"])
 def test_a_base_image_without_a_digest_is_refused(
     tmp_path: Path, base: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -228,23 +228,30 @@ def test_a_base_image_without_a_digest_is_refused(
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("base", ["debian", "localhost/base:1", f"docker.io/library/python@sha256:{'a' * 64}"])
+@pytest.mark.parametrize("base", ["", "debian", "localhost/base:1", f"docker.io/library/python@sha256:{'a' * 64}"])
 def test_a_base_image_with_a_digest_is_accepted(base: str) -> None:
-    """Images of this machine need none, because no registry can replace them."""
+    """The Dockerfiles' own base has one. Images of this machine need none, because no registry can replace them."""
     building.check_base(base)
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.glob(".github/workflows/release*.yml")), ids=lambda path: path.name)
-def test_the_release_workflow_uses_actions_by_commit(path: Path) -> None:
-    """It has the rights to sign, so no tag of an action decides what runs."""
-    text = path.read_text(encoding="utf-8")
-    jobs = yaml.safe_load(text)["jobs"]
-    used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
+WORKFLOWS = sorted([*ROOT.glob(".github/workflows/*.yml"), *ROOT.glob(".github/workflows/*.yaml")])
 
-    assert used
-    assert [name for name in used if not re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", name)] == []
-    assert text.count(" # v") == len(used)
-    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_use_actions_by_commit(path: Path) -> None:
+    """No tag of an action decides what runs. The version is beside the commit, for people and update tools."""
+    lines = re.findall(r"^.*\buses: *(.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"]
+
+    assert len(lines) == sum("uses" in step for job in jobs.values() for step in [job, *job.get("steps", [])])
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line)] == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_workflows_may_only_read_by_default(path: Path) -> None:
+    """A job that needs more says so itself."""
+    assert yaml.safe_load(path.read_text(encoding="utf-8"))["permissions"] == {"contents": "read"}
 
 
 def test_the_release_workflow_uses_options_that_exist() -> None:
@@ -254,7 +261,7 @@ def test_the_release_workflow_uses_options_that_exist() -> None:
 
     options = program._parser().parse_args(shlex.split(line))
 
-    assert options.base == "$BASE"
+    assert options.base == ""  # that of the commit's Dockerfiles
     assert options.builder.startswith("https://github.com/")
 
 
