@@ -100,7 +100,7 @@ def _wants(pod: Pod, run: Run) -> Wanted:
 
 def _migrate_object(manifest: Json, run: Run) -> Document | None:
     """Return the document for an ExternalSecret, or None if *manifest* is something else."""
-    if manifest.get("kind") not in {"ExternalSecret", "ClusterExternalSecret"}:
+    if str(manifest.get("kind")) not in {"ExternalSecret", "ClusterExternalSecret"}:
         return None
     return document_of(_source(manifest, run), run)
 

@@ -13,8 +13,8 @@ import attrs
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs
-from keeper_injector_common.cli.manifests import ManifestError
-from keeper_injector_common.cli.migrate.rewriting import Migrated, migrate_text
+from keeper_injector_common.cli.manifests import ManifestError, documents
+from keeper_injector_common.cli.migrate.rewriting import Migrated, migrate_files
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.secret_documents import WORKLOADS
 from keeper_injector_common.cli.migrate.tools import DEFAULT_TOOLS, TOOLS
@@ -128,13 +128,13 @@ def _workload(text: str) -> tuple[str, str]:
 
 
 def _migrate(paths: list[Path], run: Run, tools: Sequence[Tool], failures: inputs.Failures) -> Iterator[_File]:
-    """Iterate over the files that can be read. They are migrated twice, see :class:`Run`."""
+    """Iterate over the files that can be read."""
     texts: list[tuple[Path, Path, str]] = []
     for given in paths:
         for path in inputs.manifest_files([given]):
             try:
                 text = inputs.read_text(path)
-                run.read(text)
+                list(documents(text))
             except ManifestError as error:
                 failures.report(inputs.located(path, error))
             except console.CommandError as error:
@@ -142,11 +142,9 @@ def _migrate(paths: list[Path], run: Run, tools: Sequence[Tool], failures: input
             else:
                 target = path.relative_to(given) if given.is_dir() else Path(path.name)
                 texts.append((path, Path("stdin.yaml") if str(path) == "-" else target, text))
-    for _, _, text in texts:
-        migrate_text(text, run, tools)
-    run.titles.settle()
-    for path, target, text in texts:
-        yield _File(path, target, text, migrate_text(text, run, tools))
+    migrated = migrate_files([text for _, _, text in texts], run, tools)
+    for (path, target, text), found in zip(texts, migrated, strict=True):
+        yield _File(path, target, text, found)
 
 
 def _json(file: _File) -> Json:

@@ -58,8 +58,8 @@ class Pod:
     path: str
     inherited: bool = True
     """Whether pods get these annotations. Those of a Deployment itself stay on the Deployment."""
-    outer: tuple[Entry, ...] = ()
-    """The annotations of the workload itself."""
+    outer: yaml.MappingNode | None = attrs.field(default=None, repr=False)
+    """The annotations of the workload itself, if these are others."""
 
     @property
     def name(self) -> str:
@@ -109,7 +109,7 @@ def pods(text: str, prefixes: Sequence[str]) -> Iterator[Pod | QuotedAnnotation]
     patches = [(node, Json()) for node, _ in documents(text) if isinstance(node, yaml.SequenceNode)]
     for node, manifest in (*objects(text), *patches):
         known: set[int] = set()
-        outer = _annotations(node)[1]
+        outer = _annotations(node)[0]
         found = list(_nodes(node, (), set()))
         for path, inner in found:
             if isinstance(inner, yaml.MappingNode) and _is_pod(inner):
@@ -122,7 +122,7 @@ def pods(text: str, prefixes: Sequence[str]) -> Iterator[Pod | QuotedAnnotation]
                     annotations,
                     entries,
                     ".".join((*path, "metadata", "annotations")),
-                    outer=() if inner is node else outer,
+                    outer=None if inner is node else outer,
                 )
         for path, inner in found:
             if isinstance(inner, yaml.MappingNode) and id(inner) not in known:
@@ -141,6 +141,11 @@ def child(node: yaml.Node | None, *keys: str) -> yaml.Node | None:
         found = [value for name, value in mapping_items(node) if name.value == key] if node else []
         node = found[-1] if found else None
     return node
+
+
+def entries_by_key(pod: Pod, prefix: str) -> dict[str, Entry]:
+    """Return the annotations of *pod* that begin with *prefix*, by the rest of their keys."""
+    return {entry.key.removeprefix(prefix): entry for entry in pod.entries if entry.key.startswith(prefix)}
 
 
 def items_of(node: yaml.Node | None, key: str) -> list[Item]:
@@ -201,7 +206,7 @@ def _is_inherited(path: tuple[str, ...], manifest: Json) -> bool:
     if path[-1:] == ("labels",):
         return False
     if path == ("metadata", "annotations"):
-        return manifest.get("kind") in {None, "Pod"} and "template" not in as_object(manifest.get("spec"))
+        return str(manifest.get("kind") or "Pod") == "Pod" and "template" not in as_object(manifest.get("spec"))
     return path != ("spec", "jobTemplate", "metadata", "annotations")
 
 

@@ -10,6 +10,7 @@ import yaml
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate.pods import Pod
 from keeper_injector_common.cli.migrate.wanted import Origin, Setting, Unmigrated, Wanted
+from keeper_injector_common.json_values import as_object
 
 
 @attrs.frozen
@@ -38,8 +39,9 @@ def replace(
         if not entry.key.startswith(tuple(prefixes)) or (found := counterpart(entry, entries)) is None:
             continue
         if not pod.inherited:
-            advice = "pods do not get it from here; move it to spec.template.metadata.annotations, and migrate again"
-            remarks.append(Unmigrated(entry.position, f"{entry.key}: {advice}"))
+            has_pods = "template" in as_object(pod.manifest.get("spec"))
+            advice = "move it to spec.template.metadata.annotations, and migrate again" if has_pods else "remove it"
+            remarks.append(Unmigrated(entry.position, f"{entry.key}: pods do not get it from here; {advice}"))
         elif entry.repeated:
             remarks.append(Unmigrated(entry.position, f"{entry.key}: written twice; remove one, and migrate again"))
             return Wanted(remarks=remarks)

@@ -13,7 +13,7 @@ from keeper_injector_common.cli.migrate.accepted import CONFIG, Accepted, accept
 from keeper_injector_common.cli.migrate.pods import Pod, QuotedAnnotation, child, pods
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.tools import DEFAULT_TOOLS
-from keeper_injector_common.cli.migrate.variables import settings_for
+from keeper_injector_common.cli.migrate.variables import settings_for, without_command
 from keeper_injector_common.cli.migrate.wanted import Removal, Setting, Tool, Unmigrated, Wanted, merged
 from keeper_injector_common.cli.migrate.yaml_edits import Content, Editor, UneditableError, ending_of
 
@@ -27,6 +27,20 @@ class Migrated:
     """In the order of their lines."""
     written: int = 0
     """How many annotations, and entries of ``config``, the text has now that it did not have."""
+
+
+def migrate_files(texts: Sequence[str], run: Run, tools: Sequence[Tool] = DEFAULT_TOOLS) -> list[Migrated]:
+    """Return the migrated files of one run.
+
+    They are migrated twice, because the titles of records and the users of Secrets follow from all of them.
+    Raises :class:`~keeper_injector_common.cli.manifests.ManifestError` for text that is not YAML.
+    """
+    for text in texts:
+        run.read(text)
+    for text in texts:
+        migrate_text(text, run, tools)
+    run.titles.settle()
+    return [migrate_text(text, run, tools) for text in texts]
 
 
 def migrate_text(text: str, run: Run, tools: Sequence[Tool] = DEFAULT_TOOLS) -> Migrated:
@@ -98,6 +112,7 @@ def _rewrite(pod: Pod, wanted: Wanted, editor: Editor) -> tuple[int, list[Unmigr
         remarks += [Unmigrated(pod.position, f"{reason}: {problem}") for problem in accepted.remaining]
     failed = {id(removal) for origin, _ in refused for removal in origin.removals}
     set_now = {**kept, **{f"{PREFIX}{item.name}": item.value for item in accepted.settings}}
+    remarks += without_command(pod, wanted.variables, set_now.get(f"{PREFIX}containers", ""))
     for variable in wanted.variables:
         if set_now.get(f"{PREFIX}env-{variable.name}") != variable.reference:
             failed |= {id(removal) for removal in variable.origin.removals}
@@ -171,10 +186,10 @@ def _prune(template: yaml.Node | None, removals: Sequence[Removal], editor: Edit
 
 
 def _is_intact(old: str, new: str) -> bool:
-    """Return whether the new text is still YAML, with as many documents."""
+    """Return whether the new text is still YAML, with as many documents; a document without entries may be missing."""
     if old == new:
         return True
     try:
-        return len(list(documents(old))) == len(list(documents(new)))
+        return len(list(documents(new))) <= len(list(documents(old)))
     except ManifestError:
         return False

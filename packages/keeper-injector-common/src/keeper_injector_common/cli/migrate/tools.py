@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from keeper_injector_common.cli.migrate import external_secrets, old_names, vault_k8s
+from keeper_injector_common.cli.migrate import (
+    bank_vaults,
+    cyberark,
+    external_secrets,
+    infisical,
+    kubernetes_secrets,
+    old_names,
+    onepassword,
+    vault_k8s,
+)
 from keeper_injector_common.cli.migrate.wanted import Tool
 
 TOOLS: tuple[Tool, ...] = (
     old_names.TOOL,
     vault_k8s.TOOL,
+    onepassword.TOOL,
+    cyberark.TOOL,
+    infisical.TOOL,
+    bank_vaults.TOOL,
     external_secrets.TOOL,
+    kubernetes_secrets.TOOL,
 )
 """All tools, in the order of their annotations in the output."""
 DEFAULT_TOOLS = tuple(tool for tool in TOOLS if tool.by_default)

@@ -37,8 +37,8 @@ _ADVICE = MappingProxyType(
 """What to do about annotations without a counterpart, by the beginning of their names."""
 
 
-def _boolean(text: str) -> str:
-    """Go's ``strconv.ParseBool`` accepts ``t`` and ``f`` too."""
+def boolean(text: str) -> str:
+    """Return a switch as Keeper Injector has it. Go's ``strconv.ParseBool`` accepts ``t`` and ``f`` too."""
     return {"t": "true", "f": "false"}.get(text.strip().lower(), text)
 
 
@@ -47,7 +47,8 @@ def _amount(text: str) -> str:
     return text if text.strip() else "none"
 
 
-def _level(text: str) -> str:
+def level(text: str) -> str:
+    """Return the name of a log level as Keeper Injector has it."""
     return {"trace": "debug", "warn": "warning", "err": "error"}.get(text.strip().lower(), text)
 
 
@@ -56,7 +57,7 @@ _GO_DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|h|m|s))+", re.ASCII)
 _LONGEST, _SHORTEST = 7 * 24 * 3600, 10
 
 
-def _interval(text: str) -> str:
+def interval(text: str) -> str:
     """Return a duration of Go, or a number of seconds, as a refresh interval within its limits."""
     text = f"{text.strip()}s" if text.strip().isdecimal() else text.strip()
     if not _GO_DURATION.fullmatch(text):
@@ -69,18 +70,18 @@ def _interval(text: str) -> str:
 
 _RENAMED: Mapping[str, tuple[str, Callable[[str], str]]] = MappingProxyType(
     {
-        "agent-inject": ("inject", _boolean),
+        "agent-inject": ("inject", boolean),
         "agent-inject-containers": ("containers", str),
-        "agent-pre-populate-only": ("init-only", _boolean),
-        "agent-init-first": ("init-first", _boolean),
+        "agent-pre-populate-only": ("init-only", boolean),
+        "agent-init-first": ("init-first", boolean),
         "agent-limits-cpu": ("agent-limits-cpu", _amount),
         "agent-limits-mem": ("agent-limits-memory", _amount),
         "agent-requests-cpu": ("agent-requests-cpu", _amount),
         "agent-requests-mem": ("agent-requests-memory", _amount),
         "agent-run-as-user": ("run-as-user", str),
         "agent-run-as-group": ("run-as-group", str),
-        "log-level": ("log-level", _level),
-        "template-static-secret-render-interval": ("refresh-interval", _interval),
+        "log-level": ("log-level", level),
+        "template-static-secret-render-interval": ("refresh-interval", interval),
     }
 )
 """Annotations with a counterpart, and how the value is written there."""
@@ -175,5 +176,5 @@ def _path_of(secret: str, entries: Mapping[str, Entry]) -> str:
     """Return the path of the file that vault-k8s writes for a secret."""
     directory = _value(f"secret-volume-path-{secret}", entries) or _value("secret-volume-path", entries) or _DIRECTORY
     keep = _value(f"preserve-secret-case-{secret}", entries) or _value("preserve-secret-case", entries)
-    name = secret if _boolean(keep) in {"true", "1"} else secret.lower()
+    name = secret if boolean(keep) in {"true", "1"} else secret.lower()
     return f"{directory.rstrip('/')}/{_value(f'{_FILE}{secret}', entries) or name}"
