@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from local_keeper import crypto
-from local_keeper.operations import ApiError, perform
+from local_keeper.operations import FILE_OPERATIONS, OPERATIONS, ApiError, perform
 from local_keeper.request_log import LoggedRequest, RequestLog
 from local_keeper.vault import Device, File, Json, Vault
 
@@ -29,7 +29,25 @@ if TYPE_CHECKING:
 
     from local_keeper.faults import Fault, Faults
 
+MAXIMUM_BODY = 64 * 1024 * 1024
+"""Bytes of a request; more is answered with 413."""
 _CLIENT_VERSION = re.compile(r"[a-z]{2}\d+\.\d+\.\d+")
+
+
+class BodyTooLongError(Exception):
+    """The body of a request is longer than allowed."""
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """Return a request's body. Raises BodyTooLongError for more than *limit* bytes, before it reads the rest."""
+    if (length := request.headers.get("Content-Length", "0")).isdecimal() and int(length) > limit:
+        raise BodyTooLongError
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BodyTooLongError
+    return bytes(body)
 
 
 class CutConnectionError(Exception):
@@ -58,7 +76,7 @@ def create_app(state: ServerState, *more: Route) -> Starlette:
 
     async def operation(request: Request) -> Response:
         name = request.path_params["operation"]
-        body = await request.body()
+        body = await read_body(request, MAXIMUM_BODY)
         return await _served(
             state,
             name,
@@ -70,7 +88,7 @@ def create_app(state: ServerState, *more: Route) -> Starlette:
         return await _served(state, "file_download", lambda _: _download(state, request.path_params["uid"]))
 
     async def upload(request: Request) -> Response:
-        content_type, body = request.headers.get("Content-Type", ""), await request.body()
+        content_type, body = request.headers.get("Content-Type", ""), await read_body(request, MAXIMUM_BODY)
         return await _served(state, "file_upload", lambda _: _upload(state, content_type, body))
 
     return Starlette(
@@ -79,7 +97,17 @@ def create_app(state: ServerState, *more: Route) -> Starlette:
             Route("/files/{uid}", download, methods=["GET"]),
             Route("/files/{uid}", upload, methods=["POST"]),
             *more,
-        ]
+        ],
+        exception_handlers={BodyTooLongError: _too_long},
+    )
+
+
+async def _too_long(_request: Request, _error: Exception) -> Response:
+    # The rest of the body is not read, so the connection cannot be used again.
+    return JSONResponse(
+        {"error": "bad_request", "message": f"the body is longer than {MAXIMUM_BODY} bytes"},
+        413,
+        {"Connection": "close"},
     )
 
 
@@ -99,7 +127,7 @@ async def _served(
     serve: Callable[[LoggedRequest], Response],
     identify: Callable[[LoggedRequest], None] = lambda _: None,
 ) -> Response:
-    state.requests[name] += 1
+    state.requests[name if name in OPERATIONS or name in FILE_OPERATIONS else "unknown"] += 1
     entry = state.log.add(name)
     fault = state.faults.next(name)
     if fault is not None:

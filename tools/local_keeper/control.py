@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import JSONResponse, Response
 
 from local_keeper.faults import Fault
-from local_keeper.operations import OPERATIONS
+from local_keeper.operations import FILE_OPERATIONS, OPERATIONS
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -28,7 +28,7 @@ FAULTS: dict[str, Callable[..., Fault]] = {
     "revoked": Fault.revoked,
     "expired-file-url": Fault.expired_file_url,
 }
-FAULTABLE = ("*", *OPERATIONS, "file_download", "file_upload")
+FAULTABLE = ("*", *OPERATIONS, *FILE_OPERATIONS)
 """What a fault can apply to; ``*`` is everything."""
 MAXIMUM_NUMBER = 1_000_000
 """The largest number of a fault: a status, seconds, or requests."""

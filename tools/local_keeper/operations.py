@@ -303,3 +303,5 @@ OPERATIONS: dict[str, Callable[[Vault, Device, Json, FileUrl], Json | None]] = {
     "add_file": _add_file,
 }
 """Keeper's operations by name."""
+FILE_OPERATIONS = ("file_download", "file_upload")
+"""The names of downloads and uploads in counts and faults."""

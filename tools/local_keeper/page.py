@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from local_keeper import control
+from local_keeper.app import BodyTooLongError, read_body
 from local_keeper.view import values, view
 
 if TYPE_CHECKING:
@@ -157,12 +158,10 @@ class _Page:
             raise _BadRequestError("the token is not this server's; reload the page", 403)
         if request.headers.get("content-type") != "application/json":
             raise _BadRequestError("the body is not JSON", 415)
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAXIMUM_BODY:
-                raise _BadRequestError(f"the body is longer than {MAXIMUM_BODY} bytes", 413)
-        given = json.loads(body)
+        try:
+            given = json.loads(await read_body(request, MAXIMUM_BODY))
+        except BodyTooLongError:
+            raise _BadRequestError(f"the body is longer than {MAXIMUM_BODY} bytes", 413) from None
         if not isinstance(given, dict):
             raise TypeError("the body is not an object")
         return given

@@ -114,7 +114,9 @@ def test_the_sample_has_standard_types_of_fields() -> None:
 
     with LocalKeeper.start() as keeper:
         records = keeper.vault.records.values()
-    assert "type" not in {field["type"] for record in records for field in record.data["fields"]}
+    fields = [field for record in records for field in record.data["fields"]]
+    assert "type" not in {field["type"] for field in fields}
+    assert {"type": "text", "label": "type", "value": ["postgresql"]} in fields
 
 
 CHANGES = st.one_of(

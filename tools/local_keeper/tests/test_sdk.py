@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 import requests
@@ -20,7 +21,7 @@ from keeper_secrets_manager_core.exceptions import KeeperError
 from keeper_secrets_manager_core.storage import InMemoryKeyValueStorage
 from requests import RequestException
 
-from local_keeper import Fault, LocalKeeper
+from local_keeper import Fault, LocalKeeper, app
 
 
 @pytest.fixture(name="keeper")
@@ -275,3 +276,41 @@ def test_a_download_is_repeated_byte_for_byte(keeper: LocalKeeper) -> None:
     for title in ("api-keys", "TLS Certs"):
         address = record(sdk, title).files[0].f["url"]
         assert len({requests.get(address, timeout=10).content for _ in range(2)}) == 1
+
+
+def test_an_upload_is_answered_with_xml(keeper: LocalKeeper) -> None:
+    """As by Amazon S3: Go's SDK takes an empty body for a failure. Mistakes are XML too."""
+    sdk = client(keeper)
+    sdk.upload_file(record(sdk, "api-keys"), KeeperFileUpload(name="n", title="n", mime_type="text/plain", data=b"n"))
+    (file,) = keeper.vault.find("api-keys").files
+    address = keeper.state.file_url(file)
+    content = file.sealed.part("content", file.key, file.content)
+    for parts, status, tag in (
+        ({"key": file.uid, "file": content}, 201, "PostResponse"),
+        ({"key": "none", "file": content}, 404, "Error"),
+        ({"key": file.uid, "file": b"not a ciphertext"}, 400, "Error"),
+        ({"key": file.uid}, 400, "Error"),
+    ):
+        answer = requests.post(address, files={name: (None, part) for name, part in parts.items()}, timeout=10)
+        assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/xml")
+        assert ET.fromstring(answer.content).tag == tag
+    assert file.content == b"n"
+
+
+@pytest.mark.parametrize("path", ["/api/rest/sm/v1/get_secret", "/files/none"])
+def test_a_body_has_a_limit(keeper: LocalKeeper, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """A longer body is refused, with its length in the header or without; one of the longest length is read."""
+    monkeypatch.setattr(app, "MAXIMUM_BODY", 1000)
+    for size, refused in ((1000, False), (1001, True)):
+        for body in (b"x" * size, iter([b"x" * 500, b"x" * (size - 500)])):
+            answer = requests.post(keeper.url + path, body, timeout=10)
+            assert (answer.status_code == 413) == refused
+    assert client(keeper).get_secrets()
+
+
+def test_unknown_operations_share_one_count(keeper: LocalKeeper) -> None:
+    """Names that clients make up do not fill the server's memory."""
+    for number in range(5):
+        requests.post(f"{keeper.url}/api/rest/sm/v1/made-up-{number}", timeout=10)
+    assert keeper.requests == {"unknown": 5}
+    assert keeper.state.log.latest()[0].operation == "made-up-4"
