@@ -30,6 +30,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "signal": _SIDECAR,
         "notify-url": _SIDECAR,
         "metrics-port": _SIDECAR,
+        "restart-spread": ("on-change=restart",),
+        "restart-min-interval": ("on-change=restart",),
         "env-prefix": ("inject-env-vars=true",),
         "env-prefix-<name>": ("inject-env-vars=true",),
         "env-mode": ("inject-env-vars=true", "env-<NAME>", "config"),
