@@ -1,0 +1,178 @@
+"""A relay from the chart: pods of two applications behind it, a replica and Keeper cut off, and what each half can do alone."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from keeper import Keeper, start_keeper
+from pods import FIGURES, IMAGES, Json, Namespace, Pod, container, run, wait_for
+from releases import Release
+
+RELAY = "keeper-injector-relay"
+PORT = 8080
+AS_1000 = {"security": {"runAsUser": 1000}}
+PATH = "/keeper/secrets/database-credentials.json"
+LONG = "1h"
+"""A refresh interval after which no test waits: what arrives earlier came because the relay had something new."""
+
+
+@attrs.frozen
+class Fleet:
+    """A release with a relay, and the pods' half of each application."""
+
+    release: Release
+    halves: dict[str, str]
+
+    def space(self, name: str, application: str, keeper: Keeper) -> Namespace:
+        """Create a namespace whose pods use the relay for *application*."""
+        space = Namespace(f"fleet-{name}-{os.urandom(2).hex()}")
+        labels = {"pod-security.kubernetes.io/enforce": "restricted", **self.release.labels}
+        space.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.name, "labels": labels}})
+        keeper.share_with(space)
+        space.apply(secret("keeper-credentials", self.halves[application]))
+        return space
+
+
+def secret(name: str, config: str) -> Json:
+    """Return a Secret with a configuration."""
+    data = {"config": base64.b64encode(config.encode()).decode()}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
+
+
+def split(keeper: Keeper, url: str) -> tuple[str, str]:
+    """Return the relay's half and the pods' half of the configuration of *keeper*."""
+    config = keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/config")
+    with tempfile.TemporaryDirectory() as directory:
+        command = [sys.executable, "-m", "keeper_injector_agent", "split", "--config", "-", "--relay", url]
+        subprocess.run([*command, "--output", directory], input=config, text=True, check=True, capture_output=True)
+        return tuple((Path(directory) / name).read_text() for name in ("relay-half.json", "pods-half.json"))  # type: ignore[return-value]
+
+
+@pytest.fixture(name="other", scope="module")
+def _other(images: Any) -> Iterator[Keeper]:
+    """A second application, with its own records."""
+    assert images.namespace
+    namespace = Namespace("keeper-of-another-application")
+    run("kubectl", "create", "namespace", namespace.name)
+    try:
+        yield start_keeper(namespace)
+    finally:
+        namespace.remove()
+
+
+@pytest.fixture(name="fleet", scope="module")
+def _fleet(keeper: Keeper, other: Keeper) -> Iterator[Fleet]:
+    release = Release("keeper-injector-fleet", ("namespaceSelector.matchLabels.injector=fleet",), {"injector": "fleet"})
+    system = release.system
+    run("kubectl", "create", "namespace", system.name)
+    keepers = {"shop": keeper, "billing": other}
+    authorities = []
+    for name, one in keepers.items():
+        system.apply(secret(name, split(one, "http://to.be.replaced")[0]))
+        authorities.append(one.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/ca.crt"))
+    metadata = {"name": "keepers-ca"}
+    system.apply(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": "\n".join(authorities)}}
+    )
+    prefix, _, tag = IMAGES.rpartition(":")
+    server = {"repository": f"{prefix}/keeper-injector-applications", "tag": tag, "pullPolicy": "Never"}
+    values = [f"relay.webServer.{key}={value}" for key, value in server.items()]
+    values += ["relay.enabled=true", "relay.applications={shop,billing}", "relay.caConfigMap=keepers-ca"]
+    release.install(*values, "relay.networkPolicy.ports={8443}")
+    address = system.get(f"service/{RELAY}")["spec"]["clusterIP"]
+    yield Fleet(release, {name: split(one, f"http://{address}:{PORT}")[1] for name, one in keepers.items()})
+    release.uninstall()
+
+
+def password(app: Pod) -> str:
+    """Return what the application reads."""
+    return str(json.loads(app.read(PATH))["password"])
+
+
+def test_two_applications_share_a_relay(fleet: Fleet, keeper: Keeper, other: Keeper) -> None:
+    """Pods of each get their own records; a change arrives within a minute, although their refresh interval is an hour."""
+    other.set("database-credentials", "password", "of-billing")
+    pods = {}
+    for name, one in (("shop", keeper), ("billing", other)):
+        space = fleet.space(name, name, one)
+        wanted = {"secret": "database-credentials", "refresh-interval": LONG}
+        pods[name] = space.pod("web", wanted, containers=[container(**AS_1000)])
+    wait_for(lambda: pods["billing"].ready() and password(pods["billing"]) == "of-billing", "the second application")
+    assert password(pods["shop"].ready()) == "correct-horse-battery"
+    asked = keeper.requests
+    keeper.set("database-credentials", "password", "rotated")
+    try:
+        seconds = 0.0
+        while password(pods["shop"]) != "rotated":
+            seconds += 1
+            assert seconds < 90
+            wait_for(lambda: True, "")
+            subprocess.run(["sleep", "1"], check=True)
+        FIGURES.append(f"behind a relay, a change reached the file after about {seconds:.0f} s")
+        assert keeper.requests - asked <= 2 + seconds / 15
+        assert password(pods["billing"]) == "of-billing"
+    finally:
+        keeper.set("database-credentials", "password", "correct-horse-battery")
+
+
+def test_a_replica_and_then_keeper_are_away(fleet: Fleet, keeper: Keeper) -> None:
+    """New pods start while either replica restarts, and while Keeper answers no request; nothing happens to running ones."""
+    space = fleet.space("outage", "shop", keeper)
+    wanted = {"secret": "api-keys", "refresh-interval": LONG}
+    first = space.pod("first", wanted, containers=[container(**AS_1000)]).ready()
+    ready_since = first.ready_since()
+    system = fleet.release.system
+    names = [name for name in system.kubectl("get", "pods", "--output=name").split() if RELAY in name]
+    assert len(names) == 2
+    for number, name in enumerate(names):
+        system.kubectl("delete", name, "--wait=false")
+        space.pod(f"during-{number}", wanted, containers=[container(**AS_1000)]).ready()
+        system.kubectl("rollout", "status", f"deployment/{RELAY}", "--timeout=120s")
+    with keeper.failing("status", "503"):
+        space.pod("without-keeper", wanted, containers=[container(**AS_1000)]).ready()
+        log = system.kubectl("logs", f"deployment/{RELAY}", "--container=relay")
+        assert "Traceback" not in log
+    assert first.ready_since() == ready_since
+    assert first.status("app")["restartCount"] == 0
+
+
+def test_each_half_is_useless_alone(fleet: Fleet, keeper: Keeper) -> None:
+    """The Secret of the relay is refused as a pod's configuration, and a relay refuses a whole configuration."""
+    space = fleet.space("halves", "shop", keeper)
+    half = fleet.release.system.get("secret/shop")["data"]["config"]
+    assert "appKey" not in base64.b64decode(half).decode()
+    space.apply({**secret("keeper-credentials", ""), "data": {"config": half}})
+    app = space.pod("web", {"secret": "api-keys"}, containers=[container(**AS_1000)])
+    assert "appKey missing" in wait_for(app.last_words, "the init container to end")
+
+
+def test_the_relay_has_no_rights_and_serves_nothing_else(fleet: Fleet, keeper: Keeper) -> None:
+    """No token is mounted into either container, the web server has no Secret, and lists nothing."""
+    system = fleet.release.system
+    listing = ("get", "pods", "--selector=app.kubernetes.io/component=relay", "--output=json")
+    relays = json.loads(system.kubectl(*listing))["items"]
+    for item in relays:
+        mounts = {
+            one["name"]: {mount["mountPath"] for mount in one["volumeMounts"]} for one in item["spec"]["containers"]
+        }
+        assert not [path for paths in mounts.values() for path in paths if "serviceaccount" in path]
+        assert mounts["web-server"] == {"/relay/published", "/relay/settings", "/tmp"}
+    address = system.get(f"service/{RELAY}")["spec"]["clusterIP"]
+    program = (
+        "import urllib.request, urllib.error\n"
+        f"for path in ('', 'v1/', 'metrics', '../relay/settings/nginx.conf'):\n"
+        f"    try: print(urllib.request.urlopen('http://{address}:{PORT}/' + path).status)\n"
+        "    except urllib.error.HTTPError as error: print(error.code)\n"
+    )
+    said = keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program)
+    assert set(said.split()) <= {"404", "400", "403"}
