@@ -176,3 +176,27 @@ def test_the_relay_has_no_rights_and_serves_nothing_else(fleet: Fleet, keeper: K
     )
     said = keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", "python3", "-c", program)
     assert set(said.split()) <= {"404", "400", "403"}
+
+
+def test_the_check_knows_the_relay(fleet: Fleet, keeper: Keeper) -> None:
+    """Its replicas, the age of what they publish, and whether it has the other half; a half of another split is a failure."""
+    space = fleet.space("check", "shop", keeper)
+    space.pod("web", {"secret": "api-keys"}, containers=[container(**AS_1000)]).ready()
+    found = check(space.name)
+    assert [item["status"] for item in found if item["check"] == "relay-replicas"] == ["ok"]
+    assert [item["status"] for item in found if item["check"] == "relay-age"] == ["ok"] * 4
+    assert [item["status"] for item in found if item["check"] == "relay-halves"] == ["ok"]
+    half = json.loads(fleet.halves["shop"])
+    space.apply(secret("keeper-credentials", json.dumps({**half, "appKey": base64.b64encode(bytes(32)).decode()})))
+    (finding,) = [item for item in check(space.name) if item["check"] == "relay-halves"]
+    assert finding["status"] == "failed"
+    assert "no relay here has the other half" in finding["found"]
+
+
+def check(namespace: str) -> list[Json]:
+    """Run ``keeper-injector check`` and return its findings."""
+    command = [sys.executable, "-m", "keeper_injector_common.cli", "check", "-o", "json", "--namespace", namespace]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert "Traceback" not in done.stderr
+    findings: list[Json] = json.loads(done.stdout)["findings"]
+    return findings

@@ -31,6 +31,7 @@ def as_json(state: State, now: float | None = None) -> str:
             "throttledForSeconds": round(state.throttled_for(now)),
             "files": state.files,
             "bytes": state.size,
+            "relay": _relay(state, now),
             "targets": targets(state, now),
             "references": [
                 {
@@ -48,6 +49,15 @@ def as_json(state: State, now: float | None = None) -> str:
         },
         indent=2,
     )
+
+
+def _relay(state: State, now: float | None) -> dict[str, Any] | None:
+    """Return which snapshot of a relay was used last; None without a relay."""
+    if not state.relay:
+        return None
+    fetched = float(state.relay["fetched"])
+    frozen = bool(state.relay.get("frozen"))
+    return {"snapshot": moment(fetched), "ageSeconds": _age(fetched, now), "frozen": frozen}
 
 
 def targets(state: State, now: float | None = None) -> list[dict[str, Any]]:
@@ -78,6 +88,9 @@ def as_text(state: State, now: float | None = None) -> str:
         **{family: _listed(state.results(family)) for family in _FAMILIES},
         "changes": str(state.counts.get("changes", 0)),
     }
+    if state.relay:
+        frozen = ", frozen" if state.relay.get("frozen") else ""
+        rows["relay"] = f"snapshot of {_with_age(float(state.relay['fetched']), now)}{frozen}"
     if state.failures:
         rows["failures"] = f"{state.failures} in a row"
     if state.throttled_for(now):

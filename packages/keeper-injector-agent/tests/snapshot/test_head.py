@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_agent.errors import PermanentVaultError
-from keeper_injector_agent.snapshot.head import LARGEST_HEAD, Head, application_id, read_head
+from keeper_injector_agent.snapshot.head import LARGEST_HEAD, Head, read_head
+from keeper_injector_common.ksm_configuration import application_id
 
 KEY = ec.derive_private_key(7, ec.SECP256R1())
 HEAD = Head("a" * 64, "b" * 64, 1_800_000_000)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import hmac
 import json
 import re
 from collections.abc import Mapping
@@ -23,6 +25,7 @@ DEVICE_KEY = "devicePublicKey"
 """The entry of the public key that a relay's snapshots are signed with: an uncompressed point of P-256 as base64."""
 MAX_AGE_KEY = "relayMaxAge"
 """The entry of the age at which a relay's snapshot is refused, in seconds."""
+_APPLICATION = b"keeper-injector relay application v1"
 _KEYS = frozenset(
     [
         "url",
@@ -60,6 +63,16 @@ def parse_configuration(content: bytes, where: str) -> Mapping[str, str]:
     check_required_keys(values, where)
     known = _RELAYED_KEYS if RELAY_KEY in values else _KEYS
     return {key: str(value) for key, value in values.items() if key in known and value is not None}
+
+
+def application_id(app_key: bytes) -> str:
+    """Return the name under which a relay publishes the application with *app_key*: 64 hexadecimal digits.
+
+    It is derived by HKDF-SHA-256 (RFC 5869, without a salt): who has the key knows the name, nobody else can guess it, and
+    it does not reveal the key.
+    """
+    secret = hmac.new(bytes(32), app_key, hashlib.sha256).digest()
+    return hmac.new(secret, _APPLICATION + b"\x01", hashlib.sha256).hexdigest()
 
 
 def check_required_keys(configuration: Mapping[str, object], where: str) -> None:

@@ -24,7 +24,6 @@ from keeper_injector_agent.snapshot.head import (
     HEAD_NAME,
     LARGEST_HEAD,
     Head,
-    application_id,
     application_path,
     attachment_name,
     index_name,
@@ -39,6 +38,7 @@ from keeper_injector_common.ksm_configuration import (
     DEVICE_KEY,
     MAX_AGE_KEY,
     RELAY_KEY,
+    application_id,
     check_key_lengths,
     check_required_keys,
 )

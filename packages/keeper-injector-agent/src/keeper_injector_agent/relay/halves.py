@@ -10,12 +10,12 @@ import attrs
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_private_key
 
-from keeper_injector_agent.snapshot.head import application_id
 from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.ksm_configuration import (
     APPLICATION_KEY,
     DEVICE_KEY,
     RELAY_KEY,
+    application_id,
     check_key_lengths,
     check_required_keys,
 )

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import hmac
 import json
 import math
 import re
@@ -28,7 +26,6 @@ _DOMAIN = b"keeper-injector relay snapshot v1\0"
 """What every signed text begins with. The device signs its requests to Keeper with the same key; those begin with the byte 4
 of an uncompressed point, so that neither signature can be used for the other."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_APPLICATION = b"keeper-injector relay application v1"
 
 
 @attrs.frozen
@@ -36,7 +33,7 @@ class Head:
     """The newest snapshot of one application."""
 
     application: str
-    """See :func:`application_id`."""
+    """See :func:`~keeper_injector_common.ksm_configuration.application_id`."""
     index: str
     """SHA-256 of the index, in hexadecimal."""
     fetched: int
@@ -87,16 +84,6 @@ def _check(head: Head) -> None:
             raise ValueError("digest")
     if type(head.fetched) is not int or not 0 <= head.fetched < math.pow(2, 40) or type(head.frozen) is not bool:
         raise ValueError("time")
-
-
-def application_id(app_key: bytes) -> str:
-    """Return the name under which a relay publishes the application with *app_key*: 64 hexadecimal digits.
-
-    It is derived by HKDF-SHA-256 (RFC 5869, without a salt): who has the key knows the name, nobody else can guess it, and
-    it does not reveal the key.
-    """
-    secret = hmac.new(bytes(32), app_key, hashlib.sha256).digest()
-    return hmac.new(secret, _APPLICATION + b"\x01", hashlib.sha256).hexdigest()
 
 
 def public_key(point: bytes) -> ec.EllipticCurvePublicKey:

@@ -108,6 +108,17 @@ class Api:
         answer = self.read("the own rights", review, {**body, "spec": {"resourceAttributes": wanted}})
         return as_object(answer.get("status")).get("allowed") is True
 
+    def text_of_pod(self, pod: str, namespace: str, port: int, path: str) -> str:
+        """Return what *pod* answers to a GET of *path*, through the API server. Raises ClusterError."""
+        call = self.core().connect_get_namespaced_pod_proxy_with_path
+        try:
+            answer: Any = call(f"{pod}:{port}", namespace, path, _preload_content=False, _request_timeout=_TIMEOUT)
+        except client.ApiException as error:
+            raise _error(f"pod {pod}", error) from None
+        except (HTTPError, OSError) as error:
+            raise ClusterError(f"pod {pod} does not answer: {_short(error)}") from None
+        return str(answer.data.decode(errors="replace"))
+
     def served_certificate(self, pod: str, namespace: str, port: int, host: str, authorities: str) -> bytes:
         """Return the certificate (DER) that *pod* serves on *port*, verified for *host* against *authorities* (PEM).
 

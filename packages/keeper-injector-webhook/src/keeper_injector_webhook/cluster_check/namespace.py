@@ -24,6 +24,7 @@ from keeper_injector_webhook.admission.names import CA_VOLUME, CREDENTIALS_VOLUM
 from keeper_injector_webhook.checks import decide_workload, verdict
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError, MissingError
 from keeper_injector_webhook.cluster_check.installation import Installation, labels_of
+from keeper_injector_webhook.cluster_check.relay import check_halves
 from keeper_injector_webhook.errors import ClusterError, ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, parse_settings
 
@@ -65,7 +66,7 @@ def check_namespace(api: Api, name: str, installations: Sequence[Installation]) 
     yield from _check_workloads(found, settings, name)
     yield from _check_pods(pods, settings)
     for needed in sorted({*_needed_by_pods(pods), *_needed_by_workloads(found, settings, name)}):
-        yield _object(api, name, needed)
+        yield from _object(api, name, needed, [item.namespace for item in installations])
 
 
 def _serving(name: str, installations: Sequence[Installation], serving: Sequence[Installation]) -> Iterator[Finding]:
@@ -247,8 +248,8 @@ def _needed_by_workloads(found: Sequence[Workload], settings: Settings, namespac
             yield Needed("Secret" if ca.kind == "secret" else "ConfigMap", ca.name, ca.key, is_configuration=False)
 
 
-def _object(api: Api, namespace: str, needed: Needed) -> Finding:
-    """Check an object that pods need. Its content is parsed, and never part of a message."""
+def _object(api: Api, namespace: str, needed: Needed, relays: Sequence[str]) -> Iterator[Finding]:
+    """Check an object that pods need. Its content is parsed, and never part of a message. *relays*: where a relay may be."""
     check = "ksm-configuration" if needed.is_configuration else "ca-certificate"
     where = f"{needed.kind} {namespace}/{needed.name}"
     core = api.core()
@@ -259,16 +260,22 @@ def _object(api: Api, namespace: str, needed: Needed) -> Finding:
     try:
         data = as_object(api.read(where, call, needed.name, namespace).get("data"))
     except ForbiddenError:
-        return warning(check, f"you may not read {where}, so it was not checked")
+        yield warning(check, f"you may not read {where}, so it was not checked")
+        return
     except MissingError:
-        return failed(check, f"{where} does not exist, and pods that name it cannot start", right, page)
+        yield failed(check, f"{where} does not exist, and pods that name it cannot start", right, page)
+        return
     if needed.key not in data:
-        return failed(check, f"{where} has no key {needed.key}", right, page)
+        yield failed(check, f"{where} has no key {needed.key}", right, page)
+        return
     if not needed.is_configuration:
-        return ok(check, f"{where} has the key {needed.key}")
+        yield ok(check, f"{where} has the key {needed.key}")
+        return
     try:
         configuration = parse_configuration(base64.b64decode(str(data[needed.key])), where)
         check_key_lengths(configuration, where)
     except ConfigurationError as error:
-        return failed(check, str(error), right, page)
-    return ok(check, f"{where} holds a KSM configuration")
+        yield failed(check, str(error), right, page)
+        return
+    yield ok(check, f"{where} holds a KSM configuration")
+    yield from check_halves(api, configuration, where, relays)

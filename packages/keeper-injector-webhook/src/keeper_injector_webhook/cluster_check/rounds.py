@@ -17,6 +17,7 @@ from keeper_injector_webhook.cluster_check.installation import (
     find_installations,
 )
 from keeper_injector_webhook.cluster_check.namespace import check_namespace
+from keeper_injector_webhook.cluster_check.relay import check_relays
 from keeper_injector_webhook.errors import ClusterError
 
 _PAUSE = 3.0
@@ -51,6 +52,7 @@ def _groups(api: Api, options: argparse.Namespace) -> Iterator[Group]:
     for item in found:
         checks = check_installation(api, item, options.namespace or "default")
         yield f"webhook in namespace {item.namespace}", _guarded(checks)
+        yield f"relay in namespace {item.namespace}", _guarded(check_relays(api, item.namespace))
     if options.namespace:
         yield f"namespace {options.namespace}", _guarded(check_namespace(api, options.namespace, found))
 
