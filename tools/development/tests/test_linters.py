@@ -1,0 +1,147 @@
+"""The chart's linters find what they are for, with schemas that are made from the API's own documents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import linters.__main__ as program
+from cluster.errors import ClusterError
+from linters import alerts, schemas
+
+ROOT = Path(__file__).parents[3]
+CHART = ROOT / "charts/keeper-injector"
+OPENAPI = {
+    "definitions": {
+        "core.Pod": {
+            "description": "A pod",
+            "x-kubernetes-group-version-kind": [{"group": "", "version": "v1", "kind": "Pod"}],
+            "properties": {"apiVersion": {"type": "string"}, "spec": {"$ref": "#/definitions/core.Spec"}},
+        },
+        "core.Spec": {
+            "required": ["containers"],
+            "properties": {"containers": {"type": "array", "items": {"$ref": "#/definitions/core.Container"}}},
+        },
+        "core.Container": {
+            "properties": {
+                "default": {"type": "string", "description": "a property with the name of a keyword"},
+                "port": {"type": "string", "format": "int-or-string"},
+                "labels": {"type": "object", "additionalProperties": {"type": "string"}},
+            }
+        },
+        "apps.Other": {"x-kubernetes-group-version-kind": [{"group": "apps", "version": "v1", "kind": "Other"}]},
+    }
+}
+
+
+def test_a_schema_is_strict_and_complete() -> None:
+    """It rejects unknown properties, keeps what a property is called, and has what it refers to and nothing else."""
+    made = dict(schemas.of_openapi(OPENAPI))
+
+    assert sorted(made) == ["apps/other_v1.json", "v1/pod_v1.json"]
+    pod = made["v1/pod_v1.json"]
+    assert pod["properties"]["kind"] == {"const": "Pod"}
+    assert pod["properties"]["apiVersion"] == {"const": "v1"}
+    assert pod["additionalProperties"] is False
+    assert set(pod["definitions"]) == {"core.Spec", "core.Container"}
+    container = pod["definitions"]["core.Container"]
+    assert container["properties"]["default"] == {"type": "string"}
+    assert container["properties"]["port"] == {"type": ["string", "integer"]}
+    assert container["properties"]["labels"]["additionalProperties"] == {"type": "string"}
+
+
+def test_a_custom_resource_keeps_what_it_leaves_open() -> None:
+    """A definition may accept unknown properties in one place."""
+    open_part = {
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+        "properties": {"a": {"type": "string"}},
+    }
+    whole = {"type": "object", "properties": {"metadata": {"type": "object"}, "spec": open_part}}
+    spec = {
+        "group": "x.example",
+        "names": {"kind": "Thing"},
+        "versions": [{"name": "v1", "schema": {"openAPIV3Schema": whole}}],
+    }
+
+    [(name, schema)] = schemas.of_crd({"spec": spec})
+
+    assert name == "x.example/thing_v1.json"
+    assert schema["additionalProperties"] is False
+    assert "additionalProperties" not in schema["properties"]["spec"]
+
+
+def _rules(*names: str) -> list[dict[str, Any]]:
+    return [{"name": "g", "rules": [{"alert": name} for name in names]}]
+
+
+def test_each_alert_needs_both_tests() -> None:
+    """An alert that only fires in tests may always fire, and one that never does may be broken."""
+    tests = [
+        {"alertname": "Both", "exp_alerts": [{}]},
+        {"alertname": "Both"},
+        {"alertname": "Fires", "exp_alerts": [{}]},
+        {"alertname": "Silent", "exp_alerts": []},
+        {"alertname": "Gone"},
+    ]
+
+    assert list(alerts.untested(_rules("Both", "Fires", "Silent"), {"tests": [{"alert_rule_test": tests}]})) == [
+        "alert Silent: no test has it firing",
+        "alert Fires: no test has it silent",
+        "alert Gone: tested, but the chart does not have it",
+    ]
+
+
+def test_the_charts_alerts_are_tested() -> None:
+    """Without promtool too, so that a new alert is not forgotten."""
+    groups = yaml.safe_load((CHART / "monitoring/alerts.yaml").read_text(encoding="utf-8"))["groups"]
+
+    assert (
+        list(alerts.untested(groups, yaml.safe_load((CHART / "tests/alerts.test.yaml").read_text(encoding="utf-8"))))
+        == []
+    )
+
+
+@pytest.mark.parametrize(("environment", "code"), [("true", 1), ("", 0)])
+def test_a_linter_that_cannot_run_fails_only_on_ci(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], environment: str, code: int
+) -> None:
+    """It is reported everywhere."""
+    monkeypatch.setenv("CI", environment)
+
+    def unavailable(_: object) -> Any:
+        raise ClusterError("go: not found on PATH")
+        yield
+
+    assert program._linted("kubeconform", unavailable, []) == code
+    assert capsys.readouterr().err == "kubeconform: not run: go: not found on PATH\n"
+
+
+def test_problems_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each is on a line with the linter's name."""
+    assert program._linted("kube-score", lambda _: iter(["a", "b"]), []) == 1
+    assert capsys.readouterr() == ("kube-score: 2 problems\n", "kube-score: a\nkube-score: b\n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  replicas: 2", "  replicsa: 2", "replicsa"),
+        ("  replicas: 2", "  replicas: two", "got string, want integer"),
+        ("kind: ServiceMonitor", "kind: ServiceMonitors", "could not find schema"),
+        ("failurePolicy: Fail", "failurePolicy: [Fail]", "got array, want string"),
+    ],
+)
+def test_kubeconform_finds_a_wrong_object(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """A misspelled field, a wrong type and a kind that does not exist."""
+    if not schemas.kept_folder().exists():
+        pytest.skip("the linters are not built; run ./tools/run lint")
+    [path] = [path for path in program.render(tmp_path) if path.name == "monitoring-values.yaml"]
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+    assert said in "\n".join(program.kubeconform([path]))
