@@ -285,12 +285,13 @@ def test_an_upload_is_answered_with_xml(keeper: LocalKeeper) -> None:
     (file,) = keeper.vault.find("api-keys").files
     address = keeper.state.file_url(file)
     content = file.sealed.part("content", file.key, file.content)
-    for parts, status, tag in (
+    cases: list[tuple[dict[str, str | bytes], int, str]] = [
         ({"key": file.uid, "file": content}, 201, "PostResponse"),
         ({"key": "none", "file": content}, 404, "Error"),
         ({"key": file.uid, "file": b"not a ciphertext"}, 400, "Error"),
         ({"key": file.uid}, 400, "Error"),
-    ):
+    ]
+    for parts, status, tag in cases:
         answer = requests.post(address, files={name: (None, part) for name, part in parts.items()}, timeout=10)
         assert (answer.status_code, answer.headers["Content-Type"]) == (status, "application/xml")
         assert ET.fromstring(answer.content).tag == tag
