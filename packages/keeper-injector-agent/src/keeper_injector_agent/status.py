@@ -107,7 +107,7 @@ def _surprises(state: State, now: float | None) -> Iterator[str]:
     for name, found in state.references.items():
         if found["previous"]:
             yield (
-                f"changed: record {name!r} means {found['uid']} since {_with_age(found['changed'], now)}, and meant {found['previous']}"
+                f"changed: {name!r} means {found['uid']} since {_with_age(found['changed'], now)}, and meant {found['previous']}"
             )
         if found["exact"]:
             yield f"by title: record {name!r} was found as a title; write {found['exact']}"

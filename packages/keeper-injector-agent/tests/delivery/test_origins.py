@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from agent_pods import AgentPod, events
+from agent_pods import AgentPod, events, plan_folder
 
 from local_keeper import LocalKeeper
 
@@ -64,7 +64,7 @@ def test_a_replaced_record_is_reported(pod: AgentPod, keeper: LocalKeeper, act: 
     (reference,) = [item for item in status["references"] if item["reference"] == "db"]
     assert (reference["uid"], reference["previousUid"]) == ((MIDDLE, None) if strict else (HIGH, MIDDLE))
     assert status["replacements"] == (0 if strict else 1)
-    assert (f"record 'db' means {HIGH}" in pod.run("status").stdout) is not strict
+    assert (f"'db' means {HIGH}" in pod.run("status").stdout) is not strict
 
 
 @pytest.mark.parametrize("strict", [False, True])
@@ -128,3 +128,37 @@ def test_a_record_that_returns_is_meant_again(pod: AgentPod, keeper: LocalKeeper
     keeper.remove_record(HIGH)
     add(keeper, "db", MIDDLE)
     assert pod.run("once").returncode == 0
+
+
+@pytest.mark.parametrize("act", ["removed", "renamed"])
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_file_of_a_folder_never_silently_comes_from_another_record(
+    pod: AgentPod, keeper: LocalKeeper, act: str, *, strict: bool
+) -> None:
+    """The duplicate takes the name with a warning; with strict-lookup it keeps its UID in the name, and the old file its content."""
+    folder = keeper.vault.find("redis").folder
+    original = keeper.uid("redis")
+    plan_folder(pod, strict_lookup=strict)
+    assert pod.run("init").returncode == 0
+    before = pod.file("redis.json")
+    add(keeper, "redis", HIGH, folder)
+    assert pod.run("once").returncode == 0
+    if act == "removed":
+        keeper.remove_record(original)
+    else:
+        keeper.vault.find(original).data["title"] = "cache"
+    for attempt in range(2):
+        result = pod.run("once")
+        lines = logged(result.stderr, "reference.changed")
+        if strict:
+            assert result.returncode == (os.EX_DATAERR if act == "removed" else 0)
+            assert HIGH in pod.file(f"redis-{HIGH}.json")
+            assert ("redis.json" in pod.files()) is (act == "removed")
+            assert act == "renamed" or pod.file("redis.json") == before
+            assert not lines
+            continue
+        assert result.returncode == 0
+        assert HIGH in pod.file("redis.json")
+        changed = [("/app/redis.json", HIGH, original)]
+        assert [(line["reference"], line["uid"], line["previous_uid"]) for line in lines] == changed[attempt:]
+    assert (f"'/app/redis.json' means {HIGH}" in pod.run("status").stdout) is not strict

@@ -4,6 +4,9 @@ The plan names the folder but not its files. The state therefore remembers each 
 the name of its file while another one has the same title (``records.folder_names``), and its path while a record of another folder
 wants it too (``records.directory_files``).
 
+If another record gets the name of a file nevertheless, because the one before is gone or has another title, that is logged as
+``reference.changed``. With ``strict-lookup``, the other record gets its UID into the name of its file instead.
+
 After the folders are rendered, every file of the previous refresh that was not written again is kept or removed, depending on its
 record:
 
@@ -136,7 +139,10 @@ def _pending(directory: Directory, name: str, wanted: FolderFile, renderer: Rend
 def _deliver(where: str, pending: PendingFile, previous: File | None, progress: Progress) -> File | None:
     uid = pending.records[0].uid
     # If the record cannot be rendered, the file of another record must not take its place.
-    is_own = progress.previous_origin(pending.path) in {uid, None}
+    origin = progress.previous_origin(pending.path)
+    is_own = origin in {uid, None}
+    if origin is not None and not is_own and previous is not None:
+        progress.note_replaced(where, pending.records[0], origin)
     progress.origins[pending.path] = uid
     render = partial(progress.reuse_or_render, pending, previous)
     kept = File(previous.content, pending.mode) if previous is not None and is_own else None

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from keeper_injector_agent.state import State
     from keeper_injector_common.plan.model import Plan
-    from keeper_injector_common.records import Resolution
+    from keeper_injector_common.records import Record, Resolution
     from keeper_injector_common.references import RecordName
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,8 @@ def note_origins(plan: Plan, resolutions: Mapping[RecordName, Resolution], state
     A name that means nothing in this refresh keeps its origin: its item keeps its content, too.
     """
     names = {str(reference.record): reference.record for reference in plan.references()}
-    references = {}
+    # The names of records never begin with a slash, which would have a backslash before it; the paths of files do.
+    references = {text: found for text, found in state.references.items() if text.startswith("/")}
     for text, name in names.items():
         known = state.references.get(text)
         found = resolutions.get(name)
@@ -72,15 +73,16 @@ def _noted(text: str, found: Resolution, state: State) -> dict[str, object]:
     if found.by_title:
         log.warning("reference.by_title", extra={"reference": text, "uid": record.uid, "write": found.exact})
     if found.replaced:
-        state.count("replacements")
-        log.warning(
-            "reference.changed",
-            extra={"reference": text, "uid": record.uid, "title": record.title, "previous_uid": found.replaced},
-        )
-    changed = time.time() if found.replaced else 0.0
-    return {
-        "uid": record.uid,
-        "previous": found.replaced,
-        "changed": changed,
-        "exact": found.exact if found.by_title else "",
-    }
+        note_replaced(state, text, record, found.replaced)
+        return state.references[text] | {"exact": found.exact if found.by_title else ""}
+    return {"uid": record.uid, "previous": "", "changed": 0.0, "exact": found.exact if found.by_title else ""}
+
+
+def note_replaced(state: State, reference: str, record: Record, previous_uid: str) -> None:
+    """Log that *reference*, a name or the path of a folder's file, means *record* now and another one before, and count it."""
+    state.count("replacements")
+    log.warning(
+        "reference.changed",
+        extra={"reference": reference, "uid": record.uid, "title": record.title, "previous_uid": previous_uid},
+    )
+    state.references[reference] = {"uid": record.uid, "previous": previous_uid, "changed": time.time(), "exact": ""}

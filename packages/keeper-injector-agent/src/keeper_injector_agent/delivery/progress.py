@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import attrs
 
 from keeper_injector_agent.delivery.files import File
+from keeper_injector_agent.delivery.origins import note_replaced
 from keeper_injector_agent.errors import DeliveryError, as_reported
 from keeper_injector_agent.freshness import TargetResult
 from keeper_injector_common.errors import KeeperInjectorError, RecordGoneError
@@ -103,6 +104,10 @@ class Progress:
         """Log that of several entries for one name one was chosen, or another thing that is delivered and may surprise."""
         self.warnings.append(text)
         log.warning("secret.ambiguous", extra={"problem": text})
+
+    def note_replaced(self, where: str, record: Record, previous_uid: str) -> None:
+        """Log that the file *where* is made from *record* now, and was made from another one before; leave that in the state."""
+        note_replaced(self._state, where, record, previous_uid)
 
     def report_unreadable(self, where: str, problem: str, uids: Sequence[str]) -> None:
         """Record that files may be missing, because the records *uids* cannot be read; the item is not up to date.

@@ -6,6 +6,7 @@ A file is named after the title of its record. The UID is added to the name if
   does not take a file away from a running application. Without such a record, all of them get their UIDs;
 - the title ends in the UID of another record, so that it could be the name of that record's file;
 - the plain name belongs to a record that cannot be decrypted at the moment, and whose title is therefore unknown;
+- the plain name belonged to another record, which is gone or has another title, and ``strict-lookup`` is set;
 - the name is longer than file systems allow. Then the title is shortened, too.
 """
 
@@ -36,19 +37,22 @@ class FileName:
 
 
 def name_files(
-    records: Sequence[Record], suffix: str, owners: Mapping[str, str], library: Library
+    records: Sequence[Record], suffix: str, owners: Mapping[str, str], library: Library, *, strict: bool = False
 ) -> dict[str, FileName]:
     """Return the name of the file of each of *records*, by UID.
 
-    *owners* has the UIDs of records by the names that their files had before; *library* has all records.
+    *owners* has the UIDs of records by the names that their files had before; *library* has all records. If *strict*, no record
+    takes a name that another one had, and a file that has a UID in its name keeps it.
     """
     uids = {record.uid for record in library.records} | set(library.unreadable)
     lengths = {len(uid) for uid in uids}
+    uids_of_owners = set(owners.values())
     plain = {record.uid: file_name(record.title) for record in records}
     with_uid = {
         uid
         for uid, title in plain.items()
-        if owners.get(f"{title}{suffix}") != uid and _ends_in_other(title, uid, uids, lengths)
+        if owners.get(f"{title}{suffix}") != uid
+        and (_ends_in_other(title, uid, uids, lengths) or (strict and owners.get(_with_uid(title, uid, suffix)) == uid))
     }
     names = {uid: (_with_uid if uid in with_uid else _shortened)(title, uid, suffix) for uid, title in plain.items()}
     while True:
@@ -58,7 +62,7 @@ def name_files(
         yielding = {
             uid
             for name, uids in claims.items()
-            for uid in _yielding(uids, owners.get(name), with_uid, library.unreadable)
+            for uid in _yielding(uids, owners.get(name), with_uid, uids_of_owners if strict else library.unreadable)
             if uid not in with_uid
         }
         if not yielding:
@@ -74,10 +78,10 @@ def _ends_in_other(title: str, own: str, uids: Collection[str], lengths: Collect
 
 
 def _yielding(
-    uids: Sequence[str], owner: str | None, with_uid: Collection[str], unreadable: Collection[str]
+    uids: Sequence[str], owner: str | None, with_uid: Collection[str], protected: Collection[str]
 ) -> Collection[str]:
-    """Return those of *uids*, which claim one name, that cannot have it."""
-    if owner in uids or owner in unreadable:
+    """Return those of *uids*, which claim one name, that cannot have it. A *protected* owner has it in any case."""
+    if owner in uids or owner in protected:
         return [uid for uid in uids if uid != owner]
     if len(uids) == 1:
         return ()

@@ -101,7 +101,7 @@ class Renderer:
             for path, uid in (owners or {}).items()
             if path.startswith(below) and "/" not in path.removeprefix(below)
         }
-        names = name_files(records, FORMATS[item.format], known, self.library)
+        names = name_files(records, FORMATS[item.format], known, self.library, strict=self.strict)
         repeated = sorted({record.title for record in records if names[record.uid].repeated})
         if repeated:
             listed = ", ".join(map(repr, repeated))
