@@ -83,3 +83,16 @@ def test_a_tab_is_not_an_indentation() -> None:
     """A tab at the beginning of a line is an error, as for kubectl."""
     with pytest.raises(ManifestError):
         list(workloads("kind: Pod\nmetadata:\n\tname: a\n"))
+
+
+def test_aliases_that_repeat_values_are_an_error() -> None:
+    """A few lines can stand for more values than fit in memory; kubectl rejects them too."""
+    lines = ["a0: &a0 [x, x]", *(f"a{number}: &a{number} [*a{number - 1}, *a{number - 1}]" for number in range(1, 60))]
+    text = "\n".join([*lines, "kind: Pod", "metadata: {name: *a59}"])
+    with pytest.raises(ManifestError, match="values through aliases; reduce them"):
+        list(workloads(text))
+
+
+def test_a_value_inside_itself_is_read() -> None:
+    """An alias inside its own value does not make the reader run without an end."""
+    assert [item.kind for item in workloads("kind: Pod\nspec: &a {x: [*a, *a]}\n")] == ["Pod"]

@@ -21,6 +21,10 @@ _MAX_LIST_DEPTH = 3
 """Lists inside Lists are rare, and without a limit a List that contains itself by an alias would never end."""
 
 
+_MOST_NODES = 1_000_000
+"""The largest CustomResourceDefinitions have 100,000. Without a limit, few lines with aliases stand for more than fits in memory."""
+
+
 class ManifestError(Exception):
     """The text is not valid YAML; the message has the form ``FOUND; WHAT TO DO``."""
 
@@ -194,6 +198,9 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
     try:
         loader = _UnicodeLoader(text)
         while (node := loader.get_node() if loader.check_node() else None) is not None:
+            if _size(node, {}) > _MOST_NODES:
+                position = Position.of(node.start_mark)
+                raise ManifestError(f"more than {_MOST_NODES} values through aliases", "reduce them", position)
             yield node, loader.construct_document(node)
     except yaml.MarkedYAMLError as error:
         position = Position.of(error.problem_mark or error.context_mark)
@@ -207,6 +214,16 @@ def documents(text: str) -> Iterator[tuple[yaml.Node, object]]:
     except ValueError:
         # PyYAML raises ValueError for dates and numbers that do not exist, such as 2024-13-45.
         raise ManifestError("not valid YAML: a date or number that does not exist", "quote it", Position()) from None
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many nodes *node* has if each alias is replaced by its value. A value inside itself counts once."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        if isinstance(node, yaml.CollectionNode):
+            children = (part for item in node.value for part in (item if isinstance(item, tuple) else (item,)))
+            known[id(node)] += sum(_size(child, known) for child in children)
+    return known[id(node)]
 
 
 def objects(text: str) -> Iterator[tuple[yaml.Node, Json]]:

@@ -44,6 +44,27 @@ def test_json_is_rewritten() -> None:
     assert run("migrate", "-", text=before).output == after
 
 
+def test_a_value_inside_itself_is_migrated() -> None:
+    """An alias inside its own value ends."""
+    text = "kind: Pod\nspec: &a {containers: [{name: x, env: [*a, *a], volumeMounts: [*a]}]}\n"
+    assert run("migrate", "-", text=text).output == text
+
+
+def test_the_report_for_machines() -> None:
+    """``-o json`` prints the text, the counts and the messages of each file."""
+    found = run("migrate", "-o", "json", "-", text=OLD + "    vault.hashicorp.com/role: a\n")
+    (file,) = json.loads(found.output)["files"]
+    assert (file["file"], file["written"], file["text"], found.code) == ("-", 1, NEW, 1)
+    assert [(item["line"], "role" in item["message"]) for item in file["unmigrated"]] == [(7, True)]
+
+
+def test_only_the_chosen_tools_are_migrated() -> None:
+    """``--from`` leaves the annotations of other tools as they are."""
+    text = OLD + "    vault.hashicorp.com/role: a\n"
+    assert run("migrate", "--from", "vault-k8s", "-", text=text).output == OLD
+    assert run("migrate", "--from", "keeper", "-", text=text).output == NEW + "    vault.hashicorp.com/role: a\n"
+
+
 def test_files_become_one_stream(tmp_path: Path) -> None:
     """The documents of several files are separated in the output, also if a file does not end with a line ending."""
     for name in ("a", "b"):

@@ -14,9 +14,6 @@ import yaml
 from keeper_injector_common.cli.manifests import Entry, Position, documents, entries_of, mapping_items, objects
 from keeper_injector_common.json_values import Json, as_object
 
-_MOST_LEVELS = 100
-"""Deeper values are not read; no manifest has them."""
-
 
 @attrs.frozen(eq=False)
 class Item:
@@ -160,15 +157,21 @@ def items_of(node: yaml.Node | None, key: str) -> list[Item]:
     ]
 
 
-def plain(node: yaml.Node | None, levels: int = _MOST_LEVELS) -> object:
-    """Return the value of a node with all scalars as the texts that are written."""
+def plain(node: yaml.Node | None, known: dict[int, object] | None = None) -> object:
+    """Return the value of a node with all scalars as the texts that are written. A value inside itself is None there."""
+    known = {} if known is None else known
+    if node is None or id(node) in known:
+        return known.get(id(node))
+    known[id(node)] = None
+    found: object = None
     if isinstance(node, yaml.ScalarNode):
-        return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
-    if not levels or node is None:
-        return None
-    if isinstance(node, yaml.SequenceNode):
-        return [plain(item, levels - 1) for item in node.value]
-    return {key.value: plain(value, levels - 1) for key, value in mapping_items(node)}
+        found = None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
+    elif isinstance(node, yaml.SequenceNode):
+        found = [plain(item, known) for item in node.value]
+    else:
+        found = {key.value: plain(value, known) for key, value in mapping_items(node)}
+    known[id(node)] = found
+    return found
 
 
 def text_of(content: Json, *keys: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import attrs
 
@@ -29,14 +30,12 @@ class Titles:
 
     def settle(self) -> None:
         """Choose the titles of all paths that :meth:`of` was called with."""
+        longest = max((path.count("/") + 1 for path in self._paths), default=0)
+        counts = [Counter(_end(path, length) for path in self._paths) for length in range(1, longest + 1)]
         self._settled = {}
         for path in self._paths:
-            length = 1
-            while length < path.count("/") + 1 and any(
-                other != path and _end(other, length) == _end(path, length) for other in self._paths
-            ):
-                length += 1
-            self._settled[path] = _end(path, length)
+            ends = (_end(path, length + 1) for length, count in enumerate(counts) if count[_end(path, length + 1)] == 1)
+            self._settled[path] = next(ends, path)
 
 
 def escaped(name: str) -> str:
