@@ -46,6 +46,8 @@ class State:
     """The public key of Keeper's servers that they last asked for."""
     failures: int = 0
     """Failed refreshes in a row."""
+    notify_at: float = 0.0
+    """When the application is to be notified of a change; 0 if it knows everything."""
     interval: float = 0.0
     """Seconds between refreshes, as the last plan said; 0 if no plan has been read yet."""
     files: int = 0
@@ -89,6 +91,10 @@ class State:
         """Return the counters of *family* by result; a counter without results has the key ``""``."""
         found = {name.partition("_"): count for name, count in sorted(self.counts.items())}
         return {result: count for (head, _, result), count in found.items() if head == family}
+
+    def share(self, purpose: bytes) -> float:
+        """Return a number from 0 to 1 for *purpose*: always the same for this pod, and another one for each pod."""
+        return int(self.digest(purpose)[:8], 16) / 0xFFFFFFFF
 
     def throttle(self, until: float) -> None:
         """Remember that Keeper wants no request from now until *until* (seconds since the epoch)."""
@@ -137,6 +143,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
         throttled_until=float(content["throttled_until"]),
         server_key_id=str(content["server_key_id"]),
         failures=int(content["failures"]),
+        notify_at=float(content.get("notify_at", 0.0)),
         interval=float(content.get("interval", 0.0)),
         files=int(content.get("files", 0)),
         size=int(content.get("size", 0)),

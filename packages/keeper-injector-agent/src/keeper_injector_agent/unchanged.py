@@ -88,7 +88,12 @@ class Shortcut:
             directory = below_root(root, json.loads(plan)["state"])
             state = load_state(directory)
             receipt = state.receipt
-            if receipt["run"] != self.run or receipt["plan"] != state.digest(plan) or state.throttled_for():
+            if (
+                receipt["run"] != self.run
+                or receipt["plan"] != state.digest(plan)
+                or state.throttled_for()
+                or state.notify_at
+            ):
                 return False
             if receipt["templates"]:
                 self.render_template = self.resources.enter_context(template_server())

@@ -61,7 +61,7 @@ def run_refresh(
     """Refresh within *deadline* seconds and return the exit code.
 
     *initial* is the refresh of the init container: if it fails, the pod does not start. To *throttle_fd* it writes for how
-    many seconds Keeper wants no request. With *plan_digest*, every plan with another digest is refused. *restarts* says whether the
+    many seconds Keeper wants no request, and in how many seconds the application is to be notified (0: not). With *plan_digest*, every plan with another digest is refused. *restarts* says whether the
     kubelet repeats an init container that failed. With a *shortcut*, which has not been possible this time, the refresh leaves
     a receipt for the next one.
     """
@@ -105,7 +105,8 @@ def run_refresh(
     if initial and code == os.EX_OK:
         reporting.write_termination_message(root, "\n".join(f"warning: {text}" for text in state.warnings))
     if throttle_fd is not None:
-        os.write(throttle_fd, f"{state.throttled_for():.1f}".encode())
+        notify_wait = max(1.0, state.notify_at - time.time()) if state.notify_at else 0.0
+        os.write(throttle_fd, f"{state.throttled_for():.1f} {notify_wait:.1f}".encode())
     return code
 
 

@@ -29,10 +29,27 @@ _FIELD_START_TIME = 22
 _SUCCESS = range(200, 400)
 
 
-def notify_application(target: Notify | None, state: State) -> None:
-    """Notify the application as *target* says, if at all. A failure is logged and counted, but is never an error."""
+def notify_of_change(target: Notify | None, state: State, *, changed: bool) -> None:
+    """Notify the application if something has *changed*, or if a notification is due; a spread of *target* delays it.
+
+    A notification that is still to come stays as it is: the application will find everything that has changed until then.
+    """
     if target is None:
+        state.notify_at = 0.0
         return
+    now = time.time()
+    if changed and target.spread and not state.notify_at:
+        state.notify_at = now + target.spread * state.share(b"notify")
+        log.info("notify.scheduled", extra={"wait_seconds": round(state.notify_at - now)})
+    if state.notify_at > now + target.spread:
+        state.notify_at = now  # the clock was set back
+    if now >= state.notify_at > 0 or (changed and not target.spread):
+        state.notify_at = 0.0
+        notify_application(target, state)
+
+
+def notify_application(target: Notify, state: State) -> None:
+    """Notify the application as *target* says. A failure is logged and counted, but is never an error."""
     if target.signal:
         _send_signal(target, state)
     if target.url:

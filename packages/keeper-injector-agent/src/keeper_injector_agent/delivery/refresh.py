@@ -40,7 +40,7 @@ from keeper_injector_agent.delivery.directories import render_directory
 from keeper_injector_agent.delivery.environment import render_environment
 from keeper_injector_agent.delivery.files import File, digest_files, read_files, write_files
 from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashing_keys, secret_key, sync_if_due
-from keeper_injector_agent.delivery.notify import notify_application
+from keeper_injector_agent.delivery.notify import notify_of_change
 from keeper_injector_agent.delivery.origins import known_origins, note_origins
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.delivery.restart import provide_program, schedule_restarts
@@ -105,8 +105,9 @@ def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path,
     _provide_program(plan, root)
     library = _fetch_records(plan, adapters.vault)
     outcome = _deliver_records(plan, library, adapters, state, root=root, initial=initial)
+    if not initial:
+        notify_of_change(plan.notify, state, changed=bool(outcome.changed))
     if outcome.changed and not initial:
-        notify_application(plan.notify, state)
         schedule_restarts(plan.restart, outcome.changed_volumes, state, root)
     return outcome
 

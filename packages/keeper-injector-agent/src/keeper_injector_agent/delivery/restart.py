@@ -44,7 +44,7 @@ def schedule_restarts(restart: Restart | None, changed: Collection[str], state: 
     if restart is None:
         return
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    wait = restart.spread * int(state.digest(b"restart")[:8], 16) / 0xFFFFFFFF
+    wait = restart.spread * state.share(b"restart")
     names = [item.name for item in restart.containers if not set(changed).isdisjoint(item.volumes)]
     for name in names:
         path = below_root(root, restart.path) / name

@@ -21,7 +21,8 @@
 # ENDING      the worker has ended                    WAITING      or STOPPED after SIGTERM or SIGINT
 #
 # Waits      The first wait depends on the last success (first_wait), all others on the result of the worker (next_wait). A
-#            worker writes its throttle wait, the seconds for which Keeper wants no request, to a pipe; no wait is shorter.
+#            worker writes two waits to a pipe: the seconds for which Keeper wants no request, below which no wait is, and those
+#            after which the application is to be notified (notify-spread), which may be shorter.
 # Requests   The command `refresh` requests a refresh; one that comes during a refresh is answered by it (refresh_requests.py).
 # Signals    Handlers only set a flag. Python also writes every signal to the wake-up pipe, which ends select(), so that no
 #            signal is missed between a check of the flags and the next wait. SIGHUP during a refresh causes another one
@@ -48,7 +49,7 @@ from keeper_injector_agent.supervisor.metrics_port import MetricsPort
 from keeper_injector_agent.supervisor.refresh_requests import RefreshRequests
 from keeper_injector_agent.supervisor.relay_head import RelayHead
 from keeper_injector_agent.supervisor.waits import first_wait, next_wait, random_fraction
-from keeper_injector_agent.supervisor.worker_process import SIGNALS, fork_worker, read_throttle_wait
+from keeper_injector_agent.supervisor.worker_process import SIGNALS, fork_worker, read_waits
 
 READY_NAME = "ready"
 REFRESHED_NAME = "refreshed"
@@ -136,10 +137,12 @@ class _Supervisor:
                 break
             self._refresh_now = False
             self._report(None)
-            code, throttle_wait = self._refresh()
+            code, (throttle_wait, due) = self._refresh()
             self._report(code)
             self._failures = 0 if code in (posix.EX_OK, posix.EX_DATAERR) else self._failures + 1
             wait = next_wait(self._interval, self._failures, throttle_wait, random_fraction())
+            if due and not self._failures:
+                wait = min(wait, due)
         log_event("info", "sidecar.stopped")
         return posix.EX_OK
 
@@ -184,24 +187,24 @@ class _Supervisor:
         except OSError as error:
             log_event("warning", "state.write_failed", errno=error.errno)
 
-    def _refresh(self) -> tuple[int, float]:
-        """Refresh, and return the exit code and the throttle wait in seconds. If the worker is killed, report that."""
+    def _refresh(self) -> tuple[int, tuple[float, float]]:
+        """Refresh, and return the exit code and the worker's waits (:func:`read_waits`). If the worker is killed, report that."""
         self._memory_kills = count_memory_kills()
         self._late = False
         self._touch(_REFRESHING_NAME)
-        code, throttle_wait = self._run_worker(self._command, self._deadline)
+        code, waits = self._run_worker(self._command, self._deadline)
         self._remove(_REFRESHING_NAME)
         if code < 0 and not self._stopping:
             out_of_memory = count_memory_kills() > self._memory_kills
             self._report_killed("memory" if out_of_memory else "deadline" if self._late else f"signal {-code}")
-        return code, throttle_wait
+        return code, waits
 
     def _report_killed(self, cause: str) -> None:
         """Let another worker report that a refresh was killed."""
         self._run_worker([*self._command, "--killed", cause], min(_REPORT_SECONDS, self._deadline))
 
-    def _run_worker(self, command: list[str], deadline: float) -> tuple[int, float]:
-        """Run one worker until it ends or its deadline passes; return its exit code and its throttle wait in seconds."""
+    def _run_worker(self, command: list[str], deadline: float) -> tuple[int, tuple[float, float]]:
+        """Run one worker until it ends or its deadline passes; return its exit code and its waits."""
         listening = [listener.fileno() for listener in self._listeners]
         try:
             self._worker, throttle = fork_worker(
@@ -209,10 +212,10 @@ class _Supervisor:
             )
         except OSError as error:  # no processes, memory or descriptors; files stay, and the next refresh may succeed
             log_event("error", "worker.spawn_failed", errno=error.errno)
-            return posix.EX_TEMPFAIL, 0.0
+            return posix.EX_TEMPFAIL, (0.0, 0.0)
         try:
             code = self._wait_for_worker(time.monotonic() + deadline, deadline)
-            return code, read_throttle_wait(throttle)
+            return code, read_waits(throttle)
         finally:
             posix.close(throttle)
 

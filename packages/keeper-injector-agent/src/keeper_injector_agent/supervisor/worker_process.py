@@ -14,7 +14,7 @@ _LONGEST_THROTTLE = 3600.0
 def fork_worker(command: list[str], inherited: list[int]) -> tuple[int, int]:
     """Fork a worker that runs *command* (PATH MODULE ARGUMENTS…) without the *inherited* descriptors; raises OSError.
 
-    Returns its PID, and the end of a pipe for :func:`read_throttle_wait`.
+    Returns its PID, and the end of a pipe for :func:`read_waits`.
     """
     throttle, out = posix.pipe()
     try:
@@ -29,13 +29,17 @@ def fork_worker(command: list[str], inherited: list[int]) -> tuple[int, int]:
     return worker, throttle
 
 
-def read_throttle_wait(pipe: int) -> float:
-    """Return for how many seconds Keeper wants no request, as a worker that has ended reported it; 0 if it reported nothing."""
+def read_waits(pipe: int) -> tuple[float, float]:
+    """Return what a worker that has ended reported: for how many seconds Keeper wants no request, and when the next refresh is due.
+
+    Both are 0 if it reported nothing; the second one is 0 if only the interval matters.
+    """
     posix.set_blocking(pipe, False)  # a process that the worker left behind may still hold the other end
     try:
-        return min(_LONGEST_THROTTLE, max(0.0, float(posix.read(pipe, 64) or b"0")))
+        throttle, _, due = posix.read(pipe, 64).partition(b" ")
+        return min(_LONGEST_THROTTLE, max(0.0, float(throttle or b"0"))), max(0.0, float(due or b"0"))
     except (ValueError, BlockingIOError):
-        return 0.0
+        return 0.0, 0.0
 
 
 def _become_worker(command: list[str], inherited: list[int], out: int) -> None:

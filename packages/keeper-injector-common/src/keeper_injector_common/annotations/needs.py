@@ -30,6 +30,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "signal": _SIDECAR,
         "notify-url": _SIDECAR,
         "metrics-port": _SIDECAR,
+        "notify-spread": ("signal", "notify-url"),
         "restart-spread": ("on-change=restart",),
         "restart-min-interval": ("on-change=restart",),
         "env-prefix": ("inject-env-vars=true",),

@@ -193,4 +193,5 @@ def _notify(reader: Reader) -> Notify | None:
     signal, process, url = (reader.get(name) for name in ("signal", "signal-process", "notify-url"))
     if process and not signal:
         reader.report(f"{PREFIX}signal-process", "no signal is set", f"add {PREFIX}signal: SIGHUP")
-    return Notify(signal, process, url) if signal or url else None
+    spread = reader.get("notify-spread") or 0.0
+    return Notify(signal, process, url, spread) if signal or url else None

@@ -276,6 +276,13 @@ _BEHAVIOR = _group(
         "URL inside the pod that the agent sends a POST request to after a change.",
     ),
     _one(
+        "notify-spread",
+        parsers.duration,
+        "5m",
+        "Time over which the notifications of all pods by `signal` and `notify-url` are spread. If not set, each pod notifies at once.",
+        default_allowed=True,
+    ),
+    _one(
         "on-change",
         parsers.choice("none", "restart"),
         "restart",

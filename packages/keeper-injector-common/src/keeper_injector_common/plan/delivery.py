@@ -128,6 +128,9 @@ class Notify:
         ),
     )
     url: str | None = attrs.field(default=None, metadata=wire("url", LOOPBACK_URL, "URL inside the pod to request."))
+    spread: float = attrs.field(
+        default=0.0, metadata=wire("spread", SECONDS, "Seconds over which pods spread out; at once if left out.")
+    )
 
 
 @attrs.frozen
