@@ -13,13 +13,19 @@ U1, U2, U3 = "AAAAAAAAAAAAAAAAAAAAA1", "AAAAAAAAAAAAAAAAAAAAA2", "AAAAAAAAAAAAAA
 
 
 def names(
-    titles: dict[str, str], owners: dict[str, str] | None = None, unreadable: tuple[str, ...] = ()
+    titles: dict[str, str],
+    owners: dict[str, str] | None = None,
+    unreadable: tuple[str, ...] = (),
+    *,
+    strict: bool = False,
 ) -> dict[str, str]:
     """Return the names of the JSON files of records, given by UID and title."""
     records = [Record(uid, title, "login", ()) for uid, title in titles.items()]
     return {
         uid: found.name
-        for uid, found in name_files(records, ".json", owners or {}, Library(tuple(records), unreadable)).items()
+        for uid, found in name_files(
+            records, ".json", owners or {}, Library(tuple(records), unreadable), strict=strict
+        ).items()
     }
 
 
@@ -91,3 +97,16 @@ def test_names_are_unique_short_and_in_the_directory(titles: list[str], owners: 
         assert not name.startswith(".")
         if owners.get("db.json") == uid and records[uid] == "db":
             assert name == "db.json"
+
+
+@given(st.lists(st.tuples(st.lists(TITLES, min_size=6, max_size=6), st.sets(st.sampled_from(UIDS))), max_size=4))
+def test_a_name_never_moves_to_another_record_if_strict(refreshes: list[tuple[list[str], set[str]]]) -> None:
+    """Whatever happens in Keeper, each name of a file belongs to one record for the life of a pod."""
+    owners: dict[str, str] = {}
+    for titles, present in refreshes:
+        records = {uid: title for uid, title in zip(UIDS, titles, strict=True) if uid in present}
+        found = names(records, owners, strict=True)
+        assert len(set(found.values())) == len(records)
+        for uid, name in found.items():
+            assert owners.get(name, uid) == uid or name.endswith(f"-{uid}.json")
+        owners |= {name: uid for uid, name in found.items()}
