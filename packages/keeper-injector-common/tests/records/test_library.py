@@ -315,3 +315,36 @@ def test_no_record_of_another_folder_replaces_one(
         assert found(extended, strict=False) == found(library, strict=False)
     if precise or is_uid(wanted.title):
         assert found(extended, strict=True) in {found(library, strict=True), None}
+
+
+_TITLES = ["db", "Prod/db", UID]
+_PLACES = [((), ()), (("Prod",), ("f1",)), (("Test",), ("f2",))]
+_VAULTS = st.dictionaries(
+    st.sampled_from(["u1", "u2", "u3", UID]), st.tuples(st.sampled_from(_TITLES), st.sampled_from(_PLACES))
+)
+
+
+@given(
+    st.lists(_VAULTS, min_size=2, max_size=5),
+    st.sampled_from([name("db"), name("Prod", "db"), name("Prod/db"), name(UID)]),
+    st.booleans(),
+)
+def test_a_name_moves_to_another_record_only_as_documented(
+    vaults: list[dict[str, tuple[str, tuple[tuple[str, ...], tuple[str, ...]]]]], wanted: RecordName, strict: bool
+) -> None:
+    """Over several states of Keeper: never while its record matches as well, never if strict, and never to a mere title."""
+    origin = ""
+    for vault in vaults:
+        library = Library(tuple(record(uid, title, *place) for uid, (title, place) in vault.items()))
+        try:
+            found = library.resolve(wanted, strict=strict, origin=origin)
+        except (SelectionError, UnreadableRecordError):
+            continue
+        if origin and found.record.uid != origin:
+            assert found.replaced == origin
+            assert not strict
+            assert not found.by_title
+            assert origin != library.matches(wanted)[0].uid
+        else:
+            assert not found.replaced
+        origin = found.record.uid
