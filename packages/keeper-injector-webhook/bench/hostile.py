@@ -6,6 +6,7 @@ An input is added with one entry. A review is a function of a number, so that no
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import Awaitable, Callable
@@ -104,23 +105,53 @@ REVIEWS: dict[str, Callable[[int], bytes]] = {
 Attack = Callable[[ssl.SSLContext, int], Awaitable[None]]
 
 
-async def held(context: ssl.SSLContext | None, port: int, count: int, sent: bytes) -> None:
-    """Open so many connections, send the same on each, read nothing, and hold them for some seconds."""
+def request(body: bytes) -> bytes:
+    """Return the HTTP request with a review."""
+    return HEAD + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+LARGE_REVIEW = request(review(0, {"foreign": "x" * 200 * KIB}, volumes=[{"name": "v" * 1000}] * 700))
+"""A review of 900 KiB, which is read as a whole."""
+LARGE_ANSWER = request(
+    review(
+        0,
+        {f"{PREFIX}secret-{number}": f"/app/{number:0>240}/x" for number in range(100)},
+        containers=containers(18),
+    )
+)
+"""A review of 36 KiB whose answer has 800 KiB, close to the limit."""
+
+
+async def held(
+    context: ssl.SSLContext | None, port: int, count: int, sent: bytes, *, reads: bool = False, seconds: float = 3
+) -> None:
+    """Open so many connections, send the same on each, and hold them for some seconds; without *reads*, no response is read."""
     writers = []
+    readers = []
     try:
         for _ in range(count):
             try:
                 hostname = "localhost" if context else None
                 connecting = asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname=hostname)
-                _, writer = await asyncio.wait_for(connecting, 5)
+                reader, writer = await asyncio.wait_for(connecting, 5)
             except (OSError, TimeoutError):
                 continue
             writers.append(writer)
             writer.write(sent)
-        await asyncio.sleep(3)
+            if reads:
+                readers.append(asyncio.create_task(_read_all(reader)))
+        await asyncio.sleep(seconds)
     finally:
+        for reading in readers:
+            reading.cancel()
         for writer in writers:
             writer.transport.abort()
+
+
+async def _read_all(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(OSError):
+        while await reader.read(64 * KIB):
+            pass
 
 
 CLIENTS: dict[str, Attack] = {
@@ -139,6 +170,13 @@ CLIENTS: dict[str, Attack] = {
     ),
     "responses that nobody reads": lambda context, port: held(
         context, port, 4, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000
+    ),
+    "large answers that nobody reads": lambda context, port: held(context, port, 240, LARGE_ANSWER, seconds=5),
+    "large answers on connections that stay open": lambda context, port: held(
+        context, port, 240, LARGE_ANSWER, reads=True, seconds=5
+    ),
+    "large reviews on connections that stay open": lambda context, port: held(
+        context, port, 240, LARGE_REVIEW, reads=True, seconds=5
     ),
     "an upgrade to HTTP/2": lambda context, port: held(
         context,

@@ -81,6 +81,11 @@ class Process:
         status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
         return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS:"))
 
+    def most_resident(self) -> float:
+        """Return the most resident memory that it had since it started, in MiB."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmHWM:"))
+
     def cpu(self) -> float:
         """Return the CPU time that its threads have taken, in seconds. Other programs on the machine hardly change it."""
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")

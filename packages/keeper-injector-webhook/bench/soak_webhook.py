@@ -119,9 +119,9 @@ class Soak:
                 self.attacks[name] += 1
 
     async def watch(self) -> None:
-        """Note the most memory that the webhook has."""
+        """Note the most memory that the webhook had: the kernel keeps it, so that no short peak is missed."""
         while not self.is_over():
-            self.memory = max(self.memory, self.webhook.resident())
+            self.memory = self.webhook.most_resident()
             await asyncio.sleep(0.1)
 
     async def run(self) -> None:

@@ -50,7 +50,7 @@ class Metrics:
         self._cut = Counter(
             "keeper_injector_connections_cut",
             "Connections that the webhook ended: at the deadline of a handshake, of a request, of an idle connection or of the "
-            "closing, or because a client kept it waiting at the limit of connections or of bytes.",
+            "closing, or because a client kept it waiting or took no response at the limit of connections or of bytes.",
             ["reason"],
             registry=self.registry,
         )

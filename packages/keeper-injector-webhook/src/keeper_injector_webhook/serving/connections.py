@@ -54,6 +54,9 @@ class Connection:
     expired: Callable[[], None] | None = None
     """Called at the deadline of a request, to answer the client; the connection is cut a moment later."""
 
+    abort: Callable[[], None] | None = None
+    """Ends the connection at once, with what was not sent yet."""
+
     def enter(self, phase: Phase) -> None:
         """Begin a phase."""
         self.phase = phase
@@ -84,7 +87,11 @@ class Connections:
     """Called whenever a connection has ended."""
     held: int = 0
     """Bytes that all connections hold."""
+    unread: int = 0
+    """Bytes of the responses that clients have not taken yet."""
     _all: dict[Connection, None] = attrs.field(factory=dict)
+    _responses: dict[Connection, int] = attrs.field(factory=dict)
+    """The size of each unread response, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -98,6 +105,7 @@ class Connections:
     def remove(self, connection: Connection) -> None:
         """Forget a connection that has ended."""
         self.release(connection)
+        self.response_taken(connection)
         self._all.pop(connection, None)
         self.on_release()
 
@@ -122,6 +130,21 @@ class Connections:
         """Stop counting the bytes of a connection."""
         self.held -= connection.held
         connection.held = 0
+
+    def begin_response(self, connection: Connection, size: int) -> None:
+        """Count a response of *size* bytes as unread; if too many bytes are, end the connections that have read for longest."""
+        self._responses[connection] = size
+        self.unread += size
+        while self.unread > self.limits.unread_bytes and len(self._responses) > 1:
+            oldest = next(iter(self._responses))
+            self.response_taken(oldest)
+            self.metrics.connection_cut("bytes")
+            if oldest.abort is not None:
+                oldest.abort()
+
+    def response_taken(self, connection: Connection) -> None:
+        """Stop counting the response of a connection."""
+        self.unread -= self._responses.pop(connection, 0)
 
     async def wait_for_room(self, connection: Connection) -> None:
         """Wait until *connection* may read more: there is room, or no other request is older."""

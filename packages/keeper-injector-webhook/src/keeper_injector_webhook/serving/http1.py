@@ -64,6 +64,7 @@ async def serve_http1(
     """Answer the requests of one connection until one side ends it."""
     protocol = _Http1Protocol(server, connection, writer)
     connection.expired = protocol.expire
+    connection.abort = writer.transport.abort
     # After each response, the server waits until the client has taken it, so that unread responses do not pile up.
     writer.transport.set_write_buffer_limits(high=1, low=0)
     discarded = 0
@@ -83,8 +84,8 @@ async def serve_http1(
         log.debug("connection.lost", extra={"cause": type(error).__name__})
     finally:
         connection.enter(Phase.CLOSING)
-        # Without this cycle, what the client sent is freed now and not at the next garbage collection.
-        connection.expired = None
+        # Without these cycles, what the client sent is freed now and not at the next garbage collection.
+        connection.expired = connection.abort = None
         protocol.parser.close()
         if discarded > server.connections.limits.discarded_bytes:
             # The end of TLS would be waited for, and what this client goes on to send would be read until then.
@@ -143,22 +144,32 @@ class _Http1Protocol:
             server=self._address,
         )
         if not response.closes and (
-            not request.keep_alive or self._connection.requests + 1 >= server.config.keep_alive_max_requests
+            not request.keep_alive
+            or self._connection.requests + 1 >= server.config.keep_alive_max_requests
+            or max(len(request.body), len(response.body)) > server.connections.limits.kept_alive_bytes
         ):
             response.headers.append(CLOSE)
+        closes, encoded = response.closes, response.encode(server.config)
+        # The body would stay in memory beside its copy for as long as the client does not read.
+        del response
         self._responding = True
-        await self._write(response.encode(server.config))
+        await self._write(encoded)
         self._responding = False
-        self.closed = response.closes
+        self.closed = closes
         server.connections.release(self._connection)
         self._connection.requests += 1
         self._connection.enter(Phase.IDLE)
 
     async def _write(self, data: bytes) -> None:
         """Send bytes, and count them until the client has taken them."""
-        self._server.connections.hold(self._connection, len(data))
-        self._writer.write(data)
-        await self._writer.drain()
+        connections = self._server.connections
+        connections.hold(self._connection, len(data))
+        connections.begin_response(self._connection, len(data))
+        # In parts, because TLS would encrypt all of it at once, into another copy.
+        for start in range(0, len(data), _CHUNK):
+            self._writer.write(data[start : start + _CHUNK])
+            await self._writer.drain()
+        connections.response_taken(self._connection)
 
     async def _refuse(self, status: int, detail: str) -> None:
         """Answer with an error and discard the rest of what the client sends."""

@@ -26,6 +26,7 @@ from keeper_injector_webhook.serving.connections import Connections
 from keeper_injector_webhook.serving.http1 import Http1Server
 from keeper_injector_webhook.serving.limits import PROBES, Limits
 from keeper_injector_webhook.serving.listener import Listener
+from keeper_injector_webhook.serving.memory import return_freed_memory_forever
 from keeper_injector_webhook.serving.tls import LiveCertificate
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ async def _run(options: ServerOptions, settings: Settings) -> int:
     loop.set_exception_handler(_quiet_disconnects)
     app = create_app(settings, metrics, lambda: not stop.is_set(), client_ca=options.client_ca is not None)
     listeners = _listeners(app, options, certificate, metrics)
-    tasks = [asyncio.create_task(_poll(certificate, options.poll))]
+    tasks = [
+        asyncio.create_task(_poll(certificate, options.poll)),
+        asyncio.create_task(return_freed_memory_forever()),
+    ]
     if managed is not None:
         job, due = managed
         tasks.append(asyncio.create_task(attrs.evolve(job, renewed=certificate.refresh).run_forever(due)))

@@ -1,0 +1,32 @@
+"""Returns freed memory to the system.
+
+The buffers of TLS connections are freed into glibc's heap, and glibc returns only the end of its heap by itself. What is allocated
+between them keeps the rest resident: after ten minutes of hostile clients (soak_webhook), 44 of 60 MiB of the heap were free. The
+container's limit counts them all the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERY = 1.0
+"""Seconds between two returns. One takes 0.2 ms with a usual heap, and 2 ms with 40 MiB of freed memory."""
+
+
+async def return_freed_memory_forever(seconds: float = EVERY) -> None:
+    """Return freed memory every *seconds*. End at once where the C library cannot do it, as musl."""
+    trim = find_trim()
+    while trim is not None:
+        await asyncio.sleep(seconds)
+        trim(0)
+
+
+def find_trim() -> Callable[[int], int] | None:
+    """Return glibc's ``malloc_trim``, or None with another C library."""
+    trim: Callable[[int], int] | None = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim
