@@ -29,6 +29,7 @@ from rendered_chart import (
 )
 
 from keeper_injector_webhook import cli
+from keeper_injector_webhook.admission.names import METRICS_PORT
 from keeper_injector_webhook.settings import Agent, Amounts, Image, Settings, read_settings, read_values
 
 pytestmark = needs_helm
@@ -58,7 +59,7 @@ NO_NAMESPACE = {"ClusterRole", "ClusterRoleBinding", "MutatingWebhookConfigurati
         ("minimal", OWN),
         ("cert-manager", ["Certificate", "Certificate", "Issuer", "Issuer", "PodDisruptionBudget"]),
         ("given-secret", ["PodDisruptionBudget"]),
-        ("monitoring", ["ConfigMap", "PodDisruptionBudget", "PrometheusRule", "ServiceMonitor", *OWN]),
+        ("monitoring", ["ConfigMap", "PodDisruptionBudget", "PodMonitor", "PrometheusRule", "ServiceMonitor", *OWN]),
         (
             "relay",
             [
@@ -187,7 +188,7 @@ def test_every_object_is_labelled_and_has_its_place(ci: str) -> None:
     for item in render(ci):
         metadata = item["metadata"]
         component = metadata["labels"][COMPONENT]
-        assert component in {"webhook", "relay"}
+        assert component in {"webhook", "relay", "agent"}
         assert metadata["labels"].items() >= {**SELECTED, COMPONENT: component}.items()
         assert metadata["labels"].items() >= {
             ("app.kubernetes.io/version", VERSIONS["appVersion"]),
@@ -206,7 +207,8 @@ def test_common_labels_do_not_replace_ours() -> None:
     objects = render("monitoring", commonLabels=ours, networkPolicy__enabled=True)
 
     for item in objects:
-        assert item["metadata"]["labels"].items() >= {**SELECTED, "team": "platform"}.items()
+        component = item["metadata"]["labels"][COMPONENT]
+        assert item["metadata"]["labels"].items() >= {**SELECTED, COMPONENT: component, "team": "platform"}.items()
         assert item["metadata"]["labels"]["app.kubernetes.io/part-of"] == "keeper-injector"
     assert pod_of(objects)["metadata"]["labels"]["team"] == "platform"
     assert selectors(objects) == [SELECTED] * 7
@@ -418,6 +420,21 @@ def test_a_pod_monitor_has_the_label_that_alerts_select() -> None:
     assert monitor["selector"]["matchLabels"] == SELECTED
     assert {"targetLabel": "service", "replacement": NAME} in endpoint["relabelings"]
     assert endpoint["scheme"] == "https"
+
+
+def test_agents_are_scraped_by_the_name_of_their_port() -> None:
+    """The PodMonitor selects the port that the webhook adds to pods with `metrics-port`, in all namespaces."""
+    objects = render("monitoring", monitoring__agentPodMonitor__relabelings=[{"action": "labelmap", "regex": "app"}])
+    monitor = one(objects, "PodMonitor")
+    (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+
+    assert monitor["metadata"]["name"] == f"{NAME}-agents"
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["namespaceSelector"] == {"any": True}
+    assert monitor["spec"]["selector"] == {}
+    assert endpoint["port"] == METRICS_PORT
+    assert endpoint["interval"] == "1m"
+    assert endpoint["relabelings"] == [{"action": "labelmap", "regex": "app"}]
 
 
 def test_openshift_may_choose_the_user() -> None:
