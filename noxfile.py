@@ -212,7 +212,7 @@ def release(session: nox.Session) -> None:
 
 @nox.session
 def build(session: nox.Session) -> None:
-    """Build sdists and wheels in dist/, and try each in an empty environment."""
+    """Build sdists and wheels in dist/, try each in an empty environment, and check that images have wheels for amd64 and arm64."""
     install(session, DEVELOPMENT)
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     build_keeper_exec(session)
@@ -220,6 +220,7 @@ def build(session: nox.Session) -> None:
         # Build both from the tree: a wheel built from an sdist would lack keeper-exec.
         session.run("uv", "build", "--quiet", "--sdist", "--wheel", *PINNED_BUILD, "-o", "dist", str(package))
     session.run("python", "-m", "check_distributions", "dist")
+    session.run("python", "-m", "check_platforms")
 
 
 def install(session: nox.Session, groups: tuple[str, ...]) -> None:

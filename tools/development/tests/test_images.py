@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import check_platforms
 import images.__main__ as program
 from images import contents, minimal_root
 from images.catalogue import IMAGES, VERSION, Image
@@ -239,3 +241,30 @@ def test_a_module_that_is_left_out_and_used_fails_the_build(tmp_path: Path) -> N
 
     assert done.returncode == 1
     assert "minimal_root: sqlite3 imports sqlite3, which is left out of the image; remove it from UNUSED" in done.stderr
+
+
+def test_the_checked_python_is_that_of_the_base() -> None:
+    """Wheels for arm64 are looked up for the version that the image has."""
+    text = DOCKERFILES[0].read_text(encoding="utf-8")
+
+    assert f"/python:{check_platforms.python_version(text)}." in text
+
+
+EXEC = ROOT / "packages/keeper-injector-agent/src/keeper_injector_agent/exec"
+CROSS = "aarch64-linux-gnu-gcc"
+
+
+@pytest.mark.skipif(
+    not shutil.which(CROSS), reason=f"no {CROSS}; apt install gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+)
+def test_keeper_exec_compiles_for_arm64(tmp_path: Path) -> None:
+    """The recipe has no flag for one architecture, and the result is static. If there is an emulator, it runs."""
+    output = tmp_path / "keeper-exec"
+    environment = {**os.environ, "CC": CROSS, "VERSION": "9.9"}
+    subprocess.run(["sh", EXEC / "build.sh", output], env=environment, check=True)
+
+    machine = output.read_bytes()[18:20]  # e_machine in elf(5)
+    assert int.from_bytes(machine, "little") == 183  # EM_AARCH64
+    if emulator := shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static"):
+        done = subprocess.run([emulator, output, "--version"], capture_output=True, text=True, check=True)
+        assert "9.9" in done.stdout
