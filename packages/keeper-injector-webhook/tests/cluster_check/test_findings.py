@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from keeper_injector_common.cli.findings import as_json, as_text, failed, ok, printable, warning
 from keeper_injector_webhook.cluster_check.before import minor
-from keeper_injector_webhook.cluster_check.installation import selects
+from keeper_injector_webhook.cluster_check.configurations import selects
 
 PACKAGES = Path(__file__).parents[3]
 DOCS = PACKAGES / "keeper-injector-common/docs"

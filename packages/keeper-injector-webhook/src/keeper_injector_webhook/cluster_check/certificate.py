@@ -6,13 +6,14 @@ import base64
 import binascii
 import ssl
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from cryptography import x509
 
 from keeper_injector_common.cli.findings import Finding, failed, ok, warning
-from keeper_injector_common.json_values import Json, as_object
+from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError
+from keeper_injector_webhook.cluster_check.configurations import Installation
 from keeper_injector_webhook.errors import ClusterError
 
 _SOON = timedelta(days=3)
@@ -20,13 +21,12 @@ _SOON = timedelta(days=3)
 _PAGE = "troubleshooting.md#certificatefailed"
 
 
-def check_certificate(api: Api, webhook: Json, pods: Sequence[Json], now: datetime) -> Iterator[Finding]:
-    """Check the ``caBundle`` of *webhook*, and the certificate of each of its ready *pods* against it."""
-    service = as_object(as_object(webhook.get("clientConfig")).get("service"))
-    namespace, name = str(service.get("namespace")), str(service.get("name"))
+def check_certificate(api: Api, item: Installation, pods: Sequence[Json], now: datetime) -> Iterator[Finding]:
+    """Check the ``caBundle`` of *item*, and the certificate of each of its ready *pods* against it."""
+    namespace, name = item.namespace, item.service
     renew = f"kubectl -n {namespace} rollout restart deployment/{name}"
     try:
-        bundle = base64.b64decode(str(as_object(webhook.get("clientConfig")).get("caBundle") or ""), validate=True)
+        bundle = base64.b64decode(item.ca_bundle, validate=True)
         authorities = x509.load_pem_x509_certificates(bundle) if bundle else []
     except (binascii.Error, ValueError):
         yield failed("ca-bundle", "the caBundle is not a list of certificates in PEM", renew, _PAGE)
@@ -35,14 +35,14 @@ def check_certificate(api: Api, webhook: Json, pods: Sequence[Json], now: dateti
         logs = f"kubectl -n {namespace} logs deployment/{name} | grep certificate"
         yield failed("ca-bundle", "the caBundle is empty, so API servers trust no webhook", logs, _PAGE)
         return
-    valid = [item for item in authorities if item.not_valid_before_utc <= now < item.not_valid_after_utc]
+    valid = [one for one in authorities if one.not_valid_before_utc <= now < one.not_valid_after_utc]
     if not valid:
-        last = max(item.not_valid_after_utc for item in authorities)
+        last = max(one.not_valid_after_utc for one in authorities)
         yield failed(
             "ca-bundle", f"every CA in the caBundle is invalid today; the last one ends {last:%Y-%m-%d}", renew, _PAGE
         )
         return
-    days = (max(item.not_valid_after_utc for item in valid) - now).days
+    days = (max(one.not_valid_after_utc for one in valid) - now).days
     yield ok("ca-bundle", f"API servers trust {len(valid)} CA, valid for {days} more days")
     for pod in pods:
         yield _served(api, pod, f"{name}.{namespace}.svc", bundle.decode(), now)
@@ -71,8 +71,3 @@ def _served(api: Api, pod: Json, host: str, bundle: str, now: datetime) -> Findi
 
 def _ports(pod: Json) -> list[Json]:
     return [port for container in pod["spec"]["containers"] for port in container.get("ports") or ()]
-
-
-def today() -> datetime:
-    """Return the time now."""
-    return datetime.now(UTC)

@@ -5,58 +5,23 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 
-import attrs
 from kubernetes import client
 
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
 from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object, as_objects
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError, RefusedError
-from keeper_injector_webhook.cluster_check.certificate import check_certificate, today
+from keeper_injector_webhook.cluster_check.certificate import check_certificate
+from keeper_injector_webhook.cluster_check.configurations import WEBHOOK, Installation, selects
 from keeper_injector_webhook.errors import ClusterError
 
-WEBHOOK = "pods.keeper.security"
-"""The name of the webhook in the chart's MutatingWebhookConfiguration."""
 _INSTALL = "helm upgrade --install keeper-injector charts/keeper-injector --namespace keeper-injector --create-namespace --wait"
 """As in the documentation; the same command installs and repairs."""
 _CALLS = "troubleshooting.md#failed-calling-webhook-podskeepersecurity"
 _SETTINGS = "checksum/settings"
 """The annotation in which the chart stores a digest of the settings, so that changed settings replace the pods."""
-
-
-@attrs.frozen
-class Installation:
-    """The webhook that is installed, as its configuration describes it."""
-
-    configuration: str
-    webhook: Json
-    """The entry :data:`WEBHOOK` of the configuration."""
-
-    @property
-    def service(self) -> str:
-        """The name of the Service, and of the Deployment behind it."""
-        return str(as_object(as_object(self.webhook.get("clientConfig")).get("service")).get("name"))
-
-    @property
-    def namespace(self) -> str:
-        """The namespace of the Service."""
-        return str(as_object(as_object(self.webhook.get("clientConfig")).get("service")).get("namespace"))
-
-    def serves(self, labels: Json) -> bool:
-        """Return whether API servers call this webhook for pods in a namespace with these labels."""
-        return selects(as_object(self.webhook.get("namespaceSelector")), labels)
-
-
-def find_installations(api: Api) -> list[Installation]:
-    """Return the installed webhooks. Raises ClusterError."""
-    call = client.AdmissionregistrationV1Api(api.connection).list_mutating_webhook_configuration
-    return [
-        Installation(str(item["metadata"]["name"]), hook)
-        for item in api.items("webhook configurations", call)
-        for hook in as_objects(item.get("webhooks"))
-        if hook.get("name") == WEBHOOK
-    ]
 
 
 def labels_of(api: Api, namespace: str) -> Json:
@@ -95,7 +60,7 @@ def check_installation(api: Api, item: Installation, namespace: str) -> Iterator
         right = "" if isinstance(error, ForbiddenError) else _INSTALL
         report = warning if isinstance(error, ForbiddenError) else failed
         yield report("webhook-replicas", str(error), right, _CALLS)
-    yield from check_certificate(api, item.webhook, [pod for pod in pods if is_ready(pod)], today())
+    yield from check_certificate(api, item, [pod for pod in pods if is_ready(pod)], datetime.now(UTC))
     yield from _network_policies(api, item, pods)
     try:
         is_called = item.serves(labels_of(api, namespace))
@@ -167,28 +132,6 @@ def _network_policies(api: Api, item: Installation, pods: Sequence[Json]) -> Ite
     labels = as_object(pods[0]["metadata"].get("labels")) if pods else {}
     names = [str(policy["metadata"]["name"]) for policy in policies if selects(policy["spec"]["podSelector"], labels)]
     yield ok("network-policy", f"network policies for the webhook: {', '.join(names) or 'none'}")
-
-
-def selects(selector: Json, labels: Json) -> bool:
-    """Return whether a label selector (``matchLabels`` and ``matchExpressions``) selects *labels*."""
-    if any(labels.get(key) != value for key, value in as_object(selector.get("matchLabels")).items()):
-        return False
-    return all(_matches(item, labels) for item in as_objects(selector.get("matchExpressions")))
-
-
-def _matches(expression: Json, labels: Json) -> bool:
-    key, values = expression.get("key"), expression.get("values") or ()
-    match expression.get("operator"):
-        case "In":
-            return key in labels and labels[key] in values
-        case "NotIn":
-            return key not in labels or labels[key] not in values
-        case "Exists":
-            return key in labels
-        case "DoesNotExist":
-            return key not in labels
-        case _:
-            return False
 
 
 def _dry_runs(api: Api, item: Installation, namespace: str) -> Iterator[Finding]:

@@ -23,7 +23,8 @@ from keeper_injector_webhook.admission import Inject
 from keeper_injector_webhook.admission.names import CA_VOLUME, CREDENTIALS_VOLUME, INIT_CONTAINER, MIRROR, SIDECAR
 from keeper_injector_webhook.checks import decide_workload, verdict
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError, MissingError
-from keeper_injector_webhook.cluster_check.installation import Installation, labels_of
+from keeper_injector_webhook.cluster_check.configurations import Installation
+from keeper_injector_webhook.cluster_check.installation import labels_of
 from keeper_injector_webhook.cluster_check.relay import check_halves
 from keeper_injector_webhook.errors import ClusterError, ReviewError, SettingsError
 from keeper_injector_webhook.settings import Settings, parse_settings

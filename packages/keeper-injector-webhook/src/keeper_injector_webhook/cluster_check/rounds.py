@@ -11,10 +11,10 @@ from keeper_injector_common.cli import console
 from keeper_injector_common.cli.findings import Finding, Group, Status, count, failed, run_checks, write_report
 from keeper_injector_webhook.cluster_check.api import Api
 from keeper_injector_webhook.cluster_check.before import api_version, check_before
+from keeper_injector_webhook.cluster_check.configurations import find_installations
 from keeper_injector_webhook.cluster_check.installation import (
     check_installation,
     check_installations,
-    find_installations,
 )
 from keeper_injector_webhook.cluster_check.namespace import check_namespace
 from keeper_injector_webhook.cluster_check.relay import check_relays
