@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from artifacts import building, provenance, sbom
+from artifacts.chart_signature import sign_chart
 from artifacts.checksums import sign_sums, write_sums
 from artifacts.commits import SOURCE, export
 from artifacts.errors import ArtifactError
@@ -61,6 +62,9 @@ def _build(options: argparse.Namespace, folder: Path, output: Path) -> None:
         _write(output / f"{image.name}{sbom.SUFFIX}", sbom.image_sbom(image, commit))
     parameters: dict[str, object] = {"images": images, "base": options.base} if images else {"images": []}
     _write(output / provenance.FILE, provenance.statement(commit, files, options.builder, parameters))
+    if options.sign_chart:
+        for package in output.glob("*.tgz"):
+            sign_chart(package, options.sign_chart)
     write_sums(output)
     if options.sign:
         sign_sums(output, options.sign)
@@ -92,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
         help="base image with its digest, or `debian` for one that is built here (default: that of the Dockerfiles)",
     )
     parser.add_argument("--sign", type=Path, metavar="KEY", help="sign SHA256SUMS with this SSH key")
+    parser.add_argument(
+        "--sign-chart", default="", metavar="KEY", help="also sign the chart for Helm, with this key of gpg"
+    )
     parser.add_argument("--builder", default=LOCAL_BUILDER, metavar="URI", help="who builds, for the provenance")
     parser.add_argument("--repository", type=Path, default=ROOT, help=argparse.SUPPRESS)
     return parser

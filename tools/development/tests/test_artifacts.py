@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -23,6 +24,7 @@ from packaging.utils import canonicalize_name
 
 import artifacts.__main__ as program
 from artifacts import building
+from artifacts.chart_signature import sign_chart
 from artifacts.checksums import sign_sums
 from artifacts.commits import Commit
 from artifacts.errors import ArtifactError
@@ -207,6 +209,66 @@ def test_helm_reads_the_chart(released: Path, clone: Path) -> None:
 
     assert rendered[0] == rendered[1]
     assert "\nkind: Deployment\n" in rendered[0]
+
+
+@pytest.fixture
+def for_helm(released: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a folder with the chart's package, signed for Helm by a new OpenPGP key, and the public key."""
+    if shutil.which("gpg") is None:
+        pytest.skip("no gpg; apt install gpg gpg-agent")
+    folder, home = tmp_path / "chart", Path(tempfile.mkdtemp(prefix="gpg-"))  # sockets need a short path
+    folder.mkdir()
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    [package] = released.glob("keeper-injector-*.tgz")
+    shutil.copy(package, folder)
+    unattended = ("gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "")
+    subprocess.run(
+        [*unattended, "--quick-generate-key", "release@keeper-injector", "rsa3072", "sign", "never"], check=True
+    )
+    try:
+        sign_chart(folder / package.name, "release@keeper-injector")
+        with (folder / "release.asc").open("wb") as public:
+            subprocess.run(["gpg", "--batch", "--armor", "--export"], stdout=public, check=True)
+    finally:
+        subprocess.run(["gpgconf", "--kill", "all"], check=False)
+        shutil.rmtree(home)
+    return folder
+
+
+def _verify_with_helm(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run the commands under "Verify the chart with Helm"."""
+    section = (
+        DOCUMENT.read_text(encoding="utf-8").partition("\n## Verify the chart with Helm\n")[2].partition("\n## ")[0]
+    )
+    [block] = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
+    commands = "set -e\n" + "\n".join(line.removeprefix("$ ") for line in block.splitlines())
+    helm = programs.kept_helm()
+    assert helm is not None
+    environment = {**os.environ, "PATH": f"{helm.parent}{os.pathsep}{os.environ['PATH']}", "GNUPGHOME": str(folder)}
+    return subprocess.run(
+        ["bash", "-c", commands], cwd=folder, capture_output=True, text=True, check=False, env=environment
+    )
+
+
+def test_helm_verifies_the_chart(for_helm: Path) -> None:
+    """The documented commands print who signed it, and the digest of the package."""
+    done = _verify_with_helm(for_helm)
+    [package] = for_helm.glob("*.tgz")
+
+    assert done.returncode == 0, done.stderr
+    assert "release@keeper-injector" in done.stdout
+    assert hashlib.sha256(package.read_bytes()).hexdigest() in done.stdout
+
+
+@pytest.mark.parametrize("pattern", ["*.tgz", "*.prov"])
+def test_helm_refuses_a_changed_chart(for_helm: Path, pattern: str) -> None:
+    """One changed byte in the package, or in what is signed, is enough."""
+    [changed] = for_helm.glob(pattern)
+    content = bytearray(changed.read_bytes())
+    content[len(content) // 3] ^= 1
+    changed.write_bytes(content)
+
+    assert _verify_with_helm(for_helm).returncode != 0
 
 
 def test_files_of_another_build_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
