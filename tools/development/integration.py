@@ -1,6 +1,8 @@
 """``python -m integration``: start a cluster, load the images, run the tests, remove everything.
 
-Usage: ``./tools/run integration [--cluster local|kind|current-context] [PYTEST ARGUMENTS…]``
+Usage: ``./tools/run integration [--cluster local|kind|current-context] [--kubernetes 1.33] [PYTEST ARGUMENTS…]``
+
+``--kubernetes`` chooses the version of a local node. Tests of features that this version does not have are skipped, with the reason.
 
 Tests on a cluster mostly wait, so several run at the same time, each process with its own local Keeper. Tests that use the whole machine
 run afterwards, one by one.
@@ -20,7 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import archive, node, programs
+from cluster import archive, node, programs, versions
 from cluster.errors import ClusterError
 from images import builders
 from images.catalogue import PREFIX, VERSION
@@ -47,9 +49,20 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--cluster", choices=choices, help="(default: kind if Docker is available, otherwise a local node)"
     )
+    parser.add_argument(
+        "--kubernetes",
+        metavar="VERSION",
+        help=f"version of the local node: {', '.join(version.minor for version in versions.every())} (default: the newest)",
+    )
     options, rest = parser.parse_known_args(arguments)
-    chosen = options.cluster or ("kind" if shutil.which("kind") and builders.works("docker") else "local")
-    places = {"local": _local, "kind": _kind, "current-context": _current}
+    if options.kubernetes and options.cluster not in (None, "local"):
+        parser.error(f"--kubernetes chooses the version of a local node; remove it, or --cluster {options.cluster}")
+    chosen = (
+        "local"
+        if options.kubernetes
+        else options.cluster or ("kind" if shutil.which("kind") and builders.works("docker") else "local")
+    )
+    places = {"local": lambda: _local(options.kubernetes), "kind": _kind, "current-context": _current}
     started = time.monotonic()
     try:
         with places[chosen]() as environment:
@@ -84,20 +97,21 @@ def _both(*codes: int) -> int:
 
 
 @contextmanager
-def _local() -> Iterator[Mapping[str, str]]:
-    """Start our own node; it is stopped when this process ends for any reason."""
+def _local(kubernetes: str | None) -> Iterator[Mapping[str, str]]:
+    """Start our own node, by default of the newest version; it is stopped when this process ends for any reason."""
+    version = versions.find(kubernetes) if kubernetes else versions.newest()
     started = time.monotonic()
 
     def say(text: str) -> None:
         _say(started, text)
 
     install_if_missing(say)
-    helm, kubectl = programs.helm(say), programs.kubectl(say)
+    helm, kubectl = programs.helm(say), programs.kubectl(say, version)
     with _archives(say, "--base=debian") as archives, tempfile.TemporaryDirectory() as tools:
         for program in (helm, kubectl):
             (Path(tools) / program.name).symlink_to(program)
         node.down(NAME)
-        place = node.up(NAME, say, owner=os.getpid())
+        place = node.up(NAME, say, owner=os.getpid(), version=version)
         try:
             for file in archives:
                 node.load(place, file)

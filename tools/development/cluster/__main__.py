@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from cluster import node, programs
+from cluster import node, programs, versions
 from cluster.errors import ClusterError
 from cluster.places import DEFAULT
 from images.catalogue import PREFIX, VERSION
@@ -67,6 +67,9 @@ def _parser() -> argparse.ArgumentParser:
     up = commands.add_parser("up", help="start a cluster")
     up.set_defaults(call=_up)
     up.add_argument("name", nargs="?", default=DEFAULT, help="(%(default)s)")
+    up.add_argument(
+        "--kubernetes", default=versions.newest().minor, metavar="VERSION", help=f"{_choices()} (%(default)s)"
+    )
     up.add_argument("--while", dest="owner", type=int, metavar="PID", help="stop it when that process ends")
 
     down = commands.add_parser("down", help="stop a cluster and remove all its files")
@@ -86,14 +89,22 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("kubectl", help="run kubectl; with several clusters, --context kind-NAME selects one")
     commands.add_parser("helm", help="run helm; with several clusters, --kube-context kind-NAME selects one")
     commands.add_parser("list", help="list the running clusters").set_defaults(call=_list)
-    commands.add_parser("build", help="build the node's program").set_defaults(call=_build)
+    build = commands.add_parser("build", help="build the node's program")
+    build.set_defaults(call=_build)
+    build.add_argument(
+        "--kubernetes", default=versions.newest().minor, metavar="VERSION", help=f"{_choices()} (%(default)s)"
+    )
     commands.add_parser("install", help="install what a node needs (Debian, Ubuntu)").set_defaults(call=_install)
     return parser
 
 
+def _choices() -> str:
+    return ", ".join(version.minor for version in versions.every())
+
+
 def _up(options: argparse.Namespace) -> None:
     say = _Clock()
-    place = node.up(options.name, say, owner=options.owner)
+    place = node.up(options.name, say, owner=options.owner, version=versions.find(options.kubernetes))
     say(f"ready; the node and its pods reach the host at {place.gateway}")
     print(f"export KUBECONFIG={place.kubeconfig}")
 
@@ -117,7 +128,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    print(programs.node(_Clock()))
+    print(programs.node(_Clock(), versions.find(options.kubernetes)))
 
 
 def _install(options: argparse.Namespace) -> int:

@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from cluster import pki, programs
+from cluster import pki, programs, versions
 from cluster.errors import ClusterError, run
 from cluster.places import SLOTS, Place, cache, checked, existing, names, problems_of, states
 from cluster.processes import Process
 from cluster.programs import Say
+from cluster.versions import NODE, Version
 
 READY_TIMEOUT = 180.0
 """Seconds; 10 are usual on two free cores."""
@@ -44,16 +45,20 @@ def problems() -> list[str]:
     return found + problems_of(states())
 
 
-def up(name: str, say: Say, *, owner: int | None = None) -> Place:
-    """Start a cluster and wait until its node accepts pods. With *owner*, the cluster is stopped when that process ends."""
+def up(name: str, say: Say, *, owner: int | None = None, version: Version | None = None) -> Place:
+    """Start a cluster, by default of the newest version, and wait until its node accepts pods.
+
+    With *owner*, the cluster is stopped when that process ends.
+    """
+    version = version or versions.newest()
     found = problems()
     if found:
         raise ClusterError("; ".join(found))
-    program, pause = programs.node(say), programs.pause()
+    program, pause = programs.node(say, version), programs.pause()
     with ExitStack() as undo:
         place = _claim(checked(name))
         undo.callback(down, name)
-        say(f"starting node {place.node}, Kubernetes {programs.version()}")
+        say(f"starting node {place.node}, Kubernetes {version.name}")
         pki.write(place)
         process = _start(place, program, pause)
         if owner is not None:
@@ -178,7 +183,7 @@ def _start(place: Place, program: Path, pause: Path) -> Process:
     namespaces = ("--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "--kill-child", "--mount-proc")
     with (place.log / "node.log").open("wb") as log:
         started = subprocess.Popen(
-            ["unshare", *namespaces, "bash", str(programs.NODE / "start.sh")],
+            ["unshare", *namespaces, "bash", str(NODE / "start.sh")],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -14,43 +14,38 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pip_settings
-from cluster import archive
+from cluster import archive, versions
 from cluster.errors import ClusterError, run
 from cluster.places import cache
+from cluster.versions import NODE, Version
 
-NODE = Path(__file__).parent / "node"
 HELM = Path(__file__).parent / "helm.txt"
 PAUSE_SOURCE = Path(__file__).parent / "pause.c"
-VERSION = "k8s.io/component-base/version"
+STAMPED = "k8s.io/component-base/version"
 PAUSE = "localhost/pause:1"
 
 Say = Callable[[str], None]
 
 
-def node(say: Say) -> Path:
-    """Return the binary with all programs of a node; build it if these sources have not been built yet."""
-    folder = cache() / digest(NODE / "go.mod", NODE / "main.go")
+def node(say: Say, version: Version | None = None) -> Path:
+    """Return the binary with all programs of a node, by default of the newest version; build it if these sources are new."""
+    version = version or versions.newest()
+    folder = cache() / digest(version.modules, version.program / "main.go")
     if not (folder / "node").exists():
         go = shutil.which("go")
         if go is None:
             raise ClusterError("go: not found on PATH; building the node needs Go 1.26 or newer, https://go.dev/dl")
-        say("building the node's program (once; about 8 minutes, or 20 s with Go's caches)")
+        say(f"building the program of a {version.name} node (once; about 8 minutes, or 20 s with Go's caches)")
         with complete_or_not_at_all(folder) as made:
-            _build(go, made / "node")
+            _build(go, version, made / "node")
             # A link with the name of a program runs that program.
             (made / "kubectl").symlink_to("node")
     return folder / "node"
 
 
-def kubectl(say: Say) -> Path:
+def kubectl(say: Say, version: Version | None = None) -> Path:
     """Return kubectl in the version of the node."""
-    return node(say).with_name("kubectl")
-
-
-def version() -> str:
-    """Return the Kubernetes version of the sources."""
-    lines = (line.split() for line in (NODE / "go.mod").read_text().splitlines())
-    return next(words[1] for words in lines if words[:1] == ["k8s.io/kubernetes"])
+    return node(say, version).with_name("kubectl")
 
 
 def pause() -> Path:
@@ -87,14 +82,17 @@ def kept_helm() -> Path | None:
     return Path(found) if found else kept if kept.exists() else None
 
 
-def _build(go: str, output: Path) -> None:
+def _build(go: str, version: Version, output: Path) -> None:
     """Build with the version as a linker flag; without it, feature gates assume version 0.0."""
-    kubernetes = version()
-    major, minor, _ = kubernetes.removeprefix("v").split(".", 2)
-    stamps = {"gitVersion": kubernetes, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
-    flags = " ".join(["-s", "-w", *(f"-X {VERSION}.{key}={value}" for key, value in stamps.items())])
+    major, minor = map(str, version.number)
+    stamps = {"gitVersion": version.name, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
+    flags = " ".join(["-s", "-w", *(f"-X {STAMPED}.{key}={value}" for key, value in stamps.items())])
+    # The module of the newest version is found without the option, which would change what is in the binary.
+    modules = () if version.modules.name == "go.mod" else (f"-modfile={version.modules.name}",)
+    folder = f"./{version.program.relative_to(NODE)}"
     environment = {**os.environ, "CGO_ENABLED": "0"}
-    run(go, "-C", NODE, "build", "-trimpath", "-o", output, "-ldflags", flags, ".", environment=environment)
+    command = (go, "-C", NODE, "build", *modules, "-trimpath", "-o", output, "-ldflags", flags, folder)
+    run(*command, environment=environment)
 
 
 def _install(requirements: Path, target: Path) -> None:

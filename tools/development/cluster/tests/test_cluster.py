@@ -201,13 +201,6 @@ def test_what_is_interrupted_is_not_taken_for_complete(place: Place) -> None:
     assert list(cache().glob("making-*")) == []
 
 
-def test_one_version_of_kubernetes() -> None:
-    """All modules of Kubernetes are of the release that is stamped in."""
-    lines = (programs.NODE / "go.mod").read_text().splitlines()
-    replaced = {line.split()[-1] for line in lines if "=> k8s.io/" in line}
-    assert replaced == {programs.version().replace("v1.", "v0.", 1)}
-
-
 def test_a_failure_shows_what_the_program_said() -> None:
     """The command is named, shortly, with its exit code."""
     with pytest.raises(ClusterError, match=r"^sh -c .*: exit code 3: said"):
