@@ -688,7 +688,29 @@ def test_notes_have_one_next_step(ci: str) -> None:
     assert done.returncode == 0, done.stderr
     notes = done.stdout.partition("\nNOTES:\n")[2]
 
-    assert len(notes.splitlines()) <= 16
+    assert len(notes.splitlines()) <= 18
     assert "kubectl create secret generic keeper-credentials" in notes
     assert 'keeper.security/inject: "true"' in notes
     assert ("helm uninstall does not delete" in notes) is (ci in {"cert-manager", "hardened"})
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ([], "set agent.image.repository and image.repository:"),
+        (["image.repository=registry.example/webhook"], "set agent.image.repository:"),
+        (["image.repository=registry.example/webhook", "agent.image.repository=registry.example/agent"], ""),
+        (["global.imageRegistry=registry.example"], ""),
+    ],
+)
+def test_notes_say_that_images_are_not_published(values: list[str], named: str) -> None:
+    """As long as the documentation says so: pods with the default images would wait for them without a reason in sight."""
+    page = CHART.parents[1] / "packages/keeper-injector-common/docs/installation.md"
+    assert "No images are published yet." in page.read_text(encoding="utf-8")
+    with lookup_server([]) as url:
+        server = ("--kube-apiserver", url, "--disable-openapi-validation", "--dry-run=client")
+        done = helm("install", NAME, CHART, "--namespace", NAMESPACE, *server, *(f"--set={value}" for value in values))
+
+    assert done.returncode == 0, done.stderr
+    assert ("No images are published at ghcr.io/keeper-security yet" in done.stdout) is bool(named)
+    assert named in done.stdout
