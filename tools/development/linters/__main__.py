@@ -9,8 +9,9 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from cluster import versions
 from cluster.errors import ClusterError
-from cluster.programs import helm, version
+from cluster.programs import helm
 from linters import alerts, programs, schemas
 
 ROOT = Path(__file__).parents[3]
@@ -69,7 +70,7 @@ def kubeconform(rendered: Sequence[Path]) -> Iterator[str]:
 
 def kube_score(rendered: Sequence[Path]) -> Iterator[str]:
     """Yield what kube-score recommends. CPU has no limit, because it would delay reviews."""
-    release = ".".join(version().split(".")[:2])
+    release = f"v{versions.newest().minor}"
     command = [
         str(programs.from_go(_say) / "kube-score"),
         "score",

@@ -12,7 +12,8 @@ from typing import Any
 
 import yaml
 
-from cluster.programs import NODE, Say, complete_or_not_at_all, digest, version
+from cluster import versions
+from cluster.programs import Say, complete_or_not_at_all, digest
 from linters import programs
 
 Json = dict[str, Any]
@@ -40,7 +41,7 @@ def folder(say: Say) -> Path:
     """Return the folder with a schema for each kind; make it if this has not been done yet."""
     kept = kept_folder()
     if not kept.exists():
-        say(f"making schemas of Kubernetes {version()} (once)")
+        say(f"making schemas of Kubernetes {versions.newest().name} (once)")
         with complete_or_not_at_all(kept) as made:
             for name, schema in _all():
                 path = made / name
@@ -51,11 +52,11 @@ def folder(say: Say) -> Path:
 
 def kept_folder() -> Path:
     """Return the folder of the schemas, whether or not they have been made."""
-    return programs.kept() / digest(NODE / "go.sum", CRDS, Path(__file__))
+    return programs.kept() / digest(versions.newest().modules, CRDS, Path(__file__))
 
 
 def _all() -> Iterator[tuple[str, Json]]:
-    source = programs.module(KUBERNETES, version(), _sum_of_kubernetes())
+    source = programs.module(KUBERNETES, versions.newest().name, _sum_of_kubernetes())
     yield from of_openapi(json.loads((source / "api/openapi-spec/swagger.json").read_text(encoding="utf-8")))
     for line in CRDS.read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
@@ -66,8 +67,9 @@ def _all() -> Iterator[tuple[str, Json]]:
 
 
 def _sum_of_kubernetes() -> str:
-    lines = (line.split() for line in (NODE / "go.sum").read_text(encoding="utf-8").splitlines())
-    return next(words[2] for words in lines if words[:2] == [KUBERNETES, version()])
+    version = versions.newest()
+    sums = version.modules.with_suffix(".sum").read_text(encoding="utf-8")
+    return next(words[2] for words in map(str.split, sums.splitlines()) if words[:2] == [KUBERNETES, version.name])
 
 
 def of_openapi(document: Json) -> Iterator[tuple[str, Json]]:
