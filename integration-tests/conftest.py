@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import attrs
 import pytest
 import yaml
+from features import missing, version_of_cluster
 from keeper import Keeper, start_keeper
 from pods import FIGURES, IMAGES, STAYS, Namespace, run
 from releases import SHARED, Release
@@ -97,6 +98,16 @@ def _cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     run("kubectl", "create", "namespace", cluster.namespace)
     yield cluster
     run("kubectl", "delete", "namespace", cluster.namespace)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that needs what the cluster's version does not have, before its fixtures install anything."""
+    for marker in item.iter_markers("needs"):
+        for feature in marker.args:
+            reason = missing(feature, version_of_cluster() if shutil.which("kubectl") else None)
+            if reason:
+                pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -18,7 +18,10 @@ TEST = "integration-tests/test_examples.py::test_the_example_of_a_signal"
 KUBECTL = """\
 #!/bin/sh
 echo "$*" >>{notes}
-case "$*" in *readyz*) exit {answers} ;; esac
+case "$*" in
+    *readyz*) exit {answers} ;;
+    *"--raw /version"*) echo '{{"gitVersion": "{version}"}}'; exit ;;
+esac
 echo "no such thing" >&2
 exit 1
 """
@@ -30,9 +33,9 @@ class Machine:
 
     path: Path
 
-    def has_cluster(self, *, answers: bool) -> None:
-        """Set whether a cluster answers; nothing can be created in it."""
-        script = KUBECTL.format(notes=self.path / "notes", answers=int(not answers))
+    def has_cluster(self, *, answers: bool, version: str = "v1.37.2") -> None:
+        """Set whether a cluster answers, and its version; nothing can be created in it."""
+        script = KUBECTL.format(notes=self.path / "notes", answers=int(not answers), version=version)
         for program in ("kubectl", "helm"):
             (self.path / program).write_text(script, encoding="utf-8")
             (self.path / program).chmod(0o755)
@@ -42,13 +45,13 @@ class Machine:
         """The recorded calls of kubectl and helm."""
         return (self.path / "notes").read_text(encoding="utf-8").splitlines()
 
-    def test(self, **environment: str) -> subprocess.CompletedProcess[str]:
+    def test(self, test: str = TEST, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run an integration test."""
         ours = ("KEEPER_INJECTOR_", "PYTEST_")
         kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         path = f"{self.path}{os.pathsep}{os.environ['PATH']}"
         return subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", TEST],
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", test],
             cwd=ROOT,
             env={**kept, "PATH": path, **environment},
             capture_output=True,
@@ -129,3 +132,25 @@ def test_a_story_that_times_out_raises_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(pods, "run", told)
 
     assert re.match(r"pod/shop\n----\npod/shop\n----\nnot available: .* timed out", pods.Namespace("shop").story())
+
+
+@pytest.mark.parametrize(
+    ("version", "reason"),
+    [
+        ("v1.30.14", "Kubernetes 1.30 does not have EnvFiles, which is enabled from 1.35"),
+        ("v1.34.1-gke.100", "Kubernetes 1.34 does not have EnvFiles, which is enabled from 1.35"),
+        ("v1.35.5", None),
+    ],
+)
+def test_what_a_version_does_not_have_is_skipped(machine: Machine, version: str, reason: str | None) -> None:
+    """The reason names both versions, and nothing is created in the cluster first."""
+    machine.has_cluster(answers=True, version=version)
+    marked = "integration-tests/test_settings.py::test_variables_of_the_kubelet_expand"
+    done = machine.test(marked, KEEPER_INJECTOR_IMAGES="localhost:0.1.0")
+    if reason is None:
+        assert any(call.startswith("create") for call in machine.asked), done.stdout
+        assert "does not have" not in done.stdout
+    else:
+        assert done.returncode == pytest.ExitCode.OK, done.stdout
+        assert reason in done.stdout
+        assert not [call for call in machine.asked if call.startswith(("create", "apply", "install", "upgrade"))]

@@ -10,15 +10,8 @@ from kubernetes import client
 from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object, as_objects
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError
+from keeper_injector_webhook.cluster_check.features import ENV_FILES, OLDEST, RESTART_ALL, Feature, Version
 
-Version = tuple[int, int]
-"""The minor release of Kubernetes: ``(1, 37)``."""
-OLDEST: Version = (1, 29)
-"""The chart's ``kubeVersion``: native sidecars (KEP-753) and ``matchConditions`` (KEP-3716) are enabled from here."""
-_ENV_FILES: Version = (1, 35)
-"""Kubelets read variables from files (KEP-3721, beta)."""
-_RESTART_ALL: Version = (1, 36)
-"""Kubelets can restart all containers of a pod in place (KEP-5532, beta)."""
 _NAMESPACED = (
     ("apps", "deployments"),
     ("", "services"),
@@ -95,20 +88,15 @@ def _kubelets(api: Api, server: Json) -> Iterator[Finding]:
             "kubelets",
             f"the oldest kubelet of {len(nodes)} node{'s' if len(nodes) > 1 else ''} is {oldest[0]}.{oldest[1]}",
         )
-    has_env_files, can_restart_all = oldest >= _ENV_FILES, oldest >= _RESTART_ALL
-    yield _feature(
-        "env-files", "EnvFiles", has_env_files, "envFiles: always is safe", "env-* needs a command in the pod"
-    )
-    yield _feature(
-        "restart-all-containers", "RestartAllContainers", can_restart_all, "pods can use it", "pods cannot use it"
-    )
+    yield _feature(ENV_FILES, "env-files", oldest, "envFiles: always is safe", "env-* needs a command in the pod")
+    yield _feature(RESTART_ALL, "restart-all-containers", oldest, "pods can use it", "pods cannot use it")
 
 
-def _feature(check: str, name: str, has: bool, with_it: str, without_it: str) -> Finding:
+def _feature(feature: Feature, check: str, oldest: Version, with_it: str, without_it: str) -> Finding:
     """Report a feature that is optional: *with_it* and *without_it* say what follows."""
-    if has:
-        return ok(check, f"all kubelets are new enough for {name}: {with_it}")
-    return ok(check, f"not all kubelets are new enough for {name}: {without_it}")
+    if feature.is_in(oldest):
+        return ok(check, f"all kubelets are new enough for {feature.name}: {with_it}")
+    return ok(check, f"not all kubelets are new enough for {feature.name}: {without_it}")
 
 
 def _rights(api: Api, namespace: str) -> Finding:
