@@ -55,7 +55,7 @@ def main(arguments: Sequence[str]) -> int:
         help=f"version of the local node: {', '.join(version.minor for version in versions.every())} (default: the newest)",
     )
     options, rest = parser.parse_known_args(arguments)
-    if options.kubernetes and options.cluster not in (None, "local"):
+    if options.kubernetes is not None and options.cluster not in (None, "local"):
         parser.error(f"--kubernetes chooses the version of a local node; remove it, or --cluster {options.cluster}")
     chosen = (
         "local"
@@ -99,7 +99,7 @@ def _both(*codes: int) -> int:
 @contextmanager
 def _local(kubernetes: str | None) -> Iterator[Mapping[str, str]]:
     """Start our own node, by default of the newest version; it is stopped when this process ends for any reason."""
-    version = versions.find(kubernetes) if kubernetes else versions.newest()
+    version = versions.chosen(kubernetes)
     started = time.monotonic()
 
     def say(text: str) -> None:
@@ -117,7 +117,14 @@ def _local(kubernetes: str | None) -> Iterator[Mapping[str, str]]:
                 node.load(place, file)
                 say(f"{file.name} loaded")
             path = f"{tools}{os.pathsep}{os.environ['PATH']}"
-            yield {**os.environ, "KUBECONFIG": str(place.kubeconfig), "PATH": path, **_images(), **THROWN_AWAY}
+            yield {
+                **os.environ,
+                "KUBECONFIG": str(place.kubeconfig),
+                "PATH": path,
+                **_images(),
+                **THROWN_AWAY,
+                versions.CHOICE: version.minor,
+            }
         finally:
             node.down(NAME)
 

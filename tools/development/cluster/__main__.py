@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     up.set_defaults(call=_up)
     up.add_argument("name", nargs="?", default=DEFAULT, help="(%(default)s)")
     up.add_argument(
-        "--kubernetes", default=versions.newest().minor, metavar="VERSION", help=f"{_choices()} (%(default)s)"
+        "--kubernetes", metavar="VERSION", help=f"{_choices()} (default: ${versions.CHOICE}, or the newest)"
     )
     up.add_argument("--while", dest="owner", type=int, metavar="PID", help="stop it when that process ends")
 
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="build the node's program")
     build.set_defaults(call=_build)
     build.add_argument(
-        "--kubernetes", default=versions.newest().minor, metavar="VERSION", help=f"{_choices()} (%(default)s)"
+        "--kubernetes", metavar="VERSION", help=f"{_choices()} (default: ${versions.CHOICE}, or the newest)"
     )
     commands.add_parser("install", help="install what a node needs (Debian, Ubuntu)").set_defaults(call=_install)
     return parser
@@ -104,7 +104,7 @@ def _choices() -> str:
 
 def _up(options: argparse.Namespace) -> None:
     say = _Clock()
-    place = node.up(options.name, say, owner=options.owner, version=versions.find(options.kubernetes))
+    place = node.up(options.name, say, owner=options.owner, version=versions.chosen(options.kubernetes))
     say(f"ready; the node and its pods reach the host at {place.gateway}")
     print(f"export KUBECONFIG={place.kubeconfig}")
 
@@ -128,7 +128,7 @@ def _list(options: argparse.Namespace) -> None:
 
 
 def _build(options: argparse.Namespace) -> None:
-    print(programs.node(_Clock(), versions.find(options.kubernetes)))
+    print(programs.node(_Clock(), versions.chosen(options.kubernetes)))
 
 
 def _install(options: argparse.Namespace) -> int:

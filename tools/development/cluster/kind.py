@@ -95,7 +95,7 @@ def refused(config: Mapping[str, Any]) -> list[str]:
 
 def _version(options: argparse.Namespace) -> None:
     machine = platform.machine()
-    print(f"kind of keeper-injector, Kubernetes {versions.newest().name} linux/{ARCHITECTURES.get(machine, machine)}")
+    print(f"kind of keeper-injector, Kubernetes {versions.chosen().name} linux/{ARCHITECTURES.get(machine, machine)}")
 
 
 def _get_clusters(options: argparse.Namespace) -> None:
@@ -114,7 +114,10 @@ def _get_kubeconfig(options: argparse.Namespace) -> None:
 def _create(options: argparse.Namespace) -> None:
     config = _read(Path(options.config)) if options.config else {}
     if options.image:
-        _say(options, f"{options.image} is ignored; the only Kubernetes version here is {versions.newest().name}")
+        _say(
+            options,
+            f"{options.image} is ignored; the node has Kubernetes {versions.chosen().name}; {versions.CHOICE} chooses another",
+        )
     name = name_of(options.name, config, os.environ)
     owner = os.environ.get(OWNER)
     place = node.up(name, lambda text: _say(options, text), owner=int(owner) if owner else None)

@@ -46,11 +46,11 @@ def problems() -> list[str]:
 
 
 def up(name: str, say: Say, *, owner: int | None = None, version: Version | None = None) -> Place:
-    """Start a cluster, by default of the newest version, and wait until its node accepts pods.
+    """Start a cluster, by default of the chosen version, and wait until its node accepts pods.
 
     With *owner*, the cluster is stopped when that process ends.
     """
-    version = version or versions.newest()
+    version = version or versions.chosen()
     found = problems()
     if found:
         raise ClusterError("; ".join(found))

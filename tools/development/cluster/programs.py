@@ -28,8 +28,8 @@ Say = Callable[[str], None]
 
 
 def node(say: Say, version: Version | None = None) -> Path:
-    """Return the binary with all programs of a node, by default of the newest version; build it if these sources are new."""
-    version = version or versions.newest()
+    """Return the binary with all programs of a node, by default of the chosen version; build it if these sources are new."""
+    version = version or versions.chosen()
     folder = cache() / digest(version.modules, version.program / "main.go")
     if not (folder / "node").exists():
         go = shutil.which("go")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -13,6 +14,8 @@ NODE = Path(__file__).parent / "node"
 OLD_PROGRAM = NODE / "before-1.34"
 """The program for versions whose kubelet command takes no context; otherwise it is the same."""
 CONTEXT_SINCE = (1, 34)
+CHOICE = "CLUSTER_KUBERNETES"
+"""Environment variable: the version of every node that is started without a choice, also by ``kind``."""
 
 
 @attrs.frozen
@@ -50,6 +53,12 @@ def every() -> list[Version]:
 def newest() -> Version:
     """Return the version that is used unless another one is chosen."""
     return _read(NODE / "go.mod")
+
+
+def chosen(minor: str | None = None) -> Version:
+    """Return the version that was chosen by an option, *minor*, or by the environment; otherwise the newest."""
+    choice = minor if minor is not None else os.environ.get(CHOICE)
+    return newest() if choice is None else find(choice)
 
 
 def find(minor: str) -> Version:

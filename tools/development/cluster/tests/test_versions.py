@@ -56,6 +56,18 @@ def test_every_version_has_an_order() -> None:
     assert versions.find("1.33").number == (1, 33)
 
 
+def test_the_option_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts its own nodes, such as pytest-kind, gets the version of the run; an unknown one is never replaced silently."""
+    monkeypatch.delenv(versions.CHOICE, raising=False)
+    assert versions.chosen() == versions.newest()
+    monkeypatch.setenv(versions.CHOICE, "1.33")
+    assert versions.chosen().minor == "1.33"
+    assert versions.chosen("1.35").minor == "1.35"
+    monkeypatch.setenv(versions.CHOICE, "")
+    with pytest.raises(ClusterError, match="cannot be built"):
+        versions.chosen()
+
+
 @pytest.mark.parametrize("minor", ["1.3", "1.29", "v1.33", "1.33.13", ""])
 def test_a_version_without_a_node_is_refused(minor: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The message names those that exist, and nothing is started."""
