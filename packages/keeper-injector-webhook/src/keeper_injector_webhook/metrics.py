@@ -83,7 +83,8 @@ class Metrics:
     def reviewed(self, decision: str, reason: str, seconds: float, warnings: int = 0) -> None:
         """Count one review and its warnings, and record how many seconds it took."""
         self._reviews.labels(decision, reason).inc()
-        self._warnings.inc(warnings)
+        if warnings:
+            self._warnings.inc(warnings)
         self._seconds.observe(seconds)
 
     def certificate_run(self, result: str) -> None:
