@@ -38,7 +38,7 @@ LONGEST = (
     ),
 )
 """Parts of the names of tests that take a minute or longer."""
-TOGETHER = ("test_webhook.py", "test_settings.py", "test_check.py", "test_pytest_kind.py")
+TOGETHER = ("test_webhook.py", "test_settings.py", "test_check.py", "test_fleet.py", "test_pytest_kind.py")
 """Files whose tests share something that exists only once, so they run in one process; other tests run in any process."""
 
 

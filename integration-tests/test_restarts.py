@@ -13,7 +13,8 @@ import http.server, os, pathlib, signal, threading
 value = f"{os.environ['PASSWORD']} {pathlib.Path('/app/secrets/password').read_text()}".encode()
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.send_header("Content-Length", str(len(value))); self.end_headers(); self.wfile.write(value)
+        leaving = self.path == "/ready" and os.path.exists("/tmp/stopping")
+        self.send_response(503 if leaving else 200); self.send_header("Content-Length", str(len(value))); self.end_headers(); self.wfile.write(value)
     def log_message(self, *_): pass
 server = http.server.ThreadingHTTPServer(("", 8000), Handler)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -44,13 +45,7 @@ def deployment(replicas: int) -> Json:
         security={"runAsUser": 1000},
         lifecycle={"preStop": stop},
         readinessProbe={
-            "exec": {
-                "command": [
-                    "python3",
-                    "-c",
-                    "import os, socket; assert not os.path.exists('/tmp/stopping'); socket.create_connection(('127.0.0.1', 8000))",
-                ]
-            },
+            "httpGet": {"path": "/ready", "port": 8000},
             "periodSeconds": 1,
             "failureThreshold": 1,
             "timeoutSeconds": 5,
