@@ -14,7 +14,7 @@ value = f"{os.environ['PASSWORD']} {pathlib.Path('/app/secrets/password').read_t
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         leaving = self.path == "/ready" and os.path.exists("/tmp/stopping")
-        self.send_response(503 if leaving else 200); self.send_header("Content-Length", str(len(value))); self.end_headers(); self.wfile.write(value)
+        self.send_response({True: 503, False: 200}[leaving]); self.send_header("Content-Length", str(len(value))); self.end_headers(); self.wfile.write(value)
     def log_message(self, *_): pass
 server = http.server.ThreadingHTTPServer(("", 8000), Handler)
 signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())

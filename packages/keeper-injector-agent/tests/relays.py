@@ -10,14 +10,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
 from agent_pods import AgentPod
 
+from keeper_injector_agent.errors import VaultError
 from keeper_injector_agent.relay.application import Application, RelayLimits
 from keeper_injector_agent.relay.commands import PODS_HALF, RELAY_HALF
+from keeper_injector_common.plan.paths import CREDENTIALS_PATH
 from local_keeper import LocalKeeper
 
 PATIENCE = 30.0
@@ -93,6 +95,22 @@ def split(keeper: LocalKeeper, url: str, directory: Path, *options: str) -> tupl
 def application(half: Path, root: Path, keeper: LocalKeeper, **limits: int) -> Application:
     """Return an application that is relayed in this process."""
     return Application("shop", half, root, keeper.ca_file, RelayLimits(**limits))
+
+
+class RelayedPod(AgentPod):
+    """A pod behind a relay, which asks Keeper before every command of the agent."""
+
+    def __init__(self, root: Path, keeper: LocalKeeper, application: Application, half: Path) -> None:
+        super().__init__(root, keeper)
+        self._application = application
+        self.put(CREDENTIALS_PATH, half.read_text(encoding="utf-8"))
+
+    def command(self, command: str, *options: str) -> list[str]:
+        """Let the relay publish what Keeper has now, and return the command line of a command of the agent."""
+        if command in {"init", "once", "sidecar", "refresh"}:
+            with suppress(VaultError):
+                self._application.poll(frozen=False)
+        return super().command(command, *options)
 
 
 @attrs.frozen

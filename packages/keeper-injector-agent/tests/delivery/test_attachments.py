@@ -14,6 +14,8 @@ from keeper_injector_common.references import parse_reference
 from local_keeper import LocalKeeper
 from local_keeper.vault import File
 
+pytestmark = pytest.mark.both_ways
+
 
 @pytest.mark.parametrize("position", [0, 2], ids=["sent first", "sent last"])
 def test_the_newest_attachment_is_delivered_everywhere(pod: AgentPod, keeper: LocalKeeper, position: int) -> None:

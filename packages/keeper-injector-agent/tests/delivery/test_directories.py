@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from agent_pods import AgentPod, item, plan_folder
 
 from local_keeper import LocalKeeper
+
+pytestmark = pytest.mark.both_ways
 
 
 def test_a_folder_and_files_share_a_directory(pod: AgentPod, keeper: LocalKeeper) -> None:

@@ -13,6 +13,8 @@ from keeper_injector_common.plan.paths import METRICS_NAME, STATE_PATH
 from keeper_injector_common.references import RecordName
 from local_keeper import LocalKeeper
 
+pytestmark = pytest.mark.both_ways
+
 
 def test_a_folder_is_one_file_per_record(pod: AgentPod) -> None:
     """A folder becomes one JSON file per record, with the records of its sub-folders if requested."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from agent_pods import AgentPod, events, shown, wait_for
 from relays import Relayed
 
 from keeper_injector_agent.errors import ThrottledError, TransientVaultError
+from keeper_injector_agent.relay.process import Relay
 from keeper_injector_agent.relay.publication import RETENTION, Publication
 from keeper_injector_agent.snapshot.content import Part, divide
 from local_keeper import Fault, LocalKeeper
@@ -150,3 +152,35 @@ def test_a_pod_with_the_relays_half(relayed: Relayed, pod: AgentPod) -> None:
     pod.put("/keeper/credentials/config", relayed.halves[0].read_text(encoding="utf-8"))
     pod.wants({"a": "api-keys"})
     assert pod.run("once").returncode != 0
+
+
+def poll(relayed: Relayed, caplog: pytest.LogCaptureFixture, **limits: int) -> list[str]:
+    """Poll as the process does, and return the events that it logged."""
+    application = relays.application(relayed.halves[0], relayed.web.root, relayed.keeper, **limits)
+    relay = Relay([application], relayed.web.root, interval=15.0, frozen=frozenset)
+    caplog.clear()
+    relay._poll(relay._scheduled[0])
+    relay._report()
+    os.close(relay._wake_in)
+    os.close(relay._wake_out)
+    return [record.message for record in caplog.records]
+
+
+def test_what_it_logs_when_keeper_fails(relayed: Relayed, caplog: pytest.LogCaptureFixture) -> None:
+    relayed.keeper.fault(Fault.throttled(), times=None)
+    assert "relay.throttled" in poll(relayed, caplog)
+    relayed.keeper.clear_faults()
+    relayed.keeper.revoke()
+    assert "relay.poll_failed" in poll(relayed, caplog)
+
+
+def test_what_it_logs_about_attachments(relayed: Relayed, caplog: pytest.LogCaptureFixture) -> None:
+    assert "relay.attachment_too_large" in poll(relayed, caplog, attachment=3)
+    relayed.keeper.fault(Fault.http(503), "file_download", times=None)
+    assert "relay.attachment_missing" in poll(relayed, caplog)
+
+
+def test_what_it_logs_when_it_cannot_write(relayed: Relayed, caplog: pytest.LogCaptureFixture) -> None:
+    (relayed.web.root / "metrics").unlink(missing_ok=True)
+    (relayed.web.root / "metrics").mkdir()
+    assert "relay.write_failed" in poll(relayed, caplog)

@@ -19,6 +19,7 @@ from keeper_injector_common.plan.delivery import Notify
 from keeper_injector_common.plan.paths import STATE_NAME, STATE_PATH
 from local_keeper import Fault, LocalKeeper
 
+TESTS = Path(__file__).parents[1]
 PAGE = Path(__file__).parents[3] / "keeper-injector-common/docs/troubleshooting.md"
 SECRETS = {"x": "api-keys[login]", "y": "two-factor[login]"}
 Scene = tuple[AgentPod, LocalKeeper]
@@ -200,6 +201,21 @@ SITUATIONS: dict[str, Callable[[Scene], str]] = {
 }
 
 
+ELSEWHERE = {
+    **dict.fromkeys(
+        (
+            *("relay.poll_failed", "relay.throttled", "relay.write_failed", "relay.editable"),
+            *("relay.attachment_too_large", "relay.attachment_missing"),
+        ),
+        "relay/test_relay_process.py",
+    ),
+    "record.identity_changed": "relay/test_relayed_pod.py",
+    "restart.scheduled": "delivery/test_restart.py",
+    "restart.failed": "delivery/test_restart.py",
+}
+"""Events of a relay, and others whose situations need more than a pod: the file of their test."""
+
+
 @pytest.mark.parametrize("event", SITUATIONS)
 def test_a_situation_has_its_event(pod: AgentPod, keeper: LocalKeeper, event: str) -> None:
     """The log has the event in the situation that the documentation explains."""
@@ -211,7 +227,12 @@ def test_every_documented_event_has_a_situation() -> None:
     """The table of the documentation and the situations above name the same events."""
     section = PAGE.read_text(encoding="utf-8").partition("## What the agent logs")[2].partition("\n## ")[0]
     rows = " ".join(re.findall(r"^\| (`[^|]+)\|", section, re.MULTILINE))
-    assert set(re.findall(r"`([\w.]+)`", rows)) == set(SITUATIONS)
+    assert set(re.findall(r"`([\w.]+)`", rows)) == set(SITUATIONS) | set(ELSEWHERE)
+
+
+@pytest.mark.parametrize("event", ELSEWHERE)
+def test_the_others_have_tests(event: str) -> None:
+    assert f'"{event}"' in (TESTS / ELSEWHERE[event]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,10 @@ class Connections:
             if key not in self._open:
                 connection.close()
 
+    def __del__(self) -> None:
+        """Close the connections of a transport that nobody closed."""
+        self.close()
+
     def close(self) -> None:
         """Close all connections; the next request opens a new one."""
         while self._open:
