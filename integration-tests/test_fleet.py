@@ -119,7 +119,8 @@ def test_two_applications_share_a_relay(fleet: Fleet, keeper: Keeper, other: Kee
             wait_for(lambda: True, "")
             subprocess.run(["sleep", "1"], check=True)
         FIGURES.append(f"behind a relay, a change reached the file after about {seconds:.0f} s")
-        assert keeper.requests - asked <= 2 + seconds / 15
+        # Each replica asks every 30 seconds, and pods of other tests may ask this Keeper, too.
+        assert keeper.requests - asked < 10
         assert password(pods["billing"]) == "of-billing"
     finally:
         keeper.set("database-credentials", "password", "correct-horse-battery")

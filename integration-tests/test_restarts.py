@@ -31,7 +31,6 @@ while time.monotonic() < until:
         failed += 1
         print(error, file=sys.stderr)
     time.sleep(0.02)
-    if list(answers)[-1:] == [sys.argv[3]] and answers[sys.argv[3]] > 500: break
 import json
 print(json.dumps({"failed": failed, "answers": answers}))
 """
@@ -57,7 +56,7 @@ def deployment(replicas: int) -> Json:
         "env-PASSWORD": "database-credentials[password]",
         "containers": "app",
         "on-change": "restart",
-        "restart-spread": "10s",
+        "restart-spread": "2m",
         "restart-min-interval": "10s",
         "refresh-interval": "10s",
     }
@@ -105,7 +104,8 @@ def test_five_replicas_restart_under_traffic(space: Namespace, keeper: Keeper) -
     address = space.get("service/shop")["spec"]["clusterIP"]
     keeper.set("database-credentials", "password", "rotated")
     try:
-        command = ("python3", "-c", CLIENT, address, "240", "rotated rotated")
+        # Two minutes of spread, three probes, and the time until the slowest has restarted.
+        command = ("python3", "-c", CLIENT, address, "270")
         said = json.loads(keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", *command))
         wait_for(lambda: restarts(space, "app") == [1] * 5, "a restart of each replica")
     finally:

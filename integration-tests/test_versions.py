@@ -44,6 +44,7 @@ def configuration(kind: str, **webhook: Any) -> Json:
     }
 
 
+RULE = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 PROBES: dict[str, tuple[Json, Callable[[Json], object]]] = {
     "matchConditions": (
         configuration("MutatingWebhookConfiguration", matchConditions=CONDITIONS),
@@ -58,7 +59,7 @@ PROBES: dict[str, tuple[Json, Callable[[Json], object]]] = {
             "apiVersion": "admissionregistration.k8s.io/v1",
             "kind": "ValidatingAdmissionPolicy",
             "metadata": {"name": "probe"},
-            "spec": {"validations": [{"expression": "true"}], "matchConstraints": {"resourceRules": []}},
+            "spec": {"validations": [{"expression": "true"}], "matchConstraints": {"resourceRules": [RULE]}},
         },
         lambda stored: stored["kind"],
     ),

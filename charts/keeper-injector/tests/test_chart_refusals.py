@@ -217,6 +217,7 @@ SCALED = {"autoscaling__enabled": True}
 RULES = {"monitoring__prometheusRule__enabled": True}
 MONITOR = {"monitoring__serviceMonitor__enabled": True}
 PODS = {"monitoring__podMonitor__enabled": True}
+AGENTS = {"monitoring__agentPodMonitor__enabled": True}
 DASHBOARD = {"monitoring__dashboard__enabled": True}
 RELABELINGS = [{"action": "labeldrop", "regex": "instance"}]
 EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
@@ -306,6 +307,12 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "monitoring.podMonitor.tlsConfig": ({"serverName": "x"}, PODS),
     "monitoring.podMonitor.relabelings": (RELABELINGS, PODS),
     "monitoring.podMonitor.metricRelabelings": (RELABELINGS, PODS),
+    "monitoring.agentPodMonitor.enabled": (True, OWN),
+    "monitoring.agentPodMonitor.interval": ("10s", AGENTS),
+    "monitoring.agentPodMonitor.scrapeTimeout": ("5s", AGENTS),
+    "monitoring.agentPodMonitor.labels": ({"a": "b"}, AGENTS),
+    "monitoring.agentPodMonitor.relabelings": (RELABELINGS, AGENTS),
+    "monitoring.agentPodMonitor.metricRelabelings": (RELABELINGS, AGENTS),
     "monitoring.prometheusRule.enabled": (True, OWN),
     "monitoring.prometheusRule.labels": ({"a": "b"}, RULES),
     "monitoring.prometheusRule.staleAfterSeconds": (60, RULES),

@@ -64,7 +64,7 @@ def test_every_value_has_an_effect(name: str) -> None:
 
 
 def test_nothing_is_rendered_without_it() -> None:
-    assert all(item["metadata"]["labels"][COMPONENT] == "webhook" for item in render("monitoring"))
+    assert all(item["metadata"]["labels"][COMPONENT] != RELAY for item in render("monitoring"))
 
 
 def test_only_one_container_has_an_identity() -> None:

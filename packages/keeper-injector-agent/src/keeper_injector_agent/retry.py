@@ -3,7 +3,7 @@
 This is the only module that decides what is retried and how often. Kubernetes shows why an init container failed only after it
 has ended, and the kubelet repeats it: at once, and then 10, 20, 40 … 300 seconds after each end. So a first start ends within
 seconds, and shows the reason. Later starts stay longer, because the reason of the one before is still shown, and because the
-kubelet's pauses grow. ``test_retry.py`` computes the result: after an outage of two minutes, a pod waits for at most another 25
+kubelet's pauses grow. ``test_retry.py`` computes the result: after an outage of two minutes, a pod waits for at most another 35
 seconds. If every start were short, it would be 60 seconds, and if every start were long, the reason would be hidden for a minute.
 """
 
