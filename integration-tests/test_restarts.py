@@ -56,7 +56,7 @@ def deployment(replicas: int) -> Json:
         "env-PASSWORD": "database-credentials[password]",
         "containers": "app",
         "on-change": "restart",
-        "restart-spread": "2m",
+        "restart-spread": "90s",
         "restart-min-interval": "10s",
         "refresh-interval": "10s",
     }
@@ -104,8 +104,8 @@ def test_five_replicas_restart_under_traffic(space: Namespace, keeper: Keeper) -
     address = space.get("service/shop")["spec"]["clusterIP"]
     keeper.set("database-credentials", "password", "rotated")
     try:
-        # Two minutes of spread, three probes, and the time until the slowest has restarted.
-        command = ("python3", "-c", CLIENT, address, "270")
+        # 90 seconds of spread, three probes, and the time until the slowest has restarted.
+        command = ("python3", "-c", CLIENT, address, "200")
         said = json.loads(keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", *command))
         wait_for(lambda: restarts(space, "app") == [1] * 5, "a restart of each replica")
     finally:

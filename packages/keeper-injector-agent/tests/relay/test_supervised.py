@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,7 +45,26 @@ def test_only_a_newer_index_is_a_change(relayed: Relayed, head: RelayHead) -> No
     relayed.keeper.set_field("database-credentials", "password", "new")
     relayed.poll()
     assert head.has_changed()
-    assert not head.has_changed()  # a worker has read it, whatever it found
+    assert not head.has_changed()  # a worker has just been started for it
+
+
+def test_a_worker_that_reached_another_replica_is_followed_by_one_more(
+    relayed: Relayed, head: RelayHead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After growing pauses, as long as the last worker did not use this index."""
+    now = time.monotonic()
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    relayed.keeper.set_field("database-credentials", "password", "new")
+    relayed.poll()
+    found = []
+    for seconds in range(200):
+        now += 1
+        if head.has_changed():
+            found.append(seconds)
+    assert found == [0, 10, 30, 70, 150]
+    assert relayed.pod.run("once").returncode == 0
+    now += 1000
+    assert not head.has_changed()
 
 
 def test_an_older_snapshot_is_not_a_change(relayed: Relayed, head: RelayHead) -> None:

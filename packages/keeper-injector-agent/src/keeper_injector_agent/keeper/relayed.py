@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 64 * 1024
 _DAY = "86400"
+_REPLICAS = 3
+"""Connections that a refresh opens at most to find a head that is new to it."""
 _TOO_LARGE = "relay:not-published"
 """Stands for the URL of an attachment that the relay does not have."""
 
@@ -260,7 +262,7 @@ class RelayedClient(Client):
     def _current(self) -> Index:
         """Return the index of the newest snapshot, which is fetched once; raises VaultError."""
         if self._index is None:
-            head = read_head(self.transport.get(HEAD_NAME, LARGEST_HEAD), self._application, self._key)
+            head = self._newest_head()
             self._check_age(head)
             try:
                 self._index = Index(self.transport.index(head.index))
@@ -270,6 +272,23 @@ class RelayedClient(Client):
                 ) from None
             self._head = head
         return self._index
+
+    def _newest_head(self) -> Head:
+        """Return the head with the latest time of up to three replicas: each new connection may lead to another one.
+
+        Replicas ask Keeper at different times, so one of them may not have yet what made this refresh begin.
+        """
+        found: Head | None = None
+        for _ in range(_REPLICAS):
+            head = read_head(self.transport.get(HEAD_NAME, LARGEST_HEAD), self._application, self._key)
+            if found is None or head.fetched > found.fetched:
+                found = head
+            if found.index != self._seen.get("index") and found.fetched >= self._seen.get("fetched", 0):
+                break
+            self.transport.close()
+        if found is None:
+            raise RuntimeError("there was no head")
+        return found
 
     def _check_age(self, head: Head) -> None:
         age = time.time() - head.fetched

@@ -1,7 +1,8 @@
 """Asks the relay whether there is something new: one small file, over a connection that stays open."""
 
 # Only whether the head names another index is of interest here. The signature is for the worker to verify: the worst that a forged
-# head can cause is a refresh that finds nothing, and after a refresh that fails, nothing is asked before the next one.
+# head can cause is a refresh that finds nothing, and after a refresh that fails, nothing is asked before the next one. A worker may
+# reach another replica of the relay, which does not have the index yet: then another worker starts, after growing pauses.
 #
 # This process has no TLS. For a relay with TLS the worker leaves no file, and refreshes come at their interval.
 
@@ -17,6 +18,8 @@ from keeper_injector_agent.supervisor.waits import poll_wait, random_fraction
 RELAY_NAME = "relay"
 _TIMEOUT = 2.0
 _LARGEST = 8192
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 10.0, 600.0
+# Seconds before another worker is started for the same index.
 _STALE = 120.0
 # Seconds without a newer head after which another connection is opened: it may lead to another replica of the relay.
 
@@ -28,6 +31,8 @@ class RelayHead:
         self._path = f"{directory}/{RELAY_NAME}"
         self._connection: _socket.socket | None = None
         self._asked_for = ""
+        self._pause = 0.0
+        self._not_before = 0.0
         self._newest = 0
         self._newest_at = 0.0
         self.due = time.monotonic() + poll_wait(random_fraction(), first=True)
@@ -41,7 +46,7 @@ class RelayHead:
         return self._last_used() is not None
 
     def has_changed(self) -> bool:
-        """Ask, and return whether the head names an index that no worker has read, and not an older one."""
+        """Ask, and return whether the head names an index that the last worker did not use, and not an older one."""
         self.due = time.monotonic() + poll_wait(random_fraction())
         used = self._last_used()
         if used is None:
@@ -58,9 +63,13 @@ class RelayHead:
             self.close()
             return False
         self._watch_age(int(since))
-        if found in (index, self._asked_for) or int(since) < int(fetched):
+        if found == index or int(since) < int(fetched):
             return False
-        self._asked_for = found
+        now = time.monotonic()
+        if found == self._asked_for and now < self._not_before:
+            return False
+        self._pause = min(_LONGEST_PAUSE, self._pause * 2) if found == self._asked_for else _SHORTEST_PAUSE
+        self._asked_for, self._not_before = found, now + self._pause
         return True
 
     def _last_used(self) -> list[str] | None:
