@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 from agent_pods import AgentPod
@@ -60,6 +63,27 @@ def test_ready_imports_little(pod: AgentPod) -> None:
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "json" in imported
     assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.wire"}
+
+
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
+
+def test_output_that_cannot_be_written_is_reported(pod: AgentPod) -> None:
+    """The process ends without the interpreter's clean-up, except that this reports it."""
+    with Path("/dev/full").open("w", encoding="ascii") as full:
+        line = pod.command("status")
+        result = subprocess.run(line, stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=BUFFERED)
+    assert (result.returncode, "No space left on device" in result.stderr) == (120, True)
+
+
+def test_buffered_output_arrives(pod: AgentPod) -> None:
+    """Standard output is buffered if it is not a terminal; it may also be closed."""
+    pod.wants({"x": "api-keys[login]"})
+    assert pod.run("once").returncode == 0
+    shown = subprocess.run(pod.command("status", "-o", "json"), stdout=subprocess.PIPE, check=True, env=BUFFERED)
+    assert json.loads(shown.stdout)["files"] == 1
+    closed = ["sh", "-c", 'exec "$@" >&-', "sh", *pod.command("status")]
+    assert subprocess.run(closed, check=False, env=BUFFERED).returncode == 0
 
 
 @pytest.mark.parametrize("command", ["init", "sidecar", "once", "refresh", "ready", "status", "bind"])

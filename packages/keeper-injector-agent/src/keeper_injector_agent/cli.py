@@ -7,7 +7,6 @@ not leave anything in memory.
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from pathlib import Path
@@ -229,7 +228,6 @@ def _status(options: argparse.Namespace) -> int:
 
 def _refresh(options: argparse.Namespace, *, initial: bool) -> int:
     """Refresh once in this process."""
-    gc.disable()  # the process lives for a second; collecting garbage would take a tenth of that
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.worker import run_refresh
     from keeper_injector_common.logs import configure_logging
