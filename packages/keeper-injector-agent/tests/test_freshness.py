@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 
-import attrs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_agent.freshness import Freshness, TargetResult, freshness_from_json
 
 ITEMS = st.dictionaries(st.sampled_from(["/app/a", "/app/b", "/app/c"]), st.just("gone"))
-RESULTS = st.lists(st.builds(TargetResult, ITEMS, st.booleans(), st.booleans()), min_size=1, max_size=8)
+RESULTS = st.lists(st.builds(TargetResult, ITEMS, written=st.booleans(), present=st.booleans()), min_size=1, max_size=8)
 
 
 @given(RESULTS)
@@ -47,4 +46,4 @@ def test_freshness_survives_json(results: list[TargetResult]) -> None:
     freshness = Freshness()
     for number, result in enumerate(results, 1):
         freshness.update({"/app": result, "Secret x": result}, float(number))
-    assert freshness_from_json(json.loads(json.dumps(attrs.asdict(freshness)))) == freshness
+    assert freshness_from_json(json.loads(json.dumps(freshness.as_json()))) == freshness

@@ -171,7 +171,8 @@ def stale_items(pod: AgentPod) -> list[dict[str, str]]:
 def test_labels_are_escaped() -> None:
     """A path may contain any character; Prometheus' own parser reads it back."""
     name = 'a "b" \\ c\nd'
-    state = State(freshness=Freshness(1.0, {name: Target()}))
+    state = State()
+    state.freshness = Freshness(1.0, {name: Target()})
     families = text_string_to_metric_families(as_prometheus(state))
     found = [sample.labels["target"] for family in families for sample in family.samples if "target" in sample.labels]
     assert found == [name] * 3

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-import attrs
 
-
-@attrs.frozen
-class StaleItem:
+class StaleItem(NamedTuple):
     """An item that could not be brought up to date."""
 
     since: float
@@ -23,36 +21,40 @@ class StaleItem:
     problem: str
 
 
-@attrs.define
-class Target:
+class Target(NamedTuple):
     """What is known of a directory, the environment variables, or a Kubernetes Secret."""
 
     delivered: bool = False
     """Whether it has content."""
     changed: float = 0.0
     """When its content was last replaced by another, in seconds since the epoch; 0 if never. The first content is not a change."""
-    stale: dict[str, StaleItem] = attrs.field(factory=dict)
+    stale: Mapping[str, StaleItem] = MappingProxyType({})
 
 
-@attrs.define
 class TargetResult:
     """What a refresh has done to a target."""
 
-    problems: dict[str, str] = attrs.field(factory=dict)
-    """By item."""
-    written: bool = False
-    """Whether its content is new."""
-    present: bool = False
-    """Whether it has content afterwards."""
+    def __init__(self, problems: dict[str, str] | None = None, *, written: bool = False, present: bool = False) -> None:
+        self.problems = problems or {}
+        """By item."""
+        self.written = written
+        """Whether its content is new."""
+        self.present = present
+        """Whether it has content afterwards."""
 
 
-@attrs.define
 class Freshness:
     """How fresh all targets of a pod are."""
 
-    fetched: float = 0.0
-    """When they were last compared with records from Keeper, in seconds since the epoch; 0 if never."""
-    targets: dict[str, Target] = attrs.field(factory=dict)
+    def __init__(self, fetched: float = 0.0, targets: dict[str, Target] | None = None) -> None:
+        self.fetched = fetched
+        """When they were last compared with records from Keeper, in seconds since the epoch; 0 if never."""
+        self.targets = targets or {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Freshness) and vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment] # it changes
 
     def update(self, results: Mapping[str, TargetResult], now: float | None = None) -> list[str]:
         """Take over the *results* of a refresh, by target, and return the names of the targets that changed."""
@@ -76,9 +78,17 @@ class Freshness:
         """Return when all items of *target* were last up to date, in seconds since the epoch; 0 if never."""
         return min((item.since for item in self.targets[target].stale.values()), default=self.fetched)
 
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON values, for :func:`freshness_from_json`."""
+        targets = {
+            name: {**target._asdict(), "stale": {item: found._asdict() for item, found in target.stale.items()}}
+            for name, target in self.targets.items()
+        }
+        return {"fetched": self.fetched, "targets": targets}
+
 
 def freshness_from_json(content: Mapping[str, Any]) -> Freshness:
-    """Return what :func:`attrs.asdict` has made JSON of; raises ValueError, TypeError, KeyError or AttributeError."""
+    """Return what :meth:`Freshness.as_json` returned; raises ValueError, TypeError, KeyError or AttributeError."""
     targets = {
         str(name): Target(
             delivered=bool(target["delivered"]),

@@ -12,9 +12,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from keeper_injector_agent.errors import ThrottledError, TransientSyncError, TransientVaultError
 from keeper_injector_common.errors import KeeperInjectorError
@@ -26,8 +24,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@attrs.frozen
-class RetryLimits:
+class RetryLimits(NamedTuple):
     """How often a call is attempted, and for how many seconds after its start a retry may begin."""
 
     attempts: int

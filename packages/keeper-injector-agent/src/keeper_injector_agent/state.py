@@ -15,8 +15,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import attrs
-
 from keeper_injector_agent.freshness import Freshness, freshness_from_json
 from keeper_injector_agent.private_files import replace_private_file
 from keeper_injector_common.plan.paths import STATE_NAME
@@ -26,18 +24,20 @@ _VERSION = 1
 """Of the JSON form; a state of another version is discarded."""
 
 
-@attrs.define
 class State:
-    """What a refresh needs to know of the ones before. Times are in seconds since the epoch; 0 means never."""
+    """What a refresh needs to know of the ones before. Times are in seconds since the epoch; 0 means never.
 
-    key: bytes = attrs.field(factory=lambda: os.urandom(32), repr=False)
+    All of it is in the state file. It is a plain class for the reason that :mod:`keeper_injector_agent.unchanged` gives.
+    """
+
+    key: bytes
     """Key of the digests: equal secrets of two pods have different digests, and guesses cannot be tested offline."""
     last_success: float = 0.0
     """When all files were last up to date."""
     last_attempt: float = 0.0
     """When the last refresh ended."""
     last_error: str = ""
-    warnings: list[str] = attrs.field(factory=list)
+    warnings: list[str]
     """What the last refresh delivered although it may surprise, or left out without a problem."""
     throttled_since: float = 0.0
     throttled_until: float = 0.0
@@ -54,26 +54,38 @@ class State:
     """Number of files that the last refresh delivered."""
     size: int = 0
     """Bytes of these files together."""
-    inputs: dict[str, str] = attrs.field(factory=dict)
+    inputs: dict[str, str]
     """Keyed digest of what each delivered file was rendered from."""
-    origins: dict[str, str] = attrs.field(factory=dict)
+    origins: dict[str, str]
     """UID of the record that each file of a folder came from."""
     plan: str = ""
     """Digest of the plan, if everything in it has been delivered once; otherwise empty."""
-    variables: dict[str, str] = attrs.field(factory=dict)
+    variables: dict[str, str]
     """Item of the plan that each environment variable came from, by ``PATH/NAME``."""
-    references: dict[str, dict[str, Any]] = attrs.field(factory=dict)
+    references: dict[str, dict[str, Any]]
     """What each name of the plan means: ``uid`` of the record, ``previous`` for the UID of another one that it meant before, if
     there was one, ``changed`` for when, and ``exact`` for how to write a name that was taken for a title."""
-    freshness: Freshness = attrs.field(factory=Freshness)
-    receipt: dict[str, Any] = attrs.field(factory=dict)
+    freshness: Freshness
+    receipt: dict[str, Any]
     """What the last refresh did, so that the next one can end early; see :mod:`keeper_injector_agent.unchanged`."""
-    identities: dict[str, str] = attrs.field(factory=dict)
+    identities: dict[str, str]
     """Keyed digest of title and type of each record that came through a relay, by UID."""
-    relay: dict[str, Any] = attrs.field(factory=dict)
+    relay: dict[str, Any]
     """The snapshot of a relay that was used last: ``index``, ``fetched`` (Keeper's time), and where it came from."""
-    counts: dict[str, int] = attrs.field(factory=dict)
+    counts: dict[str, int]
     """Counters since the pod started, as ``METRIC_RESULT``."""
+
+    def __init__(self) -> None:
+        """Create the state of a new pod."""
+        self.key = os.urandom(32)
+        self.warnings = []
+        self.inputs, self.origins, self.variables, self.references = {}, {}, {}, {}
+        self.freshness = Freshness()
+        self.receipt, self.identities, self.relay, self.counts = {}, {}, {}, {}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it by name."""
+        return {name: getattr(self, name) for name in State.__annotations__}
 
     def digest(self, *parts: bytes) -> str:
         """Return a keyed digest (HMAC-SHA-256, hexadecimal) of *parts*, each preceded by its length."""
@@ -126,38 +138,40 @@ def load_state(directory: Path) -> State:
 
 def save_state(directory: Path, state: State) -> None:
     """Replace the state in *directory*; raises OSError."""
-    content = {**attrs.asdict(state), "key": state.key.hex(), "version": _VERSION}
+    changed = {"key": state.key.hex(), "freshness": state.freshness.as_json(), "version": _VERSION}
+    content = {**state.as_dict(), **changed}
     replace_private_file(directory / STATE_NAME, json.dumps(content))
 
 
 def _from_json(content: Mapping[str, Any]) -> State:
     if content.get("version") != _VERSION:
         raise ValueError("version")
-    return State(
-        key=bytes.fromhex(content["key"]),
-        last_success=float(content["last_success"]),
-        last_attempt=float(content["last_attempt"]),
-        last_error=str(content["last_error"]),
-        warnings=[str(text) for text in content.get("warnings", ())],
-        throttled_since=float(content.get("throttled_since", 0.0)),
-        throttled_until=float(content["throttled_until"]),
-        server_key_id=str(content["server_key_id"]),
-        failures=int(content["failures"]),
-        notify_at=float(content.get("notify_at", 0.0)),
-        interval=float(content.get("interval", 0.0)),
-        files=int(content.get("files", 0)),
-        size=int(content.get("size", 0)),
-        inputs={str(name): str(digest) for name, digest in content["inputs"].items()},
-        origins={str(name): str(uid) for name, uid in content.get("origins", {}).items()},
-        plan=str(content.get("plan", "")),
-        variables={str(path): str(found) for path, found in content.get("variables", {}).items()},
-        references={str(name): _reference(found) for name, found in content.get("references", {}).items()},
-        freshness=freshness_from_json(content["freshness"]) if "freshness" in content else Freshness(),
-        receipt=dict(content.get("receipt", {})),
-        identities={str(uid): str(digest) for uid, digest in content.get("identities", {}).items()},
-        relay=dict(content.get("relay", {})),
-        counts={str(name): int(count) for name, count in content["counts"].items()},
-    )
+    state = State()
+    state.key = bytes.fromhex(content["key"])
+    state.last_success = float(content["last_success"])
+    state.last_attempt = float(content["last_attempt"])
+    state.last_error = str(content["last_error"])
+    state.warnings = [str(text) for text in content.get("warnings", ())]
+    state.throttled_since = float(content.get("throttled_since", 0.0))
+    state.throttled_until = float(content["throttled_until"])
+    state.server_key_id = str(content["server_key_id"])
+    state.failures = int(content["failures"])
+    state.notify_at = float(content.get("notify_at", 0.0))
+    state.interval = float(content.get("interval", 0.0))
+    state.files = int(content.get("files", 0))
+    state.size = int(content.get("size", 0))
+    state.inputs = {str(name): str(digest) for name, digest in content["inputs"].items()}
+    state.origins = {str(name): str(uid) for name, uid in content.get("origins", {}).items()}
+    state.plan = str(content.get("plan", ""))
+    state.variables = {str(path): str(found) for path, found in content.get("variables", {}).items()}
+    state.references = {str(name): _reference(found) for name, found in content.get("references", {}).items()}
+    if "freshness" in content:
+        state.freshness = freshness_from_json(content["freshness"])
+    state.receipt = dict(content.get("receipt", {}))
+    state.identities = {str(uid): str(digest) for uid, digest in content.get("identities", {}).items()}
+    state.relay = dict(content.get("relay", {}))
+    state.counts = {str(name): int(count) for name, count in content["counts"].items()}
+    return state
 
 
 def _reference(found: Mapping[str, Any]) -> dict[str, Any]:

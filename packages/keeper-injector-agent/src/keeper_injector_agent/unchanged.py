@@ -8,6 +8,9 @@ it asked, and digests of Keeper's answer and of every set of files. The next ref
 still the same, because a refresh is a function of the plan, the answer, the files and the state. Otherwise it continues as
 usual, with the answer that it has. If the plan has templates, their server is forked before Keeper is asked, as always.
 
+Every module that is imported here costs CPU time at each refresh of each pod. Therefore what this module needs of the agent has
+plain classes and named tuples instead of attrs, whose import and classes would take a sixth of this refresh.
+
 There is no receipt
 
 - if anything was reported: a problem, or a warning, which every refresh is to repeat;
@@ -23,8 +26,6 @@ import logging
 import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
-
-import attrs
 
 from keeper_injector_agent.delivery.files import digest_files, is_settled, read_files
 from keeper_injector_agent.delivery.templating import template_server
@@ -56,24 +57,22 @@ class _Counter(logging.Handler):
         self.count += 1
 
 
-@attrs.define
 class Shortcut:
     """How one refresh of the sidecar may end early, and what it may leave for the next one."""
 
-    run: str
-    """Identifies the supervisor that started this refresh."""
-    started: float = attrs.field(factory=time.monotonic)
-    plan_text: str = ""
-    """The JSON of the plan, as the refresh has read it."""
-    client: Client | None = None
-    """What has asked Keeper already, if anything has."""
-    render_template: RenderTemplate | None = None
-    """Of a template server that was forked before Keeper was asked, if the plan has templates."""
-    resources: ExitStack = attrs.field(factory=ExitStack)
-    """To be closed when the refresh has ended."""
-    _warnings: _Counter = attrs.field(factory=_Counter)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(self, run: str) -> None:
+        self.run = run
+        """Identifies the supervisor that started this refresh."""
+        self.started = time.monotonic()
+        self.plan_text = ""
+        """The JSON of the plan, as the refresh has read it."""
+        self.client: Client | None = None
+        """What has asked Keeper already, if anything has."""
+        self.render_template: RenderTemplate | None = None
+        """Of a template server that was forked before Keeper was asked, if the plan has templates."""
+        self.resources = ExitStack()
+        """To be closed when the refresh has ended."""
+        self._warnings = _Counter()
         root = logging.getLogger()
         root.addHandler(self._warnings)
         self.resources.callback(root.removeHandler, self._warnings)

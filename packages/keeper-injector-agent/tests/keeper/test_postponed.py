@@ -25,6 +25,7 @@ def test_the_sdk_and_the_transport_do_not_load_requests() -> None:
 def test_a_refresh_does_not_load_what_it_does_not_use() -> None:
     """Every module costs CPU time at each refresh of each pod; `zipfile` stands for those below ``importlib.metadata``."""
     unused = {"subprocess", "mimetypes", "importlib.metadata", "zipfile", "tempfile", "keeper_injector_common.records"}
+    unused |= {"cryptography.hazmat.primitives.serialization.ssh", "dataclasses", "inspect", "attr"}
     client = SDK.replace("keeper.sdk", "keeper.client")
     assert output(client + f"print(sorted({unused} & set(sys.modules)))") == "[]"
 
@@ -97,3 +98,21 @@ def test_no_submodule_is_loaded_twice(submodule: str) -> None:
 def test_a_module_that_is_loaded_stays() -> None:
     """If requests was imported before, nothing is postponed."""
     assert output("import requests as real\n" + SDK + "print(sys.modules['requests'] is real)") == "True"
+
+
+def test_names_of_the_ssh_module_are_loaded_when_they_are_used() -> None:
+    """Other libraries, such as those of clouds, get the real classes from the package; a wrong name is an error, as always."""
+    program = """
+from cryptography.hazmat.primitives import serialization as package
+from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_key
+import cryptography.hazmat.primitives.serialization.ssh as ssh
+same = package.SSHCertificate is SSHCertificate is ssh.SSHCertificate and load_ssh_public_key is ssh.load_ssh_public_key
+print(same, package.ssh is ssh, hasattr(package, "load_nothing"), set(package.__all__) - set(dir(package)) - vars(ssh).keys())
+"""
+    assert output(SDK + program) == "True True False set()"
+
+
+def test_the_ssh_module_stays_if_it_was_loaded() -> None:
+    """A program that has imported it before keeps its names."""
+    program = "from cryptography.hazmat.primitives import serialization as package\n" + SDK
+    assert output(program + "print(package.SSHCertificate is vars(package.ssh)['SSHCertificate'])") == "True"

@@ -27,9 +27,7 @@ from __future__ import annotations
 
 import enum
 import os
-from typing import TYPE_CHECKING, ClassVar
-
-import attrs
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from keeper_injector_common.limits import MOST_SHOWN, and_more, shortened
 
@@ -67,8 +65,7 @@ class Severity(enum.Enum):
     """The webhook reports the problem and accepts the pod."""
 
 
-@attrs.frozen
-class Problem:
+class Problem(NamedTuple):  # not attrs: refreshes of the agent that find nothing changed do without it
     """One thing that is wrong or surprising, where it is, and what to do about it.
 
     A problem stays a value until someone reads it: only admission responses, logs and the command line turn it into text. Its

@@ -9,10 +9,8 @@ from __future__ import annotations
 import os
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
-
-import attrs
 
 from keeper_injector_agent.errors import PermanentVaultError
 
@@ -27,14 +25,16 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _FORM = "write http://PROXY:PORT, or http://USER:PASSWORD@PROXY:PORT with special characters as %XX"
 
 
-@attrs.frozen
-class ProxyUrl:
+class ProxyUrl(NamedTuple):
     """The URL of a forward proxy."""
 
-    text: str = attrs.field(repr=False)
+    text: str
     place: str
     """Host and port, for messages."""
     has_password: bool
+
+    def __repr__(self) -> str:
+        return f"ProxyUrl({self.place})"  # without the password
 
 
 def parse_proxy(text: str, where: str) -> ProxyUrl:

@@ -19,9 +19,7 @@ import stat
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import attrs
+from typing import TYPE_CHECKING, NamedTuple
 
 from keeper_injector_agent.errors import WriteError
 
@@ -36,12 +34,14 @@ _LARGE = 1024 * 1024
 _BLOCK = 64 * 1024
 
 
-@attrs.frozen
-class File:
+class File(NamedTuple):
     """The content of a file, which ``repr`` does not show, and its mode."""
 
-    content: bytes | mmap.mmap = attrs.field(repr=False)
+    content: bytes | mmap.mmap
     mode: int
+
+    def __repr__(self) -> str:
+        return f"File(mode={self.mode:o})"
 
 
 _FileSet = Mapping[str, File]

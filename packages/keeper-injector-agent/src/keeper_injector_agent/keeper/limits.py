@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-
-import attrs
+from typing import NamedTuple
 
 _MIB = 1024 * 1024
 _LARGEST = 256 * _MIB
@@ -20,8 +19,7 @@ _FILES = ("memory.max", "memory/memory.limit_in_bytes")
 """The memory limit of the container: cgroup version 2, and version 1."""
 
 
-@attrs.frozen
-class SizeLimits:
+class SizeLimits(NamedTuple):
     """How large responses may be, in bytes."""
 
     response: int

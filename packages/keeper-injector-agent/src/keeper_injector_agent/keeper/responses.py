@@ -22,8 +22,7 @@ import re
 import time
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
-
-import attrs
+from typing import NamedTuple
 
 from keeper_injector_agent.errors import PermanentVaultError, ThrottledError, TransientVaultError, VaultError
 from keeper_injector_common.json_values import Json, as_object
@@ -39,14 +38,16 @@ _MOST_ROTATIONS = 3
 _NO_KEY = "Keeper: asks for another server key without its ID"
 
 
-@attrs.frozen
-class Response:
+class Response(NamedTuple):
     """The parts of an HTTP response that Keeper's SDK reads, with the whole content."""
 
     status_code: int
     reason: str
     headers: Mapping[str, str]
-    content: bytes = attrs.field(repr=False)
+    content: bytes
+
+    def __repr__(self) -> str:
+        return f"Response({self.status_code})"
 
     @property
     def text(self) -> str:

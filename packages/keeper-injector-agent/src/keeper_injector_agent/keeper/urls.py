@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from urllib.parse import urlsplit
-
-import attrs
 
 _PORT = 443
 _UNUSUAL = re.compile(r"[^\x21-\x7e]|[\\<>\"^`{|}]")
 """Characters that no URL may contain (RFC 3986, appendix A). Programs disagree about what they mean."""
 
 
-@attrs.frozen
-class HttpsUrl:
+class HttpsUrl(NamedTuple):
     """The parts of an HTTPS URL."""
 
     host: str
     port: int
-    path: str = attrs.field(repr=False)
+    path: str
     """Path and query. Anyone who knows those of a file's URL can download the file."""
+
+    def __repr__(self) -> str:
+        return f"HttpsUrl({self.place})"
 
     @property
     def place(self) -> str:
