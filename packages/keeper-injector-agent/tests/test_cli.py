@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -9,9 +10,13 @@ from pathlib import Path
 
 import pytest
 from agent_pods import AgentPod
+from hypothesis import example, given
+from hypothesis import strategies as st
 from sidecars import sidecar
 
 from keeper_injector_agent.cli import main
+from keeper_injector_agent.options import OPTIONS, read_options
+from keeper_injector_agent.parser import build_parser
 from keeper_injector_common.plan.paths import PLAN_PATH, READY_NAME, STATE_PATH
 
 OTHER_STATE = "/elsewhere/state"
@@ -62,7 +67,7 @@ def test_ready_imports_little(pod: AgentPod) -> None:
     result = pod.run("ready", "--wait", "0", python_options=("-X", "importtime"))
     imported = {line.rpartition("|")[2].strip() for line in result.stderr.splitlines()}
     assert "json" in imported
-    assert not imported & {"attr", "logging", "requests", "keeper_injector_common.plan.wire"}
+    assert not imported & {"argparse", "attr", "logging", "requests", "typing", "keeper_injector_common.plan.wire"}
 
 
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -84,6 +89,63 @@ def test_buffered_output_arrives(pod: AgentPod) -> None:
     assert json.loads(shown.stdout)["files"] == 1
     closed = ["sh", "-c", 'exec "$@" >&-', "sh", *pod.command("status")]
     assert subprocess.run(closed, check=False, env=BUFFERED).returncode == 0
+
+
+_COMMANDS = st.sampled_from(["init", "sidecar", "once", "refresh", "status", "ready", "check", "bind", "nothing"])
+_NAMES = st.sampled_from([name for option in OPTIONS for name in option.names])
+_VALUES = st.sampled_from(
+    [
+        "",
+        "/x",
+        "x y",
+        "-",
+        "-1",
+        "--",
+        "1.5",
+        "1e3",
+        "nan",
+        "info",
+        "INFO",
+        "json",
+        "sha256:0",
+        "--root=/x",
+        "--ro",
+        "-h",
+    ]
+)
+_LINES = st.builds(
+    lambda command, words: [command, *itertools.chain.from_iterable(words)],
+    _COMMANDS,
+    st.lists(st.one_of(st.tuples(_NAMES, _VALUES), st.tuples(_NAMES), st.tuples(_VALUES)), max_size=4),
+)
+
+
+@given(_LINES)
+@example([])
+@example(["init", "--no-restart", "--plan-digest", "sha256:0"])
+@example(["status", "-o", "json", "--root", "/x"])
+def test_a_line_that_is_read_without_argparse_means_the_same(line: list[str]) -> None:
+    """Everything else is left to argparse, which also explains mistakes."""
+    found = read_options(line)
+    if found is not None:
+        expected = build_parser().parse_args(line)
+        assert {name: repr(value) for name, value in vars(found).items()} == {
+            name: repr(value) for name, value in vars(expected).items()
+        }  # as text, because nan is not equal to itself
+
+
+def test_the_lines_of_pods_are_read_without_argparse() -> None:
+    """These are what the webhook writes, and what people see in its documentation."""
+    for line in (
+        ["init", "--no-restart", "--plan-digest", "sha256:0"],
+        ["sidecar", "--log-level", "debug", "--plan-digest", "sha256:0"],
+        ["once", "--plan", "plan.json", "--root", "./out", "--deadline", "5"],
+        ["ready"],
+        ["ready", "--wait", "0"],
+        ["status", "-o", "json"],
+        ["refresh", "--output", "json"],
+    ):
+        assert read_options(line) is not None
 
 
 @pytest.mark.parametrize("command", ["init", "sidecar", "once", "refresh", "ready", "status", "bind"])

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Iterator
 
-import keeper_injector_agent.cli
+import keeper_injector_agent.parser
 import keeper_injector_common.cli.program
 import keeper_injector_webhook.cli
 from generators.output import deliver
@@ -38,7 +38,7 @@ def parsers() -> tuple[argparse.ArgumentParser, ...]:
     """Return the parsers of all programs."""
     return (
         keeper_injector_common.cli.program.build_parser(),
-        keeper_injector_agent.cli.build_parser(),
+        keeper_injector_agent.parser.build_parser(),
         keeper_injector_webhook.cli.build_parser(),
     )
 

@@ -6,63 +6,28 @@ not leave anything in memory.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
 
 import keeper_injector_agent
-from keeper_injector_agent.relay.arguments import add_commands
+from keeper_injector_agent.options import OVERTIME, read_options
 from keeper_injector_common.plan.paths import PLAN_PATH, READY_NAME, STATE_PATH, below_root
 
-_INIT_DEADLINE = 240.0
-"""Seconds. The kubelet waits indefinitely, deployments do not: progressDeadlineSeconds is 600 by default."""
-_REFRESH_DEADLINE = 120.0
-_OVERTIME = 30.0
-"""Seconds after its deadline until a refresh is killed; within them it delivers what it has and reports what is missing."""
-READY_SECONDS = 5.0
-"""Less than the time that the startup probe has (the webhook's ``manifests.py``), with the start of this command."""
+TYPE_CHECKING = False  # the probe does without typing
+if TYPE_CHECKING:
+    import argparse
+    from types import SimpleNamespace
+
+    Options = argparse.Namespace | SimpleNamespace
+
 _PROBE_INTERVAL = 0.02
-_LOG_LEVELS = ["debug", "info", "warning", "error"]
-
-_EXAMPLES = """\
-examples:
-  keeper-injector-agent once --plan plan.json --root ./out     write the files of a plan below ./out, once
-  keeper-injector-agent sidecar --plan plan.json --root ./out  keep them up to date until Ctrl-C
-  keeper-injector-agent bind --output ksm-config.json < token  turn a one-time token into a KSM configuration
-"""
-
-_DESCRIPTIONS = {
-    "refresh": """\
-ask the running sidecar for a refresh, wait for its end, and show the result
-
-The exit code is 0 if everything is up to date, otherwise 1. If a refresh is running already, its result is shown. While Keeper
-throttles this pod, no request is sent."""
-}
-_EXAMPLES_OF_COMMANDS = {
-    "check": """\
-examples:
-  keeper-injector-agent check --config ksm-config.json            before the Secret is created
-  keeper-injector-agent check --config ksm-config.json --plan plan.json
-  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent check
-""",
-    "refresh": """\
-examples:
-  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent refresh          a table
-  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent refresh -o json  for programs
-""",
-    "status": """\
-examples:
-  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent status
-""",
-}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    options = build_parser().parse_args(arguments)
-    command: str = options.command
-    match command:
+    options = _parse(sys.argv[1:] if arguments is None else arguments)
+    match options.command:
         case "ready":
             return _ready(options)
         case "status":
@@ -78,106 +43,27 @@ def main(arguments: list[str] | None = None) -> int:
         case "relay" | "split":
             from keeper_injector_agent.relay import commands
 
-            return commands.run_relay(options) if command == "relay" else commands.run_split(options)
+            return commands.run_relay(options) if options.command == "relay" else commands.run_split(options)
         case _:
-            return _refresh(options, initial=command == "init")
+            return _refresh(options, initial=options.command == "init")
 
 
-class _Version(argparse.Action):
-    """Prints the version. It is looked up only here, because that takes 20 ms."""
+def _parse(arguments: list[str]) -> Options:
+    options: Options | None = read_options(arguments)
+    if options is None:
+        from keeper_injector_agent.parser import build_parser  # here, because of what it imports
 
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        print(f"{parser.prog} {keeper_injector_agent.__version__}")
-        parser.exit()
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="keeper-injector-agent",
-        description="Fetch secrets from Keeper Secrets Manager into files, and keep them up to date.",
-        epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text, deadline in (
-        ("init", "fetch all secrets before the application starts; fail if that is impossible", _INIT_DEADLINE),
-        ("sidecar", "keep the files up to date until stopped", _REFRESH_DEADLINE),
-        ("once", "refresh once, as the sidecar does, and exit with the result", _REFRESH_DEADLINE),
-        (
-            "refresh",
-            "ask the running sidecar for a refresh, wait for its end, and show the result",
-            _REFRESH_DEADLINE + 2 * _OVERTIME,
-        ),
-        ("status", "show how fresh the files are and how Keeper responded; exit 1 before the first success", 0.0),
-        ("ready", "wait until the sidecar is running; exit 1 if it is not (startup probe)", _REFRESH_DEADLINE),
-    ):
-        command = commands.add_parser(
-            name,
-            help=text,
-            description=_DESCRIPTIONS.get(name, text),
-            epilog=_EXAMPLES_OF_COMMANDS.get(name),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_argument("--plan", type=Path, default=Path(PLAN_PATH), help="plan file (default: %(default)s)")
-        command.add_argument("--root", type=Path, default=Path("/"), help="directory to use as / (default: /)")
-        command.add_argument("--log-level", default="info", choices=_LOG_LEVELS, help="default: %(default)s")
-        if name == "refresh":
-            meaning = "seconds to wait for its end (default: %(default)g)"
-            command.add_argument("--timeout", type=float, default=deadline, help=meaning)
-        else:
-            meaning = "seconds for one refresh (default: %(default)g)"
-            command.add_argument("--deadline", type=float, default=deadline, help=meaning)
-        if name in {"init", "sidecar", "once"}:
-            command.add_argument("--plan-digest", help="refuse every plan but the one with this digest (sha256:…)")
-        if name == "init":
-            meaning = "nothing repeats this command after a failure (restartPolicy: Never): retry for a minute, not for seconds"
-            command.add_argument("--no-restart", action="store_true", help=meaning)
-        if name == "ready":
-            meaning = "seconds to wait for the sidecar (default: %(default)g)"
-            command.add_argument("--wait", type=float, default=READY_SECONDS, help=meaning)
-        if name in {"status", "refresh"}:
-            command.add_argument(
-                "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
-            )
-    text = "check the way to Keeper, and what the application shares; never shows a value"
-    checking = commands.add_parser(
-        "check",
-        help=text,
-        description=f"{text}.\n\nThe exit code is 0 if no check failed, otherwise 1.",
-        epilog=_EXAMPLES_OF_COMMANDS["check"],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    checking.add_argument("--config", type=Path, metavar="FILE", help="KSM configuration (default: as the plan says)")
-    checking.add_argument("--plan", type=Path, metavar="FILE", help="plan (default: that of the pod, if there is one)")
-    checking.add_argument("--root", type=Path, default=Path("/"), help="directory to use as / (default: /)")
-    checking.add_argument(
-        "--ca-file", type=Path, metavar="FILE", help="additional CA certificate (default: as the plan says)"
-    )
-    checking.add_argument(
-        "-o", "--output", default="text", choices=["text", "json"], help="output format (default: %(default)s)"
-    )
-    text = "turn a one-time token into a KSM configuration file"
-    description = f"{text}. A token can be used once; after a failure, run the same command again to continue."
-    binding = commands.add_parser("bind", help=text, description=description)
-    binding.add_argument("--token-file", type=Path, help="file with the token as Keeper shows it (default: stdin)")
-    binding.add_argument("--output", type=Path, required=True, help="configuration file to create; must not exist")
-    binding.add_argument("--hostname", help="host of Keeper, if the token does not begin with a region or a host")
-    binding.add_argument("--ca-file", type=Path, help="additional CA to trust (PEM)")
-    binding.add_argument("--deadline", type=float, default=60.0, help="seconds in total (default: %(default)s)")
-    binding.add_argument("--log-level", default="warning", choices=_LOG_LEVELS, help="default: %(default)s")
-    add_commands(commands.add_parser)
-    return parser
+        options = build_parser().parse_args(arguments)
+    return options
 
 
-def _plan_path(options: argparse.Namespace) -> Path:
+def _plan_path(options: Options) -> Path:
     """Return the path of the plan. Only the default path is below ``--root``: a path that a person types is meant as it is."""
     path: Path = options.plan
     return below_root(options.root, PLAN_PATH) if path == Path(PLAN_PATH) else path
 
 
-def _state_directory(options: argparse.Namespace) -> Path:
+def _state_directory(options: Options) -> Path:
     """Return the state directory of the plan, or the default one if there is no readable plan.
 
     Only this key is read, not the whole plan: validating a plan imports modules for 50 ms, and the start of a pod waits for the probe.
@@ -191,7 +77,7 @@ def _state_directory(options: argparse.Namespace) -> Path:
     return below_root(options.root, str(state))
 
 
-def _ready(options: argparse.Namespace) -> int:
+def _ready(options: Options) -> int:
     """Wait until the sidecar runs: a probe that fails at once would be an event of every healthy start."""
     import time
 
@@ -207,7 +93,7 @@ def _ready(options: argparse.Namespace) -> int:
     return os.EX_OK
 
 
-def _request_refresh(options: argparse.Namespace) -> int:
+def _request_refresh(options: Options) -> int:
     from keeper_injector_agent import refresh_command
 
     directory = _state_directory(options)
@@ -217,7 +103,7 @@ def _request_refresh(options: argparse.Namespace) -> int:
     return refresh.exit_code
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: Options) -> int:
     from keeper_injector_agent import status
     from keeper_injector_agent.state import load_state
 
@@ -226,7 +112,7 @@ def _status(options: argparse.Namespace) -> int:
     return os.EX_OK if state.last_success else 1
 
 
-def _refresh(options: argparse.Namespace, *, initial: bool) -> int:
+def _refresh(options: Options, *, initial: bool) -> int:
     """Refresh once in this process."""
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.worker import run_refresh
@@ -244,7 +130,7 @@ def _refresh(options: argparse.Namespace, *, initial: bool) -> int:
     )
 
 
-def _sidecar(options: argparse.Namespace) -> int:
+def _sidecar(options: Options) -> int:
     """Become the supervisor: exec replaces this process, so that nothing that was imported here stays in memory."""
     from keeper_injector_agent import worker
     from keeper_injector_common.errors import ContractError
@@ -268,7 +154,7 @@ def _sidecar(options: argparse.Namespace) -> int:
         sys.executable,
         [
             *supervisor_command(),
-            *(str(state), str(plan.refresh_interval), str(options.deadline + _OVERTIME), str(plan.metrics_port or 0)),
+            *(str(state), str(plan.refresh_interval), str(options.deadline + OVERTIME), str(plan.metrics_port or 0)),
             *(*refresh, "--log-level", options.log_level, "--deadline", str(options.deadline)),
         ],
     )
@@ -289,7 +175,7 @@ def supervisor_command() -> list[str]:
     return [sys.executable, "-I", "-S", program, str(package.parent)]
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: Options) -> int:
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.keeper_check import Target, check_keeper
     from keeper_injector_agent.worker import read_plan
@@ -312,7 +198,7 @@ def _check(options: argparse.Namespace) -> int:
     )
 
 
-def _bind(options: argparse.Namespace) -> int:
+def _bind(options: Options) -> int:
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.keeper.binding import bind_token
     from keeper_injector_common.errors import KeeperInjectorError
