@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keeper_injector_agent import reporting
+from keeper_injector_agent import lean_attrs, reporting  # noqa: F401 - first, because others import attrs
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, is_complete, refresh_secrets
 from keeper_injector_agent.delivery.templating import template_server

@@ -18,12 +18,17 @@ from cryptography.exceptions import InvalidTag
 
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper.parts import divide
-from keeper_injector_agent.keeper.postponed import imports_postponed
 from keeper_injector_agent.keeper.responses import requested_key
+from keeper_injector_agent.postponed import imports_postponed
 from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.ksm_configuration import check_key_lengths, check_required_keys
 
-with imports_postponed():
+# Half of the time that the SDK's imports take. It uses requests for the two calls that our transport replaces, importlib.metadata if it
+# cannot read its own version, subprocess on Windows, and mimetypes for uploads. Nothing here uses keys of SSH.
+with imports_postponed(
+    *("requests", "importlib.metadata", "subprocess", "mimetypes"),
+    names_of="cryptography.hazmat.primitives.serialization.ssh",
+):
     from keeper_secrets_manager_core import SecretsManager
     from keeper_secrets_manager_core.configkeys import ConfigKeys
     from keeper_secrets_manager_core.crypto import CryptoUtils

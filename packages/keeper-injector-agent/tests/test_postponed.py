@@ -1,4 +1,4 @@
-"""What the SDK imports but hardly ever uses is imported when it is used, and not before."""
+"""What libraries import but hardly ever use is imported when it is used, and not before."""
 
 from __future__ import annotations
 
@@ -116,3 +116,33 @@ def test_the_ssh_module_stays_if_it_was_loaded() -> None:
     """A program that has imported it before keeps its names."""
     program = "from cryptography.hazmat.primitives import serialization as package\n" + SDK
     assert output(program + "print(package.SSHCertificate is vars(package.ssh)['SSHCertificate'])") == "True"
+
+
+def test_attrs_works_without_what_is_postponed() -> None:
+    """Validators, converters and cached properties load the rest when a class uses them."""
+    program = """
+import sys
+from keeper_injector_agent.lean_attrs import attrs
+print({"inspect", "attr.validators", "attrs.validators"} & set(sys.modules))
+import functools, attr, attr.validators
+
+@attrs.frozen
+class Value:
+    number: int = attrs.field(validator=attrs.validators.instance_of(int), converter=attrs.converters.optional(int))
+
+    @functools.cached_property
+    def twice(self) -> int:
+        return self.number * 2
+
+try: Value(None)
+except TypeError: print(Value("2").twice, attrs.validators.gt is attr.validators.gt, sys.modules["inspect"].signature(Value))
+"""
+    assert output(program) == "set()\n4 True (number) -> None"
+
+
+def test_a_whole_refresh_imports_attrs_in_that_way() -> None:
+    """The worker imports it before any other module does."""
+    program = (
+        "import sys, keeper_injector_agent.worker; print({'inspect', 'attr.validators', 'attr'} & set(sys.modules))"
+    )
+    assert output(program) == "{'attr'}"

@@ -1,13 +1,11 @@
-"""Postpones imports of Keeper's SDK until they are used: they take twice as long as everything else of a refresh.
+"""Postpones imports of libraries until they are used: a process that lives for a tenth of a second mostly imports.
 
-The SDK's modules import these at their top, and use them only for what the agent does not do: requests for the two
-calls that our transport replaces, ``importlib.metadata`` if it cannot read its own version, ``subprocess`` on Windows, and
-``mimetypes`` for uploads. Therefore a stand-in for each is in ``sys.modules`` while the SDK is imported, and only then: other
-libraries, such as those of clouds, must get the real module and its submodules. The SDK keeps the stand-in, which imports
-the real module at the first access to any of its attributes.
+Libraries import modules at their top that the agent hardly ever uses. While such a library is imported, and only then,
+``sys.modules`` has a stand-in for each of these modules. The library keeps the stand-in, which imports the real module at the first
+access to any of its attributes. All other code, such as the libraries of clouds, gets the real module.
 
-The library cryptography imports its support of SSH keys, which nothing here uses, together with that of other keys. The package
-:data:`_PACKAGE` imports names from it, so they are removed there afterwards, and imported when somebody asks for them.
+A stand-in cannot be used if a library imports names from the module. If that library is the module's own package, the names are
+removed from the package afterwards, and imported when somebody asks for them.
 """
 
 from __future__ import annotations
@@ -18,10 +16,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
-
-_NAMES = ("requests", "importlib.metadata", "subprocess", "mimetypes")
-_PACKAGE = "cryptography.hazmat.primitives.serialization"
-_SSH = f"{_PACKAGE}.ssh"
 
 
 class _Postponed(ModuleType):
@@ -38,7 +32,7 @@ class _Postponed(ModuleType):
 
 
 class _PostponedNames(ModuleType):
-    """Stands in for a module from which a package imports names."""
+    """Stands in for a module while its package imports names from it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -65,19 +59,22 @@ class _PostponedNames(ModuleType):
 def _stand_in(name: str) -> ModuleType:
     module = _Postponed(name)
     if name == "importlib.metadata":
-        # What the SDK imports by name, which would load the real module.
+        # What Keeper's SDK imports by name, which would load the real module.
         module.version = lambda package: module.distribution(package).version  # type: ignore[attr-defined]
         module.PackageNotFoundError = ModuleNotFoundError  # type: ignore[attr-defined] # its base class
     return module
 
 
 @contextmanager
-def imports_postponed() -> Iterator[None]:
-    """Give stand-ins to modules that import those within the context, unless they have been imported already."""
-    stand_ins = {name: _stand_in(name) for name in _NAMES if name not in sys.modules}
-    ssh = _PostponedNames(_SSH)
-    if _PACKAGE not in sys.modules:
-        stand_ins[_SSH] = ssh
+def imports_postponed(*names: str, names_of: str = "") -> Iterator[None]:
+    """Postpone the imports of the modules *names* within the context, unless they have been imported already.
+
+    *names_of* is a module from which only its package imports names within the context.
+    """
+    stand_ins = {name: _stand_in(name) for name in names if name not in sys.modules}
+    submodule, package = _PostponedNames(names_of), names_of.rpartition(".")[0]
+    if package and package not in sys.modules:
+        stand_ins[names_of] = submodule
     sys.modules.update(stand_ins)
     try:
         yield
@@ -85,5 +82,5 @@ def imports_postponed() -> Iterator[None]:
         for name, module in stand_ins.items():
             if sys.modules.get(name) is module:
                 del sys.modules[name]
-        if ssh.imported:
-            ssh.remove_from(sys.modules[_PACKAGE])
+        if submodule.imported:
+            submodule.remove_from(sys.modules[package])
