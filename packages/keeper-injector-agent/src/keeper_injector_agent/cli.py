@@ -114,6 +114,7 @@ def _status(options: Options) -> int:
 
 def _refresh(options: Options, *, initial: bool) -> int:
     """Refresh once in this process."""
+    from keeper_injector_agent import lean_stdlib  # noqa: F401 - first, because the worker imports these modules
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.worker import run_refresh
     from keeper_injector_common.logs import configure_logging

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+_IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy"}
+
 
 class _Postponed(ModuleType):
     """Stands in for a module until one of its attributes is used."""
@@ -62,6 +64,9 @@ def _stand_in(name: str) -> ModuleType:
         # What Keeper's SDK imports by name, which would load the real module.
         module.version = lambda package: module.distribution(package).version  # type: ignore[attr-defined]
         module.PackageNotFoundError = ModuleNotFoundError  # type: ignore[attr-defined] # its base class
+    elif name == "platform":
+        # What attrs calls when it is imported, to find out whether it runs in PyPy.
+        module.python_implementation = lambda: _IMPLEMENTATIONS[sys.implementation.name]  # type: ignore[attr-defined]
     return module
 
 

@@ -6,8 +6,8 @@ Nothing here imports the modules of a whole refresh, which takes longer than a r
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
+from keeper_injector_agent import lean_stdlib
 from keeper_injector_agent.hardening import harden_process
 from keeper_injector_agent.unchanged import Shortcut
 from keeper_injector_common.logs import configure_logging
@@ -19,7 +19,8 @@ def main(arguments: list[str]) -> int:
     # Without argparse, which takes 7 ms: the supervisor passes what the command `sidecar` composed.
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     configure_logging(options["--log-level"])
-    plan, root, deadline = Path(options["--plan"]), Path(options["--root"]), float(options["--deadline"])
+    path = lean_stdlib.pathlib.Path
+    plan, root, deadline = path(options["--plan"]), path(options["--root"]), float(options["--deadline"])
     if "--killed" in options:
         from keeper_injector_agent.worker import report_killed
 

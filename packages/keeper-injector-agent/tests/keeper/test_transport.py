@@ -10,9 +10,10 @@ import pytest
 from agent_pods import AgentPod
 from servers import serving
 
-from keeper_injector_agent.errors import TransientVaultError
+from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_common.plan.paths import PLAN_PATH
+from local_keeper import LocalKeeper
 
 
 def test_an_untrusted_certificate_is_rejected(pod: AgentPod) -> None:
@@ -43,3 +44,25 @@ def test_the_last_failure_is_reported_at_the_deadline() -> None:
         transport.post("https://127.0.0.1:1/api/rest/sm/v1/get_secret", {}, b"")
     assert "no connection to 127.0.0.1" in str(failure.value)
     assert str(late.value) == str(failure.value)
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example", "a..example", "." + "a" * 300, "example.invalid"])
+def test_a_host_that_cannot_exist_is_an_ordinary_failure(host: str) -> None:
+    """It may come from a KSM configuration or from the URL of an attachment. IDNA raises UnicodeError for the first three."""
+    transport = Transport(ca_file=None, deadline=time.monotonic() + 30)
+    with pytest.raises(TransientVaultError, match="no connection to"):
+        transport.post(f"https://{host}/api/rest/sm/v1/get_secret", {}, b"")
+
+
+@pytest.mark.parametrize("name", ["localhost", "LOCALHOST", "127.0.0.1"])
+def test_a_host_whose_name_is_in_the_certificate_is_trusted(keeper: LocalKeeper, name: str) -> None:
+    """It may be a name, in any case, or an address."""
+    transport = Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30)
+    assert transport.post(f"https://{name}:{keeper.port}/api/rest/sm/v1/get_secret", {}, b"").status_code
+
+
+def test_another_name_of_the_same_host_is_not_trusted(keeper: LocalKeeper) -> None:
+    """It is another text for the address 127.0.0.1, and the certificate does not have it."""
+    transport = Transport(ca_file=keeper.ca_file, deadline=time.monotonic() + 30)
+    with pytest.raises(PermanentVaultError, match="no trusted TLS connection"):
+        transport.post(f"https://127.1:{keeper.port}/api/rest/sm/v1/get_secret", {}, b"")

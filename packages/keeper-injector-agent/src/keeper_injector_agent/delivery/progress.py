@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import attrs
 
@@ -27,8 +27,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@attrs.frozen
-class PendingFile:
+class PendingFile(NamedTuple):
     """A file that is to be delivered, and how to render it."""
 
     path: str
@@ -40,32 +39,34 @@ class PendingFile:
     render: Callable[[], bytes]
 
 
-@attrs.define
 class Progress:
     """The problems of one refresh, and what the next one needs to know of it."""
 
-    _state: State
-    remove_gone: bool
-    """Whether a file whose record is gone is removed (``on_removal: remove``) or kept."""
-    initial: bool = False
-    """Whether this is the refresh of the init container."""
-    problems: list[str] = attrs.field(factory=list)
-    warnings: list[str] = attrs.field(factory=list)
-    write_failed: bool = False
-    inputs: dict[str, str] = attrs.field(factory=dict)
-    """Digest of the input of each delivered file and Secret."""
-    origins: dict[str, str] = attrs.field(factory=dict)
-    """UID of the record of each file of a folder."""
-    variables: dict[str, str] = attrs.field(factory=dict)
-    """Item of the plan that each environment variable came from, by ``PATH/NAME``."""
-    results: dict[str, TargetResult] = attrs.field(factory=dict)
-    """What happened to each target that is finished, by its name."""
-    delivered: int = 0
-    """Number of items of these targets that are up to date. A target without files counts as one item."""
-    _open: TargetResult = attrs.field(factory=TargetResult)
-    """The target that is not finished."""
-    _rendered: int = 0
-    """Number of its files that are up to date."""
+    def __init__(self, state: State, *, remove_gone: bool, initial: bool = False) -> None:
+        """Begin a refresh after that of *state*; *initial* is that of the init container.
+
+        *remove_gone* says whether a file whose record is gone is removed (``on_removal: remove``) or kept.
+        """
+        self.remove_gone = remove_gone
+        self.initial = initial
+        self.problems: list[str] = []
+        self.warnings: list[str] = []
+        self.write_failed = False
+        self.inputs: dict[str, str] = {}
+        """Digest of the input of each delivered file and Secret."""
+        self.origins: dict[str, str] = {}
+        """UID of the record of each file of a folder."""
+        self.variables: dict[str, str] = {}
+        """Item of the plan that each environment variable came from, by ``PATH/NAME``."""
+        self.results: dict[str, TargetResult] = {}
+        """What happened to each target that is finished, by its name."""
+        self.delivered = 0
+        """Number of items of these targets that are up to date. A target without files counts as one item."""
+        self._state = state
+        self._open = TargetResult()
+        """The target that is not finished."""
+        self._rendered = 0
+        """Number of its files that are up to date."""
 
     def report(self, where: str, problem: KeeperInjectorError | str) -> None:
         """Record that something could not be delivered; the message begins with *where*."""

@@ -32,15 +32,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import attrs
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from keeper_injector_agent.delivery.directories import render_directory
 from keeper_injector_agent.delivery.environment import render_environment
 from keeper_injector_agent.delivery.files import File, digest_files, read_files, write_files
 from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashing_keys, secret_key, sync_if_due
-from keeper_injector_agent.delivery.notify import notify_of_change
 from keeper_injector_agent.delivery.origins import known_origins, note_origins
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.delivery.restart import provide_program, schedule_restarts
@@ -62,8 +60,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-@attrs.frozen
-class Adapters:
+class Adapters(NamedTuple):
     """The outside world of a refresh, apart from the file system."""
 
     vault: Vault
@@ -71,8 +68,7 @@ class Adapters:
     sync_secret: SyncSecret
 
 
-@attrs.frozen
-class Outcome:
+class Outcome(NamedTuple):
     """The result of a refresh."""
 
     changed: tuple[str, ...] = ()
@@ -88,7 +84,7 @@ class Outcome:
     files: int = 0
     size: int = 0
     """Bytes of all files together."""
-    sets: Mapping[str, str] = attrs.field(factory=dict)
+    sets: Mapping[str, str] = MappingProxyType({})
     """Digest of every set of files by its path in the agent's container."""
     warnings: tuple[str, ...] = ()
     """What was delivered and may surprise, or is incomplete without being a problem."""
@@ -106,6 +102,8 @@ def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path,
     library = _fetch_records(plan, adapters.vault)
     outcome = _deliver_records(plan, library, adapters, state, root=root, initial=initial)
     if not initial:
+        from keeper_injector_agent.delivery.notify import notify_of_change  # here, because init does without
+
         notify_of_change(plan.notify, state, changed=bool(outcome.changed))
     if outcome.changed and not initial:
         schedule_restarts(plan.restart, outcome.changed_volumes, state, root)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import select
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,8 +44,7 @@ class Connections:
             connection = http.client.HTTPSConnection(*key, context=self._context)
         try:
             if connection.sock is None:
-                connection.timeout = timeout[0]
-                connection.connect()
+                connection.sock = self._connect(url, timeout[0])
             connection.sock.settimeout(timeout[1])
             connection.request(method, url.path, body, dict(headers))
             response = connection.getresponse()
@@ -63,6 +63,21 @@ class Connections:
         """Close all connections; the next request opens a new one."""
         while self._open:
             self._open.popitem()[1].close()
+
+    def _connect(self, url: HttpsUrl, timeout: float) -> ssl.SSLSocket:
+        """Return a TLS connection, as ``HTTPSConnection.connect`` does; raises OSError.
+
+        The host is bytes, which :func:`socket.getaddrinfo` and :meth:`ssl.SSLContext.wrap_socket` take as they are. A text would be
+        encoded with IDNA, whose import takes 1 ms, and which raises UnicodeError for a name that is too long.
+        """
+        host = url.host.encode("ascii")
+        plain = socket.create_connection((host, url.port), timeout)  # type: ignore[arg-type] # see above
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            return self._context.wrap_socket(plain, server_hostname=host)
+        except BaseException:
+            plain.close()
+            raise
 
 
 def _has_ended(connection: http.client.HTTPSConnection) -> bool:
