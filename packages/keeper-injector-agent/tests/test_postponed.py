@@ -146,3 +146,27 @@ def test_a_whole_refresh_imports_attrs_in_that_way() -> None:
         "import sys, keeper_injector_agent.worker; print({'inspect', 'attr.validators', 'attr'} & set(sys.modules))"
     )
     assert output(program) == "{'attr'}"
+
+
+_TEMPLATES = """
+import resource, sys
+from keeper_injector_agent import lean_stdlib
+import keeper_injector_agent.worker
+from keeper_injector_common.errors import TemplateError
+from keeper_injector_common.records import templates
+from keeper_injector_common.records.templates import functions
+templates.load_engine()
+loaded = {*sys.modules}
+resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+arguments = ["", ".a", "1 .a", ".a .b", "1 2", '"https://[::1]:8/x?y=z"', '"%s"', '"2026-01-01"']
+for name in functions.allowed_functions():
+    for argument in arguments:
+        try: templates.render_template(f"{{{{ {name} {argument} }}}}", {"a": "text", "b": [1, 2]})
+        except TemplateError: pass
+print({*sys.modules} - loaded)
+"""
+
+
+def test_no_template_uses_what_is_postponed() -> None:
+    """Templates are rendered by a process that can open no file, and so can import nothing."""
+    assert output(_TEMPLATES) == "set()"
