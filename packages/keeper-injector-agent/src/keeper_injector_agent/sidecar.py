@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 
-from keeper_injector_agent import lean_stdlib
 from keeper_injector_agent.hardening import harden_process
+from keeper_injector_agent.lean_stdlib import pathlib
 from keeper_injector_agent.unchanged import Shortcut
 from keeper_injector_common.logs import configure_logging
 
@@ -19,8 +19,8 @@ def main(arguments: list[str]) -> int:
     # Without argparse, which takes 7 ms: the supervisor passes what the command `sidecar` composed.
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     configure_logging(options["--log-level"])
-    path = lean_stdlib.pathlib.Path
-    plan, root, deadline = path(options["--plan"]), path(options["--root"]), float(options["--deadline"])
+    plan, root = pathlib.Path(options["--plan"]), pathlib.Path(options["--root"])
+    deadline = float(options["--deadline"])
     if "--killed" in options:
         from keeper_injector_agent.worker import report_killed
 
