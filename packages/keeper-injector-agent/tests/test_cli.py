@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -89,6 +90,16 @@ def test_buffered_output_arrives(pod: AgentPod) -> None:
     assert json.loads(shown.stdout)["files"] == 1
     closed = ["sh", "-c", 'exec "$@" >&-', "sh", *pod.command("status")]
     assert subprocess.run(closed, check=False, env=BUFFERED).returncode == 0
+
+
+def test_the_relay_collects_its_garbage(tmp_path: Path) -> None:
+    """It runs for months; the other commands end within seconds, and start without the collector."""
+    gc.disable()
+    try:
+        assert main(["relay", "--applications", str(tmp_path), "--output", str(tmp_path)]) == os.EX_NOINPUT
+        assert gc.isenabled()
+    finally:
+        gc.enable()
 
 
 _COMMANDS = st.sampled_from(["init", "sidecar", "once", "refresh", "status", "ready", "check", "bind", "nothing"])

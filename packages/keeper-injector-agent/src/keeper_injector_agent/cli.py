@@ -16,10 +16,8 @@ from keeper_injector_common.plan.paths import PLAN_PATH, READY_NAME, STATE_PATH,
 
 TYPE_CHECKING = False  # the probe does without typing
 if TYPE_CHECKING:
-    import argparse
-    from types import SimpleNamespace
-
-    Options = argparse.Namespace | SimpleNamespace
+    from argparse import Namespace
+    from typing import Any
 
 _PROBE_INTERVAL = 0.02
 
@@ -41,29 +39,32 @@ def main(arguments: list[str] | None = None) -> int:
         case "bind":
             return _bind(options)
         case "relay" | "split":
+            import gc
+
             from keeper_injector_agent.relay import commands
 
+            gc.enable()  # all other commands end soon, see __main__.py
             return commands.run_relay(options) if options.command == "relay" else commands.run_split(options)
         case _:
             return _refresh(options, initial=options.command == "init")
 
 
-def _parse(arguments: list[str]) -> Options:
-    options: Options | None = read_options(arguments)
+def _parse(arguments: list[str]) -> Namespace:
+    options: Any = read_options(arguments)  # with the same attributes as argparse's
     if options is None:
         from keeper_injector_agent.parser import build_parser  # here, because of what it imports
 
         options = build_parser().parse_args(arguments)
-    return options
+    return options  # type: ignore[no-any-return]
 
 
-def _plan_path(options: Options) -> Path:
+def _plan_path(options: Namespace) -> Path:
     """Return the path of the plan. Only the default path is below ``--root``: a path that a person types is meant as it is."""
     path: Path = options.plan
     return below_root(options.root, PLAN_PATH) if path == Path(PLAN_PATH) else path
 
 
-def _state_directory(options: Options) -> Path:
+def _state_directory(options: Namespace) -> Path:
     """Return the state directory of the plan, or the default one if there is no readable plan.
 
     Only this key is read, not the whole plan: validating a plan imports modules for 50 ms, and the start of a pod waits for the probe.
@@ -77,7 +78,7 @@ def _state_directory(options: Options) -> Path:
     return below_root(options.root, str(state))
 
 
-def _ready(options: Options) -> int:
+def _ready(options: Namespace) -> int:
     """Wait until the sidecar runs: a probe that fails at once would be an event of every healthy start."""
     import time
 
@@ -93,7 +94,7 @@ def _ready(options: Options) -> int:
     return os.EX_OK
 
 
-def _request_refresh(options: Options) -> int:
+def _request_refresh(options: Namespace) -> int:
     from keeper_injector_agent import refresh_command
 
     directory = _state_directory(options)
@@ -103,7 +104,7 @@ def _request_refresh(options: Options) -> int:
     return refresh.exit_code
 
 
-def _status(options: Options) -> int:
+def _status(options: Namespace) -> int:
     from keeper_injector_agent import status
     from keeper_injector_agent.state import load_state
 
@@ -112,7 +113,7 @@ def _status(options: Options) -> int:
     return os.EX_OK if state.last_success else 1
 
 
-def _refresh(options: Options, *, initial: bool) -> int:
+def _refresh(options: Namespace, *, initial: bool) -> int:
     """Refresh once in this process."""
     from keeper_injector_agent import lean_stdlib  # noqa: F401 - first, because the worker imports these modules
     from keeper_injector_agent.hardening import harden_process
@@ -131,7 +132,7 @@ def _refresh(options: Options, *, initial: bool) -> int:
     )
 
 
-def _sidecar(options: Options) -> int:
+def _sidecar(options: Namespace) -> int:
     """Become the supervisor: exec replaces this process, so that nothing that was imported here stays in memory."""
     from keeper_injector_agent import worker
     from keeper_injector_common.errors import ContractError
@@ -176,7 +177,7 @@ def supervisor_command() -> list[str]:
     return [sys.executable, "-I", "-S", program, str(package.parent)]
 
 
-def _check(options: Options) -> int:
+def _check(options: Namespace) -> int:
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.keeper_check import Target, check_keeper
     from keeper_injector_agent.worker import read_plan
@@ -199,7 +200,7 @@ def _check(options: Options) -> int:
     )
 
 
-def _bind(options: Options) -> int:
+def _bind(options: Namespace) -> int:
     from keeper_injector_agent.hardening import harden_process
     from keeper_injector_agent.keeper.binding import bind_token
     from keeper_injector_common.errors import KeeperInjectorError

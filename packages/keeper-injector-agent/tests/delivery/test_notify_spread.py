@@ -56,7 +56,9 @@ def test_without_a_spread_it_is_sent_at_once(application: tuple[str, list[str]])
 def test_a_clock_that_was_set_back(application: tuple[str, list[str]]) -> None:
     """A time that is further away than the spread cannot be right."""
     url, got = application
-    notify_of_change(Notify(url=url, spread=10.0), State(notify_at=time.time() + 3600), changed=False)
+    state = State()
+    state.notify_at = time.time() + 3600
+    notify_of_change(Notify(url=url, spread=10.0), state, changed=False)
     assert got == ["POST"]
 
 

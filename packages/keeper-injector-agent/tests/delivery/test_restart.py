@@ -71,7 +71,8 @@ def test_pods_spread_out(tmp_path: Path) -> None:
     for number in range(200):
         place = tmp_path / str(number)
         place.mkdir()
-        state = State(key=number.to_bytes(32, "big"))
+        state = State()
+        state.key = number.to_bytes(32, "big")
         schedule_restarts(attrs.evolve(RESTART, path="/"), [VOLUME], state, place)
         waits.append(int((place / "app").read_bytes().split()[0]) - time.clock_gettime(time.CLOCK_BOOTTIME))
     for third in range(3):
