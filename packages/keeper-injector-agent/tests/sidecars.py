@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from agent_pods import AgentPod, wait_for
 from prometheus_client.parser import text_string_to_metric_families
 
 from keeper_injector_agent.cli import supervisor_command
+from keeper_injector_common.plan.paths import PLAN_PATH
 
 
 @contextmanager
@@ -44,6 +46,31 @@ def supervised(folder: Path, deadline: float, worker: str) -> Iterator[subproces
     finally:
         process.kill()
         process.communicate()
+
+
+_REFRESH = """
+import sys
+from keeper_injector_agent.sidecar import main
+code = main(["--plan", sys.argv[1], "--root", sys.argv[2], *"--run supervisor --log-level error --deadline 60 --throttle-fd 2".split()])
+print(code, *sys.modules)
+"""
+UNUSED = frozenset(
+    [
+        *("argparse", "attr", "calendar", "dataclasses", "email.header", "encodings.idna", "inspect", "ipaddress"),
+        *("keeper_injector_common.plan.wire", "keeper_injector_common.records", "requests", "shutil", "subprocess"),
+        *("tenacity", "traceback", "urllib3"),
+    ]
+)
+"""Modules that no refresh imports if nothing has changed."""
+
+
+def imported_by_refresh(pod: AgentPod) -> set[str]:
+    """Refresh as a worker of the sidecar does, in a new process, and return the names of the modules that it imports."""
+    line = [sys.executable, "-S", "-c", _REFRESH, str(pod.at(PLAN_PATH)), str(pod.root)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    code, *imported = subprocess.check_output(line, text=True, env=environment).split()
+    assert code == "0"
+    return set(imported)
 
 
 def logged_event(process: subprocess.Popen[str], event: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import relays
 from agent_pods import AgentPod, events, item
 from cryptography.hazmat.primitives.asymmetric import ec
 from relays import Relayed
+from sidecars import UNUSED, imported_by_refresh
 
 from keeper_injector_agent.relay.halves import device_key
 from keeper_injector_agent.snapshot.content import Part
@@ -60,6 +61,13 @@ def _everything(keeper: LocalKeeper) -> list[str]:
     """Return a reference to each record of the sample vault whose content does not depend on the time."""
     titles = [title for title in keeper.vault.titles() if "/" not in title and title != "two-factor"]
     return [*titles, "database-credentials[password]", keeper.uid("api-keys"), "keeper://TLS Certs/file/server.pem"]
+
+
+def test_an_unchanged_refresh_imports_little(relayed: Relayed) -> None:
+    """As with Keeper itself, apart from attrs, which a snapshot's values use, and IDNA, which http.client uses for names of hosts."""
+    relayed.pod.wants(PASSWORD)
+    assert "keeper_injector_common.records" in imported_by_refresh(relayed.pod)
+    assert UNUSED & imported_by_refresh(relayed.pod) == {"attr", "encodings.idna"}
 
 
 def test_a_change_arrives(relayed: Relayed) -> None:

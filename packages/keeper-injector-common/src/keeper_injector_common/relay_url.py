@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 from urllib.parse import urlsplit
-
-import attrs
 
 from keeper_injector_common.errors import ConfigurationError
 
@@ -13,8 +12,7 @@ _PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9.])?|[0-9a-f:.]+")
 
 
-@attrs.frozen
-class RelayUrl:
+class RelayUrl(NamedTuple):  # not attrs: refreshes of the agent that find nothing changed do without it
     """Where a relay is."""
 
     tls: bool

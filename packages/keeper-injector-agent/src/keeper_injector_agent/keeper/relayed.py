@@ -15,6 +15,7 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from keeper_injector_agent import lean_attrs  # noqa: F401 - first, because others import attrs
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
 from keeper_injector_agent.keeper.client import Client, new_storage, request_of, translate_errors
 from keeper_injector_agent.keeper.limits import SizeLimits, size_limits
