@@ -19,6 +19,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from keeper_injector_agent.cli import supervisor_command
 from keeper_injector_common.plan.paths import PLAN_PATH
 
+IDLE_DESCRIPTORS = 6
+"""Those of an idle supervisor: standard streams, the two ends of the wake-up pipe, and the pipe for requests."""
+
 
 @contextmanager
 def sidecar(pod: AgentPod, *options: str) -> Iterator[subprocess.Popen[str]]:

@@ -15,7 +15,7 @@ import pytest
 from agent_pods import AgentPod, events, wait_for
 from hypothesis import given
 from hypothesis import strategies as st
-from sidecars import children, free_port, listening, logged_event, scrape, supervised
+from sidecars import IDLE_DESCRIPTORS, children, free_port, listening, logged_event, scrape, supervised
 
 from keeper_injector_agent.supervisor import process as program
 from keeper_injector_agent.supervisor import relay_head
@@ -37,8 +37,6 @@ def main(_):
     print('{"event": "worker.ran"}', file=sys.stderr)
     return 0
 """
-IDLE_DESCRIPTORS = 6
-"""Standard streams, the two ends of the wake-up pipe, and the pipe for requests."""
 
 
 def test_a_worker_that_cannot_be_started_is_logged(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from agent_pods import AgentPod, events, plan_folder, wait_for
-from sidecars import children, free_port, listening, logged_event, sidecar, supervised
+from sidecars import IDLE_DESCRIPTORS, children, free_port, listening, logged_event, sidecar, supervised
 
 from keeper_injector_common.plan.delivery import Notify
 from keeper_injector_common.plan.paths import STATE_NAME, STATE_PATH
@@ -151,9 +151,9 @@ def of_supervisor(event: str, worker: str, act: Callable[[subprocess.Popen[str]]
 def without_descriptors(process: subprocess.Popen[str]) -> None:
     """Leave no descriptor for the pipe of a worker."""
     logged_event(process, "sidecar.started")
-    wait_for(lambda: not children(process.pid))
-    opened = max(int(path.name) for path in Path(f"/proc/{process.pid}/fd").iterdir()) + 1
-    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (opened, opened))
+    opened = Path(f"/proc/{process.pid}/fd")
+    wait_for(lambda: not children(process.pid) and len(list(opened.iterdir())) == IDLE_DESCRIPTORS)
+    resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (IDLE_DESCRIPTORS, IDLE_DESCRIPTORS))
     process.send_signal(signal.SIGHUP)
 
 
