@@ -8,13 +8,13 @@ both with the start of its container, so the file can stay when the container ha
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keeper_injector_agent.exec import keeper_exec_path
+from keeper_injector_agent.whole_files import replace_file
 from keeper_injector_common.plan.paths import EXEC_NAME, below_root
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def provide_program(restart: Restart | None, root: Path) -> None:
         return
     program = below_root(root, restart.path) / EXEC_NAME
     if not program.exists():
-        _replace(program, keeper_exec_path().read_bytes(), _EXECUTABLE)
+        replace_file(program, keeper_exec_path().read_bytes(), _EXECUTABLE)
 
 
 def schedule_restarts(restart: Restart | None, changed: Collection[str], state: State, root: Path) -> None:
@@ -51,7 +51,7 @@ def schedule_restarts(restart: Restart | None, changed: Collection[str], state: 
         try:
             if _due(path) > now:
                 continue
-            _replace(path, f"{now + wait:.0f} {restart.min_interval:.0f}\n".encode(), _READABLE)
+            replace_file(path, f"{now + wait:.0f} {restart.min_interval:.0f}\n".encode(), _READABLE)
         except OSError as error:
             log.warning("restart.failed", extra={"container": name, "cause": error.strerror})
         else:
@@ -64,13 +64,3 @@ def _due(path: Path) -> float:
         return float(path.read_text(encoding="ascii").split()[0])
     except (OSError, ValueError, IndexError):
         return 0.0
-
-
-def _replace(path: Path, content: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with open(descriptor, "wb") as stream:  # noqa: PTH123 - an open descriptor
-        stream.write(content)
-    temporary.chmod(mode)  # whatever the umask is
-    temporary.replace(path)

@@ -19,6 +19,8 @@ import attrs
 from keeper_injector_agent.errors import ThrottledError, VaultError
 from keeper_injector_agent.relay.application import Application
 from keeper_injector_agent.relay.metrics import as_prometheus
+from keeper_injector_agent.relay.publication import READABLE
+from keeper_injector_agent.whole_files import replace_file
 
 log = logging.getLogger(__name__)
 
@@ -108,9 +110,9 @@ class Relay:
         """Write the metrics, and that this process serves all applications as soon as it does."""
         applications = [item.application for item in self._scheduled]
         try:
-            _replace(self._output / METRICS_NAME, as_prometheus(applications))
+            replace_file(self._output / METRICS_NAME, as_prometheus(applications).encode(), READABLE)
             if all(application.fetched for application in applications):
-                _replace(self._output / READY_NAME, "ok\n")
+                replace_file(self._output / READY_NAME, b"ok\n", READABLE)
         except OSError as error:
             log.error("relay.write_failed", extra={"path": error.filename, "cause": error.strerror})  # noqa: TRY400 - as above
 
@@ -118,10 +120,3 @@ class Relay:
 def age(application: Application) -> int | None:
     """Return the age of what is published in seconds; None before the first time."""
     return max(0, round(time.time() - application.fetched)) if application.fetched else None
-
-
-def _replace(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.chmod(0o644)
-    temporary.replace(path)

@@ -6,17 +6,17 @@ stays for :data:`RETENTION`. Everything is written to a temporary file and moved
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from keeper_injector_agent.snapshot.content import Part, Snapshot
 from keeper_injector_agent.snapshot.head import HEAD_NAME, attachment_name, index_name, record_name
+from keeper_injector_agent.whole_files import replace_file
 
 RETENTION = 600.0
 """Seconds for which a part stays after the last head that referred to it."""
-_READABLE = 0o644
+READABLE = 0o644
 """The web server is another user. Everything in these files is encrypted."""
 
 
@@ -82,10 +82,5 @@ class Publication:
         return is_new
 
     def _write(self, name: str, content: bytes) -> None:
-        path = self._directory / name
-        temporary = path.with_name(f".{path.name}.tmp")
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _READABLE)
-        with open(descriptor, "wb") as stream:  # noqa: PTH123 - an open descriptor
-            stream.write(content)
-        temporary.replace(path)
+        replace_file(self._directory / name, content, READABLE)
         self._referred[name] = time.monotonic()
