@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keeper_injector_agent.snapshot.content import Index
-from keeper_injector_agent.snapshot.head import HEAD_NAME, index_name, record_name
+from keeper_injector_agent.snapshot.names import HEAD_NAME, index_name, record_name
 
 POLL = 15.0
 START_SECONDS = 10.0

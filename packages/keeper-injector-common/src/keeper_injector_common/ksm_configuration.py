@@ -106,13 +106,13 @@ def check_key_lengths(configuration: Mapping[str, str], where: str) -> None:
     for key, length in _LENGTHS.items():
         if key not in (_RELAYED_KEYS if relayed else _KEYS):
             continue
-        found = _decoded(configuration.get(key, ""))
+        found = decoded(configuration.get(key, ""))
         if found is None or len(found) != length:
             state = "is not base64" if found is None else f"has {len(found)} bytes instead of {length}"
             raise ConfigurationError(f"{where}: {key} {state}; {_STORE_AGAIN}")
     if relayed:
         return
-    found = _decoded(configuration.get("privateKey", ""))
+    found = decoded(configuration.get("privateKey", ""))
     if found is None or not _is_whole_der(found):
         raise ConfigurationError(f"{where}: privateKey is not a whole key in DER format; {_STORE_AGAIN}")
 
@@ -128,7 +128,7 @@ def _is_whole_der(data: bytes) -> bool:
     return len(data) == head + length
 
 
-def _decoded(text: str) -> bytes | None:
+def decoded(text: str) -> bytes | None:
     """Decode base64 as the SDK does, with the alphabet of URLs or the other one; None if that is impossible."""
     try:
         return base64.urlsafe_b64decode(text)

@@ -172,12 +172,11 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
                 getattr(response, name).extend(getattr(found, name))
         return response
 
-    def encrypted_folders(self) -> Any:
-        """Return Keeper's list of folders as it was sent. ``get_folders`` fails if a single folder cannot be decrypted."""
-        return json.loads(self._post_query("get_folders", self.prepare_get_payload(self.config, None)))
-
     def encrypted(self, operation: str) -> Any:
-        """Return Keeper's answer to ``get_secret`` or ``get_folders`` as it was sent; a device without the key may ask, too."""
+        """Return Keeper's answer to ``get_secret`` or ``get_folders`` as it was sent; a device without the key may ask, too.
+
+        The SDK's own ``get_folders`` fails if a single folder cannot be decrypted.
+        """
         payload = self.prepare_get_payload(self.config, None)
         # Without the application's key, the SDK (17.3.0) asks for it as if the device were to be bound.
         payload.publicKey = None

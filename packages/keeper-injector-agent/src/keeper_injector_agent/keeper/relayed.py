@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import http.client
 import json
-import ssl
 import time
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from keeper_injector_agent import lean_attrs  # noqa: F401 - first, because others import attrs
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError
 from keeper_injector_agent.keeper.client import Client, new_storage, request_of, translate_errors
-from keeper_injector_agent.keeper.limits import SizeLimits, size_limits
-from keeper_injector_agent.retry import LONGEST_PATIENCE
+from keeper_injector_agent.keeper.relay_transport import NOT_PUBLISHED, RelayTransport
 from keeper_injector_agent.snapshot.content import BLOB, Index
-from keeper_injector_agent.snapshot.head import (
-    HEAD_NAME,
-    LARGEST_HEAD,
-    Head,
-    application_path,
-    attachment_name,
-    index_name,
-    public_key,
-    read_head,
-    record_name,
-)
+from keeper_injector_agent.snapshot.head import LARGEST_HEAD, Head, public_key, read_head
+from keeper_injector_agent.snapshot.names import HEAD_NAME, attachment_name
 from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.json_values import as_object, as_objects
 from keeper_injector_common.ksm_configuration import (
@@ -43,171 +30,18 @@ from keeper_injector_common.ksm_configuration import (
     check_key_lengths,
     check_required_keys,
 )
-from keeper_injector_common.relay_url import RelayUrl, parse_relay_url
+from keeper_injector_common.relay_url import parse_relay_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from keeper_injector_agent.state import State
     from keeper_injector_common.json_values import Json
 
-    Receive = Callable[[bytes], object]
-
-_BLOCK = 64 * 1024
 _DAY = "86400"
 _REPLICAS = 3
 """Connections that a refresh opens at most to find a head that is new to it."""
-_TOO_LARGE = "relay:not-published"
-"""Stands for the URL of an attachment that the relay does not have."""
-
-
-class RelayTransport:
-    """Fetches the files of one application from a relay until a deadline, and counts requests by result.
-
-    It takes the place of :class:`~keeper_injector_agent.keeper.transport.Transport`. The environment's proxy is not used: a
-    relay is in the cluster.
-    """
-
-    def __init__(
-        self,
-        url: RelayUrl,
-        application: str,
-        *,
-        ca_file: Path | None,
-        deadline: float,
-        patience: float = LONGEST_PATIENCE,
-        sizes: SizeLimits | None = None,
-    ) -> None:
-        self.counts: dict[str, int] = {}
-        self.place = url.text
-        self._path = f"/{application_path(application)}/"
-        self._deadline = deadline
-        self._patience = patience
-        self._sizes = sizes or size_limits()
-        self._connection = _connection(url, ca_file)
-        self._tls = url.tls
-        self.head: list[str] = []
-        """Address, port and path of the head, once a file has been fetched, if it is served without TLS."""
-
-    def get(self, name: str, largest: int) -> bytes:
-        """Return a file of the application, of at most *largest* bytes; raises VaultError."""
-        content = bytearray()
-        self._fetch(name, largest, content.extend)
-        return bytes(content)
-
-    def record(self, digest: str) -> bytes:
-        """Return the file of a record; raises VaultError."""
-        return _checked(self.get(record_name(digest), self._sizes.response), digest)
-
-    def index(self, digest: str) -> bytes:
-        """Return an index; raises VaultError."""
-        return _checked(self.get(index_name(digest), self._sizes.response), digest)
-
-    def download(self, url: object, receive: Receive) -> None:
-        """Download an attachment; *url* is what :class:`RelayedClient` has put in the place of its URL. Raises VaultError."""
-        if not isinstance(url, str) or url == _TOO_LARGE:
-            raise PermanentVaultError(
-                "relay: does not publish this attachment, because it is too large or could not be downloaded; see the log of "
-                "the relay"
-            )
-        self._fetch(url, self._sizes.file, receive)
-
-    def close(self) -> None:
-        """Close the connection, which is kept between requests."""
-        self._connection.close()
-
-    def _fetch(self, name: str, largest: int, receive: Receive) -> None:
-        try:
-            self._exchange(name, largest, receive)
-        except TimeoutError:
-            self._fail("timeout")
-            raise TransientVaultError(f"relay: {self.place} did not answer in time") from None
-        except ssl.SSLCertVerificationError as error:
-            self._fail("tls")
-            raise PermanentVaultError(
-                f"relay: no trusted TLS connection to {self.place} ({error.verify_message}); set keeper.security/ca-cert-configmap"
-            ) from None
-        except (http.client.HTTPException, OSError) as error:
-            self._fail("connection")
-            cause = isinstance(error, OSError) and error.strerror
-            raise TransientVaultError(
-                f"relay: no connection to {self.place} ({cause or type(error).__name__}); check its Service and network policies"
-            ) from None
-        else:
-            self._count("ok")
-
-    def _exchange(self, name: str, largest: int, receive: Receive) -> None:
-        remaining = self._deadline - time.monotonic()
-        if remaining <= 0:
-            raise TimeoutError
-        self._connection.timeout = min(self._patience, remaining)
-        if self._connection.sock is not None:
-            self._connection.sock.settimeout(self._connection.timeout)
-        self._connection.request("GET", f"{self._path}{name}")
-        if not self._tls and not self.head:
-            # Behind a name may be several addresses; that of a Service stays.
-            address, port = self._connection.sock.getpeername()[:2]
-            self.head = [address, str(port), f"{self._path}{HEAD_NAME}"]
-        response = self._connection.getresponse()
-        if response.status != HTTPStatus.OK:
-            self._fail(f"http_{response.status}")
-            raise TransientVaultError(_status_message(response.status, name))
-        size = 0
-        while block := response.read1(_BLOCK):
-            size += len(block)
-            if size > largest:
-                self._fail("too_large")
-                raise PermanentVaultError(
-                    f"relay: a file is larger than {largest / 2**20:.0f} MiB, the most that this container's memory allows; "
-                    "share fewer or smaller records, or raise keeper.security/agent-limits-memory"
-                )
-            if time.monotonic() > self._deadline:
-                raise TimeoutError
-            receive(block)
-        if response.length:
-            raise http.client.IncompleteRead(b"", response.length)
-        response.close()  # read1() leaves a response open that has been read to its end, and the connection is busy until then
-
-    def _fail(self, result: str) -> None:
-        self._connection.close()
-        self._count(result)
-
-    def _count(self, result: str) -> None:
-        self.counts[result] = self.counts.get(result, 0) + 1
-
-
-def _connection(url: RelayUrl, ca_file: Path | None) -> http.client.HTTPConnection:
-    if not url.tls:
-        return http.client.HTTPConnection(url.host, url.port)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    try:
-        if ca_file is None:
-            context.load_default_certs()
-        else:
-            context.load_verify_locations(cafile=ca_file)
-    except (OSError, ssl.SSLError):
-        raise PermanentVaultError(
-            f"{ca_file}: not a certificate in PEM format; check keeper.security/ca-cert-key"
-        ) from None
-    return http.client.HTTPSConnection(url.host, url.port, context=context)
-
-
-def _status_message(status: int, name: str) -> str:
-    if status == HTTPStatus.NOT_FOUND and name == HEAD_NAME:
-        return (
-            "relay: publishes nothing for this application (HTTP 404): either it has not reached Keeper yet, or it does not have "
-            "the relay's half of this configuration; see the log of the relay"
-        )
-    return f"relay: HTTP {status} for {name.partition('/')[0].partition('-')[0]}"
-
-
-def _checked(content: bytes, digest: str) -> bytes:
-    if hashlib.sha256(content).hexdigest() != digest:
-        raise TransientVaultError(
-            "relay: a file does not have the content that the signed snapshot names; it is not used"
-        )
-    return content
 
 
 class RelayedClient(Client):
@@ -246,9 +80,13 @@ class RelayedClient(Client):
     def ask(self, uids: Sequence[str] = (), *, folders: bool = False) -> None:
         """Note what the answers depend on, without fetching the records; see :meth:`Client.ask`."""
         index = translate_errors(self._current)
-        self.answers["get_secret", tuple(uids)] = hashlib.sha256(index.identity(uids, folders=False)).digest()
+        self._note(index, "get_secret", tuple(uids))
         if folders:
-            self.answers["get_folders", ()] = hashlib.sha256(index.identity((), folders=True)).digest()
+            self._note(index, "get_folders", ())
+
+    def _note(self, index: Index, path: str, uids: tuple[str, ...]) -> None:
+        identity = index.identity(uids, folders=path == "get_folders")
+        self.answers[path, uids] = hashlib.sha256(identity).digest()
 
     def _post_query(self, path: str, payload: Any) -> bytes:
         """Return the answer that Keeper would give; see :meth:`Client._post_query`."""
@@ -256,9 +94,8 @@ class RelayedClient(Client):
         if isinstance(part, bytes):
             return part  # of an answer that fetch() has divided
         index, (_, uids) = self._current(), request_of(path, payload)
-        folders = path == "get_folders"
-        self.answers[path, uids] = hashlib.sha256(index.identity(uids, folders=folders)).digest()
-        return json.dumps(index.folders() if folders else index.answer(uids, self._record)).encode()
+        self._note(index, path, uids)
+        return json.dumps(index.folders() if path == "get_folders" else index.answer(uids, self._record)).encode()
 
     def _current(self) -> Index:
         """Return the index of the newest snapshot, which is fetched once; raises VaultError."""
@@ -279,17 +116,16 @@ class RelayedClient(Client):
 
         Replicas ask Keeper at different times, so one of them may not have yet what made this refresh begin.
         """
-        found: Head | None = None
-        for _ in range(_REPLICAS):
-            head = read_head(self.transport.get(HEAD_NAME, LARGEST_HEAD), self._application, self._key)
-            if found is None or head.fetched > found.fetched:
-                found = head
+        found = self._read_head()
+        for _ in range(_REPLICAS - 1):
             if found.index != self._seen.get("index") and found.fetched >= self._seen.get("fetched", 0):
                 break
             self.transport.close()
-        if found is None:
-            raise RuntimeError("there was no head")
+            found = max(found, self._read_head(), key=lambda head: head.fetched)
         return found
+
+    def _read_head(self) -> Head:
+        return read_head(self.transport.get(HEAD_NAME, LARGEST_HEAD), self._application, self._key)
 
     def _check_age(self, head: Head) -> None:
         age = time.time() - head.fetched
@@ -317,7 +153,7 @@ class RelayedClient(Client):
             self._revisions[uid] = revision
         for file in as_objects(record.get("files")):
             blob = file.pop(BLOB, None)
-            file["url"] = attachment_name(blob) if blob else _TOO_LARGE
+            file["url"] = attachment_name(blob) if blob else NOT_PUBLISHED
         return record
 
 

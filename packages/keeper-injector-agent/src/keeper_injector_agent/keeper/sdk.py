@@ -121,7 +121,7 @@ class KeeperVault:
         return content
 
     def _folders(self) -> dict[str, Folder]:
-        sent = as_objects(as_object(translate_errors(self._client.encrypted_folders)).get("folders"))
+        sent = as_objects(as_object(translate_errors(lambda: self._client.encrypted("get_folders"))).get("folders"))
         return read_folders(
             sent,
             lambda key: CryptoUtils.decrypt_aes(base64_to_bytes(key), self._app_key),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from keeper_injector_agent.errors import PermanentVaultError, TransientVaultError, VaultError
 from keeper_injector_agent.keeper import proxied
-from keeper_injector_agent.keeper.direct import Connections
+from keeper_injector_agent.keeper.direct import Connections, new_context
 from keeper_injector_agent.keeper.limits import SizeLimits, size_limits
 from keeper_injector_agent.keeper.responses import Response, api_result, download_result, is_refusal, requested_key
 from keeper_injector_agent.keeper.urls import HttpsUrl, parse_https_url
@@ -52,7 +52,7 @@ class Transport:
         self._patience = patience
         self._sizes = sizes or size_limits()
         # An additional CA usually belongs to an inspecting proxy. Try it alone first: loading all the others takes 14 ms.
-        self._context = _context(ca_file)
+        self._context = new_context(ca_file)
         self._trusts_all = False
         if ca_file is None:
             self._trust_all()
@@ -208,20 +208,6 @@ class Transport:
 
     def _count(self, result: str) -> None:
         self.counts[result] = self.counts.get(result, 0) + 1
-
-
-def _context(ca_file: Path | None) -> ssl.SSLContext:
-    # Verifies certificates as well. A default context would also load the system's CAs (18 ms).
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError):
-            raise PermanentVaultError(
-                f"{ca_file}: not a certificate in PEM format; check keeper.security/ca-cert-key"
-            ) from None
-    return context
 
 
 def _innermost(error: BaseException) -> BaseException:

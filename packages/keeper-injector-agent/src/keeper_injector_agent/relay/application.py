@@ -17,7 +17,8 @@ from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.relay.halves import APPLICATION, device_key, parse_relay_half
 from keeper_injector_agent.relay.publication import Publication
 from keeper_injector_agent.snapshot.content import Part, attachment_id, attachments_of, divide
-from keeper_injector_agent.snapshot.head import Head, application_path, read_head
+from keeper_injector_agent.snapshot.head import Head, read_head
+from keeper_injector_agent.snapshot.names import application_path
 from keeper_injector_common.errors import ConfigurationError
 from keeper_injector_common.json_values import Json, as_object, as_objects
 
@@ -78,7 +79,7 @@ class Application:
         client = self._connect()
         try:
             answer = as_object(translate_errors(partial(client.encrypted, "get_secret")))
-            head = Head(self._half[APPLICATION], self._index, _time_of(client.date), frozen)
+            fetched = _time_of(client.date)
             if frozen:
                 self._keep_index()
             else:
@@ -87,9 +88,9 @@ class Application:
             client.transport.close()
             for result, count in client.transport.counts.items():
                 self.requests[result] = self.requests.get(result, 0) + count
-        head = attrs.evolve(head, index=self._index)
+        head = Head(self._half[APPLICATION], self._index, fetched, frozen)
         self._published().announce(head.signed_by(device_key(self._half, str(self.config))))
-        self.fetched, self.size = head.fetched, self._published().size()
+        self.fetched, self.size = fetched, self._published().size()
 
     def _connect(self) -> Client:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from keeper_injector_agent.snapshot.content import Part, Snapshot
-from keeper_injector_agent.snapshot.head import HEAD_NAME, attachment_name, index_name, record_name
+from keeper_injector_agent.snapshot.names import HEAD_NAME, attachment_name, index_name, record_name
 from keeper_injector_agent.whole_files import replace_file
 
 RETENTION = 600.0

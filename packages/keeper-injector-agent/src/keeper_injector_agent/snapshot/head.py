@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 
 from keeper_injector_agent.errors import PermanentVaultError
 
-HEAD_NAME = "head.json"
 LARGEST_HEAD = 4096
 """Bytes; a head has about 350."""
 _DOMAIN = b"keeper-injector relay snapshot v1\0"
@@ -89,23 +88,3 @@ def _check(head: Head) -> None:
 def public_key(point: bytes) -> ec.EllipticCurvePublicKey:
     """Return the key of an uncompressed *point* of P-256 (65 bytes); raises ValueError."""
     return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
-
-
-def application_path(application: str) -> str:
-    """Return the path below which an application is published."""
-    return f"v1/{application}"
-
-
-def index_name(digest: str) -> str:
-    """Return the name of an index, relative to :func:`application_path`."""
-    return f"index-{digest}"
-
-
-def record_name(digest: str) -> str:
-    """Return the name of a record."""
-    return f"r/{digest}"
-
-
-def attachment_name(digest: str) -> str:
-    """Return the name of an attachment."""
-    return f"f/{digest}"

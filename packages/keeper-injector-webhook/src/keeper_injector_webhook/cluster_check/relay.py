@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
 import time
@@ -14,7 +12,7 @@ from kubernetes import client
 
 from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object, as_objects
-from keeper_injector_common.ksm_configuration import APPLICATION_KEY, DEVICE_KEY, RELAY_KEY, application_id
+from keeper_injector_common.ksm_configuration import APPLICATION_KEY, DEVICE_KEY, RELAY_KEY, application_id, decoded
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError
 from keeper_injector_webhook.errors import ClusterError
 
@@ -99,12 +97,14 @@ def check_halves(
             "relay-halves", f"you may not read the Secrets of the relay, so {where} was not compared with them"
         )
         return
-    same = [half for half in halves if half.application == application_id(_decoded(configuration[APPLICATION_KEY]))]
+    same = [
+        half for half in halves if half.application == application_id(decoded(configuration[APPLICATION_KEY]) or b"")
+    ]
     if not same:
         found = f"{where} uses the relay at {url}, and no relay here has the other half of this configuration"
         right = "add the Secret with the relay's half of the same split to the chart value relay.applications"
         yield failed("relay-halves", found, right, _PAGE)
-    elif all(half.device != _decoded(configuration[DEVICE_KEY]) for half in same):
+    elif all(half.device != decoded(configuration[DEVICE_KEY]) for half in same):
         found = f"{where} expects another device than that of {same[0].where}, so pods refuse what the relay publishes"
         yield failed("relay-halves", found, "run keeper-injector-agent split again, and replace both halves", _PAGE)
     else:
@@ -118,7 +118,9 @@ def _halves(api: Api, namespace: str) -> Iterator[Half]:
             if not str(volume.get("name")).startswith("application-") or not name:
                 continue
             secret = api.read(f"Secret {namespace}/{name}", api.core().read_namespaced_secret, name, namespace)
-            half = _half(_decoded(str(as_object(secret.get("data")).get("config", ""))), f"Secret {namespace}/{name}")
+            half = _half(
+                decoded(str(as_object(secret.get("data")).get("config", ""))) or b"", f"Secret {namespace}/{name}"
+            )
             if half:
                 yield half
 
@@ -128,11 +130,4 @@ def _half(content: bytes, where: str) -> Half | None:
         values = as_object(json.loads(content))
     except (ValueError, RecursionError):
         return None
-    return Half(where, str(values.get("application")), _decoded(str(values.get("privateKey", "")))[-_POINT:])
-
-
-def _decoded(text: str) -> bytes:
-    try:
-        return base64.urlsafe_b64decode(text)
-    except (binascii.Error, ValueError):
-        return b""
+    return Half(where, str(values.get("application")), (decoded(str(values.get("privateKey", ""))) or b"")[-_POINT:])
