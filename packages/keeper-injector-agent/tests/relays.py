@@ -8,13 +8,13 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import attrs
-from agent_pods import AgentPod
+from agent_pods import AgentPod, wait_for
+from sidecars import free_port
 
 from keeper_injector_agent.errors import VaultError
 from keeper_injector_agent.relay.application import Application, RelayLimits
@@ -44,12 +44,10 @@ def web_server(root: Path, state: Path) -> Iterator[Web]:
     """Serve *root*; *state* is a directory for the server's own files."""
     root.mkdir(parents=True, exist_ok=True)
     state.mkdir(parents=True, exist_ok=True)
-    with socket.socket() as chosen:
-        chosen.bind(("127.0.0.1", 0))
-        port = chosen.getsockname()[1]
+    port = free_port()
     with subprocess.Popen(_server_command(root, state, port), stderr=subprocess.DEVNULL) as process:
         try:
-            _wait_for_port(port)
+            wait_for(lambda: _accepts(port), PATIENCE)
             yield Web(root, port)
         finally:
             process.terminate()
@@ -70,16 +68,9 @@ def _server_command(root: Path, state: Path, port: int) -> list[str]:
     return [NGINX, "-e", "stderr", "-p", str(state), "-c", str(state / "nginx.conf")]
 
 
-def _wait_for_port(port: int) -> None:
-    until = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            assert time.monotonic() < until, "no web server"
-            time.sleep(0.01)
-        else:
-            return
+def _accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 def split(keeper: LocalKeeper, url: str, directory: Path, *options: str) -> tuple[Path, Path]:

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import relays
+import trustme
 from agent_pods import AgentPod, events, item
 from cryptography.hazmat.primitives.asymmetric import ec
 from relays import Relayed
+from servers import serving
 from sidecars import UNUSED, imported_by_refresh
 
 from keeper_injector_agent.relay.halves import device_key
@@ -19,7 +21,7 @@ from keeper_injector_agent.snapshot.content import Part
 from keeper_injector_agent.snapshot.head import Head
 from keeper_injector_agent.state import load_state
 from keeper_injector_common.plan.model import Directory, FolderItem
-from keeper_injector_common.plan.paths import CREDENTIALS_PATH, STATE_PATH
+from keeper_injector_common.plan.paths import CA_PATH, CREDENTIALS_PATH, RELAY_NAME, STATE_PATH
 from keeper_injector_common.references import RecordName
 from local_keeper import LocalKeeper
 
@@ -253,3 +255,24 @@ def _publish(relayed: Relayed, change: Callable[[dict[str, Any]], dict[str, Any]
     content = json.dumps(index).encode()
     (relayed.published / f"index-{Part(content).digest}").write_bytes(content)
     _change_head(relayed, index=Part(content).digest)
+
+
+def test_a_relay_with_tls(relayed: Relayed) -> None:
+    """Its certificate is verified with the pod's CA; the supervisor, which has no TLS, gets nothing to ask."""
+    ca = trustme.CA()
+
+    def respond(_method: str, path: str, *_: object) -> tuple[int, dict[str, str], object]:
+        file = relayed.web.root / path.lstrip("/")
+        return (200, {}, file.read_text(encoding="utf-8")) if file.is_file() else (404, {}, "")
+
+    relayed.pod.wants(PASSWORD)
+    half = json.loads(relayed.halves[1].read_bytes())
+    with serving(respond, ca, "localhost") as port:
+        relayed.pod.put(CREDENTIALS_PATH, json.dumps({**half, "relay": f"https://localhost:{port}"}))
+        refused = relayed.pod.run("init", "--deadline", "5")
+        assert "relay: no trusted TLS connection to https://localhost" in refused.stderr
+        relayed.pod.put(CA_PATH, ca.cert_pem.bytes().decode())
+        result = relayed.pod.run("init")
+        assert result.returncode == 0, result.stderr
+    assert relayed.pod.file("password") == "correct-horse-battery"
+    assert not relayed.pod.at(f"{STATE_PATH}/{RELAY_NAME}").exists()
