@@ -61,9 +61,9 @@ def run_refresh(
     """Refresh within *deadline* seconds and return the exit code.
 
     *initial* is the refresh of the init container: if it fails, the pod does not start. To *throttle_fd* it writes for how
-    many seconds Keeper wants no request, and in how many seconds the application is to be notified (0: not). With *plan_digest*, every plan with another digest is refused. *restarts* says whether the
-    kubelet repeats an init container that failed. With a *shortcut*, which has not been possible this time, the refresh leaves
-    a receipt for the next one.
+    many seconds Keeper wants no request, and in how many seconds the application is to be notified (0: not). With
+    *plan_digest*, every plan with another digest is refused. *restarts* says whether the kubelet repeats an init container
+    that failed. With a *shortcut*, which has not been possible this time, the refresh leaves a receipt for the next one.
     """
     started = shortcut.started if shortcut else time.monotonic()
     try:
@@ -139,31 +139,23 @@ def _refresh(
 ) -> int:
     """Refresh once; a *patient* refresh waits for the end of Keeper's throttle window instead of failing at once."""
     client = shortcut.client if shortcut else None
-    try:
-        with (
-            _template_server(plan, shortcut) as render_template,
-            open_session(plan, state, root, deadline=until, limits=limits, client=client) as vault,
-        ):
-            adapters = Adapters(vault, render_template, partial(_sync_secret, root, until, limits))
-            outcome = refresh_secrets(plan, adapters, state, root=root, initial=initial)
-            if shortcut:
-                state.receipt = shortcut.receipt(plan, outcome, vault.client, state)
-    except KeeperInjectorError as error:
-        if patient and isinstance(error, ThrottledError) and _wait_until(error.until, until):
-            return _refresh(
-                plan,
-                state,
-                root,
-                started=started,
-                until=until,
-                limits=limits,
-                initial=initial,
-                patient=patient,
-                shortcut=shortcut,
-            )
-        return reporting.report_failure(plan, state, error, root, initial=initial)
-    except Exception as error:  # noqa: BLE001 - a bug, ours or a library's, must be reported and must not lose the state
-        return reporting.report_failure(plan, state, as_reported(error), root, initial=initial)
+    while True:
+        try:
+            with (
+                _template_server(plan, shortcut) as render_template,
+                open_session(plan, state, root, deadline=until, limits=limits, client=client) as vault,
+            ):
+                adapters = Adapters(vault, render_template, partial(_sync_secret, root, until, limits))
+                outcome = refresh_secrets(plan, adapters, state, root=root, initial=initial)
+                if shortcut:
+                    state.receipt = shortcut.receipt(plan, outcome, vault.client, state)
+            break
+        except KeeperInjectorError as error:
+            if patient and isinstance(error, ThrottledError) and _wait_until(error.until, until):
+                continue
+            return reporting.report_failure(plan, state, error, root, initial=initial)
+        except Exception as error:  # noqa: BLE001 - a bug, ours or a library's, must be reported and must not lose the state
+            return reporting.report_failure(plan, state, as_reported(error), root, initial=initial)
     milliseconds = round((time.monotonic() - started) * 1000)
     return reporting.report_outcome(plan, state, outcome, root, initial=initial, milliseconds=milliseconds)
 

@@ -16,11 +16,11 @@ from keeper_injector_agent.keeper.client import Client, connect_without_key, tra
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.relay.halves import APPLICATION, device_key, parse_relay_half
 from keeper_injector_agent.relay.publication import Publication
-from keeper_injector_agent.snapshot.content import Part, attachment_id, attachments_of, divide
+from keeper_injector_agent.snapshot.content import Part, attachment_id, attachments_of, divide, records_of
 from keeper_injector_agent.snapshot.head import Head, read_head
 from keeper_injector_agent.snapshot.names import application_path
 from keeper_injector_common.errors import ConfigurationError
-from keeper_injector_common.json_values import Json, as_object, as_objects
+from keeper_injector_common.json_values import Json, as_object
 
 log = logging.getLogger(__name__)
 
@@ -176,13 +176,7 @@ class Application:
 
     def _warn_of_rights(self, answer: Json) -> None:
         """Warn if the relay's device may change records: if the relay is taken over, they can be deleted."""
-        holders = (answer, *as_objects(answer.get("folders")))
-        editable = [
-            str(record.get("recordUid"))
-            for holder in holders
-            for record in as_objects(holder.get("records"))
-            if record.get("isEditable")
-        ]
+        editable = [str(record.get("recordUid")) for record in records_of(answer) if record.get("isEditable")]
         if editable:
             advice = "share the folders of this application read-only, because a relay that is taken over could delete records"
             details = {"application": self.name, "records": len(editable), "first": editable[0], "advice": advice}

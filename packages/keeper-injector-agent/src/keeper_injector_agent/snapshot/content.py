@@ -100,11 +100,16 @@ def divide(answer: Json, folders: Json, blobs: Mapping[str, str]) -> Snapshot:
     return Snapshot(_part(index), parts)
 
 
+def records_of(answer: Json) -> Iterator[Json]:
+    """Yield each record in Keeper's *answer*, those in folders too; one can occur several times."""
+    for holder in (answer, *as_objects(answer.get("folders"))):
+        yield from as_objects(holder.get("records"))
+
+
 def attachments_of(answer: Json) -> Iterator[Json]:
     """Yield the description of each attachment in Keeper's *answer*, with its URL."""
-    for holder in (answer, *as_objects(answer.get("folders"))):
-        for record in as_objects(holder.get("records")):
-            yield from as_objects(record.get("files"))
+    for record in records_of(answer):
+        yield from as_objects(record.get("files"))
 
 
 def attachment_id(file: Json) -> str:
