@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.x509.verification import PolicyBuilder, Store
 from kubernetes import client
 
-from keeper_injector_webhook.certificates import authority
+from keeper_injector_webhook.certificates import authority, stored
 from keeper_injector_webhook.certificates.authority import Material
 from keeper_injector_webhook.certificates.reconcile import Cluster, ClusterObjects
 
@@ -29,7 +29,7 @@ def reach(server: ApiServer) -> Cluster:
 
 def verify(leaf: bytes, bundle: bytes, now: datetime) -> None:
     """Verify a leaf certificate as an API server does that has *bundle* at *now*."""
-    authorities = [x509.load_pem_x509_certificate(block) for block in authority.split_pem(bundle)]
+    authorities = [x509.load_pem_x509_certificate(block) for block in stored.split_pem(bundle)]
     verifier = (
         PolicyBuilder().store(Store(authorities)).time(now).build_server_verifier(x509.DNSName("webhook.injector.svc"))
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from certificate_cluster import DAY, NOW, OBJECTS, material, verify
 
-from keeper_injector_webhook.certificates import authority
+from keeper_injector_webhook.certificates import authority, stored
 
 
 def test_the_steps_of_a_rotation() -> None:
@@ -35,10 +35,10 @@ def test_another_name_is_another_certificate() -> None:
 def test_material_is_read_back_from_a_secret() -> None:
     """A Secret is read back as it was written; a damaged or mixed one is not used."""
     first, second = material(), material()
-    data = authority.to_secret_data(first)
-    assert authority.from_secret_data(data) == first
+    data = stored.to_secret_data(first)
+    assert stored.from_secret_data(data) == first
     for name in data:
-        assert authority.from_secret_data({**data, name: "AA=="}) is None
-        assert authority.from_secret_data({key: value for key, value in data.items() if key != name}) is None
-    assert authority.from_secret_data({**data, "tls.key": authority.to_secret_data(second)["tls.key"]}) is None
+        assert stored.from_secret_data({**data, name: "AA=="}) is None
+        assert stored.from_secret_data({key: value for key, value in data.items() if key != name}) is None
+    assert stored.from_secret_data({**data, "tls.key": stored.to_secret_data(second)["tls.key"]}) is None
     assert "PRIVATE" not in repr(first)

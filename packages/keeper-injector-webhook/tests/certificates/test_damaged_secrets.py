@@ -17,11 +17,11 @@ from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_injector_webhook.certificates import authority
+from keeper_injector_webhook.certificates import authority, stored
 from keeper_injector_webhook.errors import ClusterError
 
 Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-GOOD = authority.to_secret_data(material())
+GOOD = stored.to_secret_data(material())
 NAMES = ("tls.crt", "tls.key", "ca.crt", "ca.key")
 
 
@@ -81,7 +81,7 @@ DAMAGED: dict[str, Callable[[], dict[str, str]]] = {
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_secret_that_the_webhook_cannot_have_written_is_damaged(name: str) -> None:
     """Keys of another kind, certificates that may not sign, and leaves without names count as damage."""
-    assert authority.from_secret_data(DAMAGED[name]()) is None
+    assert stored.from_secret_data(DAMAGED[name]()) is None
 
 
 @pytest.mark.parametrize(
@@ -93,8 +93,8 @@ def test_a_secret_that_the_webhook_cannot_have_written_is_damaged(name: str) -> 
             secret(**dict(zip(("tls_crt", "tls_key"), pair(P256, x509.SubjectAlternativeName([])), strict=True))),
             id="a leaf with an empty list of names",
         ),
-        pytest.param(authority.to_secret_data(material(NOW + 3 * 365 * DAY)), id="written three years ahead"),
-        pytest.param(authority.to_secret_data(material(NOW - 9 * 365 * DAY)), id="written nine years ago"),
+        pytest.param(stored.to_secret_data(material(NOW + 3 * 365 * DAY)), id="written three years ahead"),
+        pytest.param(stored.to_secret_data(material(NOW - 9 * 365 * DAY)), id="written nine years ago"),
     ],
 )
 def test_a_readable_secret_that_does_not_serve_is_replaced(data: dict[str, str]) -> None:
@@ -104,12 +104,12 @@ def test_a_readable_secret_that_does_not_serve_is_replaced(data: dict[str, str])
 
 def check(data: dict[str, str]) -> None:
     """Check that the material that follows from *data* verifies, survives a Secret, and is not renewed again."""
-    found = authority.renew_if_due(authority.from_secret_data(data), NOW, OBJECTS.names)
+    found = authority.renew_if_due(stored.from_secret_data(data), NOW, OBJECTS.names)
     verify(found.leaf.certificate, found.bundle, NOW)
-    assert authority.from_secret_data(authority.to_secret_data(found)) == found
+    assert stored.from_secret_data(stored.to_secret_data(found)) == found
     assert authority.renew_if_due(found, NOW, OBJECTS.names) is found
     assert all(item.parsed.not_valid_before_utc <= NOW < item.parsed.not_valid_after_utc for item in found.authorities)
-    assert authority.merge_bundle(b"", found, NOW) == found.bundle
+    assert stored.merge_bundle(b"", found, NOW) == found.bundle
 
 
 PIECES = [base64.b64decode(text) for case in DAMAGED.values() for text in case().values()]
@@ -158,7 +158,7 @@ def test_replicas_with_other_clocks_do_not_leave_an_unusable_pair(offsets: list[
     for days in offsets:
         found = authority.renew_if_due(found, NOW + days * DAY, OBJECTS.names)
     assert found is not None
-    check(authority.to_secret_data(found))
+    check(stored.to_secret_data(found))
 
 
 @pytest.mark.parametrize("name", DAMAGED)
@@ -167,7 +167,7 @@ def test_the_program_replaces_a_damaged_secret(api: ApiServer, caplog: pytest.Lo
     api.store(SECRET, {**api.objects[SECRET], "data": DAMAGED[name]()})
     found, _ = reach(api).ensure(NOW)
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["certificate.damaged"]
-    assert authority.from_secret_data(api.objects[SECRET]["data"]) == found
+    assert stored.from_secret_data(api.objects[SECRET]["data"]) == found
 
 
 def test_a_wrong_clock_is_an_error(api: ApiServer) -> None:

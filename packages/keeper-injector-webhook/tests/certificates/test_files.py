@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keeper_injector_webhook.certificates.authority import KeyPair
 from keeper_injector_webhook.certificates.files import publish
+from keeper_injector_webhook.certificates.key_pair import KeyPair
 
 
 def test_a_key_pair_is_replaced_as_a_whole(tmp_path: Path) -> None:

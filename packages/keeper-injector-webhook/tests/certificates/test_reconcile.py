@@ -10,7 +10,7 @@ import pytest
 from api_server import CONFIGURATION, SECRET, ApiServer, webhook
 from certificate_cluster import NOW, material, reach
 
-from keeper_injector_webhook.certificates import authority, reconcile
+from keeper_injector_webhook.certificates import reconcile, stored
 from keeper_injector_webhook.errors import ClusterError
 
 
@@ -48,7 +48,7 @@ def test_certificates_of_others_stay_in_the_bundle(api: ApiServer, tmp_path: Pat
     api.objects[CONFIGURATION]["webhooks"][0]["clientConfig"]["caBundle"] = base64.b64encode(theirs).decode()
     reconcile.run(reach(api), tmp_path, NOW, sleep=lambda _: None)
     assert api.bundle().startswith(theirs)
-    assert len(authority.split_pem(api.bundle())) == 2
+    assert len(stored.split_pem(api.bundle())) == 2
     assert api.bundle(1) == b""
 
 

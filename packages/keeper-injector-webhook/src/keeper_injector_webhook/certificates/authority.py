@@ -25,7 +25,7 @@ Each replica runs :mod:`.reconcile` at start, at least once an hour and when :fu
 
 1. It reads the Secret and calls :func:`renew_if_due`. If that returns something else, it writes the Secret with the
    ``resourceVersion`` that it read. If another replica was first, it reads again and uses what it finds.
-2. It merges the CAs into the ``caBundle`` (:func:`merge_bundle`). CAs are only added, and removed once expired, so that a
+2. It merges the CAs into the ``caBundle`` (:func:`.stored.merge_bundle`). CAs are only added, and removed once expired, so that a
    replica that still serves an older leaf stays trusted.
 3. It waits until API servers have seen a changed ``caBundle``, and only then writes the leaf to the server's directory.
 
@@ -37,19 +37,17 @@ If the API server is unavailable, the renewal is retried, and a third of the cer
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import attrs
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
+
+from keeper_injector_webhook.certificates.key_pair import UNREADABLE, KeyPair, elliptic_key, key_pair
 
 _CA_NAME = "keeper-injector-ca"
 CA_LIFE = timedelta(days=3 * 365)
@@ -58,29 +56,6 @@ _SETTLING = timedelta(days=1)
 """How long a new CA is trusted before it signs. Every API server has read the new ``caBundle`` by then."""
 BACKDATED = timedelta(hours=1)
 """How far ``notBefore`` is in the past, for API servers whose clock is behind."""
-_UNREADABLE = (
-    ValueError,
-    TypeError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.ExtensionNotFound,
-    x509.UnsupportedGeneralNameType,
-)
-"""What *cryptography* raises for certificates and keys that are damaged, or of a kind that it does not support."""
-
-
-@attrs.frozen
-class KeyPair:
-    """A certificate and its private key, both as PEM."""
-
-    certificate: bytes
-    key: bytes = attrs.field(repr=False)
-
-    @property
-    def parsed(self) -> x509.Certificate:
-        """The certificate, parsed from PEM."""
-        return x509.load_pem_x509_certificate(self.certificate)
 
 
 @attrs.frozen
@@ -160,7 +135,7 @@ def _serves(leaf: KeyPair, authorities: Sequence[KeyPair], now: datetime, names:
     try:
         verifier = PolicyBuilder().store(trusted).time(now).build_server_verifier(x509.DNSName(names[0]))
         verifier.verify(certificate, [])
-    except (VerificationError, *_UNREADABLE):
+    except (VerificationError, *UNREADABLE):
         return False
     return True
 
@@ -179,13 +154,13 @@ def _authority(now: datetime) -> KeyPair:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return _pair(certificate, key)
+    return key_pair(certificate, key)
 
 
 def _leaf(authority: KeyPair, now: datetime, names: Sequence[str]) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     issuer = authority.parsed
-    signing = _elliptic_key(authority.key)
+    signing = elliptic_key(authority.key)
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:64])])
     certificate = (
         _builder(
@@ -202,7 +177,7 @@ def _leaf(authority: KeyPair, now: datetime, names: Sequence[str]) -> KeyPair:
         .add_extension(_issuer_id(issuer), critical=False)
         .sign(signing, hashes.SHA256())
     )
-    return _pair(certificate, key)
+    return key_pair(certificate, key)
 
 
 def _builder(
@@ -242,97 +217,3 @@ def _usage(*, signs_certificates: bool) -> x509.KeyUsage:
 def _issuer_id(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
     found = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
     return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(found)
-
-
-def _pair(certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> KeyPair:
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return KeyPair(certificate.public_bytes(Encoding.PEM), private)
-
-
-# Material as the data of a Secret, and as a caBundle
-
-_END = b"-----END "
-
-
-def to_secret_data(material: Material) -> dict[str, str]:
-    """Return *material* as the ``data`` of a Secret: ``tls.crt``, ``tls.key``, ``ca.crt`` and ``ca.key``, each base64.
-
-    ``ca.crt`` and ``ca.key`` hold all CAs and their keys in the same order.
-    """
-    parts = {
-        "tls.crt": material.leaf.certificate,
-        "tls.key": material.leaf.key,
-        "ca.crt": material.bundle,
-        "ca.key": b"".join(authority.key for authority in material.authorities),
-    }
-    return {name: base64.b64encode(content).decode() for name, content in parts.items()}
-
-
-def from_secret_data(data: Mapping[str, str]) -> Material | None:
-    """Read what :func:`to_secret_data` wrote. Return None for an empty Secret, and for one that :func:`renew_if_due` cannot use."""
-    try:
-        parts = {
-            name: base64.b64decode(data[name], validate=True) for name in ("tls.crt", "tls.key", "ca.crt", "ca.key")
-        }
-        pairs = zip(split_pem(parts["ca.crt"]), split_pem(parts["ca.key"]), strict=True)
-        authorities = tuple(_read_pair(*pair) for pair in pairs)
-        leaf = _read_pair(parts["tls.crt"], parts["tls.key"])
-        leaf.parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-        for authority in authorities:
-            _check_authority(authority.parsed)
-    except (KeyError, binascii.Error, *_UNREADABLE):
-        return None
-    return Material(authorities, leaf) if authorities else None
-
-
-def _read_pair(certificate: bytes, key: bytes) -> KeyPair:
-    """Return a key pair in our own encoding. Raises one of :data:`_UNREADABLE` unless its keys match and are of our kind."""
-    parsed, private = x509.load_pem_x509_certificate(certificate), _elliptic_key(key)
-    if private.public_key() != parsed.public_key():
-        raise ValueError("the private key does not belong to the certificate")
-    return _pair(parsed, private)
-
-
-def _elliptic_key(pem: bytes) -> ec.EllipticCurvePrivateKey:
-    key = load_pem_private_key(pem, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise TypeError("the key is not an EC key with the curve P-256")
-    return key
-
-
-def _check_authority(certificate: x509.Certificate) -> None:
-    """Raise one of :data:`_UNREADABLE` unless the certificate may sign others and has the ID that they refer to."""
-    found = certificate.extensions
-    found.get_extension_for_class(x509.SubjectKeyIdentifier)
-    if not found.get_extension_for_class(x509.BasicConstraints).value.ca:
-        raise ValueError("the certificate is not a CA")
-    if not found.get_extension_for_class(x509.KeyUsage).value.key_cert_sign:
-        raise ValueError("the CA may not sign certificates")
-
-
-def split_pem(pem: bytes) -> list[bytes]:
-    """Split PEM text into its blocks."""
-    found, current = [], b""
-    for line in pem.splitlines(keepends=True):
-        current += line if line.endswith(b"\n") else line + b"\n"
-        if line.startswith(_END):
-            found.append(current)
-            current = b""
-    return found
-
-
-def merge_bundle(present: bytes, material: Material, now: datetime) -> bytes:
-    """Return *present*, a ``caBundle``, plus the CAs of *material* and minus expired certificates.
-
-    Other certificates stay: other software may have added them, or they are earlier CAs of this webhook whose Secret was lost and
-    with which a replica may still serve.
-    """
-    kept = []
-    for block in split_pem(present):
-        try:
-            certificate = x509.load_pem_x509_certificate(block)
-        except _UNREADABLE:
-            continue
-        if now < certificate.not_valid_after_utc and block not in kept:
-            kept.append(block)
-    return b"".join([*kept, *(pair.certificate for pair in material.authorities if pair.certificate not in kept)])

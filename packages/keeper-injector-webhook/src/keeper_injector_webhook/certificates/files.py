@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from keeper_injector_webhook.certificates.authority import KeyPair
+    from keeper_injector_webhook.certificates.key_pair import KeyPair
 
 _NAMES = ("tls.crt", "tls.key")
 

@@ -26,7 +26,7 @@ from kubernetes import client, config
 from urllib3.exceptions import HTTPError
 
 from keeper_injector_common.logs import configure_logging
-from keeper_injector_webhook.certificates import authority
+from keeper_injector_webhook.certificates import authority, stored
 from keeper_injector_webhook.certificates.authority import Material
 from keeper_injector_webhook.certificates.files import publish
 from keeper_injector_webhook.errors import ClusterError
@@ -99,14 +99,14 @@ class Cluster:
         where = (self.objects.secret, self.objects.namespace)
         for _ in range(_MOST_CONFLICTS):
             found = self._request(f"Secret {self.objects.secret}", core.read_namespaced_secret, *where)
-            present = authority.from_secret_data(found.data or {})
+            present = stored.from_secret_data(found.data or {})
             if present is None and found.data:
                 log.warning("certificate.damaged", extra={"secret": self.objects.secret})
             material = authority.renew_if_due(present, now, self.objects.names)
             if material is present:
                 return material
             version = {"resourceVersion": found.metadata.resource_version}
-            body = {"metadata": version, "data": authority.to_secret_data(material)}
+            body = {"metadata": version, "data": stored.to_secret_data(material)}
             if self._write(f"Secret {self.objects.secret}", core.patch_namespaced_secret, *where, body):
                 log.info(
                     "certificate.renewed",
@@ -134,7 +134,7 @@ class Cluster:
             changes = []
             for index, webhook in enumerate(found.webhooks or ()):
                 present = base64.b64decode(webhook.client_config.ca_bundle or "")
-                wanted = authority.merge_bundle(present, material, now)
+                wanted = stored.merge_bundle(present, material, now)
                 if webhook.client_config.service is not None and wanted != present:
                     path = f"/webhooks/{index}/clientConfig/caBundle"
                     changes.append({"op": "add", "path": path, "value": base64.b64encode(wanted).decode()})
