@@ -7,8 +7,8 @@ same code.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from keeper_injector_common.records.library import Library, Resolution
 from keeper_injector_common.records.record import Attachment, JsonValue, Record
 from keeper_injector_common.records.secret_keys import secret_key
 from keeper_injector_common.records.selection import check_not_empty, select_files, select_value
+from keeper_injector_common.records.template_data import template_data
 from keeper_injector_common.records.variables import Variable, VariableSet, collect_variables
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, WholeRecord
 from keeper_injector_common.uniqueness import Named, unique
@@ -36,8 +37,6 @@ RenderTemplate = Callable[[str, Mapping[str, JsonValue]], str]
 """Takes the source of a template and its data, and returns the text; the agent does this in a child process."""
 Download = Callable[[Record, Attachment], bytes]
 """Returns the content of an attachment."""
-_OF_EVERY_RECORD = ("title", "uid", "type", "notes", "files")
-"""What templates know of every record besides its fields."""
 
 
 def _ignore(_: str) -> None:
@@ -248,22 +247,25 @@ class Renderer:
     def _attachment(self, source: FileContent, record: Record) -> Attachment:
         return newest(record, source.file, select_files(source, record), strict=self.strict, warn=self.warn)
 
-    def _files(self, record: Record) -> Mapping[str, Attachment]:
-        return newest_by_name(record, strict=self.strict, warn=self.warn)
+    def _download_all(self, record: Record) -> dict[str, bytes]:
+        attachments = newest_by_name(record, strict=self.strict, warn=self.warn)
+        return {name: self.download(record, item) for name, item in attachments.items()}
 
     def _content(self, record: Record, format_name: str, fields: tuple[str, ...] = ()) -> formats.RecordContent:
         chosen = formats.FORMATS.get(format_name)
         reads_attachments = chosen is not None and chosen.reads_attachments
         if reads_attachments:
             check_readable(record)
-        attachments = self._files(record) if reads_attachments else {}
-        files = {name: self.download(record, item) for name, item in attachments.items()}
+        files = self._download_all(record) if reads_attachments else {}
         return formats.RecordContent(record.title, _fields(record, fields), files, chosen_by_record=not fields)
 
     def _from_template(self, item: FileItem, template: str) -> str:
         records = list({record.uid: record for record in map(self.find_record, item.sources)}.values())
         data = unique(
-            (Named(record.title, self._template_data(record, template), record.uid) for record in records),
+            (
+                Named(record.title, template_data(record, template, partial(self._download_all, record)), record.uid)
+                for record in records
+            ),
             lambda clash: TemplateError(
                 f"records {clash} have the same title {clash.name!r}, by which a template finds them",
                 "rename one in Keeper, or write a file for each",
@@ -274,43 +276,6 @@ class Renderer:
             return self.render_template(template, data[titles[0]] if len(item.sources) == 1 else data)
         except TemplateError as error:
             raise TemplateError(f"record {', '.join(map(repr, titles))}: {error.found}", error.right) from None
-
-    def _template_data(self, record: Record, template: str) -> dict[str, JsonValue]:
-        """Return what a template sees of *record*. Attachments are downloaded only if the template mentions them."""
-        values = record.named_values()
-        for name in _OF_EVERY_RECORD:
-            if name in values and name != "notes" and _mentions(template, name):
-                raise TemplateError(
-                    f"record {record.title!r}: {name!r} is a field of the record, and in templates the {name} of every record",
-                    "rename the field in Keeper",
-                )
-        data: dict[str, JsonValue] = {
-            "title": record.title,
-            "uid": record.uid,
-            "type": record.type,
-            "notes": record.notes,
-            **values,
-        }
-        if _mentions(template, "files"):
-            if _may_show_others(template, {item.name for item in record.attachments}):
-                check_readable(record)
-            data["files"] = {
-                name: _decoded(record, item, self.download(record, item)) for name, item in self._files(record).items()
-            }
-        return data
-
-
-def _mentions(template: str, name: str) -> bool:
-    return re.search(rf"""\.{name}\b|["`]{name}["`]""", template) is not None
-
-
-def _may_show_others(template: str, names: Collection[str]) -> bool:
-    """Return whether *template* may show other attachments than those called *names*, for example all of them."""
-    named = [first or second for first, second in _NAMED_FILE.findall(template)]
-    return not set(named) <= set(names) or _mentions(_NAMED_FILE.sub("", template), "files")
-
-
-_NAMED_FILE = re.compile(r"""\bindex\s+\.files\s+(?:"([^"\\]*)"|`([^`]*)`)""")
 
 
 def _not_empty(content: bytes, source: object) -> bytes:
@@ -358,12 +323,3 @@ def _field(record: Record, name: str) -> JsonValue:
 def _variable_text(value: JsonValue) -> str:
     """Return *value* as an environment variable holds it: text unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _decoded(record: Record, attachment: Attachment, content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        raise FormatError(
-            f"record {record.title!r}: file {attachment.name!r} is not text; deliver it by itself, without a template"
-        ) from None
