@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sample_inputs import INVALID_METADATA
 
 from keeper_injector_common.cli.lint import lint_text
-from keeper_injector_common.cli.manifests import ManifestError, workloads
+from keeper_injector_common.cli.manifest_yaml import ManifestError
+from keeper_injector_common.cli.manifests import workloads
 
 
 def test_the_output_of_helm_has_the_names_of_templates() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_common.cli.checks import RULES, Finding
-from keeper_injector_common.cli.manifests import Position
+from keeper_injector_common.cli.manifest_yaml import Position
 from keeper_injector_common.cli.reports import FORMATS
 
 

@@ -11,7 +11,8 @@ import attrs
 from keeper_injector_common.annotations.parser import NO_DEFAULTS, read_request, wants_injection
 from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.table import INJECTED, PREFIX
-from keeper_injector_common.cli.manifests import Entry, Position, Workload
+from keeper_injector_common.cli.manifest_yaml import Position
+from keeper_injector_common.cli.manifests import Entry, Workload
 from keeper_injector_common.cli.yaml_positions import position_in_document
 from keeper_injector_common.errors import AnnotationsError, Problem, explain
 from keeper_injector_common.plan.delivery import Templated

@@ -13,7 +13,8 @@ from keeper_injector_common.annotations import defaults, policy
 from keeper_injector_common.annotations.defaults import Defaults
 from keeper_injector_common.annotations.policy import Policies, Policy
 from keeper_injector_common.cli.console import CommandError, print_error, visible
-from keeper_injector_common.cli.manifests import ManifestError, Workload, workloads
+from keeper_injector_common.cli.manifest_yaml import ManifestError
+from keeper_injector_common.cli.manifests import Workload, workloads
 from keeper_injector_common.errors import Problem, explain
 from keeper_injector_common.limits import LARGEST_CONFIG_MAP
 from keeper_injector_common.parsers import InvalidValue

@@ -14,7 +14,8 @@ from keeper_injector_common.annotations.policy import NO_POLICY, Policy
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs, reports, webhook_rules
 from keeper_injector_common.cli.checks import Finding, check_workload
-from keeper_injector_common.cli.manifests import ManifestError, Position, Workload, workloads
+from keeper_injector_common.cli.manifest_yaml import ManifestError, Position
+from keeper_injector_common.cli.manifests import Workload, workloads
 from keeper_injector_common.cli.webhook_rules import Verdict
 
 DESCRIPTION = f"""\

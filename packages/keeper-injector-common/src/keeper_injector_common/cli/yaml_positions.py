@@ -6,7 +6,8 @@ import re
 
 import yaml
 
-from keeper_injector_common.cli.manifests import Entry, Position, mapping_items
+from keeper_injector_common.cli.manifest_yaml import Position
+from keeper_injector_common.cli.manifests import Entry, mapping_items
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 _LINE = re.compile(r"\bline (\d+)(?:, column (\d+))?")

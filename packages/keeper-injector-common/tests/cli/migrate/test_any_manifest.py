@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keeper_injector_common.annotations.parser import read_request
-from keeper_injector_common.cli.manifests import ManifestError
+from keeper_injector_common.cli.manifest_yaml import ManifestError
 from keeper_injector_common.cli.migrate.pods import Pod, pods
 from keeper_injector_common.cli.migrate.rewriting import Migrated, migrate_files
 from keeper_injector_common.cli.migrate.run import Run

@@ -13,7 +13,7 @@ import attrs
 from keeper_injector_common import parsers
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli import console, inputs
-from keeper_injector_common.cli.manifests import ManifestError, documents
+from keeper_injector_common.cli.manifest_yaml import ManifestError, documents
 from keeper_injector_common.cli.migrate.rewriting import Migrated, migrate_files
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.secret_documents import WORKLOADS

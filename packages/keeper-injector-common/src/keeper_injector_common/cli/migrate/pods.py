@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 import attrs
 import yaml
 
-from keeper_injector_common.cli.manifests import Entry, Position, documents, entries_of, mapping_items, objects
+from keeper_injector_common.cli.manifest_yaml import Position, documents
+from keeper_injector_common.cli.manifests import Entry, entries_of, mapping_items, objects
 from keeper_injector_common.json_values import Json, as_object
 
 
@@ -100,7 +101,7 @@ class QuotedAnnotation:
 def pods(text: str, prefixes: Sequence[str]) -> Iterator[Pod | QuotedAnnotation]:
     """Iterate over the pods of *text*, over other mappings whose keys begin with one of *prefixes*, and over texts with such keys.
 
-    Raises :class:`~keeper_injector_common.cli.manifests.ManifestError` for text that is not YAML.
+    Raises :class:`~keeper_injector_common.cli.manifest_yaml.ManifestError` for text that is not YAML.
     """
     # A JSON patch (RFC 6902) is a list.
     patches = [(node, Json()) for node, _ in documents(text) if isinstance(node, yaml.SequenceNode)]

@@ -8,7 +8,8 @@ import attrs
 import yaml
 
 from keeper_injector_common.annotations.table import PREFIX
-from keeper_injector_common.cli.manifests import ManifestError, Position, documents, objects
+from keeper_injector_common.cli.manifest_yaml import ManifestError, Position, documents
+from keeper_injector_common.cli.manifests import objects
 from keeper_injector_common.cli.migrate.accepted import CONFIG, Accepted, accept
 from keeper_injector_common.cli.migrate.pods import Pod, QuotedAnnotation, child, pods
 from keeper_injector_common.cli.migrate.run import Run
@@ -33,7 +34,7 @@ def migrate_files(texts: Sequence[str], run: Run, tools: Sequence[Tool] = DEFAUL
     """Return the migrated files of one run.
 
     They are migrated twice, because the titles of records and the users of Secrets follow from all of them.
-    Raises :class:`~keeper_injector_common.cli.manifests.ManifestError` for text that is not YAML.
+    Raises :class:`~keeper_injector_common.cli.manifest_yaml.ManifestError` for text that is not YAML.
     """
     for text in texts:
         run.read(text)
@@ -46,7 +47,7 @@ def migrate_files(texts: Sequence[str], run: Run, tools: Sequence[Tool] = DEFAUL
 def migrate_text(text: str, run: Run, tools: Sequence[Tool] = DEFAULT_TOOLS) -> Migrated:
     """Return *text* with what *tools* gave to pods as annotations, and a document added for each object that no pod uses.
 
-    Raises :class:`~keeper_injector_common.cli.manifests.ManifestError` for text that is not YAML.
+    Raises :class:`~keeper_injector_common.cli.manifest_yaml.ManifestError` for text that is not YAML.
     """
     unmigrated: list[Unmigrated] = []
     editor = Editor(text)

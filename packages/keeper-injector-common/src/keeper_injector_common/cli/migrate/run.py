@@ -23,7 +23,7 @@ class Run:
     _objects: dict[tuple[str, str, str], Json] = attrs.field(factory=dict)
 
     def read(self, text: str) -> None:
-        """Collect the objects of a file. Raises :class:`~keeper_injector_common.cli.manifests.ManifestError`."""
+        """Collect the objects of a file. Raises :class:`~keeper_injector_common.cli.manifest_yaml.ManifestError`."""
         for _, manifest in objects(text):
             metadata = as_object(manifest.get("metadata"))
             kind, namespace = str(manifest.get("kind")), str(metadata.get("namespace") or "")

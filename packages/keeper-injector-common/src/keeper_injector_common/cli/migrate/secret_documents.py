@@ -9,7 +9,7 @@ import yaml
 
 from keeper_injector_common.annotations.table import PREFIX
 from keeper_injector_common.cli.console import visible
-from keeper_injector_common.cli.manifests import Position
+from keeper_injector_common.cli.manifest_yaml import Position
 from keeper_injector_common.cli.migrate.accepted import CONFIG, accept
 from keeper_injector_common.cli.migrate.pods import Pod
 from keeper_injector_common.cli.migrate.run import Run

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import attrs
 import yaml
 
-from keeper_injector_common.cli.manifests import Position
+from keeper_injector_common.cli.manifest_yaml import Position
 from keeper_injector_common.cli.migrate.pods import Item, Pod
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.titles import escaped
