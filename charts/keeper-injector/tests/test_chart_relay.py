@@ -12,7 +12,7 @@ import pytest
 from rendered_chart import CHART, COMPONENT, NAMESPACE, helm, needs_helm, one, pod_of, render
 
 from chart_values import read_values
-from keeper_injector_agent import cli
+from keeper_injector_agent.parser import build_parser
 
 pytestmark = needs_helm
 
@@ -100,7 +100,7 @@ def test_the_pods_satisfy_restricted() -> None:
 def test_the_agent_understands_its_arguments(replicas: int, interval: float) -> None:
     """All replicas together ask four times a minute for each application; folders cost at most two more."""
     arguments = container(render("relay", relay__replicas=replicas), "relay")["args"]
-    options = cli.build_parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     assert options.command == "relay"
     assert options.interval == interval
     assert replicas * 60 / options.interval == 4
