@@ -93,6 +93,11 @@ annotations: {{- toYaml . | nindent 2 }}
 {{- semverCompare ">= 1.35.0-0" .Capabilities.KubeVersion.Version }}
 {{- end }}
 
+{{/* Whether the API server supports RestartAllContainers: `true` or `false`. */}}
+{{- define "keeper-injector.restartAllContainersPossible" -}}
+{{- semverCompare ">= 1.36.0-0" .Capabilities.KubeVersion.Version }}
+{{- end }}
+
 {{/*
 The webhook's settings; keeper_injector_webhook/settings.py reads them. Values are passed on as they are, except for those that need
 Helm's knowledge: the appVersion and the version of the cluster.
@@ -106,6 +111,9 @@ agent: {{- mergeOverwrite (deepCopy .Values.agent) (dict "image" (dict "tag" $ta
 envFiles: {{ ternary $sure (eq .Values.envFiles "always") (eq .Values.envFiles "auto") }}
 # Older API servers drop the field, and the container would start without its variables.
 envFilesPossible: {{ include "keeper-injector.envFilesPossible" . }}
+restartAllContainers: {{ .Values.restartAllContainers }}
+# Older API servers reject the pod, or drop the rule.
+restartAllContainersPossible: {{ include "keeper-injector.restartAllContainersPossible" . }}
 defaults: {{ toJson .Values.defaults }}
 namespaceDefaults: {{ toJson .Values.namespaceDefaults }}
 policy: {{ toJson .Values.policy }}

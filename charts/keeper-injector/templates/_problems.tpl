@@ -47,6 +47,9 @@
 {{- if and (eq $v.envFiles "always") (eq (include "keeper-injector.envFilesPossible" .) "false") }}
 - "envFiles: always, but the API server is {{ .Capabilities.KubeVersion.Version }}, which would drop the variables; set auto, or upgrade to Kubernetes 1.35 (helm template: set --kube-version)"
 {{- end }}
+{{- if and $v.restartAllContainers (eq (include "keeper-injector.restartAllContainersPossible" .) "false") }}
+- "restartAllContainers: true, but the API server is {{ .Capabilities.KubeVersion.Version }}, which would reject such pods or drop the rule; set false, or upgrade to Kubernetes 1.36 (helm template: set --kube-version)"
+{{- end }}
 {{- if and (or $v.kubernetesSecrets.serviceAccounts $v.kubernetesSecrets.secretNames) (not $v.kubernetesSecrets.namespaces) }}
 - "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces"
 {{- end }}

@@ -525,6 +525,26 @@ def test_env_files_are_used_where_every_kubelet_has_them(
     assert f"envFilesPossible: {possible}\n" in settings[0]["data"]["settings.yaml"]
 
 
+@pytest.mark.parametrize(
+    ("version", "possible"), [("1.29.0", "false"), ("1.35.9", "false"), ("1.36.0-rc.1", "true"), ("1.37.2", "true")]
+)
+def test_nothing_restarts_all_containers_unless_it_is_allowed(version: str, possible: str) -> None:
+    """The default is false in every version, and the webhook learns whether `true` would be possible."""
+    settings = [item for item in render("default", "--kube-version", version) if item["kind"] == "ConfigMap"]
+    assert "restartAllContainers: false\n" in settings[0]["data"]["settings.yaml"]
+    assert f"restartAllContainersPossible: {possible}\n" in settings[0]["data"]["settings.yaml"]
+
+
+def test_restarts_of_all_containers_cannot_be_allowed_on_an_old_api_server() -> None:
+    """The message says what would happen, and what to do."""
+    done = helm("template", "x", CHART, "--kube-version", "1.35.2", "--set", "restartAllContainers=true")
+    assert done.returncode
+    assert (
+        "restartAllContainers: true, but the API server is v1.35.2, which would reject such pods or drop the rule"
+        in done.stderr
+    )
+
+
 def test_env_files_cannot_be_forced_on_an_old_api_server() -> None:
     """An API server before 1.35 drops the field without a message, so containers would start without their variables."""
     done = helm("template", "x", CHART, "--kube-version", "1.34.5", "--set", "envFiles=always")

@@ -242,6 +242,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "agent.httpsProxy": ("http://proxy.example:3128", OWN),
     "agent.noProxy": (".example.com", OWN),
     "envFiles": ("always", OWN),
+    "restartAllContainers": (True, OWN),
     "defaults": ({"refresh-interval": "10m"}, OWN),
     "namespaceDefaults": ({"shop": {"refresh-interval": "10m"}}, OWN),
     "policy.locked": (["agent-image"], OWN),

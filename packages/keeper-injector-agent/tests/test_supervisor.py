@@ -17,10 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sidecars import IDLE_DESCRIPTORS, children, free_port, listening, logged_event, scrape, supervised
 
+from keeper_injector_agent.supervisor import due_restart, relay_head
 from keeper_injector_agent.supervisor import process as program
-from keeper_injector_agent.supervisor import relay_head
 from keeper_injector_agent.supervisor.waits import first_wait, next_wait
-from keeper_injector_common.plan import paths
+from keeper_injector_common.plan import delivery, paths
 
 
 def test_a_hanging_worker_is_terminated(tmp_path: Path) -> None:
@@ -200,3 +200,5 @@ def test_names_of_state_files_are_those_of_the_plan() -> None:
     names = ("READY_NAME", "REFRESHED_NAME", "METRICS_NAME")
     assert [getattr(program, name) for name in names] == [getattr(paths, name) for name in names]
     assert relay_head.RELAY_NAME == paths.RELAY_NAME
+    assert due_restart.RESTART_NAME == paths.RESTART_NAME
+    assert due_restart.RESTART_ALL_CODE == delivery.RESTART_ALL_CODE

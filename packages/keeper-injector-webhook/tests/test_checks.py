@@ -35,7 +35,8 @@ spec: {{containers: [{{name: app, image: app}}]}}
 def chart_of(settings: Settings) -> ChartSettings:
     """Return the settings that lint reads from the values of a chart."""
     agent = attrs.asdict(settings.agent, filter=lambda _, value: value != "")
-    values = {"agent": _camel(agent), "envFiles": settings.env_files, "envFilesPossible": settings.env_files_possible}
+    switches = {name: value for name, value in attrs.asdict(settings, recurse=False).items() if isinstance(value, bool)}
+    values = {"agent": _camel(agent), **_camel(switches)}
     return ChartSettings(settings.defaults, settings.policies, values, "values.yaml")
 
 
@@ -183,6 +184,18 @@ def test_env_files_of_the_chart_count(tmp_path: Path) -> None:
     values.write_text("envFiles: always\n", encoding="utf-8")
     text = POD.format(annotations='keeper.security/env-A: "db[a]"')
     assert run("lint", "--defaults", str(values), "-", text=text).code == 0
+
+
+def test_restarts_of_all_containers_are_allowed_by_the_chart(tmp_path: Path) -> None:
+    """Without the values, `lint` cannot know that nodes support it; with them, `lint` and `preview` accept the pod."""
+    values = tmp_path / "values.yaml"
+    values.write_text("restartAllContainers: true\n", encoding="utf-8")
+    text = POD.format(annotations="keeper.security/on-change: restart-all")
+    found = run("lint", "-", text=text)
+    assert (found.code, "set the chart value restartAllContainers: true" in found.output) == (1, True)
+    assert run("lint", "--defaults", str(values), "-", text=text).code == 0
+    shown = run("preview", "--defaults", str(values), "-", text=text)
+    assert (shown.code, "RestartAllContainers" in shown.output) == (0, True)
 
 
 VALUES = {

@@ -9,7 +9,14 @@ import pytest
 
 from cluster import versions
 from generators import compatibility
-from keeper_injector_webhook.cluster_check.features import ADMISSION_POLICY, ENV_FILES, FEATURES, NATIVE_SIDECAR, OLDEST
+from keeper_injector_webhook.cluster_check.features import (
+    ADMISSION_POLICY,
+    ENV_FILES,
+    FEATURES,
+    NATIVE_SIDECAR,
+    OLDEST,
+    RESTART_ALL,
+)
 
 CHART = Path(__file__).parents[3] / "charts/keeper-injector"
 
@@ -51,7 +58,7 @@ def test_the_chart_compares_with_the_same_versions() -> None:
     written = (CHART / "templates/_helpers.tpl").read_text(encoding="utf-8")
     compared = set(re.findall(r'semverCompare ">= (\d+)\.(\d+)\.0-0"', written))
     major, minor = ENV_FILES.enabled
-    expected = {ADMISSION_POLICY.enabled, ENV_FILES.enabled, (major, minor + 3)}
+    expected = {ADMISSION_POLICY.enabled, ENV_FILES.enabled, RESTART_ALL.enabled, (major, minor + 3)}
     assert {(int(first), int(second)) for first, second in compared} == expected
     required = re.search(
         r'^kubeVersion: ">= (\d+)\.(\d+)\.0-0"$', (CHART / "Chart.yaml").read_text(encoding="utf-8"), re.MULTILINE

@@ -54,6 +54,8 @@ class State:
     """Number of files that the last refresh delivered."""
     size: int = 0
     """Bytes of these files together."""
+    started: float = 0.0
+    """When all containers of the pod last started, in seconds after the start of the machine; 0 if nobody needs to know."""
     inputs: dict[str, str]
     """Keyed digest of what each delivered file was rendered from."""
     origins: dict[str, str]
@@ -160,6 +162,7 @@ def _from_json(content: Mapping[str, Any]) -> State:
     state.interval = float(content.get("interval", 0.0))
     state.files = int(content.get("files", 0))
     state.size = int(content.get("size", 0))
+    state.started = float(content.get("started", 0.0))
     state.inputs = {str(name): str(digest) for name, digest in content["inputs"].items()}
     state.origins = {str(name): str(uid) for name, uid in content.get("origins", {}).items()}
     state.plan = str(content.get("plan", ""))

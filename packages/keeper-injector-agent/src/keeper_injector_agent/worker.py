@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from keeper_injector_agent import lean_attrs, reporting  # noqa: F401 - first, because others import attrs
 from keeper_injector_agent.delivery.kubernetes_secret import sync_secret
 from keeper_injector_agent.delivery.refresh import Adapters, is_complete, refresh_secrets
+from keeper_injector_agent.delivery.restart_all import note_start
 from keeper_injector_agent.delivery.templating import template_server
 from keeper_injector_agent.errors import KilledError, PlanChangedError, ThrottledError, as_reported
 from keeper_injector_agent.keeper.session import open_session
@@ -82,6 +83,7 @@ def run_refresh(
     limits, patient = REFRESH, False
     if initial:
         reporting.write_termination_message(root, reporting.KILLED)
+        note_start(plan.restart_all, state, directory)
         complete = is_complete(plan, root, state)
         limits = initial_limits(complete=complete, failed_before=state.failures > 0, restarts=restarts)
         patient = not restarts and not complete

@@ -212,6 +212,9 @@ ELSEWHERE = {
     "record.identity_changed": "relay/test_relayed_pod.py",
     "restart.scheduled": "delivery/test_restart.py",
     "restart.failed": "delivery/test_restart.py",
+    "restart_all.scheduled": "delivery/test_restart_all.py",
+    "restart_all.started": "delivery/test_restart_all.py",
+    "restart_all.failed": "delivery/test_restart_all.py",
 }
 """Events of a relay, and others whose situations need more than a pod: the file of their test."""
 

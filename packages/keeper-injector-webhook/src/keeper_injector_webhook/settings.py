@@ -156,6 +156,10 @@ class Settings:
     """Whether all nodes support ``fileKeyRef`` (KEP-3721, kubelets from 1.35)."""
     env_files_possible: bool = True
     """Whether the API server supports it, so that ``env_files`` may be set. The chart knows the version."""
+    restart_all_containers: bool = False
+    """Whether all nodes support ``RestartAllContainers`` (KEP-5532, kubelets from 1.36) and pods may use it."""
+    restart_all_containers_possible: bool = True
+    """Whether the API server supports it, so that ``restart_all_containers`` may be set. The chart knows the version."""
     defaults: Defaults = attrs.field(factory=Defaults, metadata={"read": read_defaults})
     """Defaults of annotations."""
     policies: Policies = attrs.field(factory=Policies, metadata={"read": read_policies})
@@ -212,6 +216,10 @@ def read_values(values: Mapping[str, object], file: str, base: Settings) -> Sett
         agent=top.mapping("agent", partial(_read, Agent, base=base.agent)) or base.agent,
         env_files=word == "always" if word else env_files or base.env_files,
         env_files_possible=top.switch("envFilesPossible", default=base.env_files_possible),
+        restart_all_containers=top.switch(_RESTART_ALL, default=base.restart_all_containers),
+        restart_all_containers_possible=top.switch(
+            f"{_RESTART_ALL}Possible", default=base.restart_all_containers_possible
+        ),
     )
     if problems:
         raise SettingsError("\n".join(map(str, problems)))
@@ -219,7 +227,8 @@ def read_values(values: Mapping[str, object], file: str, base: Settings) -> Sett
 
 
 _ENV_FILES = "envFiles"
-_VALUES = ("agent", _ENV_FILES, "envFilesPossible")
+_RESTART_ALL = "restartAllContainers"
+_VALUES = ("agent", _ENV_FILES, "envFilesPossible", _RESTART_ALL, f"{_RESTART_ALL}Possible")
 
 
 def _read(kind: type[_Block], section: Section, base: _Block | None = None) -> _Block:

@@ -84,6 +84,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     "env-DB": st.sampled_from(["db[pw]", "db"]),
     "inject-env-vars": st.sampled_from(["true", "off"]),
     "env-mode": st.sampled_from(["auto", "exec", "file-ref"]),
+    "on-change": st.sampled_from(["none", "restart", "restart-all", "start"]),
     "signal": st.sampled_from(["HUP", "9", "KILL"]),
     "notify-url": st.sampled_from(["http://127.0.0.1:1/x", "http://a/"]),
     "metrics-port": st.sampled_from(["9464", "80", "x"]),
@@ -118,7 +119,7 @@ def test_any_pod_ends_denied_or_valid(spec: Json, annotations: dict[str, str], e
     """Any pod is denied with its problems, or injected and valid. A second review does not change an injected pod."""
     original = pod(annotations=annotations, **spec)
     V1Pod.model_validate(original)
-    cluster = Settings(env_files=env_files)
+    cluster = Settings(env_files=env_files, restart_all_containers=True)
     response = respond(copy.deepcopy(original), cluster)
     if not response["allowed"]:
         assert response["status"]["message"].startswith("keeper-injector: (1) ")

@@ -42,6 +42,7 @@ from keeper_injector_agent.delivery.kubernetes_secret import SyncSecret, clashin
 from keeper_injector_agent.delivery.origins import known_origins, note_origins
 from keeper_injector_agent.delivery.progress import Progress
 from keeper_injector_agent.delivery.restart import provide_program, schedule_restarts
+from keeper_injector_agent.delivery.restart_all import schedule_restart_all
 from keeper_injector_agent.errors import WriteError
 from keeper_injector_agent.keeper.decoding import TOTP_TYPE
 from keeper_injector_common.errors import ContractError
@@ -107,6 +108,7 @@ def refresh_secrets(plan: Plan, adapters: Adapters, state: State, *, root: Path,
         notify_of_change(plan.notify, state, changed=bool(outcome.changed))
     if outcome.changed and not initial:
         schedule_restarts(plan.restart, outcome.changed_volumes, state, root)
+        schedule_restart_all(plan.restart_all, outcome.changed_volumes, state, below_root(root, plan.state))
     return outcome
 
 

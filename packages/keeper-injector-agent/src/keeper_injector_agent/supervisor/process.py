@@ -15,6 +15,7 @@
 # WAITING     the wait is over, SIGHUP or a request   REFRESHING   forks a worker
 # WAITING     the relay has something new             REFRESHING   forks a worker
 # WAITING     SIGTERM or SIGINT                       STOPPED      exits with code 0
+# WAITING     all containers are to restart           STOPPED      exits with the code for that
 # REFRESHING  the worker has ended                    WAITING      its exit code and throttle wait decide the next wait
 # REFRESHING  no worker can be forked                 WAITING      as after a failure
 # REFRESHING  deadline passed, or SIGTERM or SIGINT   ENDING       sends the worker SIGTERM, and SIGKILL after _KILL_GRACE
@@ -32,8 +33,9 @@
 # Kills      If a worker is killed, another one reports that in the state and as refresh.failed (--killed CAUSE). With the
 #            default of Kubernetes since 1.28, the kernel kills all processes of a container that is out of memory, this one
 #            too: the file "refreshing", which exists during a refresh, tells the next supervisor.
-# Exit       Always 0, and only after SIGTERM or SIGINT. No result of a worker ends the supervisor: the files stay in place,
-#            and the next refresh may succeed.
+# Exit       0 after SIGTERM or SIGINT. No result of a worker ends the supervisor: the files stay in place, and the next refresh
+#            may succeed. With on-change: restart-all, a worker that has delivered a change schedules an exit with another code,
+#            for which the kubelet restarts all containers (due_restart.py).
 
 from __future__ import annotations
 
@@ -43,6 +45,7 @@ import posix
 import select
 import time
 
+from keeper_injector_agent.supervisor.due_restart import RESTART_ALL_CODE, DueRestart
 from keeper_injector_agent.supervisor.log_lines import log_event
 from keeper_injector_agent.supervisor.memory_events import count_memory_kills
 from keeper_injector_agent.supervisor.metrics_port import MetricsPort
@@ -102,6 +105,7 @@ class _Supervisor:
         self._listeners: list[MetricsPort | RefreshRequests] = []
         self._requests: RefreshRequests | None = None
         self._relay = RelayHead(directory)
+        self._restart = DueRestart(directory)
         self._wake_in, self._wake_out = posix.pipe()
         for end in (self._wake_in, self._wake_out):
             posix.set_blocking(end, False)
@@ -122,7 +126,7 @@ class _Supervisor:
             log_event("warning", "state.write_failed", errno=error.errno)
 
     def run(self) -> int:
-        """Supervise until SIGTERM or SIGINT; return the exit code."""
+        """Supervise until SIGTERM or SIGINT, or until all containers are to restart; return the exit code."""
         signal.set_wakeup_fd(self._wake_out, warn_on_full_buffer=False)
         for number in SIGNALS:
             signal.signal(number, self._handle_signal)
@@ -135,6 +139,9 @@ class _Supervisor:
             self._sleep(wait)
             if self._stopping:
                 break
+            if self._restart.wait() == 0 and self._restart.take():
+                self._remove(READY_NAME)  # the state stays, and the next supervisor is not running yet
+                return RESTART_ALL_CODE
             self._refresh_now = False
             self._report(None)
             code, (throttle_wait, due) = self._refresh()
@@ -155,7 +162,8 @@ class _Supervisor:
 
     def _sleep(self, seconds: float) -> None:
         """Reap children and serve metrics for *seconds*, or until a signal, a request or the relay asks for a refresh."""
-        until = time.monotonic() + seconds
+        restart = self._restart.wait()
+        until = time.monotonic() + (seconds if restart is None else min(seconds, restart))
         asks_relay = self._relay.is_used() and not self._failures
         while not (self._stopping or self._refresh_now or (self._requests and self._requests.pending)):
             now = time.monotonic()

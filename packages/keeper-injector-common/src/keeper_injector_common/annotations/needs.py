@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from keeper_injector_common.annotations.reader import Reader
 
 _SIDECAR = ("init-only=false",)
+_RESTART = ("on-change=restart", "on-change=restart-all")
 _SECRET = ("inject-as-k8s-secret=true",)
 NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -31,8 +32,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "notify-url": _SIDECAR,
         "metrics-port": _SIDECAR,
         "notify-spread": ("signal", "notify-url"),
-        "restart-spread": ("on-change=restart",),
-        "restart-min-interval": ("on-change=restart",),
+        "restart-spread": _RESTART,
+        "restart-min-interval": _RESTART,
         "env-prefix": ("inject-env-vars=true",),
         "env-prefix-<name>": ("inject-env-vars=true",),
         "env-mode": ("inject-env-vars=true", "env-<NAME>", "config"),

@@ -161,7 +161,7 @@ class PodSettings:
     log_level: str
     metrics_port: int | None
     env_mode: Literal["auto", "exec", "file-ref"]
-    on_change: Literal["none", "restart"]
+    on_change: Literal["none", "restart", "restart-all"]
     restart_spread: float
     """Seconds."""
     restart_min_interval: float

@@ -284,10 +284,11 @@ _BEHAVIOR = _group(
     ),
     _one(
         "on-change",
-        parsers.choice("none", "restart"),
+        parsers.choice("none", "restart", "restart-all"),
         "restart",
         "What happens to containers that receive a secret which has changed. `restart` restarts them gracefully, with new files and new "
-        "variables: a liveness probe fails once, and the kubelet does the rest.",
+        "variables: a liveness probe fails once, and the kubelet does the rest. `restart-all` restarts all containers of the pod, without "
+        "preStop hook and grace period, from Kubernetes 1.36 and if the installation allows it.",
         "none",
         default_allowed=True,
     ),
@@ -303,7 +304,7 @@ _BEHAVIOR = _group(
         "restart-min-interval",
         parsers.duration,
         "1h",
-        "How long a container runs at least before `on-change: restart` restarts it, from its first start on.",
+        "How long a container runs at least before `on-change` restarts it, from its first start on.",
         "5m",
         default_allowed=True,
     ),

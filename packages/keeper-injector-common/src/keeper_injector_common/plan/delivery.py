@@ -157,6 +157,20 @@ class Restart:
     )
 
 
+RESTART_ALL_CODE = 88
+"""The exit code of the sidecar by which all containers of a pod with :class:`RestartAll` restart. No other end of the agent has it."""
+
+
+@attrs.frozen
+class RestartAll:
+    """All containers of the pod restart after a change: the sidecar exits with :data:`RESTART_ALL_CODE` (KEP-5532)."""
+
+    spread: float = attrs.field(metadata=wire("spread", SECONDS, "Seconds over which pods spread out."))
+    min_interval: float = attrs.field(
+        metadata=wire("minInterval", SECONDS, "Seconds for which the containers run at least.")
+    )
+
+
 def suffix_of(path: str) -> str:
     """Return the suffix of *path* in lower case, with its dot; empty if it has none. ``.env`` alone is a suffix, too."""
     name = path.rpartition("/")[2]

@@ -22,6 +22,7 @@ from keeper_injector_common.plan.delivery import (
     Notify,
     OnRemoval,
     Restart,
+    RestartAll,
     Templated,
 )
 from keeper_injector_common.plan.paths import STATE_PATH
@@ -173,6 +174,10 @@ class Plan:
     )
     restart: Restart | None = attrs.field(
         default=None, metadata=wire("restart", object_of(Restart), "Which containers restart after a change.")
+    )
+    restart_all: RestartAll | None = attrs.field(
+        default=None,
+        metadata=wire("restartAll", object_of(RestartAll), "When all containers restart after a change."),
     )
     directories: tuple[Directory, ...] = attrs.field(
         default=(), metadata=wire("directories", array(object_of(Directory)), "Volumes with files.")

@@ -38,6 +38,8 @@ REFRESHED_NAME = "refreshed"
 """Empty file in the state directory; its modification time is that of the last success."""
 READY_NAME = "ready"
 """Empty file in the state directory, created when the supervisor is running; for the probe."""
+RESTART_NAME = "restart"
+"""File in the state directory: when all containers of the pod are to restart, in seconds after the start of the machine."""
 RELAY_NAME = "relay"
 """File in the state directory: the relay that the last worker used, and its snapshot; for the supervisor."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,6 +45,27 @@ def test_a_pod_is_explained() -> None:
         "   ├─ signal      SIGHUP to the main process of each container, which must run as the agent's user",
         "   └─ notify-url  POST http://127.0.0.1:8080/x",
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("restart", "containers that receive the secret, gracefully, within 10m, and at most once in 5m"),
+        ("restart-all", "all containers, init containers too, without preStop hook and grace period, within 10m"),
+    ],
+)
+def test_what_restarts_after_a_change_is_shown(tmp_path: Path, word: str, shown: str) -> None:
+    """The explanation says which containers restart, how, and when."""
+    values = tmp_path / "values.yaml"
+    values.write_text("restartAllContainers: true\n", encoding="utf-8")
+    settings = f'keeper.security/on-change: "{word}", keeper.security/restart-spread: 10m'
+    pod = (
+        f'{{kind: Pod, metadata: {{name: web, annotations: {{keeper.security/inject: "true", keeper.security/secret: db, {settings}}}}},'
+        " spec: {containers: [{name: app, image: app}]}}"
+    )
+    found = run("explain", "--defaults", str(values), "-", text=pod)
+    (line,) = [line for line in found.output.splitlines() if "─ restart " in line]
+    assert shown in line
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from keeper_injector_webhook.admission.pod import Container, Pod
 from keeper_injector_webhook.admission.readers import warnings_of_readers
 from keeper_injector_webhook.admission.receivers import problems_of_receivers, rate, warnings_of_meshes
 from keeper_injector_webhook.admission.resources import agent_resources, problems_of_resources
+from keeper_injector_webhook.admission.restart_all import problems_of_restart_all, warnings_of_restart_all
 from keeper_injector_webhook.admission.restarts import (
     problems_of_directories,
     problems_of_restarts,
@@ -65,6 +66,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     if too_many := tuple(limits.problems_of_mounts(mount_count(volumes))):
         return Deny((*unreadable, *too_many), request.warnings)
     variables = assign_variables(request, received, settings)
+    groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     together = mounted_together(volumes, variables)
     restarts = restarting(request, volumes, variables)
     resources = agent_resources(request, pod, settings)
@@ -81,11 +83,11 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         problems_of_expansion(variables) if receivers_known and is_known("env-mode") else (),
         problems_of_restarts(request, pod, restarts) if receivers_known else (),
         problems_of_directories(volumes, restarts) if receivers_known else (),
+        problems_of_restart_all(request, pod, settings, groups) if receivers_known else (),
         problems_of_resources(resources) if is_known("agent-requests-", "agent-limits-") else (),
     )
     if distinct := tuple(dict.fromkeys(itertools.islice(problems, limits.MOST_PROBLEMS))):
         return Deny(distinct, request.warnings)
-    groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     receiving = {container.name: container for group in groups for container in group.containers}
     identity = identify(request, pod, receiving.values())
     warnings = (
@@ -96,6 +98,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
         *warnings_of_handlers(variables),
         *warnings_of_expansion(variables),
         *warnings_of_meshes(request, pod, receivers),
+        *warnings_of_restart_all(request, pod),
     )
     restart = restart_plan(request, restarts)
     plan = asked.plan(

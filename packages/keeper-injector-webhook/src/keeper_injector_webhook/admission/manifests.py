@@ -18,6 +18,7 @@ from keeper_injector_webhook.admission import environment, names, restarts
 from keeper_injector_webhook.admission.decision import Inject
 from keeper_injector_webhook.admission.identity import security_context
 from keeper_injector_webhook.admission.pod import Container
+from keeper_injector_webhook.admission.restart_all import restart_rules
 from keeper_injector_webhook.settings import Settings
 
 _TOKEN_SECONDS = 3600
@@ -102,6 +103,7 @@ def sidecar(init: Json, decision: Inject) -> Json:
     container = {**init, "name": names.SIDECAR, "command": _command("sidecar", decision.request)}
     if decision.native:
         container["restartPolicy"] = "Always"
+        container.update(restart_rules(decision.request))
         container["startupProbe"] = {
             "exec": {"command": [names.AGENT_PROGRAM, "ready"]},
             "periodSeconds": 1,

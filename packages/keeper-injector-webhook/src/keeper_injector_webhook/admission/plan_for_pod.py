@@ -20,6 +20,7 @@ from keeper_injector_common.plan.credentials import FileCredentials
 from keeper_injector_common.plan.delivery import Restart
 from keeper_injector_common.plan.model import Directory, FileItem, FolderItem, Plan
 from keeper_injector_webhook.admission.environment import Variables
+from keeper_injector_webhook.admission.restart_all import restart_all_plan
 from keeper_injector_webhook.admission.volumes import Volume
 
 _UNCHANGED = [name for name in attrs.fields_dict(PodSettings) if name in attrs.fields_dict(Plan)]
@@ -44,6 +45,7 @@ def build_plan(
         proxy_file=paths.PROXY_PATH if request.proxy else None,
         notify=request.notify,
         restart=restart,
+        restart_all=restart_all_plan(request),
         **{name: getattr(request, name) for name in _UNCHANGED},
     )
 

@@ -89,7 +89,9 @@ def _kubelets(api: Api, server: Json) -> Iterator[Finding]:
             f"the oldest kubelet of {len(nodes)} node{'s' if len(nodes) > 1 else ''} is {oldest[0]}.{oldest[1]}",
         )
     yield _feature(ENV_FILES, "env-files", oldest, "envFiles: always is safe", "env-* needs a command in the pod")
-    yield _feature(RESTART_ALL, "restart-all-containers", oldest, "pods can use it", "pods cannot use it")
+    yield _feature(
+        RESTART_ALL, "restart-all-containers", oldest, "restartAllContainers: true is safe", "use on-change: restart"
+    )
 
 
 def _feature(feature: Feature, check: str, oldest: Version, with_it: str, without_it: str) -> Finding:

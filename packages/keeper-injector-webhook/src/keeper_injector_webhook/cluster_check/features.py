@@ -61,7 +61,7 @@ RESTART_ALL = Feature(
     "RestartAllContainers",
     enabled=(1, 36),
     stable=None,
-    use="nothing; your pods can use it",
+    use="with `restartAllContainers: true`, `on-change: restart-all` restarts all containers of a pod",
     without="`on-change: restart` works by a liveness probe in every version",
 )
 FEATURES = (MATCH_CONDITIONS, NATIVE_SIDECAR, ADMISSION_POLICY, ENV_FILES, RESTART_ALL)

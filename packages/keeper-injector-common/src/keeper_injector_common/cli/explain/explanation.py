@@ -242,6 +242,7 @@ def _changes(request: InjectionRequest) -> Iterator[Node]:
         effects.append(("files", "all are replaced together, without a restart; the application must read them again"))
     if request.variables:
         effects.append(("variables", "do not change until the container restarts"))
+    effects += _restarts(request)
     if request.notify and request.notify.signal:
         receiver = (
             f"processes named {request.notify.process}"
@@ -257,6 +258,15 @@ def _changes(request: InjectionRequest) -> Iterator[Node]:
         effects.append(("removal", "the file of a record that is gone is removed"))
     heading = f"when a secret changes in Keeper, within {_duration(request.refresh_interval)} (±10 %)"
     yield Node(heading, _aligned(effects), "bold")
+
+
+def _restarts(request: InjectionRequest) -> Iterator[tuple[str, str]]:
+    """Yield what restarts after a change."""
+    when = f"within {_duration(request.restart_spread)}, and at most once in {_duration(request.restart_min_interval)}"
+    if request.on_change == "restart":
+        yield "restart", f"containers that receive the secret, gracefully, {when}"
+    elif request.on_change == "restart-all":
+        yield "restart", f"all containers, init containers too, without preStop hook and grace period, {when}"
 
 
 def _duration(seconds: float) -> str:
