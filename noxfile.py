@@ -323,7 +323,7 @@ def english() -> list[Command]:
 
 
 def linters() -> list[Command]:
-    """Return the command that runs kubeconform, kube-score and promtool on what the chart renders."""
+    """Return the command that runs kubeconform, kube-score, promtool and Grafana's schema on what the chart renders."""
     return [("python", "-m", "linters")]
 
 

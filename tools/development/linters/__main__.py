@@ -91,13 +91,26 @@ def kube_score(rendered: Sequence[Path]) -> Iterator[str]:
 def promtool(rendered: Sequence[Path]) -> Iterator[str]:
     """Yield rules that Prometheus refuses, and rule tests that fail."""
     [path] = [path for path in rendered if path.name == "monitoring-values.yaml"]
-    yield from alerts.problems(programs.promtool(_say), path, CHART / "tests/alerts.test.yaml")
+    yield from alerts.problems(programs.prometheus(_say) / "promtool", path, CHART / "tests/alerts.test.yaml")
+
+
+def dashboard(_: Sequence[Path]) -> Iterator[str]:
+    """Yield what in the dashboard Grafana's schema does not have: unknown fields, wrong types, missing fields and values."""
+    yield from judged_dashboard(CHART / "monitoring/dashboard.json")
+
+
+def judged_dashboard(path: Path) -> Iterator[str]:
+    """Yield what is wrong in the dashboard in a file."""
+    done = subprocess.run([programs.from_go(_say) / "dashboard", path], capture_output=True, text=True, check=False)
+    if done.returncode:
+        yield from (done.stdout + done.stderr).splitlines()
 
 
 LINTERS: dict[str, Callable[[Sequence[Path]], Iterator[str]]] = {
     "kubeconform": kubeconform,
     "kube-score": kube_score,
     "promtool": promtool,
+    "dashboard": dashboard,
 }
 
 

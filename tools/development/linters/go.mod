@@ -5,7 +5,10 @@ go 1.26.0
 tool (
 	github.com/yannh/kubeconform/cmd/kubeconform
 	github.com/zegl/kube-score/cmd/kube-score
+	linters/dashboard
 )
+
+require github.com/grafana/grafana-foundation-sdk/go v0.0.22
 
 require (
 	github.com/eidolon/wordwrap v0.0.0-20161011182207-e0f54129b8bb // indirect

@@ -1,4 +1,4 @@
-"""The linters: two are built from Go modules, promtool comes from Debian's package. All are kept outside the repository."""
+"""The linters: three are built from Go modules, Prometheus comes from Debian's package. All are kept outside the repository."""
 
 from __future__ import annotations
 
@@ -15,41 +15,56 @@ from cluster.programs import Say, complete_or_not_at_all, digest
 
 HERE = Path(__file__).parent
 DEBIAN = "prometheus"
-"""The Debian package with promtool. Built from its Go module, it would take four minutes; the package takes two seconds."""
+"""The Debian package with Prometheus and promtool. Its Go module takes four minutes to build; the package takes two seconds."""
+PROGRAMS = ("prometheus", "promtool")
 
 
 def from_go(say: Say) -> Path:
-    """Return the folder with kubeconform and kube-score; build them if this has not been done yet."""
-    folder = kept() / digest(HERE / "go.mod", HERE / "go.sum")
+    """Return the folder with kubeconform, kube-score and dashboard; build them if this has not been done yet."""
+    folder = kept_from_go()
     if not folder.exists():
         go = shutil.which("go")
         if go is None:
             raise ClusterError(
-                "go: not found on PATH; kubeconform and kube-score need Go 1.26 or newer, https://go.dev/dl"
+                "go: not found on PATH; kubeconform, kube-score and dashboard need Go 1.26 or newer, https://go.dev/dl"
             )
-        say("building kubeconform and kube-score (once; about one minute)")
+        say("building kubeconform, kube-score and dashboard (once; about one minute)")
         with complete_or_not_at_all(folder) as made:
             environment = {**os.environ, "CGO_ENABLED": "0"}
             run(go, "-C", HERE, "build", "-trimpath", "-o", f"{made}/", "tool", environment=environment)
     return folder
 
 
-def promtool(say: Say) -> Path:
-    """Return promtool: from PATH, or out of Debian's package, which is downloaded and not installed."""
-    found = shutil.which("promtool")
+def kept_from_go() -> Path:
+    """Return the folder of the programs that are built from Go modules, whether or not they have been built."""
+    return kept() / digest(HERE / "go.mod", HERE / "go.sum", HERE / "dashboard/main.go")
+
+
+def prometheus(say: Say) -> Path:
+    """Return the folder with prometheus and promtool: on PATH, or out of Debian's package, which is not installed."""
+    found = kept_prometheus()
     if found:
-        return Path(found)
-    folder = kept() / "promtool"
-    if not folder.exists():
-        if shutil.which("apt-get") is None:
-            raise ClusterError("promtool: not found on PATH; install Prometheus")
-        say("downloading promtool (once)")
-        with complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
-            _download(Path(unpacked))
-            [package] = Path(unpacked).glob("*.deb")
-            run("dpkg-deb", "--extract", package, f"{unpacked}/root")
-            shutil.move(f"{unpacked}/root/usr/bin/promtool", made)
-    return folder / "promtool"
+        return found
+    if shutil.which("apt-get") is None:
+        raise ClusterError("prometheus and promtool: not found on PATH; install Prometheus")
+    say("downloading Prometheus (once)")
+    folder = kept() / DEBIAN
+    with complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
+        _download(Path(unpacked))
+        [package] = Path(unpacked).glob("*.deb")
+        run("dpkg-deb", "--extract", package, f"{unpacked}/root")
+        for name in PROGRAMS:
+            shutil.move(f"{unpacked}/root/usr/bin/{name}", made)
+    return folder
+
+
+def kept_prometheus() -> Path | None:
+    """Return the folder with prometheus and promtool if they are on PATH or were downloaded before; otherwise None."""
+    found = {Path(path).parent for name in PROGRAMS if (path := shutil.which(name)) is not None}
+    if len(found) == 1 and all((folder / name).exists() for folder in found for name in PROGRAMS):
+        return found.pop()
+    folder = kept() / DEBIAN
+    return folder if folder.exists() else None
 
 
 def _download(folder: Path) -> None:
@@ -59,7 +74,9 @@ def _download(folder: Path) -> None:
         run("apt-get", "update", "--quiet")
         done = _apt(folder)
     if done.returncode:
-        raise ClusterError(f"apt-get download {DEBIAN}: {done.stderr.strip()}; run apt-get update, or install promtool")
+        raise ClusterError(
+            f"apt-get download {DEBIAN}: {done.stderr.strip()}; run apt-get update, or install Prometheus"
+        )
 
 
 def _apt(folder: Path) -> subprocess.CompletedProcess[str]:

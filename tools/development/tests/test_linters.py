@@ -10,7 +10,7 @@ import yaml
 
 import linters.__main__ as program
 from cluster.errors import ClusterError
-from linters import alerts, schemas
+from linters import alerts, programs, schemas
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/keeper-injector"
@@ -145,3 +145,42 @@ def test_kubeconform_finds_a_wrong_object(tmp_path: Path, old: str, new: str, sa
     path.write_text(text.replace(old, new), encoding="utf-8")
 
     assert said in "\n".join(program.kubeconform([path]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"legendFormat"', '"legendFromat"', "panels[1].targets[0].Dataquery: unexpected field 'legendFromat'"),
+        ('"expr"', '"exp"', "panels[1].targets[0].expr: required field is missing from input"),
+        ('"unit": "reqps"', '"unit": 5', "panels[1].fieldConfig: json: cannot unmarshal number"),
+        ('"type": "timeseries"', '"type": "timeserie"', "panels[1].type: 'timeserie' is not a panel of Grafana"),
+        ('"w": 8', '"w": 30', "panels[1].Panel.gridPos.w: must be <= 24"),
+        ('"templating"', '"templates"', "templating: required field is missing from input"),
+    ],
+)
+def test_grafanas_schema_finds_a_wrong_dashboard(tmp_path: Path, old: str, new: str, said: str) -> None:
+    """A misspelled field, a missing one, a wrong type, a panel that does not exist, and a value outside its range."""
+    if not programs.kept_from_go().exists():
+        pytest.skip("the linters are not built; run ./tools/run lint")
+    dashboard = CHART / "monitoring/dashboard.json"
+    assert list(program.judged_dashboard(dashboard)) == []
+    text = dashboard.read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "dashboard.json"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    assert said in "\n".join(program.judged_dashboard(path))
+
+
+@pytest.mark.parametrize("there", [("prometheus", "promtool"), ("promtool",), ()])
+def test_prometheus_is_taken_from_path_if_both_programs_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there: tuple[str, ...]
+) -> None:
+    """One of the two alone could be of another version than the one that is downloaded."""
+    for name in there:
+        (tmp_path / name).write_text("#!/bin/sh\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+    assert programs.kept_prometheus() == (tmp_path if len(there) == 2 else None)
