@@ -12,6 +12,7 @@ from demo.console import StepFailedError
 from demo.pods import PodRunner
 
 TOOLS = Path(__file__).parents[2]
+README = TOOLS.parent / "README.md"
 
 
 def test_every_step_is_verified() -> None:
@@ -23,6 +24,20 @@ def test_every_step_is_verified() -> None:
     assert re.search(r"shop \(PID (\d+), the same\) uses [0-9a-f]{12}", result.stdout)
     assert result.stdout.count(" ok ") == 8
     assert "\033[" not in result.stdout
+    assert without_numbers(result.stdout) == without_numbers(transcript())
+
+
+def transcript() -> str:
+    """Return what the demo prints, as the README shows it."""
+    (found,) = re.findall(
+        r"^```console\n\$ \./tools/run demo\n(.+?)^```$", README.read_text(), re.DOTALL | re.MULTILINE
+    )
+    return str(found)
+
+
+def without_numbers(text: str) -> str:
+    """Return *text* without what differs between runs and users: ports, times, process and user IDs, sizes."""
+    return re.sub(r"\d+(\.\d+)?", "#", text)
 
 
 def pod(command: list[str]) -> dict[str, object]:

@@ -42,6 +42,10 @@ ADDRESSES = (
 """Starts of paths in the repository, and what is there instead in the address of the page."""
 FENCE = re.compile(r"^( *)```.*?^\1```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)]*)?\)")
+PICTURE = re.compile(
+    r'<picture>\s*<source[^>]*\ssrcset="([^"]+)">\s*<img[^>]*\ssrc="([^"]+)"[^>]*\salt="([^"]+)">\s*</picture>'
+)
+"""A picture for dark and for light pages, as GitHub shows it."""
 LIST_AFTER_TEXT = re.compile(r"(?m)^(?!\s*(?:[-*|#>]|\d+\.)\s)(\S.*\n)(?=(?:[-*]|\d+\.) )")
 PIPE_IN_CODE = re.compile(r"(?<=`)([^`\n]*\\\|[^`\n]*)(?=`)")
 
@@ -90,9 +94,14 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 
 def translated(markdown: str, replace_link: Any) -> str:
     """Return text outside of code: links to folders become text, and a list after text gets its empty line."""
-    markdown = LINK.sub(replace_link, markdown)
+    markdown = LINK.sub(replace_link, with_images(markdown))
     markdown = PIPE_IN_CODE.sub(lambda match: match[1].replace("\\|", "|"), markdown)
     return LIST_AFTER_TEXT.sub(r"\1\n", markdown)
+
+
+def with_images(markdown: str) -> str:
+    """Return text with each picture for dark and light pages as the two images of which the theme shows one."""
+    return PICTURE.sub(r"![\3](\2#only-light)![\3](\1#only-dark)", markdown)
 
 
 def pages() -> list[str]:
@@ -129,7 +138,8 @@ def linked_files(path: str) -> Iterator[str]:
     """Iterate over the files of the repository that a page links to."""
     if not path.endswith(".md"):
         return
-    for _, target, _ in LINK.findall(FENCE.sub("", (ROOT / path).read_text(encoding="utf-8"))):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    for _, target, _ in LINK.findall(with_images(FENCE.sub("", text))):
         file = ((ROOT / path).parent / target).resolve()
         if file.is_file() and file.is_relative_to(ROOT):
             yield str(file.relative_to(ROOT))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -81,6 +82,13 @@ def _requested(browser: webdriver.Chrome) -> set[str]:
     return {
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"
     }
+
+
+@pytest.mark.parametrize("pages", ["light", "dark"])
+def test_the_tutorial_shows_a_picture(site: Path, pages: str) -> None:
+    """The README's picture is part of the site, for light and for dark pages."""
+    (found,) = re.findall(rf'src="([^"]+)#only-{pages}"', (site / "tutorial/index.html").read_text())
+    assert (site / "tutorial" / found).resolve().is_file()
 
 
 def _background(browser: webdriver.Chrome) -> str:
