@@ -159,7 +159,7 @@ def test_troubleshooting_has_the_words_of_the_screen() -> None:
         ("credentials/clouds.py", r"(?:kind|\w+VaultError)\("),
         ("delivery/kubernetes_secret.py", r"SecretSyncError\("),
         ("delivery/api_server.py", r"SecretSyncError\("),
-        ("keeper/transport.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
+        ("keeper/direct.py", r"PermanentVaultError\((?=\s*f?\"{ca_file})"),
         ("keeper/client.py", r"TransientVaultError\((?=\s*\"Keeper: the response)"),
     ],
     ids=["clouds", "kubernetes-secret", "api-server", "ca", "configuration"],
