@@ -48,13 +48,13 @@ def test_an_invalid_configuration_is_explained(pod: AgentPod, content: str, mess
     assert message in pod.termination_message()
 
 
-@pytest.mark.parametrize("key", ["appKey", "clientId", "privateKey"])
+@pytest.mark.parametrize("key", ["appKey", "clientId", "privateKey", "serverPublicKey"])
 @pytest.mark.parametrize(
     "cut",
     [
         lambda text: text[:20],
         lambda text: text[:-4],
-        lambda text: text[:-1],
+        lambda text: text[:-2],
         lambda text: f"AAAA{text}",
         lambda _: "\xe9",
     ],

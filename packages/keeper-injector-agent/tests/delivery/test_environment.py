@@ -134,6 +134,38 @@ def test_a_variable_that_fails_keeps_its_value_and_the_others_change(
         assert content == "".join(parts)
 
 
+def test_the_variables_of_a_removed_record_go_if_the_pod_wants_that(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """With ``on-removal: remove``, no variable of a record that is gone stays; that is reported at every refresh."""
+    items = wanted(A="api-keys[login]", B="database-credentials[password]", C="shop[no]")
+    environment = Environment(VOLUME, "exec", 0o400, items, (whole("two-factor", "T_", "login"),))
+    keeper.add_record({"title": "shop", "custom": {"no": "7"}})
+    wants(pod, environment)
+    pod.plan(environments=(environment,), on_removal="remove")
+    assert pod.run("init").returncode == 0
+    keeper.remove_record("database-credentials")
+    keeper.remove_record("two-factor")
+    keeper.vault.find("shop").data["custom"] = []
+    for _ in range(2):
+        result = pod.run("once")
+        assert result.returncode == os.EX_DATAERR
+        assert "variable B: record 'database-credentials': not shared" in result.stderr
+        assert "variables of two-factor: " in result.stderr
+        assert variables(pod) == {"A": "billing", "C": "7"}, "a field that is missing keeps its value"
+    assert pod.run("init").returncode == os.EX_DATAERR, "a program never starts with some of its variables"
+
+
+def test_an_undecryptable_record_keeps_its_variables(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """A record that Keeper sends but that cannot be decrypted is not gone."""
+    environment = Environment(VOLUME, "exec", 0o400, (PASSWORD,), (whole("two-factor", "T_", "login"),))
+    wants(pod, environment)
+    pod.plan(environments=(environment,), on_removal="remove")
+    assert pod.run("init").returncode == 0
+    for title in ("two-factor", "database-credentials"):
+        keeper.corrupt_record(title)
+    assert pod.run("once").returncode == os.EX_DATAERR
+    assert variables(pod) == {"T_LOGIN": "robot", "PASSWORD": "correct-horse-battery"}
+
+
 def test_a_variable_never_gets_the_value_of_another_item(pod: AgentPod, keeper: LocalKeeper) -> None:
     """While a record is unavailable, another record that has a field of the same name does not provide its variables."""
     wants(pod, Environment(VOLUME, "exec", 0o400, (), (whole("two-factor", "", "login"), whole("shop"))))

@@ -46,8 +46,10 @@ _RELAYED_KEYS = frozenset([RELAY_KEY, APPLICATION_KEY, DEVICE_KEY, MAX_AGE_KEY])
 """The keys of the pods' half of a split configuration."""
 _REQUIRED_KEYS = ("clientId", "privateKey", APPLICATION_KEY)
 """The keys of a bound configuration; before binding it has a ``clientKey`` instead."""
-_LENGTHS: Mapping[str, int] = {APPLICATION_KEY: 32, "clientId": 64, DEVICE_KEY: 65}
-"""Bytes: a key of AES-256, the output of HMAC-SHA-512, and a point of P-256."""
+_SERVER_KEY = "serverPublicKey"
+"""The entry of the public key of a server that the SDK does not know; most configurations do not have it."""
+_LENGTHS: Mapping[str, int] = {APPLICATION_KEY: 32, "clientId": 64, DEVICE_KEY: 65, _SERVER_KEY: 65}
+"""Bytes: a key of AES-256, the output of HMAC-SHA-512, and points of P-256."""
 _STORE_AGAIN = "it was cut off or changed, so store the whole KSM configuration again, or create a new one in Keeper"
 
 
@@ -104,9 +106,9 @@ def check_key_lengths(configuration: Mapping[str, str], where: str) -> None:
     """
     relayed = RELAY_KEY in configuration
     for key, length in _LENGTHS.items():
-        if key not in (_RELAYED_KEYS if relayed else _KEYS):
+        if key not in (_RELAYED_KEYS if relayed else _KEYS) or (key == _SERVER_KEY and not configuration.get(key)):
             continue
-        found = decoded(configuration.get(key, ""))
+        found = decoded(configuration.get(key, "") + ("==" if key == _SERVER_KEY else ""))  # as the SDK does
         if found is None or len(found) != length:
             state = "is not base64" if found is None else f"has {len(found)} bytes instead of {length}"
             raise ConfigurationError(f"{where}: {key} {state}; {_STORE_AGAIN}")

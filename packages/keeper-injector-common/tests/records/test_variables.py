@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keeper_injector_common.errors import FormatError, SelectionError
+from keeper_injector_common.errors import FormatError, RecordGoneError
 from keeper_injector_common.plan.model import Environment, RecordVariablesItem, VariableItem
 from keeper_injector_common.records.formats import ENVIRONMENT_READERS, ENVIRONMENT_WRITERS
 from keeper_injector_common.records.variables import Variable, VariableSet, collect_variables
@@ -21,19 +21,26 @@ Content = Mapping[str, tuple[str, ...] | None]
 """Names of the variables of each record; None for one that fails."""
 
 
-def collect(environment: Environment, content: Content, now: str, previous: Mapping[str, Variable]) -> VariableSet:
+def collect(
+    environment: Environment,
+    content: Content,
+    now: str,
+    previous: Mapping[str, Variable],
+    *,
+    remove_gone: bool = False,
+) -> VariableSet:
     """Return the variables, whose values say where they came from, and when."""
 
     def of_record(item: RecordVariablesItem) -> Iterator[Named[str]]:
         title = item.source.record.title
         names = content[title]
         if names is None:
-            raise SelectionError("it is gone")
+            raise RecordGoneError("it is gone")
         return (Named(name, f"{title}.{name}@{now}", title) for name in names)
 
     def value_of(source: Reference) -> str:
         if content[source.record.title] is None:
-            raise SelectionError("it is gone")
+            raise RecordGoneError("it is gone")
         return f"{source}@{now}"
 
     return collect_variables(
@@ -43,6 +50,7 @@ def collect(environment: Environment, content: Content, now: str, previous: Mapp
         check=lambda _: None,
         warn=lambda _: None,
         previous=previous,
+        remove_gone=remove_gone,
     )
 
 
@@ -117,6 +125,22 @@ def test_all_problems_are_found() -> None:
     ]
     assert found.variables.keys() == {"D"}
     assert found.missing
+
+
+@given(ENVIRONMENTS, CONTENTS, CONTENTS)
+def test_nothing_of_a_gone_record_stays_if_it_is_removed(
+    environment: Environment, first: Content, then: Content
+) -> None:
+    """With ``on-removal: remove`` every value is new; an item whose record is gone has none."""
+    previous = collect(environment, first, "0", {}).variables
+    kept = collect(environment, then, "1", previous)
+    found = collect(environment, then, "1", previous, remove_gone=True)
+    assert all(variable.value.endswith("@1") for variable in found.variables.values())
+    for name, variable in kept.variables.items():
+        if variable.value.endswith("@1"):
+            assert found.variables[name] == variable, "what is up to date does not depend on it"
+    old = {name for name, variable in kept.variables.items() if variable.value.endswith("@0")}
+    assert old <= {*found.variables} or (found.gone and found.missing)
 
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD"])

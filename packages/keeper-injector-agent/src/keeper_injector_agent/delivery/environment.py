@@ -3,7 +3,8 @@
 All variables of a container are in one file, but each item of the plan has its own problems, as each file has: while an item
 fails, its variables keep their previous values, and the others change (``records.variables``). A program that starts with a part
 of its variables may do harm. So the init container writes nothing while a variable has no value at all, unless the pod starts
-without its secrets, too (``fail-on-error: "false"``).
+without its secrets, too (``fail-on-error: "false"``). The variables of a record that is gone stay or are removed, as its files are
+(``on-removal``).
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ def render_environment(
 ) -> dict[str, File]:
     """Return the files of *environment* by name, given the *previous* ones. Problems are reported to *progress*.
 
-    If *whole*, the previous files stay while a variable has no value.
+    If *whole*, the previous files stay while a variable has no value. If its record is gone, and what was delivered of it is to
+    be removed, there are no files.
     """
     render = partial(_render, environment, previous, renderer, progress, whole=whole)
     kept = dict(previous)
@@ -44,13 +46,13 @@ def _render(
     write = ENVIRONMENT_WRITERS[environment.style]
     known = _known_variables(environment, previous, progress)
     progress.note_items(environment.path, {name: variable.item for name, variable in known.items()})
-    found = renderer.variables(environment, write, known)
+    found = renderer.variables(environment, write, known, remove_gone=progress.remove_gone)
     for where, error in found.problems:
         problem = as_reported(error)
         text = str(problem)
         progress.report(where, text.removeprefix(f"{where}: ") if text.startswith(f"{where}: ") else problem)
     if found.missing and whole:
-        return dict(previous)
+        return {} if found.gone else dict(previous)
     content = write({name: variable.value for name, variable in found.variables.items()})
     progress.note_items(environment.path, {name: variable.item for name, variable in found.variables.items()})
     if found.up_to_date:

@@ -102,7 +102,12 @@ class Progress:
         self._open.problems[where] = f"{known}; {problem}" if known else problem
 
     def warn(self, text: str) -> None:
-        """Log that of several entries for one name one was chosen, or another thing that is delivered and may surprise."""
+        """Log that of several entries for one name one was chosen, or another thing that is delivered and may surprise.
+
+        Items of one record can have the same warning, which is logged once.
+        """
+        if text in self.warnings:
+            return
         self.warnings.append(text)
         log.warning("secret.ambiguous", extra={"problem": text})
 

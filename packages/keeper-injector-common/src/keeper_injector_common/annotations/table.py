@@ -312,7 +312,7 @@ _BEHAVIOR = _group(
         "on-removal",
         parsers.choice(*ON_REMOVAL),
         "remove",
-        "What happens to the file of a record that no longer exists in Keeper.",
+        "What happens to the file and the variables of a record that no longer exists in Keeper. A Kubernetes Secret stays as it is.",
         "keep",
         default_allowed=True,
     ),

@@ -161,7 +161,7 @@ class Plan:
     )
     on_removal: OnRemoval = attrs.field(
         default="keep",
-        metadata=wire("onRemoval", choice(*ON_REMOVAL), "What happens to the files of removed records."),
+        metadata=wire("onRemoval", choice(*ON_REMOVAL), "What happens to the files and variables of removed records."),
     )
     metrics_port: int | None = attrs.field(
         default=None, metadata=wire("metricsPort", PORT, "Port for metrics; no metrics if left out.")

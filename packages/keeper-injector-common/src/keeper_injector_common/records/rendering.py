@@ -181,6 +181,8 @@ class Renderer:
         environment: Environment,
         check: Callable[[Mapping[str, str]], object] = _accept,
         previous: Mapping[str, Variable] = MappingProxyType({}),
+        *,
+        remove_gone: bool = False,
     ) -> VariableSet:
         """Return the environment variables with every problem of them; see :mod:`.variables` for the rules and arguments."""
         return collect_variables(
@@ -190,6 +192,7 @@ class Renderer:
             check=check,
             warn=self.warn,
             previous=previous,
+            remove_gone=remove_gone,
         )
 
     def _record_variables(self, item: RecordVariablesItem) -> Iterator[Named[str]]:

@@ -39,7 +39,7 @@ def check_not_empty(value: JsonValue, reference: FieldValue | RecordText, record
     if value is not None and value != "":
         return
     if isinstance(reference, RecordText):
-        raise SelectionError(f"record {record.title!r}: its {reference.which} has no text; enter it in Keeper")
+        raise SelectionError(f"record {record.title!r}, {reference.which}: has no text; enter it in Keeper")
     part = "" if reference.property is None else f"[{reference.property}]"
     raise SelectionError(f"record {record.title!r}, field {reference.field!r}{part}: {_NO_VALUE}")
 

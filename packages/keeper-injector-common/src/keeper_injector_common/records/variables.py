@@ -7,6 +7,7 @@ variables of another one away, and never gives a variable the value of another i
 - Two records that imply one variable are a problem of that variable.
 - If an item fails, all variables that came from it keep their previous values. Values of one record change together, because a
   user name and its password belong together. Another record that implies one of these variables does not get it.
+- If a record is gone, and the pod wants what was delivered of it removed (``on-removal: remove``), its variables have no values.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from keeper_injector_common.errors import FormatError
+from keeper_injector_common.errors import FormatError, RecordGoneError
 from keeper_injector_common.uniqueness import Clash, Named, divide
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class VariableSet:
     problems: list[tuple[str, Exception]] = attrs.field(factory=list)
     """What could not be brought up to date, and why."""
     missing: bool = False
-    """Whether an item with a problem has no previous value, so that the environment is incomplete."""
+    """Whether an item with a problem has no value, so that the environment is incomplete."""
+    gone: bool = False
+    """Whether an item has no value because its record is gone, and what was delivered of it is to be removed."""
     up_to_date: int = 0
     """Number of variables that have their present values."""
 
@@ -55,14 +58,16 @@ def collect_variables(
     check: Callable[[Mapping[str, str]], object],
     warn: Callable[[str], None],
     previous: Mapping[str, Variable],
+    remove_gone: bool = False,
 ) -> VariableSet:
     """Return the variables of *environment*; what *of_record*, *value_of* and *check* raise is among the problems.
 
-    *check* raises FormatError for variables that cannot be written. *previous* has the variables of the previous refresh by name.
+    *check* raises FormatError for variables that cannot be written. *previous* has the variables of the previous refresh by name;
+    those of a record that is gone stay unless *remove_gone*.
     """
     found = VariableSet()
     explicit = {item.name for item in environment.variables}
-    implied, held = _implied(found, environment.records, of_record, previous)
+    implied, held = _implied(found, environment.records, of_record, previous, remove_gone=remove_gone)
     for name in sorted(explicit & {entry.name for entry in implied}):
         warn(f"variable {name}: the explicit variable overrides the one of a record")
     found.variables |= {name: kept for name, kept in held.items() if name not in explicit}
@@ -73,7 +78,7 @@ def collect_variables(
         try:
             named.append(Named(item.name, Variable(value_of(item.source), key), key))
         except Exception as error:  # noqa: BLE001 - whatever one item meets must not keep the others away
-            _keep(found, item.name, error, {key}, previous)
+            _keep(found, item.name, error, {key}, previous, remove_gone=remove_gone)
     _add(found, named, {}, previous, check)
     _sort(found, environment)
     return found
@@ -100,6 +105,8 @@ def _implied(
     items: Iterable[RecordVariablesItem],
     of_record: Callable[[RecordVariablesItem], Iterable[Named[str]]],
     previous: Mapping[str, Variable],
+    *,
+    remove_gone: bool,
 ) -> tuple[list[Named[Variable]], dict[str, Variable]]:
     """Return the variables of records, and by name those that keep their previous values, because their items failed."""
     implied: list[Named[Variable]] = []
@@ -111,6 +118,8 @@ def _implied(
         except Exception as error:  # noqa: BLE001 - as above
             found.problems.append((f"variables of {item.source}", error))
             own = {name: kept for name, kept in previous.items() if kept.item == key}
+            if remove_gone and isinstance(error, RecordGoneError):
+                found.gone, own = True, {}
             held |= own
             found.missing |= not own
     return implied, held
@@ -143,12 +152,20 @@ def _add(
 
 
 def _keep(
-    found: VariableSet, name: str, error: Exception, items: Iterable[str], previous: Mapping[str, Variable]
+    found: VariableSet,
+    name: str,
+    error: Exception,
+    items: Iterable[str],
+    previous: Mapping[str, Variable],
+    *,
+    remove_gone: bool = False,
 ) -> None:
     """Report the variable *name*, which keeps its previous value if that came from one of *items*."""
     found.problems.append((f"variable {name}", error))
     kept = previous.get(name)
-    if kept is not None and kept.item in items:
+    is_gone = remove_gone and isinstance(error, RecordGoneError)
+    found.gone |= is_gone
+    if kept is not None and kept.item in items and not is_gone:
         found.variables[name] = kept
     else:
         found.variables.pop(name, None)

@@ -142,7 +142,10 @@ spec: {}
         ("", ["files", "notification  none; to tell the application, set signal or notify-url"]),
         (", keeper.security/signal: HUP", ["files", "signal  SIGHUP to the main process"]),
         (", keeper.security/notify-url: 'http://localhost:80/x'", ["files", "notify-url  POST http://localhost:80/x"]),
-        (", keeper.security/on-removal: remove", ["files", "notification  none", "removal  the file of a record that"]),
+        (
+            ", keeper.security/on-removal: remove",
+            ["files", "notification  none", "removal  the file and the variables of a record that"],
+        ),
     ],
     ids=["nothing", "signal", "url", "removal"],
 )

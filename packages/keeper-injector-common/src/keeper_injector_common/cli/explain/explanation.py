@@ -255,7 +255,7 @@ def _changes(request: InjectionRequest) -> Iterator[Node]:
     if not request.notify and (request.files or request.folders):
         effects.append(("notification", "none; to tell the application, set signal or notify-url"))
     if request.on_removal == "remove":
-        effects.append(("removal", "the file of a record that is gone is removed"))
+        effects.append(("removal", "the file and the variables of a record that is gone are removed"))
     heading = f"when a secret changes in Keeper, within {_duration(request.refresh_interval)} (±10 %)"
     yield Node(heading, _aligned(effects), "bold")
 
