@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from hypercorn.asyncio.worker_context import WorkerContext
 
-from keeper_injector_webhook.serving.connections import Connection, Connections, Phase
+from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
 from keeper_injector_webhook.serving.exchange import CLOSE, Response, respond
 from keeper_injector_webhook.serving.request_parser import InvalidRequestError, RequestParser, WholeRequest
 
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     from keeper_injector_webhook.metrics import Metrics
 
-log = logging.getLogger(__name__)
 _CHUNK = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -81,7 +79,7 @@ async def serve_http1(
             else:
                 await protocol.receive(data)
     except OSError as error:
-        log.debug("connection.lost", extra={"cause": type(error).__name__})
+        log_lost(error)
     finally:
         connection.enter(Phase.CLOSING)
         # Without these cycles, what the client sent is freed now and not at the next garbage collection.

@@ -6,14 +6,13 @@ The event loop's own server would accept without a limit, and tells nobody of a 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from keeper_injector_webhook.serving.connections import Connection, Connections, Phase
+from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
 from keeper_injector_webhook.serving.http1 import CountingReader, Http1Server, serve_http1
 
 if TYPE_CHECKING:
@@ -124,10 +123,9 @@ class Listener:
             if connection.phase is Phase.HANDSHAKE:
                 connection.enter(Phase.IDLE)
             await serve_http1(self.server, connection, reader, writer)
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            await writer.wait_closed()
         except OSError as error:
-            log.debug("connection.lost", extra={"cause": type(error).__name__})
+            log_lost(error)
         finally:
             connection.sock.close()
             self.connections.remove(connection)

@@ -109,7 +109,11 @@ class RequestParser:
                 if not request.keep_alive:
                     return
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                # Its traceback refers to this frame: without the cycle, the parser is freed with its connection.
+                del failure
 
     def _end_of_part(self, data: bytes, position: int) -> int:
         """Return where to stop: at the end of the body, or of what may be a header."""
