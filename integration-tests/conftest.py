@@ -15,6 +15,7 @@ import attrs
 import pytest
 import yaml
 from features import missing, version_of_cluster
+from fleets import Fleet, install_fleet
 from keeper import Keeper, start_keeper
 from pods import FIGURES, IMAGES, STAYS, Namespace, run
 from releases import SHARED, Release
@@ -38,8 +39,10 @@ LONGEST = (
     ),
 )
 """Parts of the names of tests that take a minute or longer."""
-TOGETHER = ("test_webhook.py", "test_settings.py", "test_check.py", "test_fleet.py", "test_pytest_kind.py")
+TOGETHER = ("test_webhook.py", "test_settings.py", "test_check.py", "test_pytest_kind.py")
 """Files whose tests share something that exists only once, so they run in one process; other tests run in any process."""
+FLEETS = "test_fleet"
+"""The beginning of the names of files whose tests all run in one process, because they share the release with a relay."""
 
 
 @attrs.frozen
@@ -138,6 +141,8 @@ class OneByOne(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
+        if file.rpartition("/")[2].startswith(FLEETS):
+            return FLEETS
         return file if file.endswith(TOGETHER) else nodeid
 
 
@@ -192,6 +197,25 @@ def _keeper(images: Cluster) -> Iterator[Keeper]:
         yield start_keeper(namespace)
     finally:
         namespace.remove()
+
+
+@pytest.fixture(name="other", scope="session")
+def _other(images: Cluster) -> Iterator[Keeper]:
+    """The local Keeper of a second application, with its own records."""
+    assert images.namespace
+    namespace = Namespace("keeper-of-another-application")
+    run("kubectl", "create", "namespace", namespace.name)
+    try:
+        yield start_keeper(namespace)
+    finally:
+        namespace.remove()
+
+
+@pytest.fixture(name="fleet", scope="session")
+def _fleet(keeper: Keeper, other: Keeper) -> Iterator[Fleet]:
+    """A release with a relay for two applications."""
+    with install_fleet({"shop": keeper, "billing": other}) as fleet:
+        yield fleet
 
 
 @pytest.fixture(name="space")

@@ -4,95 +4,15 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import attrs
-import pytest
-from keeper import Keeper, start_keeper
-from pods import FIGURES, IMAGES, Json, Namespace, Pod, container, run, wait_for
-from releases import Release
+from fleets import AS_1000, LONG, PORT, RELAY, Fleet, secret
+from keeper import Keeper
+from pods import FIGURES, Json, Pod, container, wait_for
 
-RELAY = "keeper-injector-relay"
-PORT = 8080
-AS_1000 = {"security": {"runAsUser": 1000}}
 PATH = "/keeper/secrets/database-credentials.json"
-LONG = "1h"
-"""A refresh interval after which no test waits: what arrives earlier came because the relay had something new."""
-
-
-@attrs.frozen
-class Fleet:
-    """A release with a relay, and the pods' half of each application."""
-
-    release: Release
-    halves: dict[str, str]
-
-    def space(self, name: str, application: str, keeper: Keeper) -> Namespace:
-        """Create a namespace whose pods use the relay for *application*."""
-        space = Namespace(f"fleet-{name}-{os.urandom(2).hex()}")
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", **self.release.labels}
-        space.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.name, "labels": labels}})
-        keeper.share_with(space)
-        space.apply(secret("keeper-credentials", self.halves[application]))
-        return space
-
-
-def secret(name: str, config: str) -> Json:
-    """Return a Secret with a configuration."""
-    data = {"config": base64.b64encode(config.encode()).decode()}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "data": data}
-
-
-def split(keeper: Keeper, url: str) -> tuple[str, str]:
-    """Return the relay's half and the pods' half of the configuration of *keeper*."""
-    config = keeper.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/config")
-    with tempfile.TemporaryDirectory() as directory:
-        command = [sys.executable, "-m", "keeper_injector_agent", "split", "--config", "-", "--relay", url]
-        subprocess.run([*command, "--output", directory], input=config, text=True, check=True, capture_output=True)
-        return tuple((Path(directory) / name).read_text() for name in ("relay-half.json", "pods-half.json"))  # type: ignore[return-value]
-
-
-@pytest.fixture(name="other", scope="module")
-def _other(images: Any) -> Iterator[Keeper]:
-    """A second application, with its own records."""
-    assert images.namespace
-    namespace = Namespace("keeper-of-another-application")
-    run("kubectl", "create", "namespace", namespace.name)
-    try:
-        yield start_keeper(namespace)
-    finally:
-        namespace.remove()
-
-
-@pytest.fixture(name="fleet", scope="module")
-def _fleet(keeper: Keeper, other: Keeper) -> Iterator[Fleet]:
-    release = Release("keeper-injector-fleet", ("namespaceSelector.matchLabels.injector=fleet",), {"injector": "fleet"})
-    system = release.system
-    run("kubectl", "create", "namespace", system.name)
-    keepers = {"shop": keeper, "billing": other}
-    authorities = []
-    for name, one in keepers.items():
-        system.apply(secret(name, split(one, "http://to.be.replaced")[0]))
-        authorities.append(one.namespace.kubectl("exec", "deployment/local-keeper", "--", "cat", "/state/ca.crt"))
-    metadata = {"name": "keepers-ca"}
-    system.apply(
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"ca.crt": "\n".join(authorities)}}
-    )
-    prefix, _, tag = IMAGES.rpartition(":")
-    server = {"repository": f"{prefix}/keeper-injector-applications", "tag": tag, "pullPolicy": "Never"}
-    values = [f"relay.webServer.{key}={value}" for key, value in server.items()]
-    values += ["relay.enabled=true", "relay.applications={shop,billing}", "relay.caConfigMap=keepers-ca"]
-    release.install(*values, "relay.networkPolicy.ports={8443}")
-    address = system.get(f"service/{RELAY}")["spec"]["clusterIP"]
-    yield Fleet(release, {name: split(one, f"http://{address}:{PORT}")[1] for name, one in keepers.items()})
-    release.uninstall()
 
 
 def password(app: Pod) -> str:
@@ -143,6 +63,30 @@ def test_a_replica_and_then_keeper_are_away(fleet: Fleet, keeper: Keeper) -> Non
         assert "Traceback" not in log
     assert first.ready_since() == ready_since
     assert first.status("app")["restartCount"] == 0
+
+
+def test_a_freeze_keeps_what_is_published(fleet: Fleet, keeper: Keeper) -> None:
+    """Running pods keep their files and new pods get the same content, although Keeper has a new one; the end of the freeze delivers."""
+    space = fleet.space("freeze", "shop", keeper)
+    wanted = {"secret": "database-credentials", "refresh-interval": LONG}
+    running = space.pod("running", wanted, containers=[container(**AS_1000)]).ready()
+    before = fleet.relays()
+    fleet.freeze("shop")
+    keeper.set("database-credentials", "password", "rotated-in-a-freeze")
+    try:
+        asked = keeper.requests
+        # Each of the two replicas has seen the new content twice.
+        wait_for(lambda: keeper.requests >= asked + 4, "the relay to go on asking Keeper")
+        refresh = ("keeper-injector-agent", "refresh")
+        running.run(*refresh, container="keeper-injector-sidecar")
+        assert password(running) == "correct-horse-battery"
+        new = space.pod("new", wanted, containers=[container(**AS_1000)]).ready()
+        assert password(new) == "correct-horse-battery"
+        fleet.freeze()
+        wait_for(lambda: {password(running), password(new)} == {"rotated-in-a-freeze"}, "the new password")
+        assert sorted(fleet.relays()) == sorted(before), "the switch needs no restart"
+    finally:
+        keeper.set("database-credentials", "password", "correct-horse-battery")
 
 
 def test_each_half_is_useless_alone(fleet: Fleet, keeper: Keeper) -> None:
