@@ -209,6 +209,7 @@ ELSEWHERE = {
         ),
         "relay/test_relay_process.py",
     ),
+    "relay.reencrypted": "relay/test_reencryption.py",
     "record.identity_changed": "relay/test_relayed_pod.py",
     "restart.scheduled": "delivery/test_restart.py",
     "restart.failed": "delivery/test_restart.py",

@@ -16,7 +16,8 @@ from keeper_injector_agent.keeper.client import Client, connect_without_key, tra
 from keeper_injector_agent.keeper.transport import Transport
 from keeper_injector_agent.relay.halves import APPLICATION, device_key, parse_relay_half
 from keeper_injector_agent.relay.publication import Publication
-from keeper_injector_agent.snapshot.content import Part, attachment_id, attachments_of, divide, records_of
+from keeper_injector_agent.relay.reencryption import Reencryption
+from keeper_injector_agent.snapshot.content import Part, attachment_id, attachments_of, divide, outline, records_of
 from keeper_injector_agent.snapshot.head import Head, read_head
 from keeper_injector_agent.snapshot.names import application_path
 from keeper_injector_common.errors import ConfigurationError
@@ -63,7 +64,8 @@ class Application:
     _index: str = ""
     """The digest of the index that is published; empty before the first."""
     _answer: str = ""
-    """The digest of an index without folders and attachments, by which a change is noticed before those are asked for."""
+    """What :class:`Reencryption` returned for the published answer: a change is noticed before folders and attachments are asked for."""
+    _reencryption: Reencryption = attrs.field(factory=Reencryption)
     _folders: Json = attrs.field(factory=dict, repr=False)
     _folders_asked: float = 0.0
     _blobs: dict[str, str] = attrs.field(factory=dict)
@@ -102,6 +104,7 @@ class Application:
             self._half, self._client = half, connect_without_key(half, transport)
             self._publication = Publication(self.output / application_path(half[APPLICATION]))
             self._index = self._answer = ""
+            self._reencryption = Reencryption()
             self._folders_asked = time.monotonic() - FOLDERS_EVERY
         self._client.transport = transport
         return self._client
@@ -119,7 +122,7 @@ class Application:
 
     def _update(self, client: Client, answer: Json) -> None:
         """Take over Keeper's *answer*, and ask for folders and attachments where that is necessary."""
-        records = divide(answer, {}, {}).index.digest
+        records = self._key_of(answer)
         folders_due = time.monotonic() - self._folders_asked >= FOLDERS_EVERY
         if records == self._answer and not folders_due and not self._missing:
             return
@@ -141,6 +144,23 @@ class Application:
             self._warn_of_rights(answer)
         self._answer, self._blobs, self._index = records, blobs, snapshot.index.digest
         self.records = len(snapshot.records)
+
+    @property
+    def is_reencrypted(self) -> bool:
+        """Whether Keeper encrypts everything again in each answer, so that only revisions show a change."""
+        return self._reencryption.is_found
+
+    def _key_of(self, answer: Json) -> str:
+        """Return what is the same for two answers with the same content."""
+        before = self.is_reencrypted
+        key = self._reencryption.key(divide(answer, {}, {}).index.digest, outline(answer))
+        if self.is_reencrypted and not before:
+            advice = (
+                "Keeper encrypts all records again in each answer; the relay goes by their revisions, and publishes "
+                f"everything every {FOLDERS_EVERY:.0f} seconds"
+            )
+            log.warning("relay.reencrypted", extra={"application": self.name, "advice": advice})
+        return key
 
     def _download(self, client: Client, answer: Json) -> dict[str, str]:
         """Return the digests of all attachments that are small enough, and download those that are new.

@@ -13,6 +13,10 @@ _GAUGES: dict[str, tuple[str, Callable[[Application], float]]] = {
         lambda application: application.fetched,
     ),
     "records": ("Records that are published.", lambda application: application.records),
+    "reencrypted": (
+        "1 if Keeper encrypts everything again in each answer, so that only revisions show a change.",
+        lambda application: float(application.is_reencrypted),
+    ),
     "published_bytes": ("Bytes of all published files.", lambda application: application.size),
 }
 _COUNTERS: dict[str, tuple[str, Callable[[Application], dict[str, int]]]] = {

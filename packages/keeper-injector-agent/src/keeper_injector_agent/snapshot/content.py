@@ -18,6 +18,8 @@ _LEFT_OUT = frozenset(["url", "thumbnailUrl", "encryptedAppKey", "warnings"])
 _EMPTY: tuple[object, ...] = (None, "", [], {})
 """Servers differ in whether they send these values or leave them out."""
 _UIDS = ("recordUid", "folderUid", "fileUid")
+_SEALED = frozenset(["recordKey", "data", "folderKey", "fileKey", "appData"])
+"""The keys of ciphertexts."""
 BLOB = "blob"
 """The key of an attachment for the digest of its encrypted content; missing if the relay does not have it."""
 
@@ -98,6 +100,19 @@ def divide(answer: Json, folders: Json, blobs: Mapping[str, str]) -> Snapshot:
         "paths": as_objects(as_object(canonical(folders)).get("folders")),
     }
     return Snapshot(_part(index), parts)
+
+
+def outline(answer: Json) -> str:
+    """Return a digest of Keeper's *answer* without ciphertexts: of UIDs, revisions, rights, folders and attachments."""
+    return _part(_without_ciphertexts(canonical(answer))).digest
+
+
+def _without_ciphertexts(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _without_ciphertexts(item) for key, item in value.items() if key not in _SEALED}
+    if isinstance(value, list):
+        return [_without_ciphertexts(item) for item in value]
+    return value
 
 
 def records_of(answer: Json) -> Iterator[Json]:
