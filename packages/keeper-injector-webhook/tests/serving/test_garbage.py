@@ -37,8 +37,7 @@ OF_A_CONNECTION = {
     "SSLProtocol",
     "SSLObject",
     "_SSLProtocolTransport",
-    "StreamWriter",
-    "CountingReader",
+    "ByteStream",
     "RequestParser",
 }
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from hypercorn.asyncio.worker_context import WorkerContext
@@ -18,6 +18,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
 from keeper_injector_webhook.serving.exchange import CLOSE, Response, respond
 from keeper_injector_webhook.serving.request_parser import InvalidRequestError, RequestParser, WholeRequest
+from keeper_injector_webhook.serving.stream import CHUNK, ByteStream
 
 if TYPE_CHECKING:
     from hypercorn.config import Config
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from keeper_injector_webhook.metrics import Metrics
 
-_CHUNK = 64 * 1024
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -38,39 +38,21 @@ class Http1Server:
     connections: Connections
     metrics: Metrics
     context: WorkerContext = attrs.field(factory=lambda: WorkerContext(None))
+    space: memoryview = attrs.field(factory=lambda: memoryview(bytearray(CHUNK)))
+    """Where the event loop writes what arrives."""
 
 
-class CountingReader(asyncio.StreamReader):
-    """A stream whose bytes are counted as soon as they arrive, and not only when they are read."""
-
-    def __init__(self, connections: Connections, connection: Connection) -> None:
-        super().__init__(limit=_CHUNK // 4)
-        self._connections = connections
-        self._connection = connection
-
-    def feed_data(self, data: Any) -> None:
-        """Take data from the transport."""
-        if self._connection.phase in {Phase.HANDSHAKE, Phase.IDLE}:
-            self._connection.enter(Phase.REQUEST)
-        self._connections.hold(self._connection, len(data))
-        super().feed_data(data)
-
-
-async def serve_http1(
-    server: Http1Server, connection: Connection, reader: CountingReader, writer: asyncio.StreamWriter
-) -> None:
+async def serve_http1(server: Http1Server, connection: Connection, stream: ByteStream) -> None:
     """Answer the requests of one connection until one side ends it."""
-    protocol = _Http1Protocol(server, connection, writer)
+    protocol = _Http1Protocol(server, connection, stream)
     connection.expired = protocol.expire
-    connection.abort = writer.transport.abort
-    # After each response, the server waits until the client has taken it, so that unread responses do not pile up.
-    writer.transport.set_write_buffer_limits(high=1, low=0)
+    connection.abort = stream.abort
     discarded = 0
     try:
         while discarded <= server.connections.limits.discarded_bytes and not protocol.closed:
             if connection.held:
                 await server.connections.wait_for_room(connection)
-            data = await reader.read(_CHUNK)
+            data = await stream.read()
             if not data:
                 break
             if protocol.refused:
@@ -88,19 +70,19 @@ async def serve_http1(
         if discarded > server.connections.limits.discarded_bytes:
             # The end of TLS would be waited for, and what this client goes on to send would be read until then.
             connection.cut()
-        writer.close()
+        stream.close()
 
 
 class _Http1Protocol:
     """Collects one request after the other, and answers each."""
 
-    def __init__(self, server: Http1Server, connection: Connection, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, server: Http1Server, connection: Connection, stream: ByteStream) -> None:
         self._server = server
         self._connection = connection
-        self._writer = writer
+        self._stream = stream
         self.parser = RequestParser(server.config.h11_max_incomplete_size, server.connections.limits.body_bytes)
-        self._tls = writer.get_extra_info("ssl_object") is not None
-        self._client, self._address = _address(writer, "peername"), _address(writer, "sockname")
+        self._tls = stream.get_extra_info("ssl_object") is not None
+        self._client, self._address = _address(stream, "peername"), _address(stream, "sockname")
         self._responding = False
         self.closed = False
         """Whether the last response was sent."""
@@ -164,9 +146,9 @@ class _Http1Protocol:
         connections.hold(self._connection, len(data))
         connections.begin_response(self._connection, len(data))
         # In parts, because TLS would encrypt all of it at once, into another copy.
-        for start in range(0, len(data), _CHUNK):
-            self._writer.write(data[start : start + _CHUNK])
-            await self._writer.drain()
+        for start in range(0, len(data), CHUNK):
+            self._stream.write(data[start : start + CHUNK])
+            await self._stream.drain()
         connections.response_taken(self._connection)
 
     async def _refuse(self, status: int, detail: str) -> None:
@@ -180,8 +162,8 @@ class _Http1Protocol:
         """Answer with an error at the deadline of the request, without waiting for the client to read it."""
         self.refused = True
         if not self._responding:
-            self._writer.write(self._error(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time"))
-        self._writer.close()
+            self._stream.write(self._error(HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time"))
+        self._stream.close()
 
     def _error(self, status: int, detail: str) -> bytes:
         """Return the response to a request that is refused."""
@@ -195,6 +177,6 @@ class _Http1Protocol:
         return Response(status, headers, b"" if self.parser.is_head else content).encode(self._server.config)
 
 
-def _address(writer: asyncio.StreamWriter, name: str) -> tuple[str, int] | None:
-    address = writer.get_extra_info(name)
+def _address(stream: ByteStream, name: str) -> tuple[str, int] | None:
+    address = stream.get_extra_info(name)
     return (str(address[0]), int(address[1])) if address else None

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
-from keeper_injector_webhook.serving.http1 import CountingReader, Http1Server, serve_http1
+from keeper_injector_webhook.serving.http1 import Http1Server, serve_http1
+from keeper_injector_webhook.serving.stream import ByteStream
 
 if TYPE_CHECKING:
     import ssl
@@ -108,22 +109,20 @@ class Listener:
 
     async def _serve(self, connection: Connection) -> None:
         loop = asyncio.get_running_loop()
-        reader = CountingReader(self.connections, connection)
-        protocol = asyncio.StreamReaderProtocol(reader)
+        stream = ByteStream(self.connections, connection, self.server.space)
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol,
+            await loop.connect_accepted_socket(
+                lambda: stream,
                 connection.sock,
                 ssl=self.tls,
                 ssl_handshake_timeout=self.connections.limits.handshake_seconds if self.tls else None,
                 ssl_shutdown_timeout=_SHUTDOWN if self.tls else None,
             )
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
             if connection.phase is Phase.HANDSHAKE:
                 connection.enter(Phase.IDLE)
-            await serve_http1(self.server, connection, reader, writer)
-            await writer.wait_closed()
+            await serve_http1(self.server, connection, stream)
+            await stream.wait_closed()
         except OSError as error:
             log_lost(error)
         finally:
