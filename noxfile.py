@@ -197,6 +197,9 @@ def lock(session: nox.Session) -> None:
         uv(session, *COMPILE, *sources, *chosen, *pinned, f"{folder}/{name}.txt")
     uv(session, *COMPILE, *groups_of_tools("image-build"), *pinned, f"{folder}/build.txt")
     uv(session, *COMPILE, *groups_of_tools("local-keeper"), *pinned, f"{folder}/local-keeper.txt")
+    # checkov is installed elsewhere, because its dependencies contradict ours.
+    linters = "tools/development/linters"
+    uv(session, *COMPILE, *session.posargs, f"{linters}/checkov.in", "--output-file", f"{linters}/checkov.txt")
 
 
 @nox.session
@@ -323,7 +326,7 @@ def english() -> list[Command]:
 
 
 def linters() -> list[Command]:
-    """Return the command that runs kubeconform, kube-score, promtool and Grafana's schema on what the chart renders."""
+    """Return the command that runs kubeconform, kube-score, promtool, Grafana's schema and checkov on what the chart renders."""
     return [("python", "-m", "linters")]
 
 

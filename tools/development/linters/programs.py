@@ -1,4 +1,4 @@
-"""The linters: three are built from Go modules, Prometheus comes from Debian's package. All are kept outside the repository."""
+"""The linters: three are built from Go modules, checkov comes from PyPI, Prometheus from Debian's package. All are kept outside the repository."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
 from cluster.errors import ClusterError, run
 from cluster.places import cache
-from cluster.programs import Say, complete_or_not_at_all, digest
+from cluster.programs import Say, complete_or_not_at_all, digest, unpack_wheels
 
 HERE = Path(__file__).parent
+CHECKOV = HERE / "checkov.txt"
+"""checkov and its dependencies with their hashes; ``./tools/run lock`` writes it from checkov.in."""
 DEBIAN = "prometheus"
 """The Debian package with Prometheus and promtool. Its Go module takes four minutes to build; the package takes two seconds."""
 PROGRAMS = ("prometheus", "promtool")
@@ -38,6 +41,21 @@ def from_go(say: Say) -> Path:
 def kept_from_go() -> Path:
     """Return the folder of the programs that are built from Go modules, whether or not they have been built."""
     return kept() / digest(HERE / "go.mod", HERE / "go.sum", HERE / "dashboard/main.go")
+
+
+def checkov(say: Say) -> Path:
+    """Return the folder with checkov and its dependencies: they are as many as ours, and pinned in other versions."""
+    folder = kept_checkov()
+    if not folder.exists():
+        say("installing checkov (once; about 20 s)")
+        with complete_or_not_at_all(folder) as made:
+            unpack_wheels(CHECKOV, made, "--compile-bytecode")
+    return folder
+
+
+def kept_checkov() -> Path:
+    """Return the folder of checkov for this Python, whether or not it is installed."""
+    return kept() / f"checkov-{digest(CHECKOV)[:16]}-python-{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def prometheus(say: Say) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import yaml
 
 import linters.__main__ as program
 from cluster.errors import ClusterError
-from linters import alerts, programs, schemas
+from linters import alerts, checkov_report, panels, programs, schemas
 
 ROOT = Path(__file__).parents[3]
 CHART = ROOT / "charts/keeper-injector"
@@ -184,3 +185,104 @@ def test_prometheus_is_taken_from_path_if_both_programs_are_there(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
     assert programs.kept_prometheus() == (tmp_path if len(there) == 2 else None)
+
+
+def _finding(check: str, resource: str) -> dict[str, Any]:
+    return {"check_id": check, "check_name": "a name", "resource": resource, "file_path": "/tmp/x/default-values.yaml"}
+
+
+ACCEPTED = [
+    _finding(check, pattern.replace(r"\.", ".n.", 1).replace(".*", "a")) for check, pattern in checkov_report.ACCEPTED
+]
+"""One finding for each that is accepted, for an object `a` in namespace `n`."""
+
+
+@pytest.mark.parametrize(
+    ("check", "resource"),
+    [
+        ("CKV_K8S_8", "Deployment.keeper.keeper-injector"),  # accepted for other objects only
+        ("CKV_K8S_38", "Pod.keeper.keeper-injector-test"),
+        ("CKV_K8S_155", "Role.keeper.keeper-injector"),
+        ("CKV_K8S_16", "Deployment.keeper.keeper-injector"),  # accepted for no object
+    ],
+)
+def test_a_finding_is_accepted_only_where_it_has_a_reason(check: str, resource: str) -> None:
+    """The same check is a problem for another object."""
+    assert list(checkov_report.judged([*ACCEPTED, _finding(check, resource)])) == [
+        f"default-values.yaml: {resource}: {check} a name"
+    ]
+
+
+def test_what_is_accepted_in_vain_is_reported() -> None:
+    """A reason without a finding is out of date."""
+    assert list(checkov_report.judged(ACCEPTED)) == []
+    first, *others = ACCEPTED
+
+    [said] = checkov_report.judged(others)
+
+    assert said.startswith(f"{first['check_id']} is accepted for ")
+
+
+UNSAFE = [
+    ("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "CKV_K8S_22"),
+    ("runAsUser: 65532", "runAsUser: 100", "CKV_K8S_40"),
+    ("allowPrivilegeEscalation: false", "privileged: true", "CKV_K8S_16"),
+]
+"""A file system that can be written, a user that the node may have, a privileged container: what checkov calls them."""
+
+
+def test_checkov_finds_an_unsafe_pod(tmp_path: Path) -> None:
+    """Each change is a finding."""
+    if not programs.kept_checkov().exists():
+        pytest.skip("checkov is not installed; run ./tools/run lint")
+    [path] = [path for path in program.render(tmp_path) if path.name == "default-values.yaml"]
+    text = path.read_text(encoding="utf-8")
+    for old, new, _ in UNSAFE:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+
+    found = "\n".join(program.checkov([path]))
+    assert [check for _, _, check in UNSAFE if f": {check} " not in found] == []
+
+
+def _dashboard(**changes: Any) -> dict[str, Any]:
+    """Return a dashboard without a problem and with one panel, changed in the panel or in its query."""
+    panel = {"title": "Reviews", "type": "timeseries", "fieldConfig": {"defaults": {"unit": "reqps"}}}
+    target = {"refId": "A", "expr": 'sum(rate(reviews_total{namespace="$namespace"}[$__rate_interval]))'}
+    target |= {key: value for key, value in changes.items() if key == "expr"}
+    panel |= {"targets": [target]} | {key: value for key, value in changes.items() if key not in ("expr", "editable")}
+    variable = {"name": "namespace", "type": "query", "query": 'label_values(up{job=~"$job"}, namespace)'}
+    return {
+        "editable": changes.get("editable", False),
+        "panels": [panel],
+        "templating": {"list": [variable, {"name": "datasource", "type": "datasource"}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, []),
+        (
+            {"editable": True},
+            ["editable: not false, but an edit of a provisioned dashboard is lost when Grafana reloads it"],
+        ),
+        ({"fieldConfig": {}}, ["Reviews: no unit"]),
+        ({"targets": [{"refId": "A", "expr": "up"}] * 2}, ["Reviews: two queries have the same refId"]),
+        ({"expr": "sum(reviews_total)"}, ["Reviews: sum(reviews_total is a counter; use rate or increase"]),
+        ({"expr": "reviews_total > 1"}, ["Reviews: reviews_total is a counter; use rate or increase"]),
+        ({"expr": "rate(reviews_total[5m])"}, ["Reviews: rate has a fixed range; use $__rate_interval"]),
+    ],
+    ids=str,
+)
+def test_a_panel_follows_grafanas_rules(change: dict[str, Any], said: list[str]) -> None:
+    """Each rule names the panel."""
+    assert list(panels.broken_rules(_dashboard(**change))) == said
+
+
+def test_the_charts_dashboard_follows_the_rules() -> None:
+    """Without Go too."""
+    text = (CHART / "monitoring/dashboard.json").read_text(encoding="utf-8")
+
+    assert list(panels.broken_rules(json.loads(text))) == []
