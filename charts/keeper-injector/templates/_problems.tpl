@@ -2,7 +2,7 @@
 {{- define "keeper-injector.refuseProblems" -}}
 {{- $problems := include "keeper-injector.problems" . | fromYamlArray -}}
 {{- $problems = concat $problems (include "keeper-injector.defaultsOutsidePolicy" . | fromYamlArray) -}}
-{{- $problems = concat $problems (include "keeper-injector.otherReleases" . | fromYamlArray) -}}
+{{- $problems = concat $problems (include "keeper-injector: set checkOtherReleases=false if you may not list webhook configurations" . | fromYamlArray) -}}
 {{- if $problems }}{{ fail (printf "\n%s" (join "\n" $problems)) }}{{ end -}}
 {{- end }}
 
@@ -70,8 +70,10 @@
 Report other releases that inject into the same pods when this one is installed: only the one whose name sorts first would inject.
 Releases may share a cluster if namespaceSelector separates their namespaces. Upgrades are never refused, because the release that was
 there first must stay upgradable. `helm template` does not see the cluster, so it cannot find other releases.
+
+Templates cannot catch the error of a lookup, and Helm prints the name of the template in which it happened. So this one's name says what to do.
 */}}
-{{- define "keeper-injector.otherReleases" -}}
+{{- define "keeper-injector: set checkOtherReleases=false if you may not list webhook configurations" -}}
 {{- $mine := printf "%s/%s" .Release.Namespace .Release.Name -}}
 {{- $name := include "keeper-injector.clusterName" . }}
 {{- if and .Values.checkOtherReleases .Release.IsInstall (not .Values.namespaceSelector) }}

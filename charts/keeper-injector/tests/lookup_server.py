@@ -22,21 +22,25 @@ KINDS = {
     "cert-manager.io/v1": ["Certificate", "Issuer"],
     "monitoring.coreos.com/v1": ["PrometheusRule", "ServiceMonitor"],
 }
+DENIED = 'User "ann" cannot list resource "mutatingwebhookconfigurations" at the cluster scope'
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
 @contextlib.contextmanager
-def lookup_server(configurations: list[dict[str, Any]]) -> Iterator[str]:
-    """Serve a cluster with these webhook configurations only; yield its URL."""
+def lookup_server(configurations: list[dict[str, Any]] | None) -> Iterator[str]:
+    """Serve a cluster with these webhook configurations only (None: the user may not list them); yield its URL."""
     answers = {**_discovery(), CONFIGURATIONS: {"kind": "MutatingWebhookConfigurationList", "items": configurations}}
     answers[CONFIGURATIONS] |= {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"resourceVersion": "1"}}
+    if configurations is None:
+        answers[CONFIGURATIONS] = _status(
+            403, "Forbidden", f"{CONFIGURATIONS.rpartition('/')[2]} is forbidden: {DENIED}"
+        )
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            answer = answers.get(self.path.partition("?")[0])
-            missing = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404, "reason": "NotFound"}
-            body = json.dumps(answer or missing).encode()
-            self.send_response(200 if answer else 404)
+            answer = answers.get(self.path.partition("?")[0], _status(404, "NotFound", ""))
+            body = json.dumps(answer).encode()
+            self.send_response(answer.get("code", 200))
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -51,6 +55,11 @@ def lookup_server(configurations: list[dict[str, Any]]) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+def _status(code: int, reason: str, message: str) -> dict[str, Any]:
+    failure = {"kind": "Status", "apiVersion": "v1", "status": "Failure"}
+    return {**failure, "code": code, "reason": reason, "message": message}
 
 
 def _discovery() -> dict[str, dict[str, Any]]:

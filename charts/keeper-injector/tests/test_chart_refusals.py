@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import test_chart
 import yaml
-from lookup_server import lookup_server
+from lookup_server import DENIED, lookup_server
 from rendered_chart import CHART, CI, NAMESPACE, VERSIONS, helm, needs_helm, render
 
 from chart_values import read_values
@@ -206,6 +206,21 @@ def test_a_second_release_is_refused(there: list[dict[str, Any]], settings: list
     assert (unchecked.returncode, upgrade.returncode) == (0, 0), (unchecked.stderr, upgrade.stderr)
     assert (done.returncode != 0) is refused, done.stderr
     assert ("already injects into the same pods; uninstall it, or set namespaceSelector" in done.stderr) is refused
+
+
+def test_without_the_right_to_list_webhook_configurations_the_error_says_what_to_set() -> None:
+    """Templates cannot catch the error of a lookup, so the name of the template in it says what to do."""
+    with lookup_server(None) as url:
+        server = ("--dry-run=server", "--disable-openapi-validation", "--kube-apiserver", url)
+        done = helm("template", "first", CHART, "--namespace", NAMESPACE, *server)
+        unchecked = helm(
+            "template", "first", CHART, "--namespace", NAMESPACE, *server, "--set=checkOtherReleases=false"
+        )
+
+    assert unchecked.returncode == 0, unchecked.stderr
+    assert done.returncode != 0
+    assert DENIED in done.stderr
+    assert "set checkOtherReleases=false if you may not list webhook configurations" in done.stderr
 
 
 OWN: dict[str, Any] = {}
