@@ -20,9 +20,9 @@ examples:
   ./tools/run images                              all, based on the official slim Python image
   ./tools/run images agent webhook --archive out  two images, and out/agent.tar, out/webhook.tar
   ./tools/run images --base debian                based on a Debian built by mmdebstrap, without a registry
+  ./tools/run images agent --platform linux/arm64 for another architecture, by an emulator
 """
 MEBIBYTE = 2**20
-PREFIX = "keeper-injector-"
 BASE = "KEEPER_INJECTOR_BASE_IMAGE"
 
 
@@ -35,10 +35,17 @@ def main(arguments: Sequence[str]) -> int:
         else [image for image in IMAGES if not image.for_tests]
     )
     try:
-        builder = attrs.evolve(builders.find(options.builder), revision=options.revision, epoch=options.epoch)
+        if options.platform:
+            builders.check_platform(options.platform)
+        builder = attrs.evolve(
+            builders.find(options.builder),
+            revision=options.revision,
+            epoch=options.epoch,
+            platform=options.platform,
+        )
         base = builders.base(builder, options.base)
         rows: list[tuple[Image, Sequence[File]]] = []
-        for image in wanted:
+        for image in (attrs.evolve(image, architecture=builder.architecture) for image in wanted):
             print(f"building {image.tag}", file=sys.stderr)
             builder.build(image, base)
             if options.twice:
@@ -49,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
                 builder.archive(image.tag, options.archive / f"{image.name}.tar")
             if options.oci:
                 options.oci.mkdir(parents=True, exist_ok=True)
-                builder.oci_archive(image.tag, options.oci / f"{PREFIX}{image.name}-{VERSION}.oci.tar")
+                builder.oci_archive(image.tag, options.oci / image.archive)
     except BuildError as error:
         print(f"images: {error}", file=sys.stderr)
         return os.EX_UNAVAILABLE
@@ -99,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     what = "Unix time of the image's files and label (default: $SOURCE_DATE_EPOCH, otherwise 2026-01-01)"
     parser.add_argument("--epoch", type=int, default=epoch, metavar="SECONDS", help=what)
     parser.add_argument("--twice", action="store_true", help="build each again without a cache, and compare digests")
+    what = "platform of the images: linux/amd64 or linux/arm64 (default: that of this machine)"
+    parser.add_argument("--platform", choices=builders.PLATFORMS, default="", metavar="PLATFORM", help=what)
     parser.add_argument("--builder", choices=builders.NAMES, help="(default: the first one that is installed)")
     base = os.environ.get(BASE, "")
     what = f"base image, or `debian` (default: ${BASE}, otherwise that of the Dockerfile)"

@@ -21,10 +21,14 @@ from images.errors import BuildError
 
 NAMES = ("docker", "podman", "buildah")
 DEBIAN = "localhost/keeper-injector-base:bookworm"
+PLATFORMS = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+"""The platforms of the images, and the machine of each as uname(1) and QEMU name it."""
 PACKAGES = "python3-minimal,python3-venv,ca-certificates"
 SUITE = "bookworm"
 AUTHORITIES = Path("/etc/ssl/certs/ca-certificates.crt")
 POLICY = Path("/etc/containers/policy.json")
+EMULATORS = Path("/proc/sys/fs/binfmt_misc")
+"""Where Linux lists the emulators that are registered (https://docs.kernel.org/admin-guide/binfmt-misc.html)."""
 EPOCH = 1767225600
 """2026-01-01: a time that does not depend on the commit, so that the same sources give the same layers."""
 
@@ -38,6 +42,8 @@ class Builder:
     """The commit that is built, for a label."""
     epoch: int = EPOCH
     """Unix time of every file that a build makes, and of the label ``created``."""
+    platform: str = ""
+    """Such as ``linux/arm64``; empty: that of this machine."""
 
     def build(self, image: Image, base: str, *, cached: bool = True) -> None:
         """Build an image on *base* (empty: what its Dockerfile says)."""
@@ -50,16 +56,25 @@ class Builder:
         # The machine's CAs, for package indexes with an internal certificate. A build secret is not stored in the image.
         given += [f"--secret=id=ca,src={AUTHORITIES}"] if AUTHORITIES.exists() else []
         given += [] if cached else ["--no-cache"]
+        given += self._platform()
         self._run(*self._build(), *given, "--file", image.dockerfile, "--tag", image.tag, ".")
 
     def debian(self, archive: Path) -> None:
         """Build the base image from the root file system in *archive*."""
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "base.tar").symlink_to(archive)
             shutil.copyfile(archive, Path(folder) / "root.tar")
             (Path(folder) / "Dockerfile").write_text("FROM scratch\nADD root.tar /\n", encoding="utf-8")
-            (Path(folder) / "base.tar").unlink()
-            self._run(*self._build(), "--tag", DEBIAN, folder)
+            self._run(*self._build(), *self._platform(), "--tag", self.debian_tag, folder)
+
+    @property
+    def debian_tag(self) -> str:
+        """The name of the base image that is built here."""
+        return f"{DEBIAN}-{self.architecture}" if self.platform else DEBIAN
+
+    @property
+    def architecture(self) -> str:
+        """The architecture of the platform, such as ``arm64``; empty: that of this machine."""
+        return self.platform.partition("/")[2]
 
     def files(self, tag: str) -> list[File]:
         """Return the files of an image."""
@@ -98,6 +113,9 @@ class Builder:
         with tempfile.TemporaryDirectory() as folder:
             self._run("buildah", "push", "--quiet", "--format=oci", tag, f"oci:{folder}/layout:{tag}")
             write_tar(Path(folder, "layout"), path, self.epoch)
+
+    def _platform(self) -> list[str]:
+        return [f"--platform={self.platform}"] if self.platform else []
 
     def _build(self) -> tuple[str, ...]:
         if self.program == "buildah":
@@ -145,19 +163,30 @@ def base(builder: Builder, asked: str) -> str:
     """Return the base image: *asked*, or a Debian that is built here if *asked* is ``debian``."""
     if asked != "debian":
         return asked
-    archive = _cache() / f"{hashlib.sha256(f'{SUITE} {PACKAGES}'.encode()).hexdigest()[:16]}.tar"
+    what = " ".join(filter(None, (SUITE, PACKAGES, builder.architecture)))
+    archive = _cache() / f"{hashlib.sha256(what.encode()).hexdigest()[:16]}.tar"
     if not archive.exists():
         if shutil.which("mmdebstrap") is None:
             raise BuildError("mmdebstrap: not found on PATH; ./tools/run cluster install")
         archive.parent.mkdir(parents=True, exist_ok=True)
         made = archive.with_suffix(".part.tar")
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(made)]
+        options = [f"--architectures={builder.architecture}"] if builder.architecture else []
+        command = ["mmdebstrap", "--quiet", "--variant=minbase", *options, f"--include={PACKAGES}", SUITE, str(made)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             raise BuildError(f"mmdebstrap: exit code {done.returncode}\n{done.stderr[-2000:]}")
         made.replace(archive)
     builder.debian(archive)
-    return DEBIAN
+    return builder.debian_tag
+
+
+def check_platform(platform: str, emulators: Path = EMULATORS) -> None:
+    """Raise :class:`BuildError` if programs of *platform* cannot run on this machine, because a build runs some."""
+    machine = PLATFORMS[platform]
+    if machine != os.uname().machine and not (emulators / f"qemu-{machine}").exists():
+        raise BuildError(
+            f"{platform}: this machine cannot run its programs; install qemu-user-static, binfmt-support and arch-test (Debian), or build there"
+        )
 
 
 def _allow(program: str) -> None:

@@ -39,11 +39,19 @@ class Image:
     """Budget in MiB."""
     minimal: bool = False
     """Whether the image has no programs but ours and Python, so no shell."""
+    architecture: str = ""
+    """Such as ``arm64``, in names; empty if the image is for the machine that builds it."""
 
     @property
     def tag(self) -> str:
         """The full name on this machine."""
-        return f"{PREFIX}{self.name.removesuffix(self.suffix)}:{VERSION}{self.suffix}"
+        name = f"{PREFIX}{self.name.removesuffix(self.suffix)}:{VERSION}{self.suffix}"
+        return f"{name}-{self.architecture}" if self.architecture else name
+
+    @property
+    def archive(self) -> str:
+        """The name of the OCI archive."""
+        return "-".join(filter(None, (f"keeper-injector-{self.name}", VERSION, self.architecture))) + ".oci.tar"
 
 
 IMAGES = (

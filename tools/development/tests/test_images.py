@@ -12,15 +12,18 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import check_platforms
 import images.__main__ as program
-from images import contents, minimal_root
+from images import builders, contents, minimal_root
+from images.builders import Builder
 from images.catalogue import IMAGES, VERSION, Image
 from images.contents import File
+from images.errors import BuildError
 
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = sorted(ROOT.glob("packages/*/Dockerfile"))
@@ -268,3 +271,42 @@ def test_keeper_exec_compiles_for_arm64(tmp_path: Path) -> None:
     if emulator := shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static"):
         done = subprocess.run([emulator, output, "--version"], capture_output=True, text=True, check=True)
         assert "9.9" in done.stdout
+
+
+def test_another_platform_has_its_own_names() -> None:
+    """An image for arm64 never replaces that of this machine."""
+    for image in IMAGES:
+        other = attrs.evolve(image, architecture="arm64")
+        assert other.tag == f"{image.tag}-arm64"
+        assert other.archive == image.archive.replace(VERSION, f"{VERSION}-arm64")
+    assert Builder("buildah", platform="linux/arm64").debian_tag == f"{Builder('buildah').debian_tag}-arm64"
+
+
+@pytest.mark.parametrize("platform", builders.PLATFORMS)
+def test_a_platform_without_an_emulator_is_refused(tmp_path: Path, platform: str) -> None:
+    """Otherwise the first program of the build would fail with `exec format error`."""
+    machine = builders.PLATFORMS[platform]
+    if machine == os.uname().machine:
+        builders.check_platform(platform, tmp_path)
+        return
+    with pytest.raises(BuildError, match=f"{platform}: this machine cannot run its programs; install qemu-user-static"):
+        builders.check_platform(platform, tmp_path)
+
+    (tmp_path / f"qemu-{machine}").touch()
+    builders.check_platform(platform, tmp_path)
+
+
+def test_the_platform_reaches_the_builder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image, and the base that is built here, are for the same platform."""
+    log = tmp_path / "log"
+    program = tmp_path / "buildah"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {log}\n', encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    builder = Builder("buildah", platform="linux/arm64")
+
+    builder.build(IMAGES[0], "")
+    builder.debian(program)
+
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert [("--platform=linux/arm64" in line.split()) for line in lines] == [True, True]
