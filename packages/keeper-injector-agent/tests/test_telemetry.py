@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from sidecars import free_port, scrape
 
 import keeper_injector_agent
+from keeper_injector_agent.errors import KilledError
 from keeper_injector_agent.freshness import Freshness, Target
 from keeper_injector_agent.state import State
 from keeper_injector_agent.telemetry import as_prometheus
@@ -77,14 +78,18 @@ def counted() -> set[str]:
     found = {text for method, text in texts if method == "count"}
     requests_made = {text for method, text in texts if method == "_count"}
     results = re.findall(r"return \"(\w+)\"", (SOURCES / "keeper/responses.py").read_text(encoding="utf-8"))
-    return found | {f"requests_{result}" for result in {*requests_made, *results}}
+    kills = {f"kills_{cause}" for cause in KilledError.CAUSES}
+    return found | kills | {f"requests_{result}" for result in {*requests_made, *results}}
 
 
 def test_every_counter_starts_at_zero() -> None:
     """A pod that has done nothing shows each counter, with the results that the sources count."""
     lines = [line for line in as_prometheus(State()).splitlines() if "_total" in line and not line.startswith("#")]
     assert all(line.endswith(" 0") for line in lines)
-    shown = {re.sub(r'keeper_injector_agent_(\w+)_total(?:\{result="(\w+)"\})? 0', r"\1_\2", line) for line in lines}
+    shown = {
+        re.sub(r'keeper_injector_agent_(\w+)_total(?:\{(?:result|cause)="(\w+)"\})? 0', r"\1_\2", line)
+        for line in lines
+    }
     assert {name.rstrip("_") for name in shown} == counted()
 
 

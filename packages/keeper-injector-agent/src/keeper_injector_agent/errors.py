@@ -88,8 +88,12 @@ class KilledError(KeeperInjectorError):
         "deadline": "it did not end within its deadline; the log may show what it waited for",
     }
 
+    CAUSES: ClassVar[tuple[str, ...]] = (*_MESSAGES, "signal")
+
     def __init__(self, cause: str) -> None:
         """*cause* is ``memory``, ``container``, ``deadline``, or a signal such as ``signal 9``."""
+        self.cause = cause.partition(" ")[0]
+        """One of :attr:`CAUSES`."""
         super().__init__(f"the refresh was killed: {self._MESSAGES.get(cause, f'{cause} from another process')}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from keeper_injector_agent.errors import KilledError
 from keeper_injector_agent.private_files import replace_private_file
 from keeper_injector_agent.state import save_state
 from keeper_injector_common.plan.paths import METRICS_NAME, REFRESHED_NAME, RELAY_NAME
@@ -24,6 +25,7 @@ _COUNTERS = {
     "changes": "Changes of directories, environment variables and Secrets, without their first content.",
     "replacements": "Names of records that came to mean another record than before.",
     "notifications": "Notifications of the application by result.",
+    "kills": "Refreshes that were killed, by cause: memory, container (it ended as a whole), deadline, signal (of another process).",
 }
 _RESULTS = {
     "refreshes": ("ok", "partial", "failed", "refused"),
@@ -34,9 +36,12 @@ _RESULTS = {
     "changes": ("",),
     "replacements": ("",),
     "notifications": ("ok", "failed"),
+    "kills": KilledError.CAUSES,
 }
 """The results that are shown as 0 before they happen: to Prometheus, a series that begins at 1 has not increased. The statuses of HTTP
 (``http_503``) are too many for that."""
+_LABELS = {"kills": "cause"}
+"""The label of the results, where it is not ``result``."""
 
 _OF_TARGETS: dict[str, tuple[str, Callable[[State, str], float]]] = {
     "up_to_date_timestamp_seconds": (
@@ -61,7 +66,7 @@ def as_prometheus(state: State) -> str:
         name = f"{_PREFIX}_{family}_total"
         lines += [f"# HELP {name} {meaning}", f"# TYPE {name} counter"]
         for result, count in {**dict.fromkeys(_RESULTS[family], 0), **state.results(family)}.items():
-            label = f'{{result="{result}"}}' if result else ""
+            label = f'{{{_LABELS.get(family, "result")}="{result}"}}' if result else ""
             lines.append(f"{name}{label} {count}")
     gauges = {
         "last_success_timestamp_seconds": ("When all files were last up to date; 0 if never.", state.last_success),

@@ -120,7 +120,9 @@ def report_killed(plan_path: Path, root: Path, cause: str) -> int:
         return error.exit_code
     directory = below_root(root, plan.state)
     state = load_state(directory)
-    code = reporting.report_failure(plan, state, KilledError(cause), root, initial=False)
+    killed = KilledError(cause)
+    state.count(f"kills_{killed.cause}")
+    code = reporting.report_failure(plan, state, killed, root, initial=False)
     state.last_attempt = time.time()
     state.receipt = {}
     save_result(directory, state, refreshed=False)

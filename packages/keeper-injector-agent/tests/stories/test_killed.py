@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import pytest
 from agent_pods import AgentPod, wait_for
 from sidecars import children, logged_event, sidecar
 
+from keeper_injector_common.plan.paths import METRICS_NAME, STATE_PATH
 from local_keeper import Fault, LocalKeeper
 
 GROUPS = Path("/sys/fs/cgroup/memory")
@@ -23,6 +25,13 @@ MIB = 2**20
 def last_error(pod: AgentPod) -> str:
     """Return the last error that ``status`` shows."""
     return str(json.loads(pod.run("status", "-o", "json").stdout)["lastError"] or "")
+
+
+def kills(pod: AgentPod) -> dict[str, int]:
+    """Return how many refreshes were killed, by cause, as Prometheus sees it."""
+    text = pod.at(f"{STATE_PATH}/{METRICS_NAME}").read_text(encoding="utf-8")
+    found = re.findall(r'^keeper_injector_agent_kills_total{cause="(\w+)"} (\d+)$', text, re.MULTILINE)
+    return {cause: int(count) for cause, count in found if count != "0"}
 
 
 @pytest.fixture(name="group")
@@ -63,6 +72,7 @@ def test_a_worker_that_runs_out_of_memory_is_reported(pod: AgentPod, keeper: Loc
         assert cause == "the refresh was killed: it ran out of memory; raise keeper.security/agent-limits-memory"
         wait_for(lambda: last_error(pod) == cause)
         assert {pod.file(name) for name in pod.files()} == {"small"}
+        wait_for(lambda: kills(pod) == {"memory": 1})
     finally:
         process.terminate()
         process.communicate(timeout=20)
@@ -83,6 +93,7 @@ def test_a_worker_that_another_process_kills_is_reported(pod: AgentPod, keeper: 
             logged_event(process, "refresh.failed")["cause"] == "the refresh was killed: signal 9 from another process"
         )
         wait_for(lambda: "signal 9" in last_error(pod))
+        wait_for(lambda: kills(pod) == {"signal": 1})
 
 
 def test_a_container_that_ends_during_a_refresh_is_reported(pod: AgentPod, keeper: LocalKeeper) -> None:
@@ -105,6 +116,7 @@ def test_a_container_that_ends_during_a_refresh_is_reported(pod: AgentPod, keepe
         again.send_signal(signal.SIGHUP)
         logged_event(again, "secrets.unchanged")
         wait_for(lambda: not last_error(pod))
+        assert kills(pod) == {"container": 1}
     third = pod.start("sidecar")
     logged_event(third, "sidecar.started")
     third.terminate()
