@@ -53,6 +53,9 @@
 {{- if and (or $v.kubernetesSecrets.serviceAccounts $v.kubernetesSecrets.secretNames) (not $v.kubernetesSecrets.namespaces) }}
 - "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces"
 {{- end }}
+{{- if and $v.kubernetesSecrets.namespaces (not $v.rbac.create) }}
+- "kubernetesSecrets.namespaces: set, but rbac.create is false, so that no namespace gets the permission; set rbac.create=true, or remove it"
+{{- end }}
 {{- if and $v.relay.enabled (not $v.relay.applications) }}
 - "relay.applications: empty, but relay.enabled is true; list the Secrets with the relay's halves that keeper-injector-agent split wrote"
 {{- end }}

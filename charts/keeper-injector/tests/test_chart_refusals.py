@@ -114,6 +114,10 @@ MISSING_ACCOUNTS = (
             "kubernetesSecrets.namespaces: empty, so that no namespace gets the permission; list the namespaces",
         ),
         (
+            ["rbac.create=false", "kubernetesSecrets.namespaces={shop}", "kubernetesSecrets.serviceAccounts={till}"],
+            "kubernetesSecrets.namespaces: set, but rbac.create is false, so that no namespace gets the permission; set rbac.create=true, or remove it",
+        ),
+        (
             ["kubernetesSecrets.namespaces={shop,till}"],
             MISSING_ACCOUNTS,
         ),
@@ -299,6 +303,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "tolerations": ([{"operator": "Exists"}], OWN),
     "affinity": ({"podAntiAffinity": {}}, OWN),
     "topologySpreadConstraints": ([{"maxSkew": 1, "topologyKey": "rack", "whenUnsatisfiable": "DoNotSchedule"}], OWN),
+    "rbac.create": (False, OWN),
     "serviceAccount.create": (False, {"serviceAccount__name": "other"}),
     "serviceAccount.name": ("other", OWN),
     "serviceAccount.annotations": ({"a": "b"}, OWN),
@@ -342,7 +347,7 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "extraVolumeMounts": ([{"name": "a", "mountPath": "/a"}], OWN),
     "extraObjects": ([{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}}], OWN),
     "containerSecurityContext": ({"privileged": False}, OWN),
-    "updateStrategy": ({"type": "Recreate"}, OWN),
+    "strategy": ({"type": "Recreate"}, OWN),
     "revisionHistoryLimit": (9, OWN),
     "terminationGracePeriodSeconds": (60, OWN),
     "startupProbe": ({"failureThreshold": 90}, OWN),
@@ -351,6 +356,8 @@ EFFECTS: dict[str, tuple[Any, dict[str, Any]]] = {
     "dnsConfig": ({"nameservers": ["10.0.0.1"]}, OWN),
     "hostAliases": ([{"ip": "10.0.0.1", "hostnames": ["a"]}], OWN),
     "runtimeClassName": ("gvisor", OWN),
+    "deploymentAnnotations": ({"a": "b"}, OWN),
+    "service.annotations": ({"a": "b"}, OWN),
     "service.ipFamilyPolicy": ("PreferDualStack", OWN),
     "service.ipFamilies": (["IPv6"], OWN),
 }

@@ -39,7 +39,10 @@ EFFECTS: dict[str, Any] = {
     "networkPolicy.ports": [3128],
     "nodeSelector": {"zone": "a"},
     "tolerations": [{"key": "dedicated", "operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
     "priorityClassName": "high",
+    "podLabels": {"a": "b"},
+    "podAnnotations": {"sidecar.istio.io/inject": "false"},
 }
 """Another value for each value of the section."""
 VALUES = [

@@ -57,7 +57,7 @@ def test_the_largest_number_of_secrets_is_that_of_the_webhook() -> None:
 
 def test_values_are_few() -> None:
     """values.yaml is short enough to be read from top to bottom."""
-    assert len((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()) <= 380
+    assert len((CHART / "values.yaml").read_text(encoding="utf-8").splitlines()) <= 400
 
 
 @pytest.mark.parametrize(
