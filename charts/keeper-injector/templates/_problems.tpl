@@ -31,6 +31,9 @@
 {{- if lt $before 300 }}
 - "tls.certManager.renewBefore: {{ $v.tls.certManager.renewBefore }} is shorter than 5m, which cert-manager refuses; set a longer one"
 {{- end }}
+{{- if and $v.relay.tls.secretName $v.relay.tls.certManager.issuerRef }}
+- "relay.tls.secretName: set, but relay.tls.certManager.issuerRef is set too, which names another Secret; remove one of them"
+{{- end }}
 {{- $size := include "keeper-injector.settings" . | len }}
 {{- if gt $size 1048000 }}
 - "defaults, namespaceDefaults and policy: {{ $size }} bytes of settings, and a ConfigMap holds 1 MiB; set what most namespaces share in defaults"

@@ -3,6 +3,11 @@
 {{- include "keeper-injector.fullname" . }}-relay
 {{- end }}
 
+{{/* The Secret with the relay's certificate; empty if it serves HTTP. */}}
+{{- define "keeper-injector.relayTlsSecretName" -}}
+{{- if .Values.relay.tls.certManager.issuerRef }}{{ include "keeper-injector.relayName" . }}-certificate{{ else }}{{ .Values.relay.tls.secretName }}{{ end }}
+{{- end }}
+
 {{/* Labels that select the relay's pods. */}}
 {{- define "keeper-injector.relayLabels" -}}
 {{- set (include "keeper-injector.selectorLabels" . | fromYaml) "app.kubernetes.io/component" "relay" | toYaml }}
@@ -34,11 +39,17 @@ http {
   send_timeout 30s;
   reset_timedout_connection on;
   client_max_body_size 1;
+  {{- if include "keeper-injector.relayTlsSecretName" . }}
+  # With a variable in its name, a file is read at each handshake, so a renewed certificate needs no reload.
+  map "" $tls { default /tls/tls; }
+  {{- end }}
   server {
-    listen 8080{{ if .Values.relay.tlsSecretName }} ssl{{ end }};
-    {{- if .Values.relay.tlsSecretName }}
-    ssl_certificate /tls/tls.crt;
-    ssl_certificate_key /tls/tls.key;
+    {{- if include "keeper-injector.relayTlsSecretName" . }}
+    listen 8080 ssl;
+    ssl_certificate $tls.crt;
+    ssl_certificate_key $tls.key;
+    {{- else }}
+    listen 8080;
     {{- end }}
     root /relay/published;
     # Only the names that the relay writes, never a listing.

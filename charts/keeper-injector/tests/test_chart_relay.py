@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from rendered_chart import CHART, COMPONENT, NAMESPACE, helm, needs_helm, one, pod_of, render
 
 from chart_values import read_values
@@ -26,7 +29,8 @@ EFFECTS: dict[str, Any] = {
     "largestAttachment": 20,
     "volumeSize": "128Mi",
     "caConfigMap": "other-ca",
-    "tlsSecretName": "relay-tls",
+    "tls.secretName": "relay-tls",
+    "tls.certManager.issuerRef": {"name": "internal"},
     "resources": {"limits": {"memory": "1Gi"}},
     "webServer.repository": "registry.example/nginx",
     "webServer.tag": "9.9.9",
@@ -61,8 +65,7 @@ def container(objects: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", VALUES)
 def test_every_value_has_an_effect(name: str) -> None:
-    objects = render("relay", **{f"relay.{name}".replace(".", "__"): EFFECTS[name], "relay__frozen": []})
-    changed = render("relay", relay__frozen=EFFECTS["frozen"]) if name == "frozen" else objects
+    changed = render("relay", **{"relay__frozen": [], f"relay.{name}".replace(".", "__"): EFFECTS[name]})
     assert changed != render("relay", relay__frozen=[])
 
 
@@ -72,7 +75,7 @@ def test_nothing_is_rendered_without_it() -> None:
 
 def test_only_one_container_has_an_identity() -> None:
     """The web server sees what is published, read-only, and its own settings."""
-    objects = render("relay", relay__tlsSecretName="relay-tls")
+    objects = render("relay", relay__tls__secretName="relay-tls")
     volumes = {volume["name"]: volume for volume in pod_of(objects, RELAY)["spec"]["volumes"]}
     mounts = {mount["name"]: mount for mount in container(objects, "web-server")["volumeMounts"]}
     assert mounts["published"]["readOnly"] is True
@@ -127,6 +130,21 @@ def test_services_and_monitors_do_not_mix() -> None:
             assert selector[COMPONENT] == component
 
 
+def test_cert_manager_issues_the_certificate() -> None:
+    """For the names by which agents reach the relay, into the Secret that the web server mounts, and nothing without an issuer."""
+    issuer = {"name": "internal", "kind": "ClusterIssuer"}
+    objects = render("relay", relay__tls__certManager__issuerRef=issuer)
+    certificate = one(objects, "Certificate", RELAY)["spec"]
+    service = one(objects, "Service", RELAY)["metadata"]
+    host = f"{service['name']}.{NAMESPACE}.svc"
+    assert certificate["dnsNames"] == [host, f"{host}.cluster.local"]
+    assert certificate["issuerRef"] == issuer
+    volumes = {volume["name"]: volume for volume in pod_of(objects, RELAY)["spec"]["volumes"]}
+    assert volumes["tls"]["secret"]["secretName"] == certificate["secretName"]
+    assert container(objects, "web-server")["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    assert not [item for item in render("relay") if item["kind"] == "Certificate"]
+
+
 @pytest.mark.parametrize(
     ("values", "words"),
     [
@@ -134,6 +152,10 @@ def test_services_and_monitors_do_not_mix() -> None:
         ({"relay.frozen": '["shpo"]'}, "relay.frozen: shpo is not in relay.applications"),
         ({"relay.applications": '["a/b"]'}, "relay/applications/0"),
         ({"relay.replicas": "0"}, "relay/replicas"),
+        (
+            {"relay.tls.secretName": '"mine"', "relay.tls.certManager.issuerRef": '{"name": "internal"}'},
+            "relay.tls.secretName: set, but relay.tls.certManager.issuerRef is set too",
+        ),
     ],
 )
 def test_refusals(values: dict[str, str], words: str) -> None:
@@ -163,40 +185,76 @@ SERVED = {
 }
 
 
+@pytest.fixture(name="ports")
+def _ports() -> tuple[int, int]:
+    return _free_port(), _free_port()
+
+
+@contextmanager
+def nginx(folder: Path, ports: tuple[int, int], **values: Any) -> Iterator[None]:
+    """Run Debian's nginx with the configuration that the chart writes, and with *folder* instead of the container's directories."""
+    text = one(render("relay", **values), "ConfigMap", RELAY)["data"]["nginx.conf"]
+    for old, new in {
+        "/tmp/": f"{folder}/",
+        " /tls/": f" {folder}/tls/",
+        "/relay/": f"{folder}/relay/",
+        "listen 8080": f"listen 127.0.0.1:{ports[0]}",
+        "listen 9113": f"listen 127.0.0.1:{ports[1]}",
+    }.items():
+        text = text.replace(old, new)
+    (folder / "nginx.conf").write_text(("user root;\n" if os.getuid() == 0 else "") + text, encoding="utf-8")
+    command = [str(NGINX), "-e", "stderr", "-c", str(folder / "nginx.conf")]
+    subprocess.run([*command, "-t"], check=True, capture_output=True)
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
+        try:
+            yield
+        finally:
+            server.terminate()
+
+
 @pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
-def test_nginx_serves_snapshots_and_nothing_else(tmp_path: Path) -> None:
+def test_nginx_uses_a_renewed_certificate(tmp_path: Path, ports: tuple[int, int]) -> None:
+    """The kubelet replaces the files of the Secret; no process has to restart."""
+    (tmp_path / "relay/published").mkdir(parents=True)
+    (tmp_path / "relay/published/ready").write_text("ok", encoding="utf-8")
+    (tmp_path / "tls").mkdir()
+    host = f"relay.{NAMESPACE}.svc"
+
+    def renew() -> str:
+        authority = trustme.CA()
+        issued = authority.issue_cert(host)
+        issued.cert_chain_pems[0].write_to_path(tmp_path / "tls/tls.crt")
+        issued.private_key_pem.write_to_path(tmp_path / "tls/tls.key")
+        authority.cert_pem.write_to_path(tmp_path / "ca.crt")
+        curl = ("curl", "--silent", "--cacert", str(tmp_path / "ca.crt"), "--resolve", f"{host}:{ports[0]}:127.0.0.1")
+        return _run(
+            *curl, "--retry", "20", "--retry-connrefused", "--retry-delay", "1", f"https://{host}:{ports[0]}/readyz"
+        )
+
+    with nginx(tmp_path, ports, relay__tls__secretName="relay-tls"):
+        renewed = [renew() for _ in range(3)]
+    assert renewed == ["ok"] * 3
+
+
+@pytest.mark.skipif(NGINX is None, reason="nginx is not installed")
+def test_nginx_serves_snapshots_and_nothing_else(tmp_path: Path, ports: tuple[int, int]) -> None:
     """The configuration that the chart writes, with Debian's nginx: no listing, no other file, no other method."""
-    base, ports = tmp_path / "relay", (_free_port(), _free_port())
-    published = base / "published"
+    published = tmp_path / "relay/published"
     for name in [name for name, served in SERVED.items() if served and name != "readyz"]:
         (published / name).parent.mkdir(parents=True, exist_ok=True)
         (published / name).write_text("content", encoding="utf-8")
     (published / f"v1/{APPLICATION}/.head.json.tmp").write_text("half", encoding="utf-8")
     (published / "ready").write_text("ok", encoding="utf-8")
     (published / "metrics").write_text("up 1\n", encoding="utf-8")
-    text = one(render("relay"), "ConfigMap", RELAY)["data"]["nginx.conf"]
-    for old, new in {
-        "/tmp/": f"{tmp_path}/",
-        "/relay/": f"{base}/",
-        "listen 8080": f"listen 127.0.0.1:{ports[0]}",
-        "listen 9113": f"listen 127.0.0.1:{ports[1]}",
-    }.items():
-        text = text.replace(old, new)
-    (tmp_path / "nginx.conf").write_text(("user root;\n" if os.getuid() == 0 else "") + text, encoding="utf-8")
-    command = [str(NGINX), "-e", "stderr", "-c", str(tmp_path / "nginx.conf")]
-    subprocess.run([*command, "-t"], check=True, capture_output=True)
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:
-        try:
-            curl = ("curl", "--silent", "--path-as-is", "--retry", "20", "--retry-connrefused", "--retry-delay", "1")
-            assert _run(*curl, f"http://127.0.0.1:{ports[1]}/metrics") == "up 1\n"
-            status = (*curl, "--output", "/dev/null", "--write-out", "%{http_code}")
-            found = {name: _run(*status, f"http://127.0.0.1:{ports[0]}/{name}") == "200" for name in SERVED}
-            assert found == SERVED
-            head = f"http://127.0.0.1:{ports[0]}/v1/{APPLICATION}/head.json"
-            for method in ("POST", "PUT", "DELETE"):
-                assert _run(*status, "--request", method, "--data", "x", head)[0] == "4"
-        finally:
-            server.terminate()
+    with nginx(tmp_path, ports):
+        curl = ("curl", "--silent", "--path-as-is", "--retry", "20", "--retry-connrefused", "--retry-delay", "1")
+        assert _run(*curl, f"http://127.0.0.1:{ports[1]}/metrics") == "up 1\n"
+        status = (*curl, "--output", "/dev/null", "--write-out", "%{http_code}")
+        found = {name: _run(*status, f"http://127.0.0.1:{ports[0]}/{name}") == "200" for name in SERVED}
+        assert found == SERVED
+        head = f"http://127.0.0.1:{ports[0]}/v1/{APPLICATION}/head.json"
+        for method in ("POST", "PUT", "DELETE"):
+            assert _run(*status, "--request", method, "--data", "x", head)[0] == "4"
 
 
 def _run(*command: str) -> str:

@@ -257,7 +257,8 @@ def _publish(relayed: Relayed, change: Callable[[dict[str, Any]], dict[str, Any]
     _change_head(relayed, index=Part(content).digest)
 
 
-def test_a_relay_with_tls(relayed: Relayed) -> None:
+@pytest.mark.parametrize("host", ["localhost", "localhost."])
+def test_a_relay_with_tls(relayed: Relayed, host: str) -> None:
     """Its certificate is verified with the pod's CA; the supervisor, which has no TLS, gets nothing to ask."""
     ca = trustme.CA()
 
@@ -268,7 +269,7 @@ def test_a_relay_with_tls(relayed: Relayed) -> None:
     relayed.pod.wants(PASSWORD)
     half = json.loads(relayed.halves[1].read_bytes())
     with serving(respond, ca, "localhost") as port:
-        relayed.pod.put(CREDENTIALS_PATH, json.dumps({**half, "relay": f"https://localhost:{port}"}))
+        relayed.pod.put(CREDENTIALS_PATH, json.dumps({**half, "relay": f"https://{host}:{port}"}))
         refused = relayed.pod.run("init", "--deadline", "5")
         assert "relay: no trusted TLS connection to https://localhost" in refused.stderr
         relayed.pod.put(CA_PATH, ca.cert_pem.bytes().decode())

@@ -216,6 +216,7 @@ ELSEWHERE = {
     "restart_all.scheduled": "delivery/test_restart_all.py",
     "restart_all.started": "delivery/test_restart_all.py",
     "restart_all.failed": "delivery/test_restart_all.py",
+    "restart_all.skipped": "delivery/test_restart_all.py",
 }
 """Events of a relay, and others whose situations need more than a pod: the file of their test."""
 

@@ -145,7 +145,8 @@ def _connection(url: RelayUrl, ca_file: Path | None) -> http.client.HTTPConnecti
     context = new_context(ca_file)
     if ca_file is None:
         context.load_default_certs()
-    return http.client.HTTPSConnection(url.host, url.port, context=context)
+    # Certificates name hosts without the final dot of an absolute name (RFC 6066, section 3).
+    return http.client.HTTPSConnection(url.host.rstrip("."), url.port, context=context)
 
 
 def _status_message(status: int, name: str) -> str:

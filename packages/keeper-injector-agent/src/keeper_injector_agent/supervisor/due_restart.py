@@ -44,7 +44,7 @@ class DueRestart:
             posix.unlink(self._path)
         except OSError as error:
             self._failed = True
-            log_event("error", "restart_all.failed", errno=error.errno)
+            log_event("error", "restart_all.skipped", errno=error.errno)
             return False
         log_event("info", "restart_all.started", exit_code=RESTART_ALL_CODE)
         return True
