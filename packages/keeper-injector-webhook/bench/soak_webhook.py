@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import itertools
+import re
 import ssl
 import sys
 import tempfile
@@ -20,9 +21,9 @@ from pathlib import Path
 import attrs
 import orjson
 from bench_serving import review
-from hostile import CLIENTS, REVIEWS, post
+from hostile import CLIENTS, KIB, REVIEWS, post
 from load import Client, LostError
-from servers import Process, certificate, ours
+from servers import Process, certificate, free_port, ours
 
 from bench_table import Figure, table
 
@@ -45,7 +46,15 @@ class Soak:
     webhook: Process
     context: ssl.SSLContext
     until: float
-    only: str = ""
+    only: tuple[str, ...] = ("",)
+    """An input takes part if one of these is in its name."""
+    at_once: int = 1
+    """Hostile clients that run at the same time."""
+    probes: int = 0
+    """The port with the metrics."""
+    started: float = attrs.field(factory=time.perf_counter)
+    current: Counter[str] = attrs.field(factory=Counter)
+    """Hostile clients that run now."""
     latencies: list[float] = attrs.field(factory=list)
     failures: Counter[str] = attrs.field(factory=Counter)
     attacks: Counter[str] = attrs.field(factory=Counter)
@@ -56,6 +65,10 @@ class Soak:
     def is_over(self) -> bool:
         """Return whether the time is over or the webhook has ended."""
         return time.perf_counter() > self.until or self.webhook.process.poll() is not None
+
+    def is_chosen(self, name: str) -> bool:
+        """Return whether an input takes part."""
+        return any(word in name for word in self.only)
 
     async def load(self, number: int) -> None:
         """Send normal reviews of pods that differ; every other worker opens a connection for each."""
@@ -96,7 +109,7 @@ class Soak:
 
     async def flood(self) -> None:
         """Send the hostile reviews in turns."""
-        chosen = {name: body for name, body in REVIEWS.items() if self.only in f"reviews: {name}"}
+        chosen = {name: body for name, body in REVIEWS.items() if self.is_chosen(f"reviews: {name}")}
         for number in itertools.count():
             for name, body in chosen.items():
                 if self.is_over():
@@ -108,14 +121,17 @@ class Soak:
             if not chosen:
                 return
 
-    async def besiege(self) -> None:
-        """Run the hostile clients in turns."""
-        chosen = {name: attack for name, attack in CLIENTS.items() if self.only in f"clients: {name}"}
+    async def besiege(self, first: int) -> None:
+        """Run the hostile clients in turns, from one that differs with *first*."""
+        chosen = [(name, attack) for name, attack in CLIENTS.items() if self.is_chosen(f"clients: {name}")]
+        first = first * len(chosen) // self.at_once
         while chosen and not self.is_over():
-            for name, attack in chosen.items():
+            for name, attack in chosen[first:] + chosen[:first]:
                 if self.is_over():
                     return
+                self.current[name] += 1
                 await attack(self.context, self.webhook.port)
+                self.current[name] -= 1
                 self.attacks[name] += 1
 
     async def watch(self) -> None:
@@ -124,10 +140,42 @@ class Soak:
             self.memory = self.webhook.most_resident()
             await asyncio.sleep(0.1)
 
-    async def run(self) -> None:
-        """Run everything together until the time is over."""
-        crowds = map(self.crowd, range(CROWD if self.only in "crowd" else 0))
-        await asyncio.gather(*map(self.load, range(WORKERS)), *crowds, self.flood(), self.besiege(), self.watch())
+    async def follow(self, every: float) -> None:
+        """Print what the webhook holds, every so many seconds."""
+        print(
+            f"{'seconds':>7} {'VmRSS':>6} {'VmHWM':>6} {'connections':>11} {'in flight':>10} {'unread':>7} {'failed':>6}  MiB; KiB; attacks"
+        )
+        while not self.is_over():
+            await asyncio.sleep(every)
+            with contextlib.suppress(*LOST):
+                values = await asyncio.wait_for(gauges(self.probes), TIMEOUT)
+                flying, unread = (
+                    values[f"keeper_injector_{name}"] / KIB for name in ("bytes_in_flight", "unread_bytes")
+                )
+                print(
+                    f"{time.perf_counter() - self.started:7.1f} {self.webhook.resident():6.1f} {self.webhook.most_resident():6.1f}"
+                    f" {values['keeper_injector_connections']:11.0f} {flying:10.0f} {unread:7.0f} {self.failures.total():6}"
+                    f"  {'; '.join(sorted(+self.current))}",
+                    flush=True,
+                )
+
+    async def run(self, every: float) -> None:
+        """Run everything together until the time is over, and follow it every so many seconds; never with 0."""
+        crowds = map(self.crowd, range(CROWD if self.is_chosen("crowd") else 0))
+        following = [self.follow(every)] if every else []
+        sieges = map(self.besiege, range(self.at_once))
+        await asyncio.gather(*map(self.load, range(WORKERS)), *crowds, *sieges, *following, self.flood(), self.watch())
+
+
+async def gauges(port: int) -> dict[str, float]:
+    """Return the metrics without labels, from the port for probes."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        text = (await reader.read()).decode()
+    finally:
+        writer.close()
+    return {name: float(value) for name, value in re.findall(r"^(\w+) (\S+)$", text, re.MULTILINE)}
 
 
 def report(soak: Soak) -> int:
@@ -159,17 +207,33 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="how long (default: %(default)s)")
     parser.add_argument(
         "--only",
-        default="",
+        action="append",
         metavar="WORD",
         help="only inputs with this word in their name; the names begin with `clients: ` and `reviews: `; "
-        "`crowd` is the namespace that floods",
+        "`crowd` is the namespace that floods; may be repeated",
+    )
+    parser.add_argument(
+        "--at-once",
+        type=int,
+        default=1,
+        metavar="COUNT",
+        help="how many hostile clients run at the same time, each of them in turns (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--follow",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="print the webhook's memory, connections and bytes in flight every so many seconds",
     )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder, certificate(Path(folder)) as context:
-        webhook = ours(Path(folder), context, "--log-level", "warning")
-        soak = Soak(webhook, context, time.perf_counter() + options.minutes * 60, options.only)
+        probes = free_port()
+        webhook = ours(Path(folder), context, "--log-level", "warning", "--probe-port", str(probes))
+        until = time.perf_counter() + options.minutes * 60
+        soak = Soak(webhook, context, until, tuple(options.only or [""]), options.at_once, probes)
         try:
-            asyncio.run(soak.run())
+            asyncio.run(soak.run(options.follow))
             return report(soak)
         finally:
             webhook.stop()

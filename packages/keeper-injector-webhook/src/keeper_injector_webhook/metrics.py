@@ -47,6 +47,11 @@ class Metrics:
             "Bytes of requests and responses that are not complete.",
             registry=self.registry,
         )
+        self.unread_bytes = Gauge(
+            "keeper_injector_unread_bytes",
+            "Bytes of responses that clients have not taken yet.",
+            registry=self.registry,
+        )
         self._cut = Counter(
             "keeper_injector_connections_cut",
             "Connections that the webhook ended: at the deadline of a handshake, of a request, of an idle connection or of the "

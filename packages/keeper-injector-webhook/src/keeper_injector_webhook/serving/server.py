@@ -145,6 +145,7 @@ def _listeners(app: ASGIApp, options: ServerOptions, certificate: LiveCertificat
     ]
     metrics.connections.set_function(lambda: sum(len(one.connections) for one in listeners))
     metrics.bytes_in_flight.set_function(lambda: sum(one.connections.held for one in listeners))
+    metrics.unread_bytes.set_function(lambda: sum(one.connections.unread for one in listeners))
     return listeners
 
 
