@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
+import re
 import socket
 import ssl
 import subprocess
@@ -66,6 +68,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+DOCKERFILE = Path(__file__).parents[1] / "Dockerfile"
+MALLOC = dict(re.findall(r"(MALLOC_\w+)=(\d+)", DOCKERFILE.read_text(encoding="utf-8")))
+"""The settings of glibc in the image."""
 WITH_LIMITS = """
 import json, sys
 from pathlib import Path
@@ -102,7 +107,8 @@ def _started(tmp_path: Path, port: int, command: list[str], client: trustme.Leaf
     authority = trustme.CA()
     issue(authority, tmp_path)
     with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log)
+        environment = {**os.environ, **MALLOC}
+        process = subprocess.Popen([sys.executable, *command], stdout=log, stderr=log, env=environment)
     context = ssl.create_default_context(cadata=authority.cert_pem.bytes().decode())
     if client is not None:
         client.configure_cert(context)

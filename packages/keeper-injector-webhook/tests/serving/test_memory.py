@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_large_reviews_on_connections_that_stay(usual: Server) -> None:
     with dialled(usual, 100, request(900 * KIBIBYTE)):
         assert is_answered(usual)
     assert peak(usual) < 128
+
+
+def test_handshakes_that_stop_again_and_again(usual: Server) -> None:
+    """Connections that never complete a handshake hold what their handshakes take, however many there were before them."""
+    begun = peak(usual)
+    for _ in range(6):
+        with contextlib.ExitStack() as stack:
+            for _ in range(1000):
+                raw = stack.enter_context(socket.create_connection(("127.0.0.1", usual.port), timeout=20))
+                raw.sendall(b"\x16\x03\x01\x02\x00")
+            assert is_answered(usual)
+    assert peak(usual) - begun < 16
 
 
 def test_freed_memory_is_returned() -> None:

@@ -14,6 +14,7 @@ import attrs
 
 from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
 from keeper_injector_webhook.serving.http1 import Http1Server, serve_http1
+from keeper_injector_webhook.serving.memory import Returns
 from keeper_injector_webhook.serving.stream import ByteStream
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Listener:
     port: int
     server: Http1Server
     tls: ssl.SSLContext | None
+    memory: Returns = attrs.field(factory=Returns)
     _socket: socket.socket = attrs.field(init=False)
     _paused: bool = attrs.field(init=False, default=True)
     _ended: bool = attrs.field(init=False, default=False)
@@ -128,3 +130,4 @@ class Listener:
         finally:
             connection.sock.close()
             self.connections.remove(connection)
+            self.memory.connection_ended()
