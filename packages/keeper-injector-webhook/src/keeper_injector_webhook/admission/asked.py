@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Mapping
-from hashlib import blake2b
+from hashlib import sha256
 
 import attrs
 import orjson
@@ -65,7 +65,7 @@ def read_asked(annotations: Mapping[str, str], settings: Settings, namespace: st
     if characters > _LONGEST_KEPT:
         return _read(annotations, settings, namespace)
     content = orjson.dumps((namespace, annotations), option=orjson.OPT_SORT_KEYS)
-    key = settings, blake2b(content, digest_size=32).digest()
+    key = settings, sha256(content).digest()
     found = _kept.find(key)
     if found is None:
         found = _read(annotations, settings, namespace)

@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Hashable
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Generic, TypeVar
 
 import attrs
@@ -132,7 +132,7 @@ def digest(pod: Pod, namespace: str) -> bytes:
         content = orjson.dumps((namespace, pod.owner.partition("/")[0], replaced, pod.annotations, spec))
     except orjson.JSONEncodeError:
         return b""  # nested too deeply
-    return blake2b(content, digest_size=32).digest() if len(content) <= LARGEST_POD else b""
+    return sha256(content).digest() if len(content) <= LARGEST_POD else b""
 
 
 def _without_token_volume(pod: Pod) -> tuple[Json, bool]:
