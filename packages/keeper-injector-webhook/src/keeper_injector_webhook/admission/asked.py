@@ -16,6 +16,7 @@ import orjson
 from keeper_injector_common.annotations.parser import read_request
 from keeper_injector_common.annotations.request import InjectionRequest
 from keeper_injector_common.errors import Problem
+from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.model import Plan
 from keeper_injector_common.plan.wire import dumps
 from keeper_injector_webhook.admission.cache import ENTRY, BoundedCache
@@ -30,10 +31,22 @@ _LARGEST_CACHE = 4 * 1024 * 1024
 
 @attrs.frozen(eq=False)
 class WrittenPlan:
-    """A plan and its text in the annotation."""
+    """A plan, its text in the annotation, and what was last made from it."""
 
     plan: Plan
     text: str
+    _last_parts: dict[str, tuple[Hashable, list[Json]]] = attrs.field(factory=dict, repr=False)
+
+    def part(self, name: str, key: Hashable, build: Callable[[], list[Json]]) -> list[Json]:
+        """Return the part called *name* of a patch, for pods with *key*, which has everything besides the plan that it depends on.
+
+        Pods share it, so nobody may change it.
+        """
+        last, found = self._last_parts.get(name, (None, []))
+        if last != (key,):
+            found = build()
+            self._last_parts[name] = (key,), found
+        return found
 
 
 @attrs.frozen(eq=False)
@@ -71,7 +84,7 @@ def read_asked(annotations: Mapping[str, str], settings: Settings, namespace: st
         found = _read(annotations, settings, namespace)
         if not found.problems:
             items = len(found.request.files) + len(found.request.folders) + len(found.request.variables)
-            _kept.keep(key, found, ENTRY * (4 + 2 * items) + 4 * characters + _LARGEST_PLAN)
+            _kept.keep(key, found, ENTRY * (12 + 2 * items) + 4 * characters + _LARGEST_PLAN)
     return found
 
 

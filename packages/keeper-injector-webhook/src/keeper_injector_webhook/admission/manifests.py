@@ -68,6 +68,12 @@ def volumes_to_add(decision: Inject) -> list[Json]:
     ]
 
 
+def agent_containers(decision: Inject, settings: Settings) -> list[Json]:
+    """Return the init container, and the sidecar if there is one."""
+    init = init_container(decision, settings)
+    return [init] if decision.request.init_only else [init, sidecar(init, decision)]
+
+
 def init_container(decision: Inject, settings: Settings) -> Json:
     """Return the init container, which fetches the secrets before the application starts."""
     request = decision.request

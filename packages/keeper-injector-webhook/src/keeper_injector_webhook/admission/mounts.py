@@ -10,7 +10,6 @@ from __future__ import annotations
 import bisect
 import itertools
 import posixpath
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 import attrs
@@ -23,7 +22,7 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import environment
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.names import is_reserved_volume
-from keeper_injector_webhook.admission.pod import Container, Pod, list_at, object_at
+from keeper_injector_webhook.admission.pod import Container, Pod, object_at
 from keeper_injector_webhook.admission.system_directories import why_careful, why_refused
 from keeper_injector_webhook.admission.volumes import Volume
 
@@ -36,6 +35,8 @@ _LONGEST_NAME = 255
 _LONGEST_PATH = 3840
 """Bytes: PATH_MAX, 4,096, less what the container runtime and the agent put before the path."""
 
+_Path = tuple[str, str, Json]
+"""A path in a container, what Kubernetes mounts there, and its entry in the pod."""
 _STARTING = ("workingDir", "command", "args")
 """The keys of a container with paths that it uses to start."""
 _MOST_USED = 20
@@ -77,13 +78,15 @@ def problems_of_mounts(pod: Pod, volumes: Sequence[Volume], together: Sequence[M
                 _culprit(volume), f"{volume.directory} {reason}", "choose a directory that only the secrets use"
             )
         yield from _long_paths(volume)
-    kinds = {str(volume.get("name")): volume for volume in pod.volumes()}
+    kinds: dict[str, Json] = {}
     for mounted in together:
         near = {_first_part(directory) for directory in mounted.directories}
         for container in mounted.containers:
+            paths = _own_paths(container)
             # Few containers mount anything near our directories, so the others are found first.
-            if any(_first_part(path) in near for path, _, _ in _own_paths(container)):
-                yield from _nested(container, mounted, kinds)
+            if not near.isdisjoint([_first_part(path) for path, _, _ in paths]):
+                kinds = kinds or {str(volume.get("name")): volume for volume in pod.volumes()}
+                yield from _nested(container, mounted, paths, kinds)
         yield from _beside_variables(mounted)
 
 
@@ -93,9 +96,10 @@ def problems_of_reserved_names(pod: Pod) -> Iterator[Problem]:
         if is_reserved_volume(name):
             yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
     for container in pod.containers():
-        used = [item.get("name") for item in (*container.mounts, *list_at(container.raw, "volumeDevices"))]
+        used = [item.get("name") for item in container.mounts]
+        used += [item.get("name") for item in container.devices]
         used += [object_at(source, "fileKeyRef").get("volumeName") for source in container.sources_of_variables]
-        for reserved in dict.fromkeys([use for use in used if is_reserved_volume(str(use))]):
+        for reserved in dict.fromkeys([use for use in map(str, used) if is_reserved_volume(use)]):
             found = f"container {container.name!r} uses the volume {reserved!r}, which belongs to the agent"
             yield Problem(f"{PREFIX}inject", found, "remove it")
 
@@ -137,14 +141,16 @@ def _first_part(path: str) -> str:
     return path if end < 0 else path[:end]
 
 
-def _nested(container: Container, mounted: Mounted, kinds: Mapping[str, Json]) -> Iterator[Problem]:
+def _nested(
+    container: Container, mounted: Mounted, own_paths: Sequence[_Path], kinds: Mapping[str, Json]
+) -> Iterator[Problem]:
     """Yield each path of the container inside one of our directories, and each of these that cannot be created below a mount.
 
     The paths are sorted, so that those inside a directory follow it: a pod may have thousands of both. Where several contain a
     path, the innermost counts, because there it is created.
     """
     paths: list[tuple[str, bool, str, Json]] = [(f"{directory}/", False, "", {}) for directory in mounted.directories]
-    paths += [(f"{path}/", True, what, mount) for path, what, mount in _own_paths(container) if path]
+    paths += [(f"{path}/", True, what, mount) for path, what, mount in own_paths if path]
     around: list[tuple[str, bool, str, Json, str]] = []
     for path, own, what, mount in sorted(paths, key=lambda entry: entry[:2]):
         while around and not path.startswith(around[-1][0]):
@@ -167,21 +173,17 @@ def _nested(container: Container, mounted: Mounted, kinds: Mapping[str, Json]) -
         around.append((path, own, what, mount, inside))
 
 
-def _own_paths(container: Container) -> Iterator[tuple[str, str, Json]]:
-    """Yield the paths at which Kubernetes mounts something into the container, each with what it is, and its entry in the pod."""
-    for mount in container.mounts:
-        yield _normal(mount.get("mountPath")), "mount", mount
-    for device in list_at(container.raw, "volumeDevices"):
-        yield _normal(device.get("devicePath")), "device", device
+def _own_paths(container: Container) -> list[_Path]:
+    """Return the paths at which Kubernetes mounts something into the container."""
+    paths: list[_Path] = [(_normal(mount.get("mountPath")), "mount", mount) for mount in container.mounts]
+    paths += [(_normal(device.get("devicePath")), "device", device) for device in container.devices]
     if message := container.raw.get("terminationMessagePath"):
-        yield _normal(message), "termination message", {}
+        paths.append((_normal(message), "termination message", {}))
+    return paths
 
 
 def _described(what: str, entry: Json) -> str:
     return f"the {what} of volume {entry.get('name')!r}" if entry else f"the {what}"
-
-
-_UNUSUAL = re.compile(r"//|/\.|/$|^[^/]")
 
 
 def _normal(path: object) -> str:
@@ -189,7 +191,8 @@ def _normal(path: object) -> str:
     text = str(path or "")
     if not 0 < len(text) <= _LONGEST_PATH:
         return ""
-    return "/" + posixpath.normpath(text).lstrip("/") if _UNUSUAL.search(text) else text
+    is_usual = text[0] == "/" and text[-1] != "/" and "//" not in text and "/." not in text
+    return text if is_usual else "/" + posixpath.normpath(text).lstrip("/")
 
 
 def _why_not_below(mount: Json, volume: Json) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 from keeper_injector_common.annotations.table import INJECTED, PLAN, WARNINGS
 from keeper_injector_common.json_values import Json
 from keeper_injector_webhook.admission import environment, manifests
@@ -49,7 +51,8 @@ def _annotations(pod: Pod, decision: Inject) -> list[Json]:
 
 
 def _volumes(pod: Pod, decision: Inject) -> list[Json]:
-    return _appended("/spec/volumes", pod.spec.get("volumes"), manifests.volumes_to_add(decision))
+    added = decision.written.part("volumes", None, lambda: manifests.volumes_to_add(decision))
+    return _appended("/spec/volumes", pod.spec.get("volumes"), added)
 
 
 def _mounts(decision: Inject) -> list[Json]:
@@ -76,8 +79,10 @@ def _variables(decision: Inject) -> list[Json]:
 
 
 def _agents(pod: Pod, decision: Inject, settings: Settings) -> list[Json]:
-    starting = [manifests.init_container(decision, settings)]
-    staying = [] if decision.request.init_only else [manifests.sidecar(starting[0], decision)]
+    # With the plan, these are all that the containers depend on; a dict cannot be a key.
+    key = settings, decision.restarts, orjson.dumps(decision.resources)
+    agents = decision.written.part("agents", key, lambda: manifests.agent_containers(decision, settings))
+    starting, staying = agents[:1], agents[1:]
     if decision.native:
         starting += staying
         staying = []

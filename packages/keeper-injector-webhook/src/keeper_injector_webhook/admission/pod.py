@@ -49,6 +49,11 @@ class Container:
         return list_at(self.raw, "volumeMounts")
 
     @property
+    def devices(self) -> list[Json]:
+        """The container's block devices."""
+        return list_at(self.raw, "volumeDevices")
+
+    @property
     def command(self) -> list[str]:
         """The container's command; empty if it uses the image's."""
         value = self.raw.get("command")
@@ -233,6 +238,9 @@ def list_at(parent: Json, key: str, *, most: int | None = None) -> list[Json]:
     return value
 
 
+_OBJECTS = {dict}
+
+
 def _are_objects(items: Iterable[object]) -> bool:
     # JSON has no subclasses of dict. This takes a fifth of the time of isinstance for each item.
-    return set(map(type, items)) <= {dict}
+    return _OBJECTS.issuperset(map(type, items))
