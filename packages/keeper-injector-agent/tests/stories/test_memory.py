@@ -1,4 +1,4 @@
-"""The memory of the agent: an attachment is in the memory of a refresh once."""
+"""The memory of the agent: how often attachments and the answers of Keeper are in the memory of a refresh."""
 
 from __future__ import annotations
 
@@ -66,3 +66,14 @@ def test_a_damaged_attachment_keeps_the_file(large: AgentPod, keeper: LocalKeepe
     assert result.returncode == os.EX_DATAERR
     assert large.file("disk.img") == "small"
     assert "file 'disk.img' cannot be decrypted" in result.stderr
+
+
+def test_an_answer_is_in_memory_less_than_three_times(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """Of all records of an application, the pod wants one by its title: the others are in no more copies than the limit counts."""
+    pod.wants({"login": "api-keys[login]"})
+    without = peak(pod, "init")
+    count, size = 600, 16 * 1024
+    for number in range(count):
+        keeper.add_record({"title": f"record {number}", "fields": {"password": os.urandom(size // 2).hex()}})
+    in_base64 = count * size * 4 / 3
+    assert peak(pod, "once") - without < 2.6 * in_base64

@@ -119,7 +119,8 @@ class Client(SecretsManager):  # type: ignore[misc] # the SDK has no types
             # The transport returns no other failure than a request for another key.
             self._check_server_key(requested_key(response))
         self.date = response.headers.get("Date") or ""
-        return KSMHttpResponse(response.status_code, response.content, response)
+        # A view, because the SDK cuts the nonce off, which would copy all the rest.
+        return KSMHttpResponse(response.status_code, memoryview(response.content), response)
 
     def ask(self, uids: Sequence[str] = (), *, folders: bool = False) -> None:
         """Send the requests for all records, or those with *uids*. The next calls of the SDK for them get the answers.

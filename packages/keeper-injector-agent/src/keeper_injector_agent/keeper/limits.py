@@ -11,8 +11,9 @@ _LARGEST = 256 * _MIB
 _SMALLEST = 4 * _MIB
 _RESERVED = 60 * _MIB
 """Memory of a worker without the response."""
-_RESPONSE_COPIES = 5
-"""A response of Keeper's API is in memory up to five times: received, joined, decrypted, decoded, and written."""
+_RESPONSE_COPIES = 4
+"""A large response of Keeper's API takes two and a half times its size (received and joined, or decrypted and decoded), and three and a
+half times if its records have 0.2 KB, because a Python object is larger than its JSON."""
 _FILE_COPIES = 3
 """An attachment is in memory up to three times: decrypted, and in the volume, where the old one stays until the new one is complete."""
 _FILES = ("memory.max", "memory/memory.limit_in_bytes")
