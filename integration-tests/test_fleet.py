@@ -57,8 +57,9 @@ def test_a_replica_and_then_keeper_are_away(fleet: Fleet, keeper: Keeper) -> Non
         system.kubectl("delete", name, "--wait=false")
         space.pod(f"during-{number}", wanted, containers=[container(**AS_1000)]).ready()
         system.kubectl("rollout", "status", f"deployment/{RELAY}", "--timeout=120s")
-    with keeper.failing("status", "503"):
-        space.pod("without-keeper", wanted, containers=[container(**AS_1000)]).ready()
+    for fault in (("status", "503"), ("cut",)):
+        with keeper.failing(*fault):
+            space.pod(f"without-keeper-{fault[0]}", wanted, containers=[container(**AS_1000)]).ready()
         log = system.kubectl("logs", f"deployment/{RELAY}", "--container=relay")
         assert "Traceback" not in log
     assert first.ready_since() == ready_since
