@@ -9,11 +9,12 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from artifacts import building, provenance, sbom
+from artifacts import building, image_digests, provenance, sbom, signing_programs
 from artifacts.chart_signature import sign_chart
 from artifacts.checksums import sign_sums, write_sums
 from artifacts.commits import SOURCE, export
 from artifacts.errors import ArtifactError
+from artifacts.image_content import manifest_digest
 from cluster import programs
 from images.catalogue import IMAGES
 
@@ -27,6 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     output: Path = options.output.absolute()
     try:
+        if options.build_cosign:
+            print(signing_programs.build(_say))
+            return 0
         if options.images != "none":
             building.check_base(options.base)
         _make_empty(output)
@@ -55,6 +59,8 @@ def _build(options: argparse.Namespace, folder: Path, output: Path) -> None:
     images = [] if options.images == "none" else options.images.split(",") if options.images else _default_images()
     if images:
         building.build_images(commit, output, images, options.base)
+        digests = {image.name: manifest_digest(output / image.archive) for image in IMAGES if image.name in images}
+        _write(output / image_digests.FILE, image_digests.as_values(digests))
     files = sorted(output.iterdir())
     for wheel in output.glob("*.whl"):
         _write(output / f"{wheel.name}{sbom.SUFFIX}", sbom.wheel_sbom(wheel, commit))
@@ -99,6 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--sign-chart", default="", metavar="KEY", help="also sign the chart for Helm, with this key of gpg"
     )
+    what = "build cosign from its pinned Go module, print its folder, and do nothing else"
+    parser.add_argument("--build-cosign", action="store_true", help=what)
     parser.add_argument("--builder", default=LOCAL_BUILDER, metavar="URI", help="who builds, for the provenance")
     parser.add_argument("--repository", type=Path, default=ROOT, help=argparse.SUPPRESS)
     return parser

@@ -31,19 +31,29 @@ class Found:
     architecture: str = ""
 
 
+def manifest_digest(archive: Path) -> str:
+    """Return the SHA-256 of the image's manifest, by which nodes pull it. Raises ArtifactError like :func:`packages_of`."""
+    with tarfile.open(archive) as layout:
+        return _manifest(layout, archive)[0]
+
+
+def _manifest(layout: tarfile.TarFile, archive: Path) -> tuple[str, list[str]]:
+    """Return the digests of the manifest and of the layers."""
+    try:
+        [entry] = _json(layout, "index.json")["manifests"]
+        digest = entry["digest"].removeprefix("sha256:")
+        manifest = _json(layout, f"blobs/sha256/{digest}")
+        return digest, [layer["digest"].removeprefix("sha256:") for layer in manifest["layers"]]
+    except (KeyError, ValueError):
+        raise ArtifactError(
+            f"{archive}: not an OCI archive with one image; build it with ./tools/run images --oci"
+        ) from None
+
+
 def packages_of(archive: Path) -> tuple[str, list[Found]]:
     """Return the digest of the image's manifest and its packages. Raises ArtifactError if this is not one image's archive."""
     with tarfile.open(archive) as layout:
-        try:
-            [entry] = _json(layout, "index.json")["manifests"]
-            digest = entry["digest"].removeprefix("sha256:")
-            layers = [
-                layer["digest"].removeprefix("sha256:") for layer in _json(layout, f"blobs/sha256/{digest}")["layers"]
-            ]
-        except (KeyError, ValueError):
-            raise ArtifactError(
-                f"{archive}: not an OCI archive with one image; build it with ./tools/run images --oci"
-            ) from None
+        digest, layers = _manifest(layout, archive)
         files: dict[str, str] = {}
         for layer in layers:
             _apply(layout, layer, files)
