@@ -126,5 +126,6 @@ _OF_PARSERS: dict[Callable[[str], Any], Json] = {
 
 def schema_of_annotation(annotation: Annotation) -> Json:
     """Return the schema of a default of *annotation*; raises KeyError for a parser that has no schema yet."""
-    schema = {"enum": list(annotation.words)} if annotation.words else _OF_PARSERS[annotation.parse]
+    aliases = annotation.parse.aliases if isinstance(annotation.parse, parsers.Choice) else ()
+    schema = {"enum": [*annotation.words, *aliases]} if annotation.words else _OF_PARSERS[annotation.parse]
     return {**schema, "description": annotation.help}

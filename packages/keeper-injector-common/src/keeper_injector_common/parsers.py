@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import posixpath
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -159,18 +159,21 @@ class Choice:
     """A parser that accepts one of its words, in any case. The documentation lists the words."""
 
     words: tuple[str, ...]
+    aliases: Mapping[str, str] = attrs.field(factory=dict)
+    """Other names of words, each with its word. Messages do not list them."""
 
     def __call__(self, text: str) -> str:
         """Read one of the words."""
         word = text.strip().lower()
+        word = self.aliases.get(word, word)
         if word not in self.words:
             raise InvalidValue(f"{text!r} is unknown", f"write {', '.join(self.words[:-1])} or {self.words[-1]}")
         return word
 
 
-def choice(*words: str) -> Choice:
-    """Return a parser that accepts one of *words*, in any case."""
-    return Choice(words)
+def choice(*words: str, aliases: Mapping[str, str] | None = None) -> Choice:
+    """Return a parser that accepts one of *words*, in any case, or one of the *aliases* of words."""
+    return Choice(words, aliases or {})
 
 
 def whole(lowest: int, highest: int) -> Parse[int]:
@@ -201,6 +204,14 @@ def text(value: str) -> str:
     if "\0" in value:
         raise InvalidValue("the value has a NUL character", "remove it")
     return stripped(value)
+
+
+def target(value: str) -> str:
+    """Read the value of ``record-<handle>``: text that names a record, and not only the path of its file."""
+    found = text(value)
+    if found.startswith("/"):
+        raise InvalidValue(f"{found!r} is a path without a record", f"write the record before it, as in db:{found}")
+    return found
 
 
 def stripped(value: str) -> str:

@@ -75,7 +75,7 @@ def test_an_error_carries_the_warnings() -> None:
     with pytest.raises(AnnotationsError) as caught:
         request_of(sekret="db")
     assert [str(problem) for problem in caught.value.problems] == [
-        f"{PREFIX}inject: nothing to inject; add {PREFIX}secret with the title of a record"
+        f"{PREFIX}inject: nothing to inject; add {PREFIX}records with the title of a record"
     ]
     assert caught.value.warnings == (
         Problem(f"{PREFIX}sekret", "unknown annotation, ignored", f"did you mean {PREFIX}secret?", Severity.WARNING),

@@ -116,7 +116,7 @@ def test_the_secrets_of_files_become_a_kubernetes_secret() -> None:
     [
         ({"secret": "a", "folder": "x", "folder_uid": "y"}, "keep one of the two"),
         ({"folder": "x[y]"}, "a folder has no fields; write a bracket in its name as"),
-        ({"format_x": "env", "secret": "a"}, "there is no keeper.security/secret-x that it applies to"),
+        ({"format_x": "env", "secret": "a"}, "there is no keeper.security/record-x that it applies to"),
         ({"secret_x": "a:/b/c", "format_x": "env", "template_x": "y"}, "keep one of the two"),
         ({"secret_x": "a:/b/c", "format_x": "xml"}, "'xml' is unknown"),
         ({"file_x": "/app/x"}, "no file is named"),
@@ -219,15 +219,15 @@ def test_one_value_of_a_field_is_one_variable() -> None:
     [
         (
             {"fields_x": "login", "secret": "a"},
-            "fields-x: there is no keeper.security/secret-x that it applies to, nor a record 'x' in",
+            "fields-x: there is no keeper.security/record-x that it applies to, nor a record 'x' in",
         ),
-        ({"env_prefix-x": "A_", "secret": "a"}, "env-prefix-x: there is no keeper.security/secret-x"),
+        ({"env_prefix-x": "A_", "secret": "a"}, "env-prefix-x: there is no keeper.security/record-x"),
         (
             {"secret_x": "a:/b/c", "fields_x": "login", "template_x": "y"},
             "fields-x: keeper.security/template-x already determines",
         ),
         ({"secret_x": "a[b]", "fields_x": "login"}, "fields-x: keeper.security/secret-x asks for one value already"),
-        ({"keys_x": "login=a", "secret": "a"}, "keys-x: there is no keeper.security/secret-x that it applies to"),
+        ({"keys_x": "login=a", "secret": "a"}, "keys-x: there is no keeper.security/record-x that it applies to"),
         (
             {"secret_x": "a", "keys_x": "login=a", "template_x": "y"},
             "keys-x: keeper.security/template-x already determines the content of the file; keep one of the two",

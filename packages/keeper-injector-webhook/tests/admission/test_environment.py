@@ -78,7 +78,7 @@ def test_variables_by_file_reference_expand() -> None:
         (
             VARIABLE,
             Settings(env_files_possible=False),
-            "or use a file (keeper.security/secret-<name>), because the API server is older than Kubernetes 1.35",
+            "or use a file (keeper.security/record-<handle>), because the API server is older than Kubernetes 1.35",
         ),
         (
             {"inject": "true", "secret": "db", "inject-env-vars": "true"},

@@ -25,7 +25,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "azure-secret-name": (f"auth-method={AzureCredentials.method}",),
         "ca-cert-key": ("ca-cert-secret", "ca-cert-configmap"),
         "proxy-secret-key": ("proxy-secret",),
-        "folder-path": ("folder", "folder-uid"),
+        "folder-output-path": ("folder", "folder-uid"),
         "folder-recursive": ("folder", "folder-uid"),
         "refresh-interval": _SIDECAR,
         "signal": _SIDECAR,

@@ -98,7 +98,7 @@ def _request(reader: Reader, configured: config.ConfigDeliveries) -> InjectionRe
     if (count := len(files) + len(folders) + named + len(secrets)) > MOST_SECRETS:
         reader.problems.append(too_many_secrets(f"{PREFIX}inject", count))
     if not (files or folders or variables or secrets or reader.problems):
-        reader.report(f"{PREFIX}inject", "nothing to inject", f"add {PREFIX}secret with the title of a record")
+        reader.report(f"{PREFIX}inject", "nothing to inject", f"add {PREFIX}records with the title of a record")
     return InjectionRequest(
         files=tuple(files),
         folders=tuple(folders),

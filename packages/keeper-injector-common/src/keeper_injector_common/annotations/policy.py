@@ -46,13 +46,12 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 _RECORDS = ((SECRETS, SecretKeys.RECORD), (SECRETS, SecretKeys.NOTATION), (SECRETS, SecretKeys.RECORDS))
 _EQUIVALENTS = {
-    "secret": _RECORDS,
-    "secrets": _RECORDS,
-    "secret-<name>": _RECORDS,
+    "records": _RECORDS,
+    "record-<handle>": _RECORDS,
     "file-<name>": ((SECRETS, SecretKeys.FILE),),
     "folder": ((FOLDERS, FolderKeys.PATH),),
     "folder-uid": ((FOLDERS, FolderKeys.UID),),
-    "folder-path": ((FOLDERS, FolderKeys.DIRECTORY),),
+    "folder-output-path": ((FOLDERS, FolderKeys.DIRECTORY),),
     "folder-recursive": ((FOLDERS, FolderKeys.RECURSIVE),),
     "format-<name>": ((SECRETS, SecretKeys.FORMAT), (FOLDERS, FolderKeys.FORMAT)),
     "fields-<name>": ((SECRETS, SecretKeys.FIELDS),),
@@ -123,7 +122,7 @@ class Policy:
         for key in sorted(annotations) if self.locked else ():
             found = find(key.removeprefix(PREFIX)) if key.startswith(PREFIX) else None
             if found:
-                name = found[0].replaced_by or found[0].name
+                name = found[0].preferred_name
                 yield from self._problem_of_locked(key, (name, *_COVERED_BY.get(name, ())))
 
     def problems_of_config(self, keys: Iterable[tuple[str, str, str]]) -> Iterator[Problem]:
@@ -287,7 +286,7 @@ def _rules(section: Section) -> Rules:
 
 def _lockable(text: str) -> str:
     found = find(text.strip().removeprefix(PREFIX))
-    name = (found[0].replaced_by or found[0].name) if found else ""
+    name = found[0].preferred_name if found else ""
     if name not in LOCKABLE:
         raise InvalidValue(
             f"{text!r} is not an annotation that can be locked",

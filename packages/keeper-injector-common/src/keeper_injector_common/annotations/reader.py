@@ -26,10 +26,10 @@ from keeper_injector_common.references import Reference, parse_reference, relati
 
 @attrs.frozen
 class Member:
-    """One annotation of a family such as ``secret-<name>``."""
+    """One annotation of a family such as ``record-<handle>``."""
 
     key: str
-    """The whole annotation: ``keeper.security/secret-db``."""
+    """The whole annotation: ``keeper.security/record-db``."""
     name: str
     """The part after the stem: ``db``."""
     value: Any
@@ -37,7 +37,7 @@ class Member:
 
 _LONGEST_KEY = 512
 """Characters of a key, which is the title of a record in some annotations. Kubernetes allows 317, but checks it after the webhook."""
-_EACH_A_SECRET = tuple(f"{PREFIX}{stem}" for stem in ("secret-", "file-", "env-"))
+_EACH_A_SECRET = tuple(f"{PREFIX}{stem}" for stem in ("record-", "secret-", "file-", "env-"))
 """The beginnings of annotations that ask for one secret each."""
 _NO_SECRET = f"{PREFIX}env-prefix-"
 
@@ -101,7 +101,7 @@ class Reader:
         self._origins: dict[str, str] = {}
         """The annotation that sets each value."""
         self._defaulted: set[str] = set()
-        self._families: dict[str, list[Member]] = {stem: [] for stem in table.FAMILIES}
+        self._families: dict[str, dict[str, Member]] = {stem: {} for stem in table.FAMILIES}
         for name, text in defaults.items():
             known = table.BY_NAME.get(name)
             if known is None or not known.default_allowed:
@@ -134,7 +134,7 @@ class Reader:
 
     def family(self, stem: str) -> Sequence[Member]:
         """Return the annotations whose names begin with *stem*, in the order of their keys."""
-        return self._families[stem]
+        return [*self._families[stem].values()]
 
     def report(self, where: str, found: str, right: str) -> None:
         """Add an error."""
@@ -189,14 +189,25 @@ class Reader:
         except InvalidValue as error:
             self.report(where, error.found, error.right)
             return
+        if annotation.alias_of and not annotation.adds:
+            annotation = table.BY_ANY_NAME[annotation.alias_of]
         if annotation.stem:
-            self._families[annotation.stem].append(Member(where, member, value))
+            self._add_member(annotation.stem, Member(where, member, value))
             return
         other = self._origins.get(annotation.name)
         if other and self._values[annotation.name] != value:
-            self.report(where, f"{other} is the same setting, and has another value", "keep one of the two")
+            self._report_other_name(where, other)
             return
         if annotation.alternative in self._defaulted:
             self._defaulted.discard(annotation.alternative)
             del self._values[annotation.alternative]
         self._values[annotation.name], self._origins[annotation.name] = value, where
+
+    def _add_member(self, stem: str, member: Member) -> None:
+        """Add *member*. Another name of the same annotation may be set too, if it has the same value."""
+        same = self._families[stem].setdefault(member.name, member)
+        if same.value != member.value:
+            self._report_other_name(member.key, same.key)
+
+    def _report_other_name(self, where: str, other: str) -> None:
+        self.report(where, f"{other} is the same setting, and has another value", "keep one of the two")

@@ -26,7 +26,7 @@ from keeper_injector_common.plan.delivery import (
 )
 from keeper_injector_common.references import FieldValue, FileContent, RecordName, RecordText, Reference, WholeRecord
 
-DEFAULT_DIRECTORY: str = BY_NAME["folder-path"].default_value
+DEFAULT_DIRECTORY: str = BY_NAME["folder-output-path"].default_value
 """Directory of the files that set no path."""
 
 
@@ -160,7 +160,7 @@ class PodSettings:
     agent_image: str | None
     log_level: str
     metrics_port: int | None
-    env_mode: Literal["auto", "exec", "file-ref"]
+    env_mode: Literal["auto", "exec", "env-files"]
     on_change: Literal["none", "restart", "restart-all"]
     restart_spread: float
     """Seconds."""

@@ -27,22 +27,22 @@ from keeper_injector_common.references import (
 
 
 def files(reader: Reader) -> list[SecretFile]:
-    """Return the files that ``secret``, ``secrets``, ``secret-<name>`` and ``file-<name>`` ask for."""
+    """Return the files that ``records``, ``record-<handle>``, their older names, and ``file-<name>`` ask for."""
     details = _Details(reader)
-    found = [*_simple_secrets(reader, details), *_named_secrets(reader, details), *_attachments(reader)]
+    found = [*_listed_records(reader, details), *_named_records(reader, details), *_attachments(reader)]
     details.report_unused()
     return found
 
 
 class _Details:
-    """What annotations such as ``format-<name>`` say about the file of ``secret-<name>``."""
+    """What annotations such as ``format-<name>`` say about the file of ``record-<name>``."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._members = {stem: {item.name: item for item in reader.family(stem)} for stem in (*_OF_NAMED, *_OF_ANY)}
         self._used: set[str] = set()
         self._of_records: set[str] = set()
-        """The annotations that apply to a record of ``secret`` or ``secrets``."""
+        """The annotations that apply to a record of ``records``."""
 
     def of(self, stem: str, name: str) -> Member | None:
         """Return the annotation of the family *stem* for the secret called *name*, or None."""
@@ -52,7 +52,7 @@ class _Details:
         return member
 
     def of_record(self, stem: str, title: str) -> Member | None:
-        """Return the annotation of the family *stem* for the record *title* in ``secret`` or ``secrets``, or None."""
+        """Return the annotation of the family *stem* for the record *title* in ``records``, or None."""
         member = self.of(stem, title)
         if member:
             self._of_records.add(member.key)
@@ -64,22 +64,22 @@ class _Details:
             item = self._members[stem].get(name)
             if item and item.key in self._of_records:
                 found = f"it applies to {key} and to another record, {name!r}"
-                self._reader.report(item.key, found, f"rename {key}, or write secret-<name> for both")
+                self._reader.report(item.key, found, f"rename {key}, or write record-<handle> for both")
 
     def report_unused(self) -> None:
         """Report annotations for secrets that do not exist."""
         for stem, members in self._members.items():
             for item in members.values():
                 if item.key not in self._used:
-                    named = f", nor a record {item.name!r} in {PREFIX}secret" if stem in _OF_ANY else ""
-                    found = f"there is no {PREFIX}secret-{item.name} that it applies to{named}"
+                    named = f", nor a record {item.name!r} in {PREFIX}records" if stem in _OF_ANY else ""
+                    found = f"there is no {PREFIX}record-{item.name} that it applies to{named}"
                     self._reader.report(item.key, found, "add that, or remove this")
 
 
 _OF_NAMED = ("format-", "template-")
-"""Families about a file of ``secret-<name>``."""
+"""Families about a file of ``record-<name>``."""
 _OF_ANY = ("fields-", "keys-", "env-prefix-")
-"""Families about a file of ``secret-<name>``, or of a record of that name in ``secret`` or ``secrets``."""
+"""Families about a file of ``record-<name>``, or of a record of that name in ``records``."""
 
 
 def folders(reader: Reader) -> Iterator[FolderFiles]:
@@ -93,7 +93,7 @@ def folders(reader: Reader) -> Iterator[FolderFiles]:
     text = reader.get(given[0])
     folder = RecordName((text,)) if given[0] == "folder-uid" else _folder_name(reader, where, text)
     if folder is not None:
-        yield FolderFiles(where, folder, reader.get("folder-path"), recursive=reader.get("folder-recursive"))
+        yield FolderFiles(where, folder, reader.get("folder-output-path"), recursive=reader.get("folder-recursive"))
 
 
 def variables(
@@ -164,7 +164,7 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
             reader.report(where, found, "write k8sSecretKeys: in config, or choose the fields without names")
     if not files:
         reader.report(
-            where, "there is nothing to put into the Secret", f"add {PREFIX}secret with the title of a record"
+            where, "there is nothing to put into the Secret", f"add {PREFIX}records with the title of a record"
         )
         return
     yield KubernetesSecret(
@@ -178,9 +178,9 @@ def kubernetes_secrets(reader: Reader, files: Sequence[SecretFile]) -> Iterator[
     )
 
 
-def _simple_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
-    for name in ("secret", "secrets"):
-        for item in reader.get(name) or ():
+def _listed_records(reader: Reader, details: _Details) -> Iterator[SecretFile]:
+    for name in _lists_of_records(reader):
+        for item in reader.get(name):
             target, path = split_target(item)
             source = reader.reference(PREFIX + name, target)
             if source is not None:
@@ -190,9 +190,22 @@ def _simple_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
                 yield from _file(reader, PREFIX + name, source, path, chosen)
 
 
-def _named_secrets(reader: Reader, details: _Details) -> Iterator[SecretFile]:
-    for secret in reader.family("secret-"):
-        # The value may be a path alone. The title of the record is then the name: secret-db: /app/db.json
+def _lists_of_records(reader: Reader) -> list[str]:
+    """Return the annotations with the records to deliver. ``secret`` and ``secrets`` add up, and repeat ``records`` at most."""
+    given = [name for name in ("secret", "secrets") if name in reader]
+    if "records" not in reader:
+        return given
+    same = set(reader.get("records"))
+    for name in given:
+        if set(reader.get(name)) != same:
+            found = f"{PREFIX}records is the same setting, and has another value"
+            reader.report(PREFIX + name, found, "keep one of the two")
+    return ["records"]
+
+
+def _named_records(reader: Reader, details: _Details) -> Iterator[SecretFile]:
+    for secret in reader.family("record-"):
+        # The value of secret-<name> may be a path alone. The title of the record is then the name: secret-db: /app/db.json
         target, path = ("", secret.value) if secret.value.startswith("/") else split_target(secret.value)
         source = reader.reference(secret.key, target) if target else WholeRecord(RecordName((secret.name,)))
         chosen = _Chosen(secret.name, *(details.of(stem, secret.name) for stem in (*_OF_NAMED, *_OF_ANY)))
@@ -221,7 +234,7 @@ class _Chosen:
     """What other annotations say about one file."""
 
     name: str = ""
-    """The part of the annotation after ``secret-`` or ``file-``."""
+    """The part of the annotation after ``record-``, ``secret-`` or ``file-``."""
     form: Member | None = None
     template: Member | None = None
     fields: Member | None = None

@@ -36,10 +36,10 @@ SET_BY_WEBHOOK = frozenset({INJECTED, PLAN, WARNINGS})
 
 @attrs.frozen
 class Annotation:
-    """One annotation, or one family of annotations such as ``secret-<name>``."""
+    """One annotation, or one family of annotations such as ``record-<handle>``."""
 
     name: str
-    """The name without the prefix ``keeper.security/``. The name of a family ends in a placeholder: ``secret-<name>``."""
+    """The name without the prefix ``keeper.security/``. The name of a family ends in a placeholder: ``record-<handle>``."""
     group: str
     """Heading in the documentation."""
     parse: parsers.Parse[Any]
@@ -56,7 +56,11 @@ class Annotation:
     words: tuple[str, ...] = attrs.field()
     """The valid texts, if they can be listed."""
     replaced_by: str = ""
-    """The new name of an annotation that was renamed."""
+    """The new name of an annotation that was renamed. The old one causes a warning."""
+    alias_of: str = ""
+    """The preferred name of the same setting. Both names are valid, and neither causes a warning."""
+    adds: bool = False
+    """Whether a pod may set several aliases of one annotation, each with its part of the list."""
     alternative: str = ""
     """An annotation that must not be set together with this one: setting either overrides a default of the other."""
 
@@ -70,8 +74,13 @@ class Annotation:
         return PREFIX + self.name
 
     @property
+    def preferred_name(self) -> str:
+        """The name of the setting, which all its other names lead to."""
+        return self.replaced_by or self.alias_of or self.name
+
+    @property
     def stem(self) -> str:
-        """The part of a family's name before the placeholder: ``secret-``. Empty for a single annotation."""
+        """The part of a family's name before the placeholder: ``record-``. Empty for a single annotation."""
         return self.name[: self.name.index("<")] if "<" in self.name else ""
 
     @cached_property
@@ -172,17 +181,33 @@ _CORE = _group(
 _SOURCES = _group(
     "what to inject",
     _one(
-        "secret",
+        "records",
         parsers.items,
-        "database-credentials",
-        "Record by title or UID, written to `/keeper/secrets/<title>.json`. Several records are separated by commas.",
+        "database-credentials, api-keys",
+        "Records by title or UID, each written to `/keeper/secrets/<title>.json`.",
     ),
-    _one("secrets", parsers.items, "database-credentials, api-keys", "Several records, one JSON file each."),
+    _one("secret", parsers.items, "database-credentials", "The same as `records`.", alias_of="records", adds=True),
+    _one(
+        "secrets",
+        parsers.items,
+        "database-credentials, api-keys",
+        "The same as `records`. The records of `secret` and `secrets` add up.",
+        alias_of="records",
+        adds=True,
+    ),
+    _one(
+        "record-<handle>",
+        parsers.target,
+        "database-credentials[password]:/app/secrets/password",
+        "A record, a field or a notation, and the path of its file. Other annotations refer to the file by the handle. "
+        "The directory of a path is a new volume: what the image has there is hidden.",
+    ),
     _one(
         "secret-<name>",
         parsers.text,
         "database-credentials[password]:/app/secrets/password",
-        "A record, a field or a notation, and the path of its file. The directory of a path is a new volume: what the image has there is hidden.",
+        "The same as `record-<handle>`. If the value is a path alone, `<name>` is the title of the record too.",
+        alias_of="record-<handle>",
     ),
     _one(
         "file-<name>",
@@ -193,19 +218,26 @@ _SOURCES = _group(
     _one("folder", parsers.text, "Production/Databases", "Every record of the folder, one JSON file each."),
     _one("folder-uid", parsers.text, "AbCdEfGhIjKlMnOpQrStUv", "Like `folder`, but selects the folder by its UID."),
     _one(
+        "folder-output-path",
+        parsers.absolute_path,
+        "/app/db",
+        "Directory in the container for the files of the folder, like `outputPath` in `config`.",
+        "/keeper/secrets",
+    ),
+    _one(
         "folder-path",
         parsers.absolute_path,
         "/app/db",
-        "Directory in the container for the files of the folder. Do not confuse it with `folderPath` in `config`, which is the path of a folder in Keeper.",
-        "/keeper/secrets",
+        "The same as `folder-output-path`. Do not confuse it with `folderPath` in `config`, which is the path of a folder in Keeper.",
+        alias_of="folder-output-path",
     ),
     _one("folder-recursive", parsers.switch, "true", "Whether to include the folders below the folder.", "false"),
-    _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of the file of `secret-<name>`."),
+    _one("format-<name>", parsers.choice(*FORMATS), "env", "Format of the file of `record-<name>`."),
     _one(
         "fields-<name>",
         parsers.items,
         "login, password",
-        "Only these fields of the record of `secret-<name>`, or of the record called `<name>` in `secret` or `secrets`.",
+        "Only these fields of the record of `record-<name>`, or of the record called `<name>` in `records`.",
     ),
     _one(
         "keys-<name>",
@@ -217,7 +249,7 @@ _SOURCES = _group(
         "template-<name>",
         templates.template_source,
         "user={{ .login }}",
-        "Template of the file of `secret-<name>`, in Go's template language.",
+        "Template of the file of `record-<name>`, in Go's template language.",
     ),
     _one(
         "config",
@@ -390,14 +422,14 @@ _ENVIRONMENT = _group(
         "env-prefix-<name>",
         parsers.variable_prefix,
         "SMTP_",
-        "The same for `secret-<name>`, or for the record called `<name>` in `secret` or `secrets`.",
+        "The same for `record-<name>`, or for the record called `<name>` in `records`.",
     ),
     _one(
         "env-mode",
-        parsers.choice("auto", "exec", "file-ref"),
+        parsers.choice("auto", "exec", "env-files", aliases={"file-ref": "env-files"}),
         "exec",
-        "How variables reach the process: `exec` sets them before the process starts, `file-ref` uses the kubelet's EnvFiles, and "
-        "`auto` chooses one that works.",
+        "How variables reach the process: `exec` sets them before the process starts, `env-files` uses the kubelet's EnvFiles, and "
+        "`auto` chooses one that works. `file-ref` is another name for `env-files`.",
         "auto",
         default_allowed=True,
     ),
@@ -432,8 +464,10 @@ ANNOTATIONS: tuple[Annotation, ...] = _CORE + _SOURCES + _BEHAVIOR + _ENVIRONMEN
 
 BY_NAME = {annotation.name: annotation for annotation in ANNOTATIONS if not annotation.stem}
 """Single annotations by their name without prefix."""
+BY_ANY_NAME = {annotation.name: annotation for annotation in ANNOTATIONS}
+"""Annotations and families by their name without prefix; a family's ends in a placeholder."""
 FAMILIES = {annotation.stem: annotation for annotation in ANNOTATIONS if annotation.stem}
-"""Families of annotations by the stem of their names: ``secret-``."""
+"""Families of annotations by the stem of their names: ``record-``."""
 
 
 def find(name: str) -> tuple[Annotation, str] | None:

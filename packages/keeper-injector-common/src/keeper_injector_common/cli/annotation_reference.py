@@ -62,6 +62,7 @@ def _as_json() -> str:
             "values": list(item.words) or None,
             "defaultAllowed": item.default_allowed,
             "replacedBy": item.replaced_by or None,
+            "aliasOf": item.alias_of or None,
             "meaning": item.help,
         }
         for item in ANNOTATIONS
@@ -73,6 +74,8 @@ def describe_default(item: Annotation) -> str:
     """Return the default of an annotation, and who else may set it, as Markdown."""
     if item.replaced_by:
         return f"old name of `{item.replaced_by}`"
+    if item.alias_of:
+        return f"another name of `{item.alias_of}`"
     found = f"`{item.default}`" if item.default else "none"
     if item.chart_value:
         found = f"the chart's `{item.chart_value}`"

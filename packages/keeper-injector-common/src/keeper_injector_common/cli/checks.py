@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -44,6 +45,7 @@ OF_THE_WEBHOOK = frozenset({"invalid-value", "rejected-pod", "webhook-warning", 
 OF_FILES = frozenset({"invalid-yaml", "unreadable-file"})
 """The rules about files whose workloads are unknown."""
 _CONFIG = f"{PREFIX}config"
+_TEMPLATED = re.compile("(?:record|secret)-")
 _TEMPLATE = f"{PREFIX}template-"
 
 
@@ -152,7 +154,7 @@ def _unquoted_fields(request: InjectionRequest) -> Iterator[Problem]:
         from keeper_injector_common.records.templates.bare_fields import bare_fields
 
         is_config = file.where.startswith(_CONFIG)
-        where = f"{file.where}.template" if is_config else file.where.replace("secret-", "template-", 1)
+        where = f"{file.where}.template" if is_config else _TEMPLATED.sub("template-", file.where, count=1)
         for line, text in bare_fields(file.content.source):
             action = " ".join(text.split())
             found = f"line {line} of the template writes {{{{ {action} }}}} into {file.path} as it is, so its value may change"

@@ -62,7 +62,7 @@ def test_vault_annotations_are_rewritten() -> None:
     assert found.output.splitlines()[8:14] == [
         "        # the switch",
         '        keeper.security/inject: "true"',
-        '        keeper.security/secret-db: "database-credentials:/vault/secrets/db.json"',
+        '        keeper.security/record-db: "database-credentials:/vault/secrets/db.json"',
         '        keeper.security/init-only: "true"',
         "        other: kept # with its comment",
         "    spec: {containers: [{name: app}]}",
@@ -92,7 +92,7 @@ SECRET = {"agent_inject": "true", "agent_inject_secret_db": "kv/db"}
 def test_values_are_translated(name: str, value: str, written: dict[str, str]) -> None:
     """A value that both injectors have is written as Keeper Injector expects it, and nothing is left over for it."""
     found, messages = migrated(**SECRET, **{name: value})
-    assert {key: found[key] for key in found if key not in {"inject", "secret-db"}} == written
+    assert {key: found[key] for key in found if key not in {"inject", "record-db"}} == written
     assert len(messages) == 1  # the record
 
 
@@ -115,7 +115,7 @@ def test_values_are_translated(name: str, value: str, written: dict[str, str]) -
 def test_values_without_a_counterpart_are_named(name: str, value: str, written: dict[str, str], message: str) -> None:
     """A value that Keeper Injector does not have is named, and is not written as it is."""
     found, messages = migrated(**SECRET, **{name: value})
-    assert {key: found[key] for key in found if key not in {"inject", "secret-db"}} == written
+    assert {key: found[key] for key in found if key not in {"inject", "record-db"}} == written
     assert any(message in item for item in messages), messages
 
 
@@ -123,7 +123,7 @@ def test_a_template_that_inserts_fields_is_translated() -> None:
     """The template reads the same fields of the record; vault-k8s does not need the annotation with the path beside it."""
     template = '{{- with secret "kv/data/db" -}}\nuser={{ .Data.data.login }}\n{{- end }}\n'
     found, messages = migrated(agent_inject="true", agent_inject_template_db=template)
-    assert found["secret-db"] == "db:/vault/secrets/db"
+    assert found["record-db"] == "db:/vault/secrets/db"
     assert found["template-db"] == "user={{ .login }}\n"
     assert messages[0].endswith("is shared with the application, with login as fields")
 
@@ -135,7 +135,7 @@ def test_a_template_that_inserts_fields_is_translated() -> None:
 def test_other_templates_are_named(template: str) -> None:
     """A template that does more than insert fields is named, with the secret that it reads."""
     found, messages = migrated(agent_inject="true", agent_inject_template_db=template)
-    assert (found["secret-db"], "template-db" in found) == ("a:/vault/secrets/db", False)
+    assert (found["record-db"], "template-db" in found) == ("a:/vault/secrets/db", False)
     assert "rewrite the template" in messages[0]
 
 
@@ -144,7 +144,7 @@ def test_paths_that_end_alike_are_different_records() -> None:
     found, _ = migrated(
         agent_inject_secret_a="kv/shop/db", agent_inject_secret_b="kv/stock/db", agent_inject_secret_c="x"
     )
-    assert [found[f"secret-{name}"].split(":")[0] for name in "abc"] == ["shop/db", "stock/db", "x"]
+    assert [found[f"record-{name}"].split(":")[0] for name in "abc"] == ["shop/db", "stock/db", "x"]
 
 
 @given(st.sets(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map("/".join), min_size=1, max_size=8))

@@ -100,7 +100,7 @@ def problems_of_variables(
     for group in groups:
         yield from _problems_of_names(group)
         for container in group.containers if group.style == "exec" else ():
-            if request.env_mode == "file-ref":
+            if request.env_mode == "env-files":
                 yield _why_not_file_ref(group, settings)
             elif not container.command:
                 yield Problem(
@@ -178,7 +178,7 @@ def _other_containers(groups: Sequence[Variables]) -> str:
 def _without_command(group: Variables, settings: Settings) -> str:
     """Return how the variables could arrive in a container that needs no command."""
     if not settings.env_files_possible:
-        return f"use a file ({PREFIX}secret-<name>), because the API server is older than Kubernetes 1.35"
+        return f"use a file ({PREFIX}record-<handle>), because the API server is older than Kubernetes 1.35"
     if not settings.env_files:
         return "set the chart value envFiles: always if all nodes run Kubernetes 1.35 or newer"
     if any(map(_has_unknown_names, group.items)):

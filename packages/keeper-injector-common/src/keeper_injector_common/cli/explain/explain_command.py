@@ -115,7 +115,14 @@ def describe_annotation(key: str) -> str:
         )
         raise console.CommandError(f"{key}: unknown annotation; {advice}")
     item, _ = found
-    lines = [item.key, item.help, f"example: {item.example}", f"default: {describe_default(item).replace('`', '')}"]
+    preferred = f"preferred name: {PREFIX}{item.preferred_name}"
+    default = f"default: {describe_default(item).replace('`', '')}"
+    lines = [
+        item.key,
+        item.help,
+        f"example: {item.example}",
+        default if item.preferred_name == item.name else preferred,
+    ]
     if item.words:
         lines.append(f"values: {', '.join(item.words)}")
     return "\n  ".join(lines) + "\n"

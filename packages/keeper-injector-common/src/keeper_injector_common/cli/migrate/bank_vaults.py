@@ -39,9 +39,9 @@ _MENTION = re.compile(r"^(?:>>)?vault:|\$\{(?:>>)?vault:")
 _NOT_NEEDED = "not needed; remove it"
 _ADVICE = MappingProxyType(
     {
-        "vault-agent-configmap": "migrate the templates of the ConfigMap to secret-<name> and template-<name>",
-        "vault-ct-configmap": "migrate the templates of the ConfigMap to secret-<name> and template-<name>",
-        "vault-configfile-path": "migrate the templates to secret-<name> and template-<name>",
+        "vault-agent-configmap": "migrate the templates of the ConfigMap to record-<handle> and template-<handle>",
+        "vault-ct-configmap": "migrate the templates of the ConfigMap to record-<handle> and template-<handle>",
+        "vault-configfile-path": "migrate the templates to record-<handle> and template-<handle>",
         "mutate-probes": "variables of probes are not injected; let the probe read a file",
         "transit-": "no counterpart; store the value itself in Keeper",
     }

@@ -29,9 +29,10 @@ def settings_for(pod: Pod, wanted: Wanted, kept: Mapping[str, str]) -> tuple[lis
     names = [container.name for container in pod.containers()]
     is_set = f"{PREFIX}containers" in kept or any(item.name == "containers" for item in settings)
     is_shared = any(item.content.get("path") and not item.content.get("containers") for item in wanted.entries) or any(
-        key.startswith((f"{PREFIX}secret", f"{PREFIX}file-", f"{PREFIX}folder", f"{PREFIX}config")) for key in kept
+        key.startswith((f"{PREFIX}record", f"{PREFIX}secret", f"{PREFIX}file-", f"{PREFIX}folder", f"{PREFIX}config"))
+        for key in kept
     )
-    is_shared = is_shared or any(item.name.startswith(("secret-", "file-")) for item in wanted.settings)
+    is_shared = is_shared or any(item.name.startswith(("record-", "secret-", "file-")) for item in wanted.settings)
     if wanted.variables and "" not in receivers and receivers != set(names) and not is_set and not is_shared:
         value = ", ".join(name for name in names if name in receivers)
         settings.append(Setting("containers", value, Origin(position=pod.position, label=pod.name)))

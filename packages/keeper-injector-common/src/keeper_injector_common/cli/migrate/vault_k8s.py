@@ -29,7 +29,7 @@ _ADVICE = MappingProxyType(
         "agent-inject-template-file-": "no templates from files of the pod; write the template as template-<name>",
         "agent-inject-command-": "use signal or notify-url to notify the application",
         _PERMS: "the modes differ, or some files have none; use mode: in config",
-        "agent-configmap": "migrate the templates of the ConfigMap to secret-<name> and template-<name>",
+        "agent-configmap": "migrate the templates of the ConfigMap to record-<handle> and template-<handle>",
         "role": "not needed, because a KSM configuration identifies the application; remove it",
         "agent-inject-status": "not needed; remove it",
     }
@@ -125,7 +125,7 @@ def _secret(name: str, path: str, entries: Mapping[str, Entry], titles: Titles) 
         # The template says what is read; vault-k8s ignores the path then.
         return Annotations() if template else Annotations(unmigrated="no path of a secret; remove it")
     title = titles.of(path)
-    return Annotations({f"secret-{name}": f"{title}:{_path_of(name, entries)}"}, _check(title))
+    return Annotations({f"record-{name}": f"{title}:{_path_of(name, entries)}"}, _check(title))
 
 
 def _template(name: str, template: str, entries: Mapping[str, Entry], titles: Titles) -> Annotations:
@@ -137,7 +137,7 @@ def _template(name: str, template: str, entries: Mapping[str, Entry], titles: Ti
         several = f"it reads {len(paths)} secrets; list them in records: of config, and " if paths else ""
         return Annotations(unmigrated=several + rewrite)
     title = titles.of(paths[0])
-    secret = {f"secret-{name}": f"{title}:{_path_of(name, entries)}"}
+    secret = {f"record-{name}": f"{title}:{_path_of(name, entries)}"}
     is_default = not any(_value(f"agent-template-{side}-delim-{name}", entries) for side in ("left", "right"))
     if is_default and (translated := vault_templates.translate(template)):
         text, fields = translated
