@@ -159,9 +159,55 @@ def test_the_lines_of_pods_are_read_without_argparse() -> None:
         assert read_options(line) is not None
 
 
-@pytest.mark.parametrize("command", ["init", "sidecar", "once", "refresh", "ready", "status", "bind"])
+@pytest.mark.parametrize("command", build_parser().commands)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """``--help`` works for every command: argparse formats the help texts only then."""
+    """``--help`` works for every command, and has examples that can be read: argparse formats the help texts only then."""
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
-    assert (ended.value.code, "usage:" in capsys.readouterr().out) == (0, True)
+    text = capsys.readouterr().out
+    assert (ended.value.code, text.startswith(f"usage: keeper-injector-agent {command} ")) == (0, True)
+    for line in text.partition("examples:\n")[2].splitlines():
+        _, words = line.split("keeper-injector-agent ") if "keeper-injector-agent " in line else ("", "")
+        given = words.split("  ")[0].partition(" <")[0].split()
+        assert not given or build_parser().parse_args(given).command
+    assert f"keeper-injector-agent {command}" in text.partition("examples:\n")[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "",
+            "keeper-injector-agent: error: the following arguments are required: COMMAND; see keeper-injector-agent --help",
+        ),
+        ("refersh", "error: unknown command 'refersh'; did you mean 'refresh'?"),
+        ("xyz", "error: unknown command 'xyz'; write one of bind, check, init, once, "),
+        ("init --dedline 5", "keeper-injector-agent init: error: unknown option --dedline; did you mean --deadline?"),
+        ("init --deadl=5", "unknown option --deadl; did you mean --deadline?"),
+        ("init --plan-", "unknown option --plan-; did you mean --plan-digest?"),
+        ("bind --outptu x", "unknown option --outptu; did you mean --output?"),
+        (
+            "ready --x --waitt 5",
+            "unknown option --x; write one of --deadline, --help, --log-level, --plan, --root, --wait; unknown",
+        ),
+        ("once extra", "keeper-injector-agent once: error: unexpected: extra; remove it"),
+        ("init --deadline", "argument --deadline: expected one argument; see keeper-injector-agent init --help"),
+        ("init --deadline soon", "'soon' is not a number of seconds; write one from 0 to 86400, such as 30"),
+        ("ready --wait nan", "'nan' is not a number of seconds"),
+        ("ready --wait inf", "'inf' is not a number of seconds"),
+        ("refresh --timeout=-1", "'-1' is not a number of seconds"),
+        ("bind --output x --deadline inf", "'inf' is not a number of seconds"),
+        ("init --plan=", "argument --plan: the path is empty; write one, or leave the option out"),
+        ("status -o yaml", "invalid choice: 'yaml' (choose from"),
+        ("sidecar --log-level trace", "invalid choice: 'trace' (choose from"),
+        ("init --no-restart=1", "argument --no-restart: ignored explicit argument '1'"),
+    ],
+)
+def test_a_mistake_is_explained(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message names what is wrong, what was probably meant, and where the help is."""
+    with pytest.raises(SystemExit) as ended:
+        main(line.split())
+    printed = capsys.readouterr().err
+    assert (ended.value.code, printed.startswith("usage: keeper-injector-agent")) == (2, True)
+    assert message in printed
+    assert printed.endswith(" --help\n")

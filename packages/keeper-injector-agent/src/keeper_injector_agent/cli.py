@@ -52,9 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _parse(arguments: list[str]) -> Namespace:
     options: Any = read_options(arguments)  # with the same attributes as argparse's
     if options is None:
-        from keeper_injector_agent.parser import build_parser  # here, because of what it imports
+        from keeper_injector_agent.parser import parse  # here, because of what it imports
 
-        options = build_parser().parse_args(arguments)
+        options = parse(arguments)
     return options  # type: ignore[no-any-return]
 
 

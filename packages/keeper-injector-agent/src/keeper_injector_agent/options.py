@@ -34,6 +34,28 @@ REFRESHING = ("init", "sidecar", "once")
 _COMMANDS = (*REFRESHING, "refresh", "status", "ready")
 
 
+_LONGEST = 86400.0
+"""Seconds: a day."""
+
+
+def seconds(text: str) -> float:
+    """Return the seconds that *text* says; raises ValueError. NaN and infinity would make the command wait indefinitely."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _LONGEST:
+        raise ValueError(f"{text!r} is not a number of seconds; write one from 0 to {_LONGEST:.0f}, such as 30")
+    return value
+
+
+def path(text: str) -> Path:
+    """Return the path that *text* says; raises ValueError."""
+    if not text:
+        raise ValueError("the path is empty; write one, or leave the option out")
+    return Path(text)
+
+
 class Option:
     """An option of some commands."""
 
@@ -47,7 +69,8 @@ class Option:
     ) -> None:
         """*defaults* has the default of each command with this option.
 
-        *convert* returns the value for a text, or raises ValueError. It is None for an option without a value, which is then True.
+        *convert* returns the value for a text, or raises ValueError, whose text is for people. It is None for an option without a
+        value, which is then True.
         """
         self.names = names
         self.attribute = names[-1].removeprefix("--").replace("-", "_")
@@ -62,20 +85,20 @@ def _for(commands: Sequence[str], default: Any) -> dict[str, Any]:
 
 
 OPTIONS = (
-    Option(("--plan",), "plan file (default: %(default)s)", _for(_COMMANDS, Path(PLAN_PATH)), Path),
-    Option(("--root",), "directory to use as / (default: /)", _for(_COMMANDS, Path("/")), Path),
+    Option(("--plan",), "plan file (default: %(default)s)", _for(_COMMANDS, Path(PLAN_PATH)), path),
+    Option(("--root",), "directory to use as / (default: /)", _for(_COMMANDS, Path("/")), path),
     Option(("--log-level",), "default: %(default)s", _for(_COMMANDS, "info"), choices=LOG_LEVELS),
     Option(
         ("--timeout",),
         "seconds to wait for its end (default: %(default)g)",
         {"refresh": _REFRESH_DEADLINE + 2 * OVERTIME},
-        float,
+        seconds,
     ),
     Option(
         ("--deadline",),
         "seconds for one refresh (default: %(default)g)",
         {"init": _INIT_DEADLINE, **_for(("sidecar", "once", "ready"), _REFRESH_DEADLINE), "status": 0.0},
-        float,
+        seconds,
     ),
     Option(("--plan-digest",), "refuse every plan but the one with this digest (sha256:…)", _for(REFRESHING, None)),
     Option(
@@ -84,7 +107,7 @@ OPTIONS = (
         {"init": False},
         None,
     ),
-    Option(("--wait",), "seconds to wait for the sidecar (default: %(default)g)", {"ready": READY_SECONDS}, float),
+    Option(("--wait",), "seconds to wait for the sidecar (default: %(default)g)", {"ready": READY_SECONDS}, seconds),
     Option(
         ("-o", "--output"),
         "output format (default: %(default)s)",

@@ -1,15 +1,20 @@
-"""The parser of the command line, with its help texts; see :mod:`keeper_injector_agent.options` for when it is used."""
+"""The parser of the command line, with its help texts and what it says about mistakes.
+
+:mod:`keeper_injector_agent.options` says when it is used.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import keeper_injector_agent
-from keeper_injector_agent.options import LOG_LEVELS, OPTIONS, OUTPUTS
+from keeper_injector_agent.options import LOG_LEVELS, OPTIONS, OUTPUTS, seconds
 from keeper_injector_agent.relay.arguments import add_commands
+from keeper_injector_common.suggestions import advice_on_key, nearest_words
 
 _EXAMPLES = """\
 examples:
@@ -46,9 +51,45 @@ examples:
 """,
     "status": """\
 examples:
-  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent status
+  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent status          for people
+  kubectl exec POD -c keeper-injector-sidecar -- keeper-injector-agent status -o json  for programs
+""",
+    "init": """\
+examples:
+  keeper-injector-agent init --plan plan.json --root ./out --no-restart  on a virtual machine: retry for a minute
+""",
+    "sidecar": """\
+examples:
+  keeper-injector-agent sidecar --plan plan.json --root ./out --log-level debug  until Ctrl-C; SIGHUP refreshes at once
+""",
+    "once": """\
+examples:
+  keeper-injector-agent once --plan plan.json --root ./out --deadline 30  for cron and CI jobs
+""",
+    "ready": """\
+examples:
+  keeper-injector-agent ready --root ./out --wait 10  wait up to 10 s for a sidecar that was started with the same --root
+""",
+    "bind": """\
+examples:
+  keeper-injector-agent bind --output ksm-config.json < token
+  keeper-injector-agent bind --token-file token --output ksm-config.json --hostname keepersecurity.eu
 """,
 }
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that knows what was probably meant, and ends each error with where the help is."""
+
+    def __init__(self, **more: Any) -> None:
+        # An abbreviation would get another meaning with the next option that begins with it.
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **more)
+        self.commands: Mapping[str, argparse.ArgumentParser] = {}
+
+    def error(self, message: str) -> NoReturn:
+        """Print *message*, and exit with code 2."""
+        self.print_usage(sys.stderr)
+        self.exit(2, f"{self.prog}: error: {message}; see {self.prog} --help\n")
 
 
 class _Version(argparse.Action):
@@ -59,13 +100,49 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def build_parser() -> argparse.ArgumentParser:
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the command and its options. Exits with code 2 and a message if the line has a mistake."""
+    parser = build_parser()
+    first, *words = arguments or [""]
+    if first and not first.startswith("-") and first not in parser.commands:
+        parser.error(f"unknown command {first!r}; {advice_on_key(first, parser.commands)}")
+    command = parser.commands.get(first, parser)
+    # argparse would first report options that are missing, because one is misspelt.
+    until = words.index("--") if "--" in words else len(words)
+    given = [word.partition("=")[0] for word in words[:until] if word.startswith("--")]
+    known = [name for name in command._option_string_actions if name.startswith("--")]  # noqa: SLF001 - no public way
+    if unknown := [name for name in given if name not in known]:
+        command.error("; ".join(f"unknown option {name}; {_advice_on_option(name, known)}" for name in unknown))
+    options, left = parser.parse_known_args(arguments)
+    if left:
+        command.error(f"unexpected: {' '.join(left)}; remove it, or write an option before it")
+    return options
+
+
+def _advice_on_option(name: str, known: Sequence[str]) -> str:
+    begun = [option for option in known if option.startswith(name)]
+    close = begun or nearest_words(name, known)
+    return f"did you mean {close[0]}?" if len(close) == 1 else f"write one of {', '.join(sorted(begun or known))}"
+
+
+def _typed(convert: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return *convert* with errors that argparse shows."""
+
+    def converted(text: str) -> Any:
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return converted
+
+
+def build_parser() -> _Parser:
     """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="keeper-injector-agent",
         description="Fetch secrets from Keeper Secrets Manager into files, and keep them up to date.",
         epilog=_EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
         "--version", action=_Version, nargs=0, default=argparse.SUPPRESS, help="show the version and exit"
@@ -77,11 +154,10 @@ def build_parser() -> argparse.ArgumentParser:
             help=text,
             description=_DESCRIPTIONS.get(name, text),
             epilog=_EXAMPLES_OF_COMMANDS.get(name),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         for option in OPTIONS:
             if name in option.defaults:
-                kind: dict[str, Any] = {"type": option.convert, "choices": option.choices}
+                kind: dict[str, Any] = {"type": _typed(option.convert or str), "choices": option.choices}
                 command.add_argument(
                     *option.names,
                     default=option.defaults[name],
@@ -94,7 +170,6 @@ def build_parser() -> argparse.ArgumentParser:
         help=text,
         description=f"{text}.\n\nThe exit code is 0 if no check failed, otherwise 1.",
         epilog=_EXAMPLES_OF_COMMANDS["check"],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     checking.add_argument("--config", type=Path, metavar="FILE", help="KSM configuration (default: as the plan says)")
     checking.add_argument("--plan", type=Path, metavar="FILE", help="plan (default: that of the pod, if there is one)")
@@ -107,12 +182,15 @@ def build_parser() -> argparse.ArgumentParser:
     )
     text = "turn a one-time token into a KSM configuration file"
     description = f"{text}. A token can be used once; after a failure, run the same command again to continue."
-    binding = commands.add_parser("bind", help=text, description=description)
+    binding = commands.add_parser("bind", help=text, description=description, epilog=_EXAMPLES_OF_COMMANDS["bind"])
     binding.add_argument("--token-file", type=Path, help="file with the token as Keeper shows it (default: stdin)")
     binding.add_argument("--output", type=Path, required=True, help="configuration file to create; must not exist")
     binding.add_argument("--hostname", help="host of Keeper, if the token does not begin with a region or a host")
     binding.add_argument("--ca-file", type=Path, help="additional CA to trust (PEM)")
-    binding.add_argument("--deadline", type=float, default=60.0, help="seconds in total (default: %(default)s)")
+    binding.add_argument(
+        "--deadline", type=_typed(seconds), default=60.0, help="seconds in total (default: %(default)s)"
+    )
     binding.add_argument("--log-level", default="warning", choices=LOG_LEVELS, help="default: %(default)s")
     add_commands(commands.add_parser)
+    parser.commands = commands.choices
     return parser

@@ -2,7 +2,14 @@
 
 Libraries import modules at their top that the agent hardly ever uses. While such a library is imported, and only then,
 ``sys.modules`` has a stand-in for each of these modules. The library keeps the stand-in, which imports the real module at the first
-access to any of its attributes. All other code, such as the libraries of clouds, gets the real module.
+access to any of its attributes. All other code, such as the libraries of clouds, gets the real module. For example, Keeper's SDK
+imports requests, which takes longer than a refresh, for two calls that our transport replaces::
+
+    with imports_postponed("requests"):
+        import keeper_secrets_manager_core
+
+This depends on how the libraries import. They are pinned, and ``tests/test_postponed.py`` fails if a new version does it in another way:
+if a refresh loads what it does not use, or if what is postponed does not work when it is used.
 
 A stand-in cannot be used if a library imports names from the module. If that library is the module's own package, the names are
 removed from the package afterwards, and imported when somebody asks for them.
@@ -74,7 +81,8 @@ def _stand_in(name: str) -> ModuleType:
 def imports_postponed(*names: str, names_of: str = "") -> Iterator[None]:
     """Postpone the imports of the modules *names* within the context, unless they have been imported already.
 
-    *names_of* is a module from which only its package imports names within the context.
+    *names_of* is a module from which only its package imports names within the context. A name that is used while the package is
+    imported, such as a base class, would be None.
     """
     stand_ins = {name: _stand_in(name) for name in names if name not in sys.modules}
     submodule, package = _PostponedNames(names_of), names_of.rpartition(".")[0]

@@ -92,7 +92,6 @@ def _command(add: Callable[..., Any], name: str, text: str) -> Any:
         help=text,
         description=text,
         epilog=_EXAMPLES[name],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
