@@ -54,6 +54,21 @@ def test_bases_have_a_digest(path: Path) -> None:
     assert set(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) <= {"${BASE_IMAGE}", "scratch"}
 
 
+OWN_LINE = re.compile(r"keeper-injector|Keeper Injector|image\.description=|^ARG REQUIREMENTS=|^# What is installed")
+"""What differs between images: names, the description, the dependencies."""
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.parent.name))
+def test_dockerfiles_have_the_same_steps(path: Path) -> None:
+    """Dockerfiles cannot include others, so a change of one step must be made in each of them."""
+    common = (ROOT / "packages/keeper-injector-common/Dockerfile").read_text(encoding="utf-8").splitlines()
+    steps = [line for line in common if not OWN_LINE.search(line)]
+    lines = iter(path.read_text(encoding="utf-8").splitlines())
+
+    assert len(steps) > 25
+    assert [step for step in steps if step not in lines] == []  # all, and in this order
+
+
 @pytest.mark.parametrize("path", DOCKERFILES, ids=lambda path: str(path.parent.name))
 def test_dockerfiles_name_no_architecture(path: Path) -> None:
     """The same recipe builds for amd64 and arm64."""
