@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from zipfile import ZipFile
 
+from check_workflow import check_workflow
 from local_keeper import LocalKeeper
 
 ROOT = Path(__file__).parents[2]
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     _check("common and agent from the tree", [f"./packages/{package}" for package in PACKAGES[:2]], PACKAGES[:2])
     _check("common alone", [str(wheels[0])], PACKAGES[:1])
     _fetch_once(wheels[:2])
+    check_workflow(Path(arguments[0]))
     return 0
 
 
