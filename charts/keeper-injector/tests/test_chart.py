@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+import webhook_server
 import yaml
 from lookup_server import lookup_server
 from rendered_chart import (
@@ -28,6 +31,7 @@ from rendered_chart import (
     rights,
 )
 
+from chart_values import read_values as values_of_chart
 from keeper_injector_webhook import cli
 from keeper_injector_webhook.admission.names import METRICS_PORT
 from keeper_injector_webhook.settings import Agent, Amounts, Image, Settings, read_settings, read_values
@@ -370,6 +374,41 @@ def test_helm_test_asks_the_service() -> None:
     assert f"https://{NAME}.{NAMESPACE}.svc/readyz" in container["args"][0]
     compile(container["args"][0], "test", "exec")
     assert "kind: Pod\n" not in helm("template", NAME, CHART, "--set=tests.enabled=false").stdout
+
+
+def test_without_rbac_nothing_is_granted() -> None:
+    """The platform team grants the permissions; everything else is rendered."""
+    kinds = {item["kind"] for item in render("default", rbac__create=False)}
+
+    assert not {kind for kind in kinds if "Role" in kind}
+    assert {*WEBHOOK, *POLICY, "Secret"} <= kinds
+
+
+def test_the_names_for_people_from_other_charts_are_values() -> None:
+    """Each name in the right column of the README's table is a value or a section of values."""
+    table = (CHART / "README.md").read_text(encoding="utf-8").partition("| elsewhere | here |")[2].partition("\n\n")[0]
+    names = {name for row in table.splitlines()[2:] for name in re.findall(r"`([\w.]+)`", row.split("|")[2])}
+    known = {value.name for value in values_of_chart((CHART / "values.yaml").read_text(encoding="utf-8"))}
+
+    assert len(names) >= 8
+    assert [name for name in names if not any(f"{value}.".startswith(f"{name}.") for value in known)] == []
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_helm_test_succeeds_exactly_if_the_webhook_is_ready(tmp_path: Path, *, ready: bool) -> None:
+    """The program of the pod asks a real webhook, and a port on which nothing listens."""
+    done = helm("template", NAME, CHART, "--namespace", NAMESPACE)
+    pod = one([item for item in yaml.safe_load_all(done.stdout) if item], "Pod")
+    (container,) = pod["spec"]["containers"]
+    assert container["command"] == ["python3", "-c"]
+    port = webhook_server.free_port()
+    for server in webhook_server.running(tmp_path) if ready else [None]:
+        host = f"127.0.0.1:{server.port if server else port}"
+        program = container["args"][0].replace(f"{NAME}.{NAMESPACE}.svc", host)
+        asked = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+
+        assert (asked.returncode == 0) is ready, asked.stderr
+        assert asked.stdout == (f"https://{host}/readyz 200\n" if ready else "")
 
 
 @pytest.mark.parametrize(
