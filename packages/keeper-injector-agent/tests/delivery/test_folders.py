@@ -305,3 +305,19 @@ def test_files_that_could_not_be_written_are_written_later(pod: AgentPod, keeper
     pod.at(f"{VOLUME}/blocked.json").unlink()
     assert pod.run("once").returncode == 0
     assert "rotated" in pod.file("redis.json")
+
+
+def test_a_folder_that_is_found_by_its_name_says_how_to_write_it(pod: AgentPod, keeper: LocalKeeper) -> None:
+    """What looks like the UID of a folder may be the name of another: that is a warning, and a problem with strict-lookup."""
+    name = keeper.vault.find_folder("Staging").name = "AbCdEfGhIjKlMnOpQrStUg"
+    keeper.vault.find("shared-token").folder = uid = keeper.vault.find_folder(name).uid
+    folder = Directory(VOLUME, "/app", (), (FolderItem(RecordName((name,)), 0o440),))
+    pod.plan(directories=(folder,))
+    assert (pod.run("init").returncode, pod.files()) == (0, ["shared-token.json"])
+    assert f"folder '{name}': no folder has this UID" in pod.termination_message()
+    assert uid in pod.termination_message()
+    pod.plan(directories=(folder,), strict_lookup=True)
+    result = pod.run("once")
+    assert result.returncode == os.EX_DATAERR
+    assert f"no folder has this UID; write {uid} for the folder with this name" in result.stderr
+    assert pod.files() == ["shared-token.json"]

@@ -224,5 +224,7 @@ def test_a_name_that_cannot_be_a_key_is_a_problem_of_its_secret(
     other = wanted_secret("api-keys[login]")
     pod.plan(kubernetes_secrets=(attrs.evolve(wanted_secret("two-factor"), name="bad"), other))
     assert pod.run("init").returncode == os.EX_DATAERR
-    assert "cannot be a key, because '..' is not a key of a Secret" in pod.termination_message()
+    message = pod.termination_message()
+    assert message.startswith("Secret bad: field '..' of record 'two-factor' (")
+    assert "cannot be a key, because '..' is not a key of a Secret" in message
     assert cluster.secrets.keys() == {"app"}

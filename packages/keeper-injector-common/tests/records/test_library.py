@@ -201,8 +201,9 @@ def test_a_folder_cannot_take_the_place_of_another() -> None:
     both = Library((original, fake))
     assert both.in_folder(name(UID)) == (original,)
     assert Library((fake,)).in_folder(name(UID)) == (fake,)
-    with pytest.raises(RecordGoneError):
+    with pytest.raises(RecordGoneError, match=r"no folder has this UID; write f9 for the folder with this name$"):
         Library((fake,)).in_folder(name(UID), strict=True)
+    assert [library.folder_by_name(name(UID)) for library in (Library((fake,)), both)] == ["f9", ""]
     twins = Library((original, record("u3", "mail", ("Prod", "EU"), ("f3", "f4"))))
     assert [item.uid for item in twins.in_folder(name("Prod"), recursive=True)] == ["u1", "u3"]
     with pytest.raises(SelectionError, match=f"^folder 'Prod': 2 folders have this path; use a UID of {UID}, f3$"):

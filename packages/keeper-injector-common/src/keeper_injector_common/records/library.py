@@ -140,6 +140,8 @@ class Library:
             raise UnreadableRecordError(f"{where}: not found, {_undecrypted_folders(unknown)}, or use its UID")
         if not found and self.unreadable:
             raise UnreadableRecordError(f"{where}: no readable record found, {self._unread()}")
+        if not found and (named := self.folder_by_name(folder)):
+            raise RecordGoneError(f"{where}: no folder has this UID; write {named} for the folder with this name")
         if not found:
             paths = [("/".join(path), uid) for path, uid in self._paths()]
             others = lookalike(folder.title, paths) or suggestion(
@@ -147,6 +149,13 @@ class Library:
             )
             raise RecordGoneError(f"{where}: no record in it is shared with this application{others}")
         return tuple(map(self.load, sorted(found, key=lambda record: record.uid)))
+
+    def folder_by_name(self, folder: RecordName) -> str:
+        """Return the UIDs of the folders that *folder* means only by their name, although it says a UID; empty if it does not."""
+        found = self._folders_called(folder, strict=False)
+        if len(folder.parts) > 1 or not is_uid(folder.title) or any(path[-1] == folder.title for path in found):
+            return ""
+        return " or ".join(sorted(path[-1] for path in found))
 
     def unreadable_in(self, folder: RecordName, *, recursive: bool = False, strict: bool = False) -> tuple[str, ...]:
         """Return the UIDs of the unreadable records that are in *folder*, or that may be, because their folders are unknown."""

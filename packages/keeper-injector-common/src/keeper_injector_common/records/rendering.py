@@ -94,6 +94,10 @@ class Renderer:
         *owners* has the UID of the record that each file was made from before. See :mod:`.folder_names` for the names.
         """
         records = self.library.in_folder(item.folder, recursive=item.recursive, strict=self.strict)
+        if named := self.library.folder_by_name(item.folder):
+            self.warn(
+                f"folder {item.folder.title!r}: no folder has this UID, so that the folder with this name is delivered; write {named}"
+            )
         below = f"{item.below}/" if item.below else ""
         known = {
             path.removeprefix(below): uid
