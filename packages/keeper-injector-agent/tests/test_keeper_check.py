@@ -97,6 +97,10 @@ def test_a_plan(pod: AgentPod, keeper: LocalKeeper) -> None:
         "file /app/record": "failed",
         "folder 'No/Folder' in /app": "failed",
     }
+    advice = {finding["found"].partition(":")[0]: finding["fix"] for finding in found.of("plan-item")}
+    assert advice["file /app/field"] == "did you mean 'login'?"
+    for missing in ("file /app/record", "folder 'No/Folder' in /app"):
+        assert advice[missing] == "share it with the application in Keeper, or correct the name in the annotation"
     assert found.code == 1
     assert keeper.requests.get("get_secret") == 1
     assert pod.files() == []

@@ -42,6 +42,7 @@ _SECONDS = 30.0
 _LARGEST_SKEW = 30.0
 """Seconds; one-time codes, which are computed here, are valid for that long."""
 _PAGE = "troubleshooting.md"
+_SHARE = "share it with the application in Keeper, or correct the name in the annotation"
 _CHECKS = {
     "connection": "keeper-host",
     "timeout": "keeper-host",
@@ -225,9 +226,12 @@ def _plan(plan: Plan, library: Library) -> Iterator[Finding]:
             find()
         except KeeperInjectorError as error:
             report = warning if isinstance(error, UnreadableRecordError) else failed
-            page = f"{_PAGE}#not-shared-with-this-application" if isinstance(error, RecordGoneError) else _PAGE
+            if isinstance(error, RecordGoneError):
+                right, page = _SHARE, f"{_PAGE}#not-shared-with-this-application"
+                yield report("plan-item", f"{what}: {error}", right, page)
+                continue
             found, _, right = str(error).partition("; ")
-            yield report("plan-item", f"{what}: {found}", right or "correct the annotation or the record", page)
+            yield report("plan-item", f"{what}: {found}", right or "correct the annotation or the record", _PAGE)
         else:
             yield ok("plan-item", f"{what}: found")
     for text in warnings:
