@@ -91,7 +91,7 @@ class Card {
     for (const field of record.fields) body.append(this.row(field));
     for (const file of record.files) {
       const size = element("span", { className: "quiet", textContent: `file, ${file.size} bytes` });
-      body.append(element("div", { className: "row" }, element("span", { className: "name" }, file.name, " ", size)));
+      body.append(element("div", { className: "row" }, element("span", { className: "name" }, element("strong", { textContent: file.name }), " ", size)));
     }
     body.append(this.actions());
     this.details.replaceChildren(summary, body);
