@@ -1,7 +1,8 @@
 """Keeper's official SDKs and its command line, unmodified, agree on one table of expectations: ``sdks/expectations.json``.
 
-Each driver is built in ``~/.cache/keeper-injector/sdks``. The Rust SDK takes two minutes of compilation, so it is tested on request:
-``LOCAL_KEEPER_SDKS=rust pytest tools/local_keeper/tests/test_sdks.py`` (a comma-separated list of folders of ``sdks``).
+Each driver is built in ``~/.cache/keeper-injector/sdks``. The Rust SDK and External Secrets' provider each take two
+minutes of compilation, so they are tested on request: ``LOCAL_KEEPER_SDKS=rust pytest tools/local_keeper/tests/test_sdks.py`` (a
+comma-separated list of folders of ``sdks``).
 """
 
 from __future__ import annotations
@@ -116,6 +117,7 @@ BUILD: dict[str, Callable[[Path], list[str]]] = {
     "javascript": _javascript,
     "go": _go,
     "external-secrets": _go,
+    "external-secrets-provider": _go,
     "java": _java,
     "rust": _rust,
     "ksm": _ksm,
