@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import attrs
 import pytest
 import yaml
-from features import missing, version_of_cluster
+from features import missing, version_for_helm, version_of_cluster
 from fleets import Fleet, install_fleet
 from keeper import Keeper, start_keeper
 from pods import FIGURES, IMAGES, STAYS, Namespace, run
@@ -71,6 +71,7 @@ class Cluster:
             "--no-hooks",
             "--namespace",
             self.namespace,
+            *version_for_helm(),
             *settings,
         ]
         rendered = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout

@@ -21,6 +21,12 @@ def version_of_cluster() -> Version | None:
     return None if done.returncode else minor(str(json.loads(done.stdout)["gitVersion"]))
 
 
+def version_for_helm() -> tuple[str, ...]:
+    """Return the options with which ``helm template`` renders for the cluster; without them it renders for Helm's own version."""
+    version = version_of_cluster()
+    return () if version is None else ("--kube-version", "{}.{}".format(*version))
+
+
 def needs(name: str) -> pytest.MarkDecorator:
     """Skip a test on a cluster whose version does not have the feature *name* of the webhook's list. Raises KeyError for any other name."""
     return pytest.mark.needs(BY_NAME[name])

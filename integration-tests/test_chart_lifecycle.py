@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import trustme
+from features import version_for_helm
 from pods import run, wait_for
 
 CHART = str(Path(__file__).parents[1] / "charts/keeper-injector")
@@ -62,9 +63,9 @@ def state(cluster: Any) -> tuple[Any, Any, Any]:
 
 
 def rendered(cluster: Any, seconds: int) -> str:
-    return succeeds(
-        cluster, "template", "keeper-injector", CHART, "--no-hooks", *ELSEWHERE, "--set", f"timeoutSeconds={seconds}"
-    )
+    """Render the chart as Argo CD does, for the version of the cluster."""
+    options = ("--no-hooks", *version_for_helm(), *ELSEWHERE, "--set", f"timeoutSeconds={seconds}")
+    return succeeds(cluster, "template", "keeper-injector", CHART, *options)
 
 
 def by_helm(cluster: Any) -> None:
