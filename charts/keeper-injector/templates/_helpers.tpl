@@ -26,13 +26,12 @@
 
 {{/*
 Whether the policy for the webhook's account is rendered: `true` or `false`. A connected Helm and Argo CD know the kinds of the cluster;
-`helm template` knows only a version, and policies are in every cluster from 1.30.
+`helm template` knows only a version, and policies are in every version that the chart supports.
 */}}
 {{- define "keeper-injector.admissionPolicy" -}}
 {{- $versions := .Capabilities.APIVersions -}}
 {{- $known := $versions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" -}}
-{{- $expected := semverCompare ">= 1.30.0-0" .Capabilities.KubeVersion.Version -}}
-{{- $served := ternary $known $expected ($versions.Has "v1/Pod") -}}
+{{- $served := ternary $known true ($versions.Has "v1/Pod") -}}
 {{- and .Values.admissionPolicy.enabled (eq .Values.tls.mode "own") $served }}
 {{- end }}
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keeper_injector_common.cli.findings import as_json, as_text, failed, ok, printable, warning
-from keeper_injector_webhook.cluster_check.before import minor
+from keeper_injector_webhook.cluster_check.before import api_server, kubelets, minor
 from keeper_injector_webhook.cluster_check.configurations import selects
+from keeper_injector_webhook.cluster_check.features import OLDEST
 
 PACKAGES = Path(__file__).parents[3]
 DOCS = PACKAGES / "keeper-injector-common/docs"
@@ -65,6 +66,34 @@ def test_links_lead_to_headings() -> None:
 def test_versions_of_vendors(text: str, version: tuple[int, int]) -> None:
     """Vendors append their own suffix."""
     assert minor(text) == version
+
+
+BEFORE = (OLDEST[0], OLDEST[1] - 1)
+
+
+@pytest.mark.parametrize(
+    ("version", "status"), [((0, 0), "failed"), (BEFORE, "failed"), (OLDEST, "ok"), ((1, 99), "ok")]
+)
+def test_an_api_server_before_the_charts_versions_fails(version: tuple[int, int], status: str) -> None:
+    """Helm would refuse to install the chart; the finding says from which version it installs."""
+    found = api_server("v{}.{}.4-gke.1".format(*version), "https://cluster.example")
+    assert found.status.name.lower() == status
+    assert "{}.{} or newer".format(*OLDEST) in found.found
+
+
+@pytest.mark.parametrize(
+    ("oldest", "status", "words"),
+    [
+        ((1, 28), "failed", "has no native sidecars"),
+        (BEFORE, "warning", "the oldest tested version is {}.{}".format(*OLDEST)),
+        (OLDEST, "ok", "of 1 node is {}.{}".format(*OLDEST)),
+    ],
+    ids=["no sidecars", "not tested", "tested"],
+)
+def test_a_kubelet_may_be_older_than_the_api_server(oldest: tuple[int, int], status: str, words: str) -> None:
+    """A kubelet without native sidecars fails; one that was only never tested is a warning."""
+    found = kubelets(oldest, 1)
+    assert (found.status.name.lower(), words in found.found) == (status, True)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,14 @@ from kubernetes import client
 from keeper_injector_common.cli.findings import Finding, failed, ok, warning
 from keeper_injector_common.json_values import Json, as_object, as_objects
 from keeper_injector_webhook.cluster_check.api import Api, ForbiddenError
-from keeper_injector_webhook.cluster_check.features import ENV_FILES, OLDEST, RESTART_ALL, Feature, Version
+from keeper_injector_webhook.cluster_check.features import (
+    ENV_FILES,
+    NATIVE_SIDECAR,
+    OLDEST,
+    RESTART_ALL,
+    Feature,
+    Version,
+)
 
 _NAMESPACED = (
     ("apps", "deployments"),
@@ -34,7 +41,7 @@ _MESHES = {"istio": "Istio", "linkerd": "Linkerd", "consul": "Consul", "kuma": "
 def check_before(api: Api, namespace: str) -> Iterator[Finding]:
     """Check what the chart needs to be installed in *namespace*."""
     server = api_version(api)
-    yield _version(api, server)
+    yield api_server(str(server.get("gitVersion")), api.server)
     yield from _kubelets(api, server)
     yield _rights(api, namespace)
     yield from _other_webhooks(api)
@@ -52,16 +59,37 @@ def minor(text: str) -> Version:
     return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
-def _version(api: Api, server: Json) -> Finding:
-    name = str(server.get("gitVersion"))
+def api_server(name: str, address: str) -> Finding:
+    """Return the finding about an API server of version *name*, such as ``v1.33.4-eks-1``."""
     if minor(name) < OLDEST:
         return failed(
             "kubernetes-version",
-            f"the API server {api.server} is Kubernetes {name}, which lacks native sidecars and matchConditions",
-            f"upgrade it to {OLDEST[0]}.{OLDEST[1]} or newer",
-            "installation.md#installation",
+            f"the API server {address} is Kubernetes {name}, and the chart accepts {_text(OLDEST)} or newer",
+            f"upgrade it to {_text(OLDEST)} or newer",
+            "installation.md#versions-of-kubernetes",
         )
-    return ok("kubernetes-version", f"Kubernetes {name} at {api.server} has matchConditions and native sidecars")
+    return ok("kubernetes-version", f"Kubernetes {name} at {address} is {_text(OLDEST)} or newer")
+
+
+def kubelets(oldest: Version, nodes: int) -> Finding:
+    """Return the finding about kubelets, which may be three minor versions older than their API server."""
+    if not NATIVE_SIDECAR.is_in(oldest):
+        return failed(
+            "kubelets",
+            f"a node runs kubelet {_text(oldest)}, which has no native sidecars",
+            "upgrade the node; until then, annotate pods with keeper.security/sidecar: classic",
+        )
+    if oldest < OLDEST:
+        return warning(
+            "kubelets",
+            f"a node runs kubelet {_text(oldest)}, and the oldest tested version is {_text(OLDEST)}",
+            "upgrade the node",
+        )
+    return ok("kubelets", f"the oldest kubelet of {nodes} node{'' if nodes == 1 else 's'} is {_text(oldest)}")
+
+
+def _text(version: Version) -> str:
+    return "{}.{}".format(*version)
 
 
 def _kubelets(api: Api, server: Json) -> Iterator[Finding]:
@@ -77,17 +105,7 @@ def _kubelets(api: Api, server: Json) -> Iterator[Finding]:
         return
     versions = {str(as_object(as_object(node.get("status")).get("nodeInfo")).get("kubeletVersion")) for node in nodes}
     oldest = min(map(minor, versions), default=minor(str(server.get("gitVersion"))))
-    if oldest < OLDEST:
-        yield failed(
-            "kubelets",
-            f"a node runs kubelet {oldest[0]}.{oldest[1]}, which has no native sidecars",
-            "upgrade the node; until then, annotate pods with keeper.security/sidecar: classic",
-        )
-    else:
-        yield ok(
-            "kubelets",
-            f"the oldest kubelet of {len(nodes)} node{'s' if len(nodes) > 1 else ''} is {oldest[0]}.{oldest[1]}",
-        )
+    yield kubelets(oldest, len(nodes))
     yield _feature(ENV_FILES, "env-files", oldest, "envFiles: always is safe", "env-* needs a command in the pod")
     yield _feature(
         RESTART_ALL, "restart-all-containers", oldest, "restartAllContainers: true is safe", "use on-change: restart"

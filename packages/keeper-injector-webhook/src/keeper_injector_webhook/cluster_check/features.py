@@ -6,8 +6,8 @@ import attrs
 
 Version = tuple[int, int]
 """The minor release of Kubernetes: ``(1, 37)``."""
-OLDEST: Version = (1, 29)
-"""The chart's ``kubeVersion``: native sidecars (KEP-753) and ``matchConditions`` (KEP-3716) are enabled from here."""
+OLDEST: Version = (1, 33)
+"""The chart's ``kubeVersion``: the oldest version that the integration tests run on."""
 
 
 @attrs.frozen
@@ -34,14 +34,14 @@ MATCH_CONDITIONS = Feature(
     enabled=(1, 28),
     stable=(1, 30),
     use="only annotated pods reach the webhook",
-    without="set `objectSelector` of the chart, and label the pods",
+    without="does not occur: every supported version has it",
 )
 NATIVE_SIDECAR = Feature(
     "native sidecar",
     enabled=(1, 29),
     stable=(1, 33),
     use="the agent starts before the application, and a Job ends without it",
-    without="annotate pods with `sidecar: classic`; in a Job, also `init-only`",
+    without="does not occur: every supported version has it",
 )
 ADMISSION_POLICY = Feature(
     "ValidatingAdmissionPolicy",
