@@ -95,13 +95,22 @@ def problems_of_reserved_names(pod: Pod) -> Iterator[Problem]:
     for name in sorted(pod.volume_names()):
         if is_reserved_volume(name):
             yield Problem(f"{PREFIX}inject", f"the pod already has a volume named {name!r}", "rename it")
+    # Hardly any pod uses one, which is found out for all containers at once.
+    if not any(map(is_reserved_volume, set(_volumes_used(pod.containers())))):
+        return
     for container in pod.containers():
-        used = [item.get("name") for item in container.mounts]
-        used += [item.get("name") for item in container.devices]
-        used += [object_at(source, "fileKeyRef").get("volumeName") for source in container.sources_of_variables]
-        for reserved in dict.fromkeys([use for use in map(str, used) if is_reserved_volume(use)]):
+        for reserved in filter(is_reserved_volume, dict.fromkeys(_volumes_used([container]))):
             found = f"container {container.name!r} uses the volume {reserved!r}, which belongs to the agent"
             yield Problem(f"{PREFIX}inject", found, "remove it")
+
+
+def _volumes_used(containers: Sequence[Container]) -> list[str]:
+    """Return the names of the volumes that *containers* mount, open as devices or read variables from."""
+    used = [item.get("name") for container in containers for item in container.mounts]
+    used += [item.get("name") for container in containers for item in container.devices]
+    sources = [source for container in containers for source in container.sources_of_variables]
+    used += [object_at(source, "fileKeyRef").get("volumeName") for source in sources]
+    return list(map(str, used))
 
 
 def warnings_of_mounts(volumes: Sequence[Volume], together: Sequence[Mounted]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ sidecars of their users that way.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -233,14 +233,10 @@ def list_at(parent: Json, key: str, *, most: int | None = None) -> list[Json]:
         raise ReviewError(f"request.object: {key} is not a list of objects")
     if most is not None and len(value) > most:
         value = value[:most]
-    if not _are_objects(value):
+    # JSON has no subclasses of dict. This takes a fifth of the time of isinstance for each item.
+    if not _OBJECTS.issuperset(map(type, value)):
         raise ReviewError(f"request.object: {key} is not a list of objects")
     return value
 
 
-_OBJECTS = {dict}
-
-
-def _are_objects(items: Iterable[object]) -> bool:
-    # JSON has no subclasses of dict. This takes a fifth of the time of isinstance for each item.
-    return _OBJECTS.issuperset(map(type, items))
+_OBJECTS = frozenset({dict})
