@@ -36,6 +36,7 @@ from local_keeper import LocalKeeper
 
 DOCUMENTATION = Path(__file__).parents[3] / "keeper-injector-common/docs/configuration.md"
 UID = "AAAAAAAAAAAAAAAAAAAAAA"
+FILE_UID = "DDDDDDDDDDDDDDDDDDDDDA"
 ERROR = "an error"
 """The outcome of a notation that cannot be answered."""
 
@@ -82,6 +83,7 @@ records:
     type: file
     custom: [{{ type: text, label: 'Label /[]\ , "'' : ;[', value: 'odd /[]\' }}]
   - {{ title: Plain, fields: {{ login: only }} }}
+  - {{ title: Array, custom: {{ "Array[0]": first }} }}
   - {{ title: "x/y" }}
   - {{ title: "a[0]" }}
   - {{ title: Tail, custom: {{ 'Tail\': end }} }}
@@ -130,6 +132,8 @@ VECTORS = [
     Vector(f"{UID}/field/login[]", ["ada"], ["ada"], ["ada"]),
     error(f"{UID}/field/login[1]"),
     error(f"{UID}/field/url[10]"),
+    error(f"{UID}/field/login[abc]"),
+    error(f"{UID}/field/login["),
     # Several values.
     Vector(f"{UID}/custom_field/Twice", "same", ERROR, "same"),
     Vector(f"{UID}/custom_field/Sizes", "s", ["s", "m", "l"], ["s", "m", "l"]),
@@ -165,6 +169,10 @@ VECTORS = [
         ["Y29udGVudCBvZiB0aGUgcGxhbg"],
         b"content of the plan",
     ),
+    *(
+        Vector(f"{UID}/file/{name}", b"content of the plan", ["Y29udGVudCBvZiB0aGUgcGxhbg"], b"content of the plan")
+        for name in ("The Plan", FILE_UID)
+    ),
     error(f"{UID}/file/other.pdf"),
     error(f"{UID}/file"),
     error("Plain/file/plan.pdf"),
@@ -172,6 +180,7 @@ VECTORS = [
     same(f"keeper://{ODD}/type", "file"),
     same(f"keeper://{ODD}/title", "Odd /[]\\ , \"' : ; <>!@#$%^&*()-=+_."),
     same(f"keeper://{ODD}/custom_field/{LABEL}", "odd /[]\\"),
+    same(r"Array/custom_field/Array\[0\]", "first"),
     Vector(f"keeper://{ODD}/custom_field/{LABEL}[]", ["odd /[]\\"], ["odd /[]\\"], ["odd /[]\\"]),
     same(base64.urlsafe_b64encode(f"keeper://{UID}/field/login".encode()).decode(), "ada"),
     error(r"a\b/type"),
@@ -202,6 +211,8 @@ EMPTY_TITLES = ["/title", "/notes", "/field/text", r"/custom_field/label with \[
 @pytest.fixture(name="keeper", scope="module")
 def _keeper() -> Iterator[LocalKeeper]:
     with LocalKeeper.start(VAULT) as keeper, pytest.MonkeyPatch.context() as patch:
+        (file,) = keeper.vault.find(UID).files
+        file.uid, file.title = FILE_UID, "The Plan"
         patch.setenv("REQUESTS_CA_BUNDLE", str(keeper.ca_file))
         yield keeper
 
