@@ -107,7 +107,7 @@ def test_values_are_translated(name: str, value: str, written: dict[str, str]) -
         ("log_level", "loud", {}, "log-level is not written: 'loud' is unknown"),
         ("secret_volume_path", "/", {}, "is not written"),
         ("agent_inject_perms_other", "0400", {}, "the modes differ, or some files have none"),
-        ("agent_run_as_same_user", "true", {}, "agent-run-as-same-user: no counterpart; remove it"),
+        ("agent_run_as_same_user", "true", {}, "agent-run-as-same-user: no counterpart, and removed"),
         ("agent_inject_command_db", "kill 1", {}, "use signal or notify-url"),
         ("agent_configmap", "x", {}, "migrate the templates of the ConfigMap"),
     ],
@@ -233,3 +233,25 @@ def test_the_parser_accepts_what_is_written(annotations: dict[str, str]) -> None
     assert all(key.startswith("keeper.security/") for key in written)
     problems = [item for item in read_request(written)[1] if "keeper.security/inject" in written]
     assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("role", "a KSM configuration identifies the application"),
+        ("auth-path", "a KSM configuration identifies the application"),
+        ("tls-skip-verify", "it is about the connection to Vault"),
+        ("agent-inject-status", "vault-k8s sets it itself"),
+    ],
+)
+def test_what_is_not_needed_is_nothing_to_check(name: str, reason: str) -> None:
+    """The message says that it was removed and why. The exit code and the table count only what a person must check."""
+    text = f"kind: Pod\nmetadata:\n  annotations:\n    vault.hashicorp.com/{name}: x\n"
+    found = run("migrate", "-", text=text)
+    assert (found.code, name in found.output) == (0, False)
+    assert f"-:4: vault.hashicorp.com/{name}: not needed, and removed: {reason}" in found.errors
+    (file,) = json.loads(run("migrate", "-o", "json", "-", text=text).output)["files"]
+    assert [item["toCheck"] for item in file["unmigrated"]] == [False]
+    both = run("migrate", "-", text=f"{text}    vault.hashicorp.com/unknown: x\n")
+    assert both.code == 1
+    assert "unknown: no counterpart, and removed; check that the application works without it" in both.errors

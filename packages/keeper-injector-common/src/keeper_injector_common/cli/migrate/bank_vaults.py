@@ -36,7 +36,7 @@ PREFIXES = ("vault.security.banzaicloud.io/", "secrets-webhook.security.bank-vau
 _VALUE = re.compile(r"vault:([^#]+)#(?:\$\{\s*\.([A-Za-z_]\w*)\s*\}|([^#${}|]+))(?:#(.+))?", re.ASCII)
 """``vault:PATH#KEY[#VERSION]``, or a template in place of the key that only inserts one."""
 _MENTION = re.compile(r"^(?:>>)?vault:|\$\{(?:>>)?vault:")
-_NOT_NEEDED = "not needed; remove it"
+_NOT_NEEDED = "it configures Vault or its webhook"
 _ADVICE = MappingProxyType(
     {
         "vault-agent-configmap": "migrate the templates of the ConfigMap to record-<handle> and template-<handle>",
@@ -71,8 +71,8 @@ def _counterpart(entry: Entry, _entries: Mapping[str, Entry]) -> Annotations | N
         case "vault-env-from-path" | "vault-from-path":
             return Annotations()  # see _of_path
         case _:
-            advice = (text for stem, text in _ADVICE.items() if name.startswith(stem))
-            return Annotations(unmigrated=next(advice, _NOT_NEEDED))
+            advice = next((text for stem, text in _ADVICE.items() if name.startswith(stem)), "")
+            return Annotations(unmigrated=advice) if advice else Annotations(not_needed=_NOT_NEEDED)
 
 
 def _of_path(pod: Pod, run: Run) -> Wanted:

@@ -14,7 +14,7 @@ from keeper_injector_common.annotations.config_keys import SecretKeys
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate.conjur_groups import Group, UntranslatableError, Variable, read_variables
 from keeper_injector_common.cli.migrate.pods import Item, Pod, entries_by_key, text_of
-from keeper_injector_common.cli.migrate.replacements import Annotations, replace
+from keeper_injector_common.cli.migrate.replacements import IDENTITY, NO_COUNTERPART, Annotations, replace
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.secret_documents import metadata_of, separate
 from keeper_injector_common.cli.migrate.vault_k8s import boolean, interval, level
@@ -79,11 +79,10 @@ def _counterpart(entry: Entry, _entries: Mapping[str, Entry]) -> Annotations:
         case "container-mode" | "secrets-refresh-enabled" | "secrets-destination" | "k8s-secrets":
             return Annotations()  # see _mode_of, _files and _secrets
         case "authn-identity":
-            reason = "not needed, because a KSM configuration identifies the application; remove it"
-            return Annotations(unmigrated=reason)
+            return Annotations(not_needed=IDENTITY)
         case _:
             is_known = name.partition(".")[0] in _GROUP_KEYS  # see _files
-            return Annotations(unmigrated="" if is_known else "no counterpart; remove it")
+            return Annotations(unmigrated="" if is_known else NO_COUNTERPART)
 
 
 def _mode_of(pod: Pod, own: Mapping[str, Entry]) -> Wanted:
@@ -155,7 +154,10 @@ def _files(pod: Pod, own: Mapping[str, Entry], provider: _Provider, run: Run) ->
     groups = {name.removeprefix("conjur-secrets."): entry for name, entry in own.items() if _is_group(name)}
     lost = _untranslated(own, set(groups))
     remarks += [
-        Unmigrated(entry.position, f"{entry.key}: it is about a group without conjur-secrets; remove it")
+        Unmigrated(
+            entry.position,
+            f"{entry.key}: it is about a group without conjur-secrets, and removed; add conjur-secrets, and migrate again, if it has some",
+        )
         for entry in lost
     ]
     directories = sorted({path for _, path in provider.directories}) or [_DIRECTORY]

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from keeper_injector_common.annotations.config_keys import SecretKeys
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate.pods import Pod, entries_by_key, text_of
-from keeper_injector_common.cli.migrate.replacements import Annotations, replace
+from keeper_injector_common.cli.migrate.replacements import NO_COUNTERPART, Annotations, replace
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.titles import Titles
 from keeper_injector_common.cli.migrate.vault_k8s import boolean, interval
@@ -80,7 +80,7 @@ def _counterpart(entry: Entry, entries: Mapping[str, Entry]) -> Annotations:
         return Annotations(found or {}, "" if found is not None else f"{entry.text!r} is unknown; use init-only")
     if name in {*_NOT_NEEDED, "agent-config-map"}:
         return Annotations()  # see _templates
-    return Annotations(unmigrated="no counterpart; remove it")
+    return Annotations(unmigrated=NO_COUNTERPART)
 
 
 def _templates(pod: Pod, run: Run) -> Wanted:

@@ -113,7 +113,12 @@ def run(options: argparse.Namespace) -> int:
 def _exit_code(files: list[_File], failures: inputs.Failures) -> int:
     if failures.count:
         return console.EXIT_ERROR
-    return console.EXIT_PROBLEMS if any(file.migrated.unmigrated for file in files) else console.EXIT_OK
+    return console.EXIT_PROBLEMS if any(map(_to_check, files)) else console.EXIT_OK
+
+
+def _to_check(file: _File) -> int:
+    """Return how much of the file the user must migrate or check."""
+    return sum(not item.is_done for item in file.migrated.unmigrated)
 
 
 def _workload(text: str) -> tuple[str, str]:
@@ -152,7 +157,12 @@ def _json(file: _File) -> Json:
         "file": str(file.path),
         "written": file.migrated.written,
         "unmigrated": [
-            {"line": item.position.line, "column": item.position.column, "message": item.message}
+            {
+                "line": item.position.line,
+                "column": item.position.column,
+                "message": item.message,
+                "toCheck": not item.is_done,
+            }
             for item in file.migrated.unmigrated
         ],
         "text": file.migrated.text,
@@ -201,10 +211,7 @@ def _diff(file: _File) -> Iterator[str]:
 
 def _summary(files: list[_File]) -> Iterator[str]:
     """Iterate over the lines of a table with the counts of each file."""
-    rows = [
-        (console.visible(str(file.path)), str(file.migrated.written), str(len(file.migrated.unmigrated)))
-        for file in files
-    ]
+    rows = [(console.visible(str(file.path)), str(file.migrated.written), str(_to_check(file))) for file in files]
     heading = ("FILE", "WRITTEN", "TO CHECK")
     width = max(len(row[0]) for row in (heading, *rows))
     for name, written, left in (heading, *rows):

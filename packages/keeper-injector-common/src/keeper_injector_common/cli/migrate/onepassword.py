@@ -15,7 +15,7 @@ from keeper_injector_common.annotations.config_keys import SecretKeys
 from keeper_injector_common.annotations.request import DEFAULT_DIRECTORY
 from keeper_injector_common.cli.manifests import Entry, entries_of
 from keeper_injector_common.cli.migrate.pods import Item, Pod, entries_by_key, text_of
-from keeper_injector_common.cli.migrate.replacements import Annotations, replace
+from keeper_injector_common.cli.migrate.replacements import NO_COUNTERPART, Annotations, replace
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.secret_documents import SecretSource, document_of, metadata_of, wants_of
 from keeper_injector_common.cli.migrate.secret_users import secrets_of
@@ -71,8 +71,8 @@ def _counterpart(entry: Entry, _entries: Mapping[str, Entry], pod: Pod) -> Annot
         return Annotations() if pod.template else None
     if name in _OF_OPERATOR:
         # :func:`_operator` migrates them.
-        return Annotations() if pod.inherited else Annotations(unmigrated="no counterpart; remove it")
-    return Annotations(unmigrated="" if name in _NOT_NEEDED else "no counterpart; remove it")
+        return Annotations() if pod.inherited else Annotations(unmigrated=NO_COUNTERPART)
+    return Annotations(unmigrated="" if name in _NOT_NEEDED else NO_COUNTERPART)
 
 
 def _variables(pod: Pod, listed: str, run: Run) -> Wanted:

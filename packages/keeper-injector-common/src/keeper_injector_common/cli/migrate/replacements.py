@@ -12,6 +12,10 @@ from keeper_injector_common.cli.migrate.pods import Pod
 from keeper_injector_common.cli.migrate.wanted import Origin, Setting, Unmigrated, Wanted
 from keeper_injector_common.json_values import as_object
 
+NO_COUNTERPART = "no counterpart, and removed; check that the application works without it"
+IDENTITY = "a KSM configuration identifies the application"
+"""Why annotations about the application's login are not needed."""
+
 
 @attrs.frozen
 class Annotations:
@@ -21,6 +25,8 @@ class Annotations:
     """Values by name, without the prefix ``keeper.security/``."""
     unmigrated: str = ""
     """What the user must do about it; empty if nothing."""
+    not_needed: str = ""
+    """Why it is not needed; empty if it has a counterpart, or none."""
 
 
 def replace(
@@ -53,4 +59,7 @@ def replace(
             replaced.append(index)
             if found.unmigrated:
                 remarks.append(Unmigrated(entry.position, f"{entry.key}: {found.unmigrated}"))
+            if found.not_needed:
+                message = f"{entry.key}: not needed, and removed: {found.not_needed}"
+                remarks.append(Unmigrated(entry.position, message, is_done=True))
     return Wanted(settings=settings, replaced=replaced, remarks=remarks)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate import vault_templates
 from keeper_injector_common.cli.migrate.pods import Pod
-from keeper_injector_common.cli.migrate.replacements import Annotations, replace
+from keeper_injector_common.cli.migrate.replacements import IDENTITY, NO_COUNTERPART, Annotations, replace
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.titles import Titles
 from keeper_injector_common.cli.migrate.wanted import Tool, Wanted
@@ -30,11 +30,21 @@ _ADVICE = MappingProxyType(
         "agent-inject-command-": "use signal or notify-url to notify the application",
         _PERMS: "the modes differ, or some files have none; use mode: in config",
         "agent-configmap": "migrate the templates of the ConfigMap to record-<handle> and template-<handle>",
-        "role": "not needed, because a KSM configuration identifies the application; remove it",
-        "agent-inject-status": "not needed; remove it",
     }
 )
 """What to do about annotations without a counterpart, by the beginning of their names."""
+_CONNECTION = "it is about the connection to Vault"
+_NOT_NEEDED: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("role", "auth-", "agent-inject-token", "agent-service-account-token-"), IDENTITY),
+        **dict.fromkeys(("service", "namespace", "tls-", "ca-", "client-"), _CONNECTION),
+        **dict.fromkeys(("agent-disable-", "template-max-connections-per-host"), _CONNECTION),
+        **dict.fromkeys(("agent-cache-", "agent-auto-auth-", "agent-revoke-"), "it is about tokens of Vault"),
+        "agent-inject-status": "vault-k8s sets it itself",
+        "log-format": "the agent logs JSON",
+    }
+)
+"""Why annotations are not needed, by the beginning of their names."""
 
 
 def boolean(text: str) -> str:
@@ -107,8 +117,10 @@ def _counterpart(entry: Entry, entries: Mapping[str, Entry], titles: Titles) -> 
         return Annotations({"file-mode": mode} if mode else {})
     if name.startswith(_READ_WITH_SECRET):
         return Annotations()
+    if why := next((text for stem, text in _NOT_NEEDED.items() if name.startswith(stem)), ""):
+        return Annotations(not_needed=why)
     return Annotations(
-        unmigrated=next((text for stem, text in _ADVICE.items() if name.startswith(stem)), "no counterpart; remove it")
+        unmigrated=next((text for stem, text in _ADVICE.items() if name.startswith(stem)), NO_COUNTERPART)
     )
 
 
@@ -123,7 +135,13 @@ def _secret(name: str, path: str, entries: Mapping[str, Entry], titles: Titles) 
     template = _value(f"{_TEMPLATE}{name}", entries)
     if not path.strip() or len(vault_templates.secrets_in(template)) == 1:
         # The template says what is read; vault-k8s ignores the path then.
-        return Annotations() if template else Annotations(unmigrated="no path of a secret; remove it")
+        return (
+            Annotations()
+            if template
+            else Annotations(
+                unmigrated="no path of a secret, and removed; write one and migrate again, if a file is missing"
+            )
+        )
     title = titles.of(path)
     return Annotations({f"record-{name}": f"{title}:{_path_of(name, entries)}"}, _check(title))
 

@@ -20,6 +20,8 @@ class Unmigrated:
 
     position: Position
     message: str
+    is_done: bool = False
+    """Whether it was removed and nothing needs to be checked."""
 
 
 @attrs.frozen(eq=False)
