@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import relays
 import webhook_server
-from admission_reviews import body
+from admission_reviews import body, injected
 from admission_reviews import pod as manifest
 from agent_pods import AgentPod, wait_for
 from prometheus_server import Prometheus, Target, needs_prometheus, prometheus
 from rendered_chart import CHART, NAME, NAMESPACE, needs_helm, one, render
 from sidecars import free_port, sidecar
 
+from keeper_injector_webhook.settings import parse_settings
 from local_keeper import Fault, LocalKeeper
 
 pytestmark = [needs_helm, needs_prometheus]
@@ -140,6 +141,8 @@ def test_every_rule_is_evaluated_without_an_error(server: Prometheus) -> None:
     assert alert["annotations"]["summary"].startswith("Pod shop/web-1 started without some of its secrets")
 
 
+FILE = "settings.yaml"
+"""The key of the webhook's settings in its ConfigMap."""
 TRUE = {"KeeperSecretsMissing"}
 """The alerts whose expression is true here. Each waits some minutes before it fires, except for counters that grow."""
 
@@ -174,6 +177,21 @@ def test_a_variable_of_the_dashboard_has_a_choice(server: Prometheus, name: str)
     selector, label = as_sent(found[1], {"release_namespace": variable["allValue"]}), found[2]
     expected = {"release_namespace": [NAMESPACE], "service": [NAME], "namespace": ["shop"]}[name]
     assert server.get(f"label/{label}/values", **{"match[]": selector}) == expected
+
+
+def test_the_agents_of_a_whole_fleet_are_found() -> None:
+    """With `metrics-port` as a default of the chart, every injected pod has the port that the PodMonitor names.
+
+    Kubernetes lists the ports of native sidecars with the init containers. Debian's Prometheus cannot read pods from an API server.
+    """
+    objects = render("monitoring", defaults={"metrics-port": "9470"})
+    (configured,) = [item["data"][FILE] for item in objects if FILE in item.get("data", ())]
+    asked = manifest(annotations={"inject": "true", "secret": "api-keys"})
+    wanted = _endpoint(objects, "PodMonitor", f"{NAME}-agents")["port"]
+    for item, expected in ((injected(asked, parse_settings(configured, "chart")), [9470]), (manifest(), [])):
+        containers = [*item["spec"].get("initContainers", ()), *item["spec"]["containers"]]
+        ports = [port for container in containers for port in container.get("ports", ())]
+        assert [port["containerPort"] for port in ports if port["name"] == wanted] == expected
 
 
 def as_sent(query: str, chosen: dict[str, str]) -> str:
