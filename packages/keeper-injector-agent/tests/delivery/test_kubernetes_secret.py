@@ -221,10 +221,12 @@ def test_a_name_that_cannot_be_a_key_is_a_problem_of_its_secret(
 ) -> None:
     """A field called ``..`` is not sent to the API server, and other Secrets are written."""
     keeper.set_field("two-factor", "..", "x")
+    keeper.set_field("two-factor", "k" * 254, "x")
     other = wanted_secret("api-keys[login]")
     pod.plan(kubernetes_secrets=(attrs.evolve(wanted_secret("two-factor"), name="bad"), other))
     assert pod.run("init").returncode == os.EX_DATAERR
     message = pod.termination_message()
     assert message.startswith("Secret bad: field '..' of record 'two-factor' (")
     assert "cannot be a key, because '..' is not a key of a Secret" in message
+    assert "cannot be a key, because the key has 254 characters; set a key with k8sSecretKeys" in message, "all at once"
     assert cluster.secrets.keys() == {"app"}

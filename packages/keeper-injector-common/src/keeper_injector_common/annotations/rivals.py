@@ -44,7 +44,7 @@ def _known_keys(secret: KubernetesSecret) -> Iterator[Named[str]]:
             source.file if isinstance(source, FileContent) else source.field if isinstance(source, FieldValue) else ""
         )
         try:
-            key = secret_key(secret.name, str(source), name) if name else ""
+            key = secret_key(str(source), name) if name else ""
         except FormatError:
             continue  # the agent reports it
         if key:

@@ -137,15 +137,21 @@ class Renderer:
     def _secret_parts(self, secret: KubernetesSecret) -> dict[str, tuple[Callable[[], bytes], str]]:
         """Return the function that reads the value of each key, and the origin of the value."""
         parts = [part for source in secret.sources for part in self._source_parts(source, secret)]
-        entries = [
-            Named(secret.keys.get(name) or secret_key(secret.name, origin, name), (read, origin), origin)
-            for name, read, origin in parts
-        ]
         missing = sorted(secret.keys.keys() - {name for name, _, _ in parts})
         if missing:
             for source in secret.sources:
                 check_readable(self.find_record(source))
-            raise SelectionError(f"Secret {secret.name!r}: no field or file {missing[0]!r} in {secret.sources[0]}")
+            names = ", ".join(map(repr, missing))
+            raise SelectionError(f"Secret {secret.name!r}: no field or file {names} in {secret.sources[0]}")
+        entries, errors = [], []
+        for name, read, origin in parts:
+            try:
+                entries.append(Named(secret.keys.get(name) or secret_key(origin, name), (read, origin), origin))
+            except FormatError as error:
+                errors.append(str(error))
+        if errors:
+            right = "set a key with k8sSecretKeys, or rename it in Keeper"
+            raise FormatError(f"Secret {secret.name!r}: {', '.join(errors)}; {right}")
         return unique(
             entries,
             lambda clash: FormatError(

@@ -11,18 +11,15 @@ _NOT_IN_KEYS = re.compile(r"[^-._a-zA-Z0-9]")
 """Characters that a key of a Secret cannot have (Kubernetes, ``validation.IsConfigMapKey``)."""
 
 
-def secret_key(secret: str, origin: str, name: str) -> str:
-    """Return the key for the value called *name* in the Secret called *secret*; characters that keys cannot have become ``_``.
+def secret_key(origin: str, name: str) -> str:
+    """Return the key of a Secret for the value called *name*; characters that keys cannot have become ``_``.
 
     Raises FormatError if there is no such key. *origin* says where the value comes from.
 
-    >>> secret_key("app", "field 'API key' of record 'db'", "API key")
+    >>> secret_key("field 'API key' of record 'db'", "API key")
     'API_key'
     """
     try:
         return data_key(_NOT_IN_KEYS.sub("_", name))
     except InvalidValue as error:
-        raise FormatError(
-            f"Secret {secret!r}: {origin} cannot be a key, because {error.found}; set a key with k8sSecretKeys, or rename it in "
-            "Keeper"
-        ) from None
+        raise FormatError(f"{origin} cannot be a key, because {error.found}") from None
