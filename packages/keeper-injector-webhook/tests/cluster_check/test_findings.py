@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,23 @@ def test_a_failure_says_what_to_do_and_where_to_read_more() -> None:
     assert first == "✗ the caBundle is empty"
     assert second == "    do:  helm upgrade"
     assert third.endswith("/docs/production.md#upgrades")
+
+
+def test_a_cluster_that_does_not_answer(tmp_path: Path) -> None:
+    """The command ends with 2, and one sentence that says what to do."""
+    config = {
+        "current-context": "here",
+        "clusters": [{"name": "here", "cluster": {"server": "https://127.0.0.1:1"}}],
+        "contexts": [{"name": "here", "context": {"cluster": "here", "user": "somebody"}}],
+        "users": [{"name": "somebody", "user": {"token": "x"}}],
+    }
+    file = tmp_path / "config"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    command = [sys.executable, "-m", "keeper_injector_common.cli", "check", "--kubeconfig", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("keeper-injector: the API server https://127.0.0.1:1 does not answer: ")
+    assert done.stderr.endswith("; check the server in the kubeconfig, and the network to it\n")
 
 
 def test_programs_get_every_finding() -> None:

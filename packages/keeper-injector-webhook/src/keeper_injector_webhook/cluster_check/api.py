@@ -81,7 +81,8 @@ class Api:
             raise _error(what, error) from None
         except (HTTPError, OSError) as error:
             reason = getattr(error, "reason", None) or type(error).__name__
-            raise ClusterError(f"the API server {self.server} does not answer: {_short(reason)}") from None
+            found = f"the API server {self.server} does not answer: {_short(reason)}"
+            raise ClusterError(f"{found}; check the server in the kubeconfig, and the network to it") from None
         return as_object(json.loads(answer.data))
 
     def items(self, what: str, call: Callable[..., Any], *arguments: object, **options: object) -> Iterator[Json]:
