@@ -17,7 +17,19 @@ import pytest
 from tls_clients import HEAD, dial, dialled, is_answered, is_taken, peak, series, status, until_closed
 from webhook_server import Server, free_port, limited, wait_for
 
+from keeper_injector_webhook.metrics import Metrics
+from keeper_injector_webhook.serving.connections import Connections, Phase
+from keeper_injector_webhook.serving.limits import Limits
+
 MEBIBYTE = 1024 * 1024
+
+
+def has_ended(connection: socket.socket) -> bool:
+    """Return whether the other side has ended the connection."""
+    try:
+        return not connection.recv(1)
+    except BlockingIOError:
+        return False
 
 
 @pytest.fixture(name="small")
@@ -93,6 +105,31 @@ def test_slow_handshakes(small: Server) -> None:
         assert series(small, "keeper_injector_connections") <= 20
         for raw in stalled:
             assert until_closed(raw) == b""
+
+
+@pytest.mark.parametrize(
+    ("handshakes", "idle", "cut"),
+    [
+        pytest.param(0, 200, [], id="handshakes begin, and one client is slow to send its request"),
+        pytest.param(150, 200, [Phase.HANDSHAKE] * 16, id="handshakes stop"),
+        pytest.param(0, 500, [Phase.IDLE], id="one client sends no request for long"),
+    ],
+)
+def test_what_most_clients_do_makes_room_first(handshakes: int, idle: int, cut: list[Phase]) -> None:
+    """A server full of handshakes ends those that stop; a client that is slow to send its request may take four times as long."""
+    with contextlib.ExitStack() as stack:
+        opened = []
+        connections = Connections(Limits(connections=20, patience_seconds=100), Metrics())
+        for number in range(20):
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            connection = connections.add(ours)
+            connection.enter(Phase.HANDSHAKE if number else Phase.IDLE)
+            connection.since -= handshakes if number else idle
+            opened.append((connection.phase, theirs))
+        assert not connections.has_room()
+        assert [phase for phase, theirs in opened if has_ended(theirs)] == cut
 
 
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["", "with Expect"])

@@ -12,6 +12,7 @@ import enum
 import logging
 import socket
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import attrs
@@ -27,6 +28,8 @@ _SWEEP = 0.25
 """Seconds between checks of the deadlines."""
 _CLOSING = 2.0
 """Seconds in which a client must answer the end of its TLS connection."""
+_MORE_PATIENCE = 4
+"""How much longer a client may keep a full server waiting if most others do something else."""
 _AT_ONCE = 16
 """Connections that are cut at once for new ones, so that a full server accepts in groups."""
 
@@ -127,9 +130,18 @@ class Connections:
             return True
         # Clients that never sent a whole request make room first, as long as there is one: a client that sent reviews and keeps
         # its connection, as API servers do, does not lose it to connections that were opened for nothing.
-        unproven = any(not one.requests for one in self._all)
-        waiting = [one for one in self._stalled() if not one.requests or not unproven]
-        for connection in sorted(waiting, key=lambda one: one.since)[: _AT_ONCE if unproven else 1]:
+        unproven = [one for one in self._all if not one.requests]
+        # What most of them do is what fills the server: clients that are slow at something else may take longer.
+        doing = Counter(one.phase for one in unproven or self._all)
+        filling = max(doing, key=lambda phase: doing[phase])
+        late = time.monotonic() - _MORE_PATIENCE * self.limits.patience_seconds
+        waiting = [
+            one
+            for one in self._stalled()
+            if not (unproven and one.requests) and (one.phase is filling or one.since < late)
+        ]
+        waiting.sort(key=lambda one: (one.phase is not filling, one.since))
+        for connection in waiting[: _AT_ONCE if unproven else 1]:
             self._cut(connection, "connections")
         return False
 
