@@ -199,7 +199,17 @@ CHOSEN = {
     "keeper_injector_relay": {"release_namespace"},
     **{
         f"keeper_injector_{name}": {"release_namespace", "service"}
-        for name in ("reviews", "review_", "warnings", "connections", "bytes", "requests", "certificate", "build")
+        for name in (
+            "reviews",
+            "review_",
+            "warnings",
+            "connections",
+            "bytes",
+            "requests",
+            "certificate",
+            "build",
+            "unread",
+        )
     },
 }
 """The variables by which a panel selects series, by the beginning of their names."""
