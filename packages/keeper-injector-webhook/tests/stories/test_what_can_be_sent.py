@@ -7,6 +7,8 @@ rewrites the table; review the difference before you commit it. To add a table, 
 from __future__ import annotations
 
 import json
+import socket
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,14 @@ import attrs
 import pytest
 from admission_reviews import body, pod
 from slow_reviews import FAMILIES
+from tls_clients import HEAD as POST
+from tls_clients import dial, is_answered, status, until_closed
+from webhook_server import free_port, limited
 
 from keeper_injector_common.limits import shortened
 from keeper_injector_webhook.admission import AnswerCache, answer_review
 from keeper_injector_webhook.errors import ReviewError
+from keeper_injector_webhook.serving.limits import Limits
 from keeper_injector_webhook.settings import Settings
 
 TABLE = Path(__file__).parent / "what-can-be-sent.md"
@@ -119,8 +125,44 @@ def reviews() -> Iterator[tuple[str, ...]]:
         yield name, outcome, shortened(message, LONGEST) or "-"
 
 
+USUAL = Limits()
+ENDED = f"{USUAL.connections} connections, {USUAL.handshake_seconds:g} s for the handshake"
+CLIENTS: dict[str, tuple[bytes, bool, str]] = {
+    "nothing, not even a handshake": (b"", False, ENDED),
+    "the beginning of a handshake": (b"\x16\x03\x01\x02\x00", False, ENDED),
+    "a request without TLS": (b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n", False, ""),
+    "nothing after the handshake": (b"", True, f"{USUAL.connections} connections, {USUAL.idle_seconds:g} s"),
+    "half a header": (POST, True, f"{USUAL.request_seconds:g} s for a request and its response"),
+    "half a body": (POST + b"Content-Length: 9\r\n\r\n{", True, f"{USUAL.request_seconds:g} s, as above"),
+    "a body of 99 GB": (
+        POST + b"Content-Length: 99999999999\r\n\r\n",
+        True,
+        f"{USUAL.body_bytes >> 20} MiB, and {USUAL.bytes_in_flight >> 20} MiB for all clients together",
+    ),
+    "a header of 17 KiB": (POST + b"X: " + b"x" * 17 * 1024, True, "16 KiB"),
+    "101 fields": (POST + b"X: x\r\n" * 101, True, "100 fields"),
+    "HTTP/2": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", True, "HTTP/1.1"),
+    "another protocol": (b"\x00\r\n\r\n", True, "HTTP/1.1"),
+}
+"""What a client sends, whether it makes a TLS handshake before, and the program's limit."""
+
+
+def clients() -> Iterator[tuple[str, ...]]:
+    """Send each of them to a server with shorter deadlines, and yield its row; another client is answered at the same time."""
+    with tempfile.TemporaryDirectory() as folder:
+        for server in limited(Path(folder), free_port(), handshake_seconds=1, request_seconds=1, idle_seconds=1):
+            for name, (sent, has_handshake, limit) in CLIENTS.items():
+                raw = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+                with dial(server) if has_handshake else raw as connection, raw:
+                    connection.sendall(sent)
+                    assert is_answered(server)
+                    answer = until_closed(connection)
+                yield name, f"HTTP {status(answer)}" if answer[:5] == b"HTTP/" else "the connection ends", limit or "-"
+
+
 SECTIONS: list[Section] = [
     Section("Reviews", ("what is sent", "answer", "message"), reviews),
+    Section("Connections", ("what a client sends", "what happens", "limit"), clients),
 ]
 
 

@@ -15,7 +15,7 @@ class Limits:
 
     connections: int = 256
     """Connections that are open at once, with those whose TLS handshake is under way. An API server keeps at most 25 idle ones
-    (client-go, transport/cache.go)."""
+    (client-go, transport/cache.go). Each takes 50 KiB until its handshake is complete, and 21 KiB then."""
     handshake_seconds: float = 5 * _SECONDS
     request_seconds: float = 10 * _SECONDS
     """From the first byte of a request until its response is sent. API servers give up after 5 s (chart value timeoutSeconds)."""
