@@ -130,4 +130,5 @@ class Listener:
         finally:
             connection.sock.close()
             self.connections.remove(connection)
-            self.memory.connection_ended()
+            if not connection.requests:
+                self.memory.unused_connection_ended()
