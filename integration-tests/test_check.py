@@ -4,64 +4,24 @@ from __future__ import annotations
 
 import base64
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import trustme
+from checking import check, checked, kubeconfig, without_releases
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
-from pods import FIGURES, IMAGES, Json, Namespace, Pod, container, pod, run, wait_for
+from pods import FIGURES, IMAGES, Json, Namespace, Pod, container, pod, wait_for
 from releases import Release, own_release
 
 WEBHOOK = "deployment/keeper-injector"
 NOWHERE = "198.51.100.1"
 """An address for documentation (RFC 5737): packets to it are lost, as those that a network policy drops."""
-
-
-@attrs.frozen
-class Checked:
-    """What the command printed, and its exit code."""
-
-    code: int
-    findings: list[Json]
-
-    def of(self, check: str) -> list[Json]:
-        """Return the findings of one check."""
-        return [item for item in self.findings if item["check"] == check]
-
-    def failed(self) -> dict[str, str]:
-        """Return what was found, of the checks that failed."""
-        return {item["check"]: item["found"] for item in self.findings if item["status"] == "failed"}
-
-    def all_help(self) -> bool:
-        """Return whether each failure says what to do."""
-        return all(item["fix"] for item in self.findings if item["status"] == "failed")
-
-
-def check(*arguments: str, **environment: str) -> Checked:
-    """Run the command."""
-    command = [sys.executable, "-m", "keeper_injector_common.cli", "check", "-o", "json", *arguments]
-    variables = {**os.environ, **environment}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=variables)
-    assert done.returncode in {0, 1}, done.stderr
-    assert "Traceback" not in done.stderr
-    findings = json.loads(done.stdout)["findings"]
-    return Checked(done.returncode, [item for item in findings if not _of_another_release(item["group"])])
-
-
-def _of_another_release(group: str) -> bool:
-    """Return whether *group* is about a release that another test may be installing or removing at this moment."""
-    about, _, namespace = group.partition(" in namespace ")
-    return about in {"webhook", "relay"} and namespace != "keeper-injector-check"
 
 
 @pytest.fixture(name="release", scope="module")
@@ -109,24 +69,63 @@ def test_before_the_installation(cluster: Any) -> None:
 def test_without_rights(cluster: Any, tmp_path: Path) -> None:
     """A user without any right gets warnings that say what was not checked, and learns which rights are missing."""
     token = cluster.kubectl("create", "token", "default").strip()
-    config = json.loads(run("kubectl", "config", "view", "--raw", "--minify", "--output=json").stdout)
-    config["users"][0]["user"] = {"token": token}
-    file = tmp_path / "config"
-    file.write_text(json.dumps(config))
-    found = check("--pre", "--kubeconfig", str(file))
+    found = check("--pre", "--kubeconfig", str(kubeconfig(tmp_path, token=token)))
     assert list(found.failed()) == ["install-rights"]
     assert "mutatingwebhookconfigurations" in found.failed()["install-rights"]
     assert {item["check"] for item in found.findings if item["status"] == "warning"} >= {"kubelets", "other-webhooks"}
 
 
-def test_no_cluster(tmp_path: Path) -> None:
-    """Without a cluster the command ends with 2, and one sentence that says what to do."""
-    command = [sys.executable, "-m", "keeper_injector_common.cli", "check"]
-    environment = {**os.environ, "KUBECONFIG": str(tmp_path / "missing")}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, env=environment)
+def test_a_service_mesh(cluster: Any) -> None:
+    """Istio's webhook is named before the installation, with the page about the order. It selects no namespace here."""
+    hook = {
+        "name": "rev.namespace.sidecar-injector.istio.io",
+        "clientConfig": {"url": "https://127.0.0.1:1/inject"},
+        "rules": [{"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}],
+        "namespaceSelector": {"matchLabels": {"injector": "of-no-release"}},
+        "failurePolicy": "Ignore",
+        "sideEffects": "None",
+        "admissionReviewVersions": ["v1"],
+    }
+    kind = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
+    name = "istio-sidecar-injector-check"
+    cluster.kubectl("apply", "--filename=-", text=json.dumps({**kind, "metadata": {"name": name}, "webhooks": [hook]}))
+    try:
+        found = check("--pre")
+    finally:
+        cluster.kubectl("delete", f"mutatingwebhookconfiguration/{name}")
+    (webhooks,) = found.of("other-webhooks")
+    assert (found.code, webhooks["status"]) == (0, "warning")
+    assert "Istio changes pods too" in webhooks["found"]
+    assert webhooks["link"].endswith("meshes.md")
+
+
+@pytest.mark.parametrize(
+    ("server", "user", "said"),
+    [
+        ("https://127.0.0.1:1", {}, "the API server https://127.0.0.1:1 does not answer"),
+        ("", {"token": "no-such-token"}, "does not accept the credentials of the kubeconfig; log in again"),
+        (None, {}, "no kubeconfig that names a cluster"),
+    ],
+    ids=["no server", "no user", "no file"],
+)
+def test_no_cluster(cluster: Any, tmp_path: Path, server: str | None, user: dict[str, str], said: str) -> None:
+    """Without a cluster the command ends with 2, and one sentence that says what was found."""
+    assert cluster.namespace
+    file = tmp_path / "missing" if server is None else kubeconfig(tmp_path, server, **user)
+    done = checked("--kubeconfig", str(file))
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--kubeconfig FILE" in done.stderr
+    assert said in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_cluster_without_the_chart(space: Namespace, tmp_path: Path) -> None:
+    """The failure is the missing webhook, with the command that installs it; the namespace is checked nevertheless."""
+    with without_releases(tmp_path) as file:
+        found = check("--namespace", space.name, "--kubeconfig", str(file))
+    assert list(found.failed()) == ["webhook-configuration"]
+    (missing,) = found.of("webhook-configuration")
+    assert missing["fix"].startswith("helm upgrade --install keeper-injector")
+    assert [item["status"] for item in found.of("workload") + found.of("pod")] == ["ok", "ok"]
 
 
 def test_a_healthy_installation(space: Namespace, webhook: Release) -> None:
