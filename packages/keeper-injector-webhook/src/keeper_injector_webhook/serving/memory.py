@@ -6,7 +6,7 @@ container's limit counts them all the same.
 
 uvloop allocates a buffer of 256 KiB for each TLS connection, of which a handshake uses a few KiB. In freed memory that was not returned
 yet, all of it is resident: 250 handshakes that stopped held 40 MiB where fresh ones hold 12. Hence memory is also returned after each
-group of connections that ended without a request. After others, it would take a tenth of the time of their handshake and review.
+group of connections that ended without a request. After others, it would only take time.
 """
 
 from __future__ import annotations
