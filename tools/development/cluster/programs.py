@@ -91,7 +91,19 @@ def _build(go: str, version: Version, output: Path) -> None:
     modules = () if version.modules.name == "go.mod" else (f"-modfile={version.modules.name}",)
     folder = f"./{version.program.relative_to(NODE)}"
     environment = {**os.environ, "CGO_ENABLED": "0"}
-    command = (go, "-C", NODE, "build", *modules, "-trimpath", "-o", output, "-ldflags", flags, folder)
+    command: tuple[str | Path, ...] = (
+        go,
+        "-C",
+        NODE,
+        "build",
+        *modules,
+        "-trimpath",
+        "-o",
+        output,
+        "-ldflags",
+        flags,
+        folder,
+    )
     run(*command, environment=environment)
 
 
