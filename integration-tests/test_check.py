@@ -231,6 +231,32 @@ def test_the_secret_is_missing_or_unusable(space: Namespace, webhook: Release) -
         assert token not in json.dumps(found.findings)
 
 
+def test_the_additional_ca_is_missing(space: Namespace, webhook: Release) -> None:
+    """The ConfigMap with the CA of the way to Keeper: missing, or without the key."""
+    space.apply(sleeper("web"))
+    for words, content in (("does not exist", None), ("has no key ca.crt", {"other": "x"})):
+        space.kubectl("delete", "configmap/local-keeper-ca", "--ignore-not-found")
+        if content is not None:
+            metadata = {"name": "local-keeper-ca"}
+            space.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": content})
+        found = check("--namespace", space.name)
+        assert words in found.failed()["ca-certificate"]
+        (missing,) = found.of("ca-certificate")
+        assert "create configmap local-keeper-ca --from-file=ca.crt=FILE" in missing["fix"]
+
+
+def test_network_policies_of_the_webhook_are_named(webhook: Release) -> None:
+    """Those that select its pods, so that a person who reads about a blocked connection knows where to look."""
+    for name, labels in (("for-the-webhook", {"app.kubernetes.io/component": "webhook"}), ("other", {"app": "other"})):
+        spec = {"podSelector": {"matchLabels": labels}, "ingress": [{}]}
+        kind = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy"}
+        webhook.system.apply({**kind, "metadata": {"name": name}, "spec": spec})
+    found = check()
+    webhook.system.kubectl("delete", "networkpolicy/for-the-webhook", "networkpolicy/other")
+    (policy,) = found.of("network-policy")
+    assert policy["found"] == "network policies for the webhook: for-the-webhook"
+
+
 def test_a_pod_from_the_time_when_the_webhook_was_away(space: Namespace, webhook: Release) -> None:
     """With failurePolicy Ignore, a pod is created without its secrets while no replica runs."""
     webhook.install("replicas=0", "failurePolicy=Ignore")
