@@ -113,9 +113,11 @@ def unpack_wheels(requirements: Path, target: Path, *options: str) -> None:
     Raises ClusterError if one is unavailable or has another hash.
     """
     environment = {**os.environ, **pip_settings.for_uv(pip_settings.configured(), os.environ)}
+    files: list[str | Path] = ["--target", target, "--requirement", requirements]
     run(
         *("uv", "pip", "install", "--quiet", "--python", sys.executable, "--no-deps", "--require-hashes"),
-        *("--target", target, "--requirement", requirements, *options),
+        *files,
+        *options,
         environment=environment,
     )
 
