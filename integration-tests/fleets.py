@@ -45,7 +45,8 @@ class Fleet:
 
     def freeze(self, *applications: str) -> None:
         """Freeze *applications*, and no others, as the documentation says, and wait until the relay knows."""
-        self.release.install(*self.values, f"relay.frozen={{{','.join(applications)}}}")
+        frozen = [f"relay.frozen={{{','.join(applications)}}}"] if applications else []
+        self.release.install(*self.values, *frozen)
         wanted = {name: name in applications for name in self.halves}
         # The kubelet renews a mounted ConfigMap at the next change of the pod.
         for name in self.relays():
