@@ -17,6 +17,7 @@ import attrs
 
 from keeper_injector_common.errors import explain
 from keeper_injector_common.limits import LONGEST_PATH, LONGEST_URL, MOST_PARTS, MOST_SECRETS
+from keeper_injector_common.patterns import pattern
 
 T = TypeVar("T")
 Parse = Callable[[str], T]
@@ -49,7 +50,7 @@ def switch(text: str) -> bool:
             raise InvalidValue(f"{text!r} is neither true nor false", "write true or false")
 
 
-_DURATION = re.compile(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
+_DURATION = pattern(r"(?:(\d{1,5})h)?(?:(\d{1,6})m)?(?:(\d{1,7})s)?", re.ASCII)
 
 
 def duration(text: str) -> float:
@@ -64,7 +65,7 @@ def duration(text: str) -> float:
     return total
 
 
-_MODE = re.compile(r"0?[0-7]{3}", re.ASCII)
+_MODE = pattern(r"0?[0-7]{3}", re.ASCII)
 _WRITABLE_BY_OTHERS = 0o002
 
 
@@ -81,7 +82,7 @@ def file_mode(text: str) -> int:
     return mode
 
 
-_CONTROL = re.compile(r"[\x00-\x1f]")
+_CONTROL = pattern(r"[\x00-\x1f]")
 
 
 def absolute_path(text: str) -> str:
@@ -117,7 +118,7 @@ def file_path(text: str) -> str:
     return path
 
 
-_QUANTITY = re.compile(r"\d{1,15}(?:\.\d{1,9})?(?:m|k|[KMGT]i?|[PE]i?)?", re.ASCII)
+_QUANTITY = pattern(r"\d{1,15}(?:\.\d{1,9})?(?:m|k|[KMGT]i?|[PE]i?)?", re.ASCII)
 _MULTIPLES = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -227,7 +228,7 @@ def block(value: str) -> str:
     return value
 
 
-_TOKEN = re.compile(r"\\.|[^\\,]+|.", re.DOTALL)
+_TOKEN = pattern(r"\\.|[^\\,]+|.", re.DOTALL)
 """An escape, a run of ordinary characters, a comma, or a backslash at the end."""
 
 
@@ -262,7 +263,7 @@ def pairs(value: str) -> dict[str, str]:
     return found
 
 
-_DNS_SUBDOMAIN = re.compile(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
+_DNS_SUBDOMAIN = pattern(r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?", re.ASCII)
 
 
 def object_name(value: str) -> str:
@@ -277,7 +278,7 @@ def object_name(value: str) -> str:
 
 LONGEST_DATA_KEY = 253
 """Characters of a key of a Secret or ConfigMap."""
-_DATA_KEY = re.compile(r"[-._a-zA-Z0-9]+", re.ASCII)
+_DATA_KEY = pattern(r"[-._a-zA-Z0-9]+", re.ASCII)
 
 
 def data_key(value: str) -> str:
@@ -291,7 +292,7 @@ def data_key(value: str) -> str:
     return key
 
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+_VARIABLE = pattern(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 
 
 def variable_name(value: str) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from keeper_injector_common.errors import ConfigurationError
+from keeper_injector_common.patterns import pattern
 
 _PORTS = {"http": 80, "https": 443}
-_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9.])?|[0-9a-f:.]+")
+_HOST = pattern(r"[a-z0-9]([a-z0-9.-]{0,252}[a-z0-9.])?|[0-9a-f:.]+")
 
 
 class RelayUrl(NamedTuple):  # not attrs: refreshes of the agent that find nothing changed do without it

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
-
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.parsers import InvalidValue, data_key
+from keeper_injector_common.patterns import pattern
 
-_NOT_IN_KEYS = re.compile(r"[^-._a-zA-Z0-9]")
+_NOT_IN_KEYS = pattern(r"[^-._a-zA-Z0-9]")
 """Characters that a key of a Secret cannot have (Kubernetes, ``validation.IsConfigMapKey``)."""
 
 

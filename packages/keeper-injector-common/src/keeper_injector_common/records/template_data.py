@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError, TemplateError
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.attachments import check_readable
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 _OF_EVERY_RECORD = ("title", "uid", "type", "notes", "files")
 """What templates know of every record besides its fields."""
-_NAMED_FILE = re.compile(r"""\bindex\s+\.files\s+(?:"([^"\\]*)"|`([^`]*)`)""")
+_NAMED_FILE = pattern(r"""\bindex\s+\.files\s+(?:"([^"\\]*)"|`([^`]*)`)""")
 
 
 def template_data(record: Record, template: str, download: Callable[[], Mapping[str, bytes]]) -> dict[str, JsonValue]:

@@ -12,6 +12,7 @@ import attrs
 from keeper_injector_common.errors import InvalidReferenceError
 from keeper_injector_common.limits import LONGEST_REFERENCE, MOST_PARTS
 from keeper_injector_common.parsers import stripped
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.references.values import (
     ALL_VALUES,
     KEYWORDS,
@@ -66,8 +67,8 @@ def _start(text: str) -> int:
     return len(PREFIX) if text[: len(PREFIX)].lower() == PREFIX else 0
 
 
-_BASE64 = re.compile(r"[\w-]{8,}={0,2}", re.ASCII)
-_NOTATION = re.compile(r".+/(type|title|notes|(field|custom_field|file)/.+)", re.DOTALL | re.IGNORECASE)
+_BASE64 = pattern(r"[\w-]{8,}={0,2}", re.ASCII)
+_NOTATION = pattern(r".+/(type|title|notes|(field|custom_field|file)/.+)", re.DOTALL | re.IGNORECASE)
 
 
 def _decoded_notation(text: str) -> str | None:
@@ -150,12 +151,12 @@ def _ends_with_escape(text: str) -> bool:
 
 
 _LONG = frozenset({"field", "custom_field", "file"})
-_DIVIDER = re.compile(r"\\.|:", re.DOTALL)
-_TOKEN = re.compile(r"[^\\/\[\]]+|\\.?|.", re.DOTALL)
+_DIVIDER = pattern(r"\\.|:", re.DOTALL)
+_TOKEN = pattern(r"[^\\/\[\]]+|\\.?|.", re.DOTALL)
 """A run of ordinary characters, an escape, or a character with a meaning."""
 _ESCAPABLE = frozenset("/[]:,\\")
 """Characters that an escape makes part of a name. Blanks are others."""
-_ESCAPED_KEYWORD = re.compile(rf"\\(?=({'|'.join(sorted(KEYWORDS))})(?=[/\[]|\Z))", re.IGNORECASE)
+_ESCAPED_KEYWORD = pattern(rf"\\(?=({'|'.join(sorted(KEYWORDS))})(?=[/\[]|\Z))", re.IGNORECASE)
 
 
 @attrs.frozen

@@ -7,10 +7,11 @@ from functools import lru_cache
 
 from keeper_injector_common.limits import LONGEST_REFERENCE, MOST_PARTS
 from keeper_injector_common.parsers import stripped
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.references.grammar import LONGEST_CACHED, count_separators
 from keeper_injector_common.references.values import PREFIX
 
-_DIVIDING = re.compile(r"\\.?|[\[\]]|:(?=/)", re.DOTALL)
+_DIVIDING = pattern(r"\\.?|[\[\]]|:(?=/)", re.DOTALL)
 
 
 def split_target(value: str) -> tuple[str, str | None]:
@@ -33,7 +34,7 @@ def _split_target(value: str) -> tuple[str, str | None]:
 
 
 _cached_target = lru_cache(maxsize=1024)(_split_target)
-_RELATIVE = re.compile(r"(?<!\\):\s*(\.{1,2}/\S+|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w+)", re.ASCII)
+_RELATIVE = pattern(r"(?<!\\):\s*(\.{1,2}/\S+|[\w.-]+(?:/[\w.-]+)*/[\w-]+\.\w+)", re.ASCII)
 
 
 def relative_path(target: str) -> str | None:

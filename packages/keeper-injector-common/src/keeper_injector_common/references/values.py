@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import re
 from typing import Final, Literal
 
 import attrs
+
+from keeper_injector_common.patterns import pattern
 
 PREFIX = "keeper://"
 TEXTS: dict[str, Literal["type", "title", "notes"]] = {"type": "type", "title": "title", "notes": "notes"}
@@ -98,8 +99,8 @@ class FileContent:
 Reference = WholeRecord | FieldValue | RecordText | FileContent
 
 
-_SPECIAL_IN_NAME = re.compile(r"([/\[\]\\]|:\Z|^\s|\s\Z)")
-_SPECIAL_IN_BRACKETS = re.compile(r"([\[\]\\])")
+_SPECIAL_IN_NAME = pattern(r"([/\[\]\\]|:\Z|^\s|\s\Z)")
+_SPECIAL_IN_BRACKETS = pattern(r"([\[\]\\])")
 
 
 def _escape_name(name: str) -> str:

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.flattening import one_text
 from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
@@ -34,12 +35,12 @@ if TYPE_CHECKING:
 
 _LINE_BYTES = 64 * 1024
 """Docker reads lines with Go's bufio.Scanner, which fails at this length."""
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_.]*", re.ASCII)
 """The names that docker and the dotenv libraries of Python, Node and Ruby accept."""
 _AMBIGUOUS = AMBIGUOUS | {
-    "a '#'": re.compile(r"#"),
-    "a backslash": re.compile(r"\\"),
-    "a '$' that starts a variable": re.compile(r"\$[A-Za-z0-9_{($]"),
+    "a '#'": pattern(r"#"),
+    "a backslash": pattern(r"\\"),
+    "a '$' that starts a variable": pattern(r"\$[A-Za-z0-9_{($]"),
 }
 
 

@@ -12,10 +12,10 @@ errors that name the variable and recommend ``env-mode: exec``. Kubernetes 1.34 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.interface import Format
 from keeper_injector_common.records.formats.variable_lines import variables_of
 from keeper_injector_common.records.formats.variable_names import check_variable
@@ -48,7 +48,7 @@ def read_envfile(content: bytes) -> dict[str, str]:
     return dict(_ENTRY.findall(content.decode()))
 
 
-_ENTRY = re.compile(r"([^=\n]+)='([^']*)'\n")
+_ENTRY = pattern(r"([^=\n]+)='([^']*)'\n")
 
 
 def _write_record(content: RecordContent) -> bytes:

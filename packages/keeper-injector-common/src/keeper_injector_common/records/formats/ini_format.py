@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.flattening import flatten, one_text
 from keeper_injector_common.records.formats.interface import Format, quoted
 from keeper_injector_common.records.formats.unquoted_values import AMBIGUOUS, check_unquoted
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
     from keeper_injector_common.records.record import JsonValue
 
 _AMBIGUOUS = AMBIGUOUS | {
-    "a ';' or '#' where a comment could start": re.compile(r"(?:\A|\s)[;#]"),
-    "a '%'": re.compile(r"%"),
+    "a ';' or '#' where a comment could start": pattern(r"(?:\A|\s)[;#]"),
+    "a '%'": pattern(r"%"),
 }
 
 

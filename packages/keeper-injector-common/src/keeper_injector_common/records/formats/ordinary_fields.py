@@ -12,8 +12,9 @@ labels in its standard record types.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
+
+from keeper_injector_common.patterns import pattern
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.record import JsonValue
@@ -44,7 +45,7 @@ _PROPERTIES = frozenset(
 # fmt: on
 _NAMES = frozenset(name.casefold() for name in _TYPES | _LABELS)
 """Upper and lower case make no difference to the name of a variable."""
-_NUMBER = re.compile(r"_[0-9]+$")
+_NUMBER = pattern(r"_[0-9]+$")
 """The end of the name of a second field of one type."""
 
 

@@ -21,6 +21,7 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.flattening import flatten
 from keeper_injector_common.records.formats.interface import Format
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from keeper_injector_common.records.formats.interface import RecordContent
 
-_PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_PEM = pattern(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _CERTIFICATES = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
 _PASSWORD = "password"  # noqa: S105 - the name of a field
 

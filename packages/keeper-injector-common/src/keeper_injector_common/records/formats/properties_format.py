@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.flattening import flatten, one_text
 from keeper_injector_common.records.formats.interface import Format
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from keeper_injector_common.records.record import JsonValue
 
 _SPECIAL = {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\f": "\\f"}
-_IN_KEY = re.compile(r"[ =:#!]")
+_IN_KEY = pattern(r"[ =:#!]")
 
 
 def _write_properties(content: RecordContent) -> bytes:

@@ -15,17 +15,17 @@ value is left out, and a null in an array is rejected. So is an integer beyond 6
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.parsers import InvalidValue
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.interface import Format, quoted
 
 if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
     from keeper_injector_common.records.record import JsonValue
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY = pattern(r"[A-Za-z0-9_-]+")
 _INTEGERS = range(-(2**63), 2**63)
 
 

@@ -9,12 +9,13 @@ import re
 from typing import TYPE_CHECKING
 
 from keeper_injector_common.errors import FormatError
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.uniqueness import Named, unique
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
+_NAME = pattern(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 FORBIDDEN_VARIABLES = ("GLIBC_TUNABLES", "LD_*")
 """Variables that control the program loader; not even an explicit ``env-<NAME>`` sets them. ``*`` ends a prefix."""
 # fmt: off

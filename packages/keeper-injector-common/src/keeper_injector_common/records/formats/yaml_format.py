@@ -16,10 +16,10 @@ record; there are no anchors, and long lines are not folded.
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from typing import TYPE_CHECKING
 
+from keeper_injector_common.patterns import pattern
 from keeper_injector_common.records.formats.interface import Format
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from keeper_injector_common.records.formats.interface import RecordContent
     from keeper_injector_common.records.record import JsonValue
 
-_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_./@-]*")
+_WORD = pattern(r"[A-Za-z][A-Za-z0-9_./@-]*")
 _NOT_WORDS = frozenset({"null", "true", "false", "yes", "no", "on", "off", "y", "n"})
-_BLOCK = re.compile(r"(?:[!-~](?:[ -~]*[!-~])?\n)+(?:[!-~](?:[ -~]*[!-~])?\n?)")
+_BLOCK = pattern(r"(?:[!-~](?:[ -~]*[!-~])?\n)+(?:[!-~](?:[ -~]*[!-~])?\n?)")
 """Two or more lines of printable ASCII without white space at either end; all parsers read such a block alike."""
 _WIDTH = 2**31
 """PyYAML folds lines that are longer."""
