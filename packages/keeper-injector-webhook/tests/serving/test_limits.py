@@ -5,6 +5,7 @@ The servers are real, over TLS. Some have smaller limits than the program's own,
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
@@ -130,6 +131,32 @@ def test_what_most_clients_do_makes_room_first(handshakes: int, idle: int, cut: 
             opened.append((connection.phase, theirs))
         assert not connections.has_room()
         assert [phase for phase, theirs in opened if has_ended(theirs)] == cut
+
+
+def test_who_holds_the_most_makes_room_first() -> None:
+    """A small review that is late keeps its connection while a client with half a large body loses its own."""
+    with contextlib.ExitStack() as stack:
+        connections = Connections(Limits(bytes_in_flight=3 * MEBIBYTE), Metrics())
+        opened = []
+        for size, seconds in ((2048, 2.0), (2 * MEBIBYTE, 1.0), (2 * MEBIBYTE, 0.0)):
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            connection = connections.add(ours)
+            connection.enter(Phase.REQUEST)
+            connection.since -= seconds
+            connections.hold(connection, size)
+            opened.append((connection, theirs))
+
+        async def wait_for_room() -> list[bool]:
+            waiting = asyncio.create_task(connections.wait_for_room(opened[-1][0]))
+            await asyncio.sleep(0)
+            ended = [has_ended(theirs) for _, theirs in opened]
+            connections.remove(opened[1][0])
+            await waiting
+            return ended
+
+        assert asyncio.run(wait_for_room()) == [False, True, False]
 
 
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["", "with Expect"])
