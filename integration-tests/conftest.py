@@ -192,19 +192,18 @@ def _webhook(images: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Relea
 def _keeper(images: Cluster) -> Iterator[Keeper]:
     """The local Keeper of this process."""
     assert images.namespace
-    namespace = Namespace(f"keeper-{WORKER}")
-    run("kubectl", "create", "namespace", namespace.name)
-    try:
-        yield start_keeper(namespace)
-    finally:
-        namespace.remove()
+    yield from _keeper_in(Namespace(f"keeper-{WORKER}"))
 
 
 @pytest.fixture(name="other", scope="session")
 def _other(images: Cluster) -> Iterator[Keeper]:
     """The local Keeper of a second application, with its own records."""
     assert images.namespace
-    namespace = Namespace("keeper-of-another-application")
+    yield from _keeper_in(Namespace("keeper-of-another-application"))
+
+
+def _keeper_in(namespace: Namespace) -> Iterator[Keeper]:
+    """Yield a local Keeper in a new namespace, which is removed afterwards."""
     run("kubectl", "create", "namespace", namespace.name)
     try:
         yield start_keeper(namespace)

@@ -62,7 +62,7 @@ elif attack == "exchanged":
     (folder / f"index-{digest}").write_bytes(content)
     sign(index=digest)
 """
-"""What somebody can do who has taken over a relay; he has the device's private key."""
+"""What somebody can do who has taken over a relay, and so has the device's private key."""
 READ = """
 import os, json, sys
 os.environ["REQUESTS_CA_BUNDLE"] = "/relay/ca/ca.crt"
@@ -189,7 +189,7 @@ def test_the_relays_half_opens_nothing(fleet: Fleet, keeper: Keeper) -> None:
 
 
 def test_keeper_refuses_the_pods_half(fleet: Fleet, keeper: Keeper) -> None:
-    """Somebody with the pods' half, who also knows the device's public name, cannot ask Keeper: he has no private key."""
+    """Somebody with the pods' half, who also knows the device's public name, cannot ask Keeper without its private key."""
     relay_half = json.loads(base64.b64decode(fleet.release.system.get("secret/shop")["data"]["config"]))
     pods_half = json.loads(fleet.halves["shop"])
     assert not pods_half.keys() & {"privateKey", "clientId", "hostname"}

@@ -227,11 +227,11 @@ def _plan(plan: Plan, library: Library) -> Iterator[Finding]:
         except KeeperInjectorError as error:
             report = warning if isinstance(error, UnreadableRecordError) else failed
             if isinstance(error, RecordGoneError):
-                right, page = _SHARE, f"{_PAGE}#not-shared-with-this-application"
-                yield report("plan-item", f"{what}: {error}", right, page)
-                continue
-            found, _, right = str(error).partition("; ")
-            yield report("plan-item", f"{what}: {found}", right or "correct the annotation or the record", _PAGE)
+                found, right, page = str(error), _SHARE, f"{_PAGE}#not-shared-with-this-application"
+            else:
+                found, _, right = str(error).partition("; ")
+                right, page = right or "correct the annotation or the record", _PAGE
+            yield report("plan-item", f"{what}: {found}", right, page)
         else:
             yield ok("plan-item", f"{what}: found")
     for text in warnings:

@@ -85,18 +85,23 @@ def test_a_running_sidecar_exits_after_the_refresh(started: AgentPod) -> None:
     assert started.file("password") == "newer"
 
 
-def test_a_sidecar_alone_that_restarts_does_not_exit_again(started: AgentPod) -> None:
-    """On a node that ignores the rule only the sidecar restarts: it must not do so forever."""
-    change(started, "new")
-    assert finish(started.start("sidecar"))[0] == RESTART_ALL_CODE
-    process = started.start("sidecar")
+def assert_sidecar_stays(pod: AgentPod) -> None:
+    """Assert that a sidecar refreshes, and exits only after SIGTERM."""
+    process = pod.start("sidecar")
     try:
-        wait_for(lambda: started.run("ready").returncode == 0)
-        assert started.run("refresh").returncode == 0
+        wait_for(lambda: pod.run("ready").returncode == 0)
+        assert pod.run("refresh").returncode == 0
         assert process.poll() is None
     finally:
         process.terminate()
         assert finish(process)[0] == 0
+
+
+def test_a_sidecar_alone_that_restarts_does_not_exit_again(started: AgentPod) -> None:
+    """On a node that ignores the rule only the sidecar restarts: it must not do so forever."""
+    change(started, "new")
+    assert finish(started.start("sidecar"))[0] == RESTART_ALL_CODE
+    assert_sidecar_stays(started)
 
 
 def test_init_forgets_a_restart_that_has_become_unnecessary(started: AgentPod) -> None:
@@ -116,14 +121,7 @@ def test_a_restart_is_not_before_the_least_time(pod: AgentPod) -> None:
     started = load_state(pod.at(STATE_PATH)).started
     due = float(pod.at(DUE).read_text(encoding="ascii"))
     assert due == pytest.approx(started + 3600, abs=1)
-    process = pod.start("sidecar")
-    try:
-        wait_for(lambda: pod.run("ready").returncode == 0)
-        assert pod.run("refresh").returncode == 0
-        assert process.poll() is None
-    finally:
-        process.terminate()
-        assert finish(process)[0] == 0
+    assert_sidecar_stays(pod)
     change(pod, "newer")
     assert float(pod.at(DUE).read_text(encoding="ascii")) == due  # a second change does not postpone it
 

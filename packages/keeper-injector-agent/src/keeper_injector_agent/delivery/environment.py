@@ -48,9 +48,7 @@ def _render(
     progress.note_items(environment.path, {name: variable.item for name, variable in known.items()})
     found = renderer.variables(environment, write, known, remove_gone=progress.remove_gone)
     for where, error in found.problems:
-        problem = as_reported(error)
-        text = str(problem)
-        progress.report(where, text.removeprefix(f"{where}: ") if text.startswith(f"{where}: ") else problem)
+        progress.report(where, as_reported(error), repeated=f"{where}: ")
     if found.missing and whole:
         return {} if found.gone else dict(previous)
     content = write({name: variable.value for name, variable in found.variables.items()})

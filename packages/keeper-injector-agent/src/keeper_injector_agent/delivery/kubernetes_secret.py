@@ -65,10 +65,7 @@ def sync_if_due(
         due = progress.initial or previous is None or (secret.rotation and previous != digest)
         result = _write(secret, renderer, sync, clash) if due or clash else "unchanged"
     except Exception as error:  # noqa: BLE001 - a bug that one Secret meets must not keep the others away
-        problem = as_reported(error)
-        prefix = f"Secret {secret.name!r}: "  # of errors that other commands show as they are
-        text = str(problem)
-        progress.report(f"Secret {secret.name}", text.removeprefix(prefix) if text.startswith(prefix) else problem)
+        progress.report(f"Secret {secret.name}", as_reported(error), repeated=f"Secret {secret.name!r}: ")
         if previous is not None:
             progress.inputs[key] = previous
         return False

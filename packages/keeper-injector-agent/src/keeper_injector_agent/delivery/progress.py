@@ -68,10 +68,14 @@ class Progress:
         self._rendered = 0
         """Number of its files that are up to date."""
 
-    def report(self, where: str, problem: KeeperInjectorError | str) -> None:
-        """Record that something could not be delivered; the message begins with *where*."""
-        self.problems.append(f"{where}: {problem}")
-        self._age(where, str(problem))
+    def report(self, where: str, problem: KeeperInjectorError | str, *, repeated: str = "") -> None:
+        """Record that something could not be delivered; the message begins with *where*.
+
+        If the problem's own text begins with *repeated*, which names the same item, that is left out.
+        """
+        text = str(problem).removeprefix(repeated)
+        self.problems.append(f"{where}: {text}")
+        self._age(where, text)
         self.write_failed |= isinstance(problem, DeliveryError)
 
     def finish(self, target: str, *, written: bool, present: bool) -> None:

@@ -43,7 +43,7 @@ def schedule_restarts(restart: Restart | None, changed: Collection[str], state: 
     """
     if restart is None:
         return
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = seconds_since_boot()
     wait = restart.spread * state.share(b"restart")
     names = [item.name for item in restart.containers if not set(changed).isdisjoint(item.volumes)]
     for name in names:
@@ -56,6 +56,11 @@ def schedule_restarts(restart: Restart | None, changed: Collection[str], state: 
             log.warning("restart.failed", extra={"container": name, "cause": error.strerror})
         else:
             log.info("restart.scheduled", extra={"container": name, "wait_seconds": round(wait)})
+
+
+def seconds_since_boot() -> float:
+    """Return the seconds since the start of the machine, which no correction of a clock changes."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _due(path: Path) -> float:

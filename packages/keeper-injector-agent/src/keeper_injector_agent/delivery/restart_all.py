@@ -10,9 +10,9 @@ all containers start after it.
 from __future__ import annotations
 
 import logging
-import time
 from typing import TYPE_CHECKING
 
+from keeper_injector_agent.delivery.restart import seconds_since_boot
 from keeper_injector_agent.private_files import replace_private_file
 from keeper_injector_common.plan.paths import RESTART_NAME
 
@@ -30,7 +30,7 @@ def note_start(restart: RestartAll | None, state: State, directory: Path) -> Non
     """Note in *state* that all containers start now, so that no restart is due. *directory* is that of the state."""
     if restart is None:
         return
-    state.started = _now()
+    state.started = seconds_since_boot()
     try:
         (directory / RESTART_NAME).unlink(missing_ok=True)
     except OSError as error:
@@ -46,7 +46,7 @@ def schedule_restart_all(restart: RestartAll | None, changed: Collection[str], s
     path = directory / RESTART_NAME
     if restart is None or not changed or path.exists():
         return
-    now = _now()
+    now = seconds_since_boot()
     due = max(now + restart.spread * state.share(b"restart"), min(state.started, now) + restart.min_interval)
     try:
         replace_private_file(path, f"{due:.0f}\n")
@@ -54,8 +54,3 @@ def schedule_restart_all(restart: RestartAll | None, changed: Collection[str], s
         log.warning("restart_all.failed", extra={"cause": error.strerror})
     else:
         log.info("restart_all.scheduled", extra={"wait_seconds": round(due - now)})
-
-
-def _now() -> float:
-    """Return the seconds since the start of the machine, which no correction of a clock changes."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)

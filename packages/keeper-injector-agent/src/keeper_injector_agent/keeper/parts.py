@@ -16,8 +16,8 @@ _PART = 512 * 1024
 def divide(answer: bytes, *, large: int = _LARGE, most: int = _RECORDS) -> Iterator[bytes]:
     """Yield parts of *answer* with at most *most* records each, which have together what it has, in the same order.
 
-    Records are fewer in a part if they are large. An answer below *large* bytes, or one that is not as the SDK expects, is the only part. The first part has everything but
-    records and folders. A folder with many records is in several parts.
+    A part has fewer records if they are large. An answer below *large* bytes, or one that is not as the SDK expects, is the
+    only part. The first part has everything but records and folders. A folder with many records is in several parts.
     """
     if len(answer) < large:
         yield answer

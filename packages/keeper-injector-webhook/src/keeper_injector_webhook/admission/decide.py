@@ -68,7 +68,7 @@ def decide_pod(pod: Pod, settings: Settings, namespace: str) -> Decision:
     variables = assign_variables(request, received, settings)
     groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     together = mounted_together(volumes, variables)
-    restarts = restarting(request, volumes, variables)
+    restarts = restarting(request, groups)
     resources = agent_resources(request, pod, settings)
     # Rules about a setting that cannot be read would report what its author did not mean.
     is_known = partial(_is_known, unreadable)

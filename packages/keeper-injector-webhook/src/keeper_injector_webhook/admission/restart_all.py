@@ -19,6 +19,7 @@ from keeper_injector_common.json_values import Json
 from keeper_injector_common.plan.delivery import RESTART_ALL_CODE, RestartAll
 from keeper_injector_webhook.admission.environment import Variables
 from keeper_injector_webhook.admission.pod import Pod, object_at
+from keeper_injector_webhook.admission.restarts import problems_of_no_sidecar
 from keeper_injector_webhook.admission.volumes import Volume
 from keeper_injector_webhook.settings import Settings
 
@@ -54,9 +55,8 @@ def problems_of_restart_all(
     elif not settings.restart_all_containers:
         found = "the webhook does not know whether all nodes support RestartAllContainers (Kubernetes 1.36)"
         yield Problem(_WHERE, found, f"set the chart value restartAllContainers: true, or {_INSTEAD}")
-    if request.init_only:
-        yield Problem(_WHERE, "the pod has init-only, so that nobody notices a change", "remove one of the two")
-    elif request.sidecar == "classic":
+    yield from problems_of_no_sidecar(request)
+    if request.sidecar == "classic" and not request.init_only:
         yield Problem(
             _WHERE, "the pod has sidecar: classic, which cannot restart the others", f"{_INSTEAD}, or remove it"
         )

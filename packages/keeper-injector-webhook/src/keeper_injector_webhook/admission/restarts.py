@@ -47,14 +47,11 @@ class Restarting:
     """Names of the volumes."""
 
 
-def restarting(
-    request: InjectionRequest, volumes: Sequence[Volume], variables: Sequence[Variables]
-) -> tuple[Restarting, ...]:
-    """Return the containers that restart after a change, in the order in which they start."""
+def restarting(request: InjectionRequest, groups: Sequence[Volume | Variables]) -> tuple[Restarting, ...]:
+    """Return the containers that restart after a change of one of *groups*, in the order in which they start."""
     if request.on_change != "restart":
         return ()
     received: dict[Container, list[str]] = {}
-    groups: tuple[Volume | Variables, ...] = (*volumes, *variables)
     for group in groups:
         for container in group.containers:
             if container.kind == "containers" or container.raw.get("restartPolicy") == "Always":
@@ -79,12 +76,17 @@ def restart_plan(request: InjectionRequest, found: Sequence[Restarting]) -> Rest
     )
 
 
+def problems_of_no_sidecar(request: InjectionRequest) -> Iterator[Problem]:
+    """Yield that no sidecar notices a change, if the pod has none."""
+    if request.init_only:
+        yield Problem(_WHERE, "the pod has init-only, so that nobody notices a change", "remove one of the two")
+
+
 def problems_of_restarts(request: InjectionRequest, pod: Pod, found: Sequence[Restarting]) -> Iterator[Problem]:
     """Yield why the containers cannot restart after a change."""
     if request.on_change != "restart":
         return
-    if request.init_only:
-        yield Problem(_WHERE, "the pod has init-only, so that nobody notices a change", "remove one of the two")
+    yield from problems_of_no_sidecar(request)
     if pod.spec.get("restartPolicy") == "Never":
         yield Problem(_WHERE, "the pod has restartPolicy: Never, so its containers do not restart", "remove on-change")
     if not found:

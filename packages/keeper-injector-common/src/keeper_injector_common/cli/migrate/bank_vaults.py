@@ -14,7 +14,7 @@ from types import MappingProxyType
 from keeper_injector_common.annotations.config_keys import SecretKeys
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate.pods import Item, Pod, text_of
-from keeper_injector_common.cli.migrate.replacements import Annotations, replace
+from keeper_injector_common.cli.migrate.replacements import Annotations, replace, text_for
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.secret_documents import metadata_of
 from keeper_injector_common.cli.migrate.vault_k8s import boolean, level
@@ -71,7 +71,7 @@ def _counterpart(entry: Entry, _entries: Mapping[str, Entry]) -> Annotations | N
         case "vault-env-from-path" | "vault-from-path":
             return Annotations()  # see _of_path
         case _:
-            advice = next((text for stem, text in _ADVICE.items() if name.startswith(stem)), "")
+            advice = text_for(name, _ADVICE)
             return Annotations(unmigrated=advice) if advice else Annotations(not_needed=_NOT_NEEDED)
 
 

@@ -29,6 +29,11 @@ class Annotations:
     """Why it is not needed; empty if it has a counterpart, or none."""
 
 
+def text_for(name: str, texts: Mapping[str, str]) -> str:
+    """Return the text of the first key that *name* begins with; empty if *texts* has no such key."""
+    return next((text for beginning, text in texts.items() if name.startswith(beginning)), "")
+
+
 def replace(
     pod: Pod, prefixes: Sequence[str], counterpart: Callable[[Entry, Mapping[str, Entry]], Annotations | None]
 ) -> Wanted:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from keeper_injector_common.cli.manifests import Entry
 from keeper_injector_common.cli.migrate import vault_templates
 from keeper_injector_common.cli.migrate.pods import Pod
-from keeper_injector_common.cli.migrate.replacements import IDENTITY, NO_COUNTERPART, Annotations, replace
+from keeper_injector_common.cli.migrate.replacements import IDENTITY, NO_COUNTERPART, Annotations, replace, text_for
 from keeper_injector_common.cli.migrate.run import Run
 from keeper_injector_common.cli.migrate.titles import Titles
 from keeper_injector_common.cli.migrate.wanted import Tool, Wanted
@@ -117,11 +117,9 @@ def _counterpart(entry: Entry, entries: Mapping[str, Entry], titles: Titles) -> 
         return Annotations({"file-mode": mode} if mode else {})
     if name.startswith(_READ_WITH_SECRET):
         return Annotations()
-    if why := next((text for stem, text in _NOT_NEEDED.items() if name.startswith(stem)), ""):
+    if why := text_for(name, _NOT_NEEDED):
         return Annotations(not_needed=why)
-    return Annotations(
-        unmigrated=next((text for stem, text in _ADVICE.items() if name.startswith(stem)), NO_COUNTERPART)
-    )
+    return Annotations(unmigrated=text_for(name, _ADVICE) or NO_COUNTERPART)
 
 
 def _renamed(name: str, text: str) -> Annotations:
