@@ -136,6 +136,17 @@ def test_an_entry_keeps_its_value(value: str) -> None:
     assert yaml.safe_load(text) == {"m": {"key": value, "next": "x"}}
 
 
+def test_what_is_added_to_an_inner_mapping_comes_first() -> None:
+    """Whatever the order of the edits: both are written where the inner mapping ends and the outer one goes on."""
+    text = "root:\n  a: x\nlast: z\n"
+    node = yaml.compose(text, yaml.SafeLoader)
+    editor = yaml_edits.Editor(text)
+    editor.add(node, 1, "new", "text\n")
+    editor.add(node.value[0][1], 1, "end", "of all")
+    wanted = {"root": {"a": "x", "end": "of all"}, "new": "text\n", "last": "z"}
+    assert yaml.safe_load(editor.result()) == wanted
+
+
 KEYS = st.sampled_from("abcde")
 VALUES = st.recursive(
     st.sampled_from(["x", "", "a: b", "# c", "two\nlines\n", "'"]),

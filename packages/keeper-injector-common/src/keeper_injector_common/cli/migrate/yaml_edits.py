@@ -93,7 +93,8 @@ class Editor:
     def result(self) -> str:
         """Return the text with all changes."""
         edits: list[Edit] = []
-        for changes in self._changes.values():
+        # Where a mapping ends and the next entry around it begins, what is added to the inner one comes first.
+        for changes in sorted(self._changes.values(), key=lambda item: item.node.start_mark.index, reverse=True):
             edits += self._flow(changes) if changes.node.flow_style else self._block(changes)
         return apply(self._text, edits)
 
