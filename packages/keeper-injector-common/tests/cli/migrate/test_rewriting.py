@@ -147,6 +147,27 @@ def test_what_is_added_to_an_inner_mapping_comes_first() -> None:
     assert yaml.safe_load(editor.result()) == wanted
 
 
+@pytest.mark.parametrize(
+    ("removed", "left"),
+    [
+        ([0], "- # of b\n  b: 2\n  # of c\n  c:\n    - 3\nlast: z\n"),
+        ([0, 1], "- # of c\n  c:\n    - 3\nlast: z\n"),
+        ([0, 2], "- # of b\n  b: 2\n  # of c\nlast: z\n"),
+        ([1, 2], "- a: 1 # of a\n  # of b\n  # of c\nlast: z\n"),
+        ([0, 1, 2], "- \nlast: z\n"),
+    ],
+)
+def test_entries_in_the_line_of_a_dash(removed: list[int], left: str) -> None:
+    """The entry that becomes the first one follows the dash, with its comment; a comment in the line of an entry goes with it."""
+    text = "root:\n- a: 1 # of a\n  # of b\n  b: 2\n  # of c\n  c:\n    - 3\nlast: z\n"
+    editor = yaml_edits.Editor(text)
+    item = yaml.compose(text, yaml.SafeLoader).value[0][1].value[0]
+    for index in removed:
+        editor.remove(item, index)
+    assert editor.result() == "root:\n" + left
+    assert isinstance(yaml.safe_load(editor.result()), dict)
+
+
 KEYS = st.sampled_from("abcde")
 VALUES = st.recursive(
     st.sampled_from(["x", "", "a: b", "# c", "two\nlines\n", "'"]),

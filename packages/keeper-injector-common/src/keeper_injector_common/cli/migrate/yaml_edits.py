@@ -104,7 +104,12 @@ class Editor:
     def _block(self, changes: _Changes) -> Iterator[Edit]:
         node = changes.node
         count = len(node.value)
-        for index in range(count + 1):
+        shared = self._removed_with_dash(changes)
+        if shared:
+            # Nothing can be added to such a mapping, see add().
+            start = self._range(node, 0)[0]
+            yield Edit(start, self._next_entry(node, shared - 1), "" if shared < count else self._ending)
+        for index in range(shared, count + 1):
             added = self._added(changes, index)
             if index in changes.removed:
                 start, end = self._range(node, index)
@@ -119,6 +124,15 @@ class Editor:
                     lead = "" if count - 1 in changes.removed else self._ending
                     added = lead + self._without_ending(changes, index, added)
                 yield Edit(end, end, added)
+
+    def _removed_with_dash(self, changes: _Changes) -> int:
+        """Return how many entries are removed together, because the first one begins in the line of a list item's dash."""
+        node = changes.node
+        if not isinstance(node, yaml.MappingNode) or not node.value or 0 not in changes.removed:
+            return 0
+        if self._is_own_line(node.value[0][0].start_mark.index):
+            return 0
+        return next(index for index in range(1, len(node.value) + 1) if index not in changes.removed)
 
     def _added(self, changes: _Changes, index: int) -> str:
         indent = " " * changes.node.start_mark.column
@@ -191,7 +205,15 @@ class Editor:
         """Return the range of the first entry of a list item, which begins in the line of the dash."""
         if index + 1 >= len(node.value) or not isinstance(node.value[index + 1], tuple):
             raise UneditableError("several values in one line; write each in its own line")
-        return start, node.value[index + 1][0].start_mark.index
+        return start, self._next_entry(node, index)
+
+    def _next_entry(self, node: yaml.CollectionNode, index: int) -> int:
+        """Return where the text after the lines of an entry begins, comments included, without its indentation."""
+        end = self._starts[min(last_line(node.value[index][1]) + 1, len(self._starts) - 1)]
+        if index + 1 == len(node.value):
+            return end
+        rest = self._text[end:]
+        return end + len(rest) - len(rest.lstrip())
 
     def _dash(self, node: yaml.CollectionNode, first: yaml.Node, previous: int) -> int:
         """Return the position of the dash of an item."""
