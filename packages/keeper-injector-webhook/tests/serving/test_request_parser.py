@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import tracemalloc
 from collections.abc import Iterable, Iterator
 
 import attrs
@@ -96,6 +98,23 @@ def test_what_is_refused(name: str, bytewise: bool) -> None:
     data, status = REFUSED[name]
     found, refused = parsed(data, *(range(len(data)) if bytewise else ()))
     assert (found, refused) == ([], status)
+
+
+@pytest.mark.parametrize("name", [name for name, (_, status) in REFUSED.items() if status == 413])
+def test_the_body_of_a_refused_request_is_not_kept(name: str) -> None:
+    """The connection stays open for a moment, so that the client can read the error. Nobody counts the memory that it holds then."""
+    most = 1 << 20
+    data = REFUSED[name][0] + b"x" * 65536
+    if b"hunked" in data:
+        data = CHUNKED + (b"ffff\r\n" + b"x" * 0xFFFF + b"\r\n") * 15 + data.removeprefix(CHUNKED) + b"1" * most
+    tracemalloc.start()
+    parser = RequestParser(HEAD, most)
+    with contextlib.suppress(InvalidRequestError):
+        for start in range(0, len(data), 65536):
+            assert not list(parser.feed(data[start : start + 65536]))
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < most / 10
 
 
 def test_requests_one_after_the_other() -> None:

@@ -54,6 +54,8 @@ class RequestParser:
         self._reset()
 
     def _reset(self) -> None:
+        self._method = b""
+        """Empty until the header is complete."""
         self._target = b""
         self._headers: list[tuple[bytes, bytes]] = []
         self._body = bytearray()
@@ -87,7 +89,7 @@ class RequestParser:
     @property
     def is_head(self) -> bool:
         """Whether the response of the current request must not have a body."""
-        return self._has_head and self._llhttp.get_method() == b"HEAD"
+        return self._method == b"HEAD"
 
     def feed(self, data: bytes) -> Iterator[WholeRequest]:
         """Parse *data* and yield each request that is complete. Raises :class:`InvalidRequestError`.
@@ -109,6 +111,9 @@ class RequestParser:
                 if not request.keep_alive:
                     return
         if failure is not None:
+            # The client may go on to send for a while: eight such bodies, which no limit counted any more, held 32 MiB.
+            self._body = bytearray()
+            self._llhttp = httptools.HttpRequestParser(self)  # the old one keeps the beginning of a header or trailer
             try:
                 raise failure
             finally:
@@ -178,6 +183,7 @@ class RequestParser:
     def on_headers_complete(self) -> None:
         """Check the header, before the body has arrived."""
         self._has_head = True
+        self._method = self._llhttp.get_method()
         version = self._llhttp.get_http_version()
         if version not in _VERSIONS:
             raise _other_version()
@@ -189,7 +195,7 @@ class RequestParser:
         hosts = sum(name == b"host" for name, _ in self._headers)
         if hosts > 1 or (version == "1.1" and not hosts):
             raise InvalidRequestError(HTTPStatus.BAD_REQUEST, "host: send this header once")
-        if self._llhttp.get_method() == b"CONNECT":
+        if self._method == b"CONNECT":
             raise InvalidRequestError(HTTPStatus.METHOD_NOT_ALLOWED, "this server is not a proxy")
         if encoding is None:
             self._left = int(length or 0)
@@ -211,7 +217,7 @@ class RequestParser:
         version = self._llhttp.get_http_version()
         self._requests.append(
             WholeRequest(
-                self._llhttp.get_method().decode("ascii"),
+                self._method.decode("ascii"),
                 self._target,
                 version,
                 self._headers,
