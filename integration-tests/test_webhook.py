@@ -18,7 +18,7 @@ import pytest
 import trustme
 from keeper import Keeper
 from kubernetes.client import ApiException
-from pods import FIGURES, Json, Namespace, api, container, pod, wait_for
+from pods import FIGURES, Json, Namespace, api, container, pod, run, wait_for
 from releases import Release, own_release
 
 WEBHOOK = "deployment/keeper-injector"
@@ -142,6 +142,18 @@ def authorities(webhook: Release) -> str:
     """Return the CA bundle of the API server: PEM as base64."""
     (entry,) = webhook.system.get(webhook.configuration)["webhooks"]
     return str(entry["clientConfig"].get("caBundle", ""))
+
+
+def test_helm_test_asks_the_webhook(webhook: Release) -> None:
+    """`helm test` succeeds while a webhook pod is ready, fails while none is, and prints what its pod saw."""
+    test = ("helm", "test", "keeper-injector", "--namespace", webhook.name, "--logs", "--timeout=90s")
+    succeeded = run(*test).stdout
+    assert f"https://keeper-injector.{webhook.name}.svc/readyz 200" in succeeded
+    webhook.install("replicas=0")
+    failed = run(*test, check=False)
+    assert failed.returncode != 0
+    assert "urlopen error" in failed.stdout + failed.stderr
+    webhook.system.kubectl("delete", "pod/keeper-injector-test", "--ignore-not-found")
 
 
 def test_plain_pods_start_while_no_webhook_runs(space: Namespace, webhook: Release) -> None:
