@@ -19,6 +19,13 @@ CI["production"] = CHART / "values-production.yaml"
 VERSIONS = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
 NAMESPACE = "keeper"
 NAME = "keeper-injector"
+SELECTED = {
+    "app.kubernetes.io/name": "keeper-injector",
+    "app.kubernetes.io/instance": NAME,
+    "app.kubernetes.io/component": "webhook",
+}
+"""The selector of a Deployment is immutable, so these labels must be the same in every later version."""
+POLICY = ["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]
 
 Json = dict[str, Any]
 
