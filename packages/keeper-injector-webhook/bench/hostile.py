@@ -158,6 +158,9 @@ CLIENTS: dict[str, Attack] = {
     "48 half bodies": lambda context, port: held(
         context, port, 48, HEAD + b"Content-Length: 3000000\r\n\r\n" + b" " * 1500 * KIB
     ),
+    "240 beginnings of bodies": lambda context, port: held(
+        context, port, 240, HEAD + b"Content-Length: 3000000\r\n\r\n" + b" " * 100 * KIB
+    ),
     "idle connections": lambda context, port: held(context, port, 400, b""),
     "half headers": lambda context, port: held(context, port, 100, HEAD),
     "handshakes that stop": lambda _context, port: held(None, port, 1000, b"\x16\x03\x01\x02\x00"),

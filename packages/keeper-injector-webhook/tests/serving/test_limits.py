@@ -15,7 +15,8 @@ from pathlib import Path
 
 import attrs
 import pytest
-from tls_clients import HEAD, dial, dialled, is_answered, is_taken, peak, series, status, until_closed
+from admission_reviews import body, pod
+from tls_clients import ASKED, HEAD, dial, dialled, is_answered, is_taken, peak, series, status, until_closed
 from webhook_server import Server, free_port, limited, wait_for
 
 from keeper_injector_webhook.metrics import Metrics
@@ -157,6 +158,57 @@ def test_who_holds_the_most_makes_room_first() -> None:
             return ended
 
         assert asyncio.run(wait_for_room()) == [False, True, False]
+
+
+def test_what_has_arrived_is_not_waited_for() -> None:
+    """A request that waits for room is not taken for that of a client that sends nothing, although the kernel has nothing of it."""
+    with contextlib.ExitStack() as stack:
+        ours, theirs = map(stack.enter_context, socket.socketpair())
+        ours.setblocking(False)
+        connection = Connections(Limits(), Metrics()).add(ours)
+        assert connection.keeps_waiting()
+        connection.arrived = 1
+        assert not connection.keeps_waiting()
+        connection.arrived = 0
+        theirs.sendall(b"x")
+        assert not connection.keeps_waiting()
+
+
+def test_small_requests_do_not_wait_for_large_ones() -> None:
+    """If all bytes are in use, a request of a few KiB is read, and a larger one waits until the oldest one has been answered."""
+    with contextlib.ExitStack() as stack:
+        connections = Connections(Limits(bytes_in_flight=MEBIBYTE), Metrics())
+        opened = []
+        for size in (2 * MEBIBYTE, Limits().small_bytes, Limits().small_bytes + 1):
+            ours, _ = map(stack.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            opened.append(connections.add(ours))
+            connections.hold(opened[-1], size)
+
+        async def are_read() -> list[bool]:
+            waiting = [asyncio.create_task(connections.wait_for_room(one)) for one in opened]
+            await asyncio.sleep(0)
+            read = [task.done() for task in waiting]
+            connections.begin_response(opened[0], 1)
+            await waiting[-1]
+            return read
+
+        assert asyncio.run(are_read()) == [True, True, False]
+
+
+def test_beginnings_of_many_large_bodies(usual: Server) -> None:
+    """200 clients that send the beginning of a large body use up the bytes; reviews in several parts are answered as before."""
+    sent = HEAD + b"Content-Length: 3000000\r\n\r\n" + b" " * 100 * 1024
+    content = body(pod(annotations=ASKED))
+    head = HEAD + f"Content-Length: {len(content)}\r\nConnection: close\r\n\r\n".encode()
+    with dialled(usual, 200, sent):
+        for _ in range(5):
+            with dial(usual) as connection:
+                for part in (head, content[:-1], content[-1:]):
+                    connection.sendall(part)
+                    assert series(usual, "keeper_injector_bytes_in_flight") < 24 * MEBIBYTE
+                assert status(until_closed(connection)) == 200
+    assert peak(usual) < 128
 
 
 @pytest.mark.parametrize("expect", [b"", b"Expect: 100-continue\r\n"], ids=["", "with Expect"])

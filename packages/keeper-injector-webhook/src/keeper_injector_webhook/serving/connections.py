@@ -56,6 +56,10 @@ class Connection:
     """Requests that were answered."""
     held: int = 0
     """Bytes of its request and response that the server keeps in memory."""
+    arrived: int = 0
+    """Bytes that have arrived and that its task has not read yet."""
+    awaits: int = 1
+    """Bytes that must have arrived before the server reads any."""
     expired: Callable[[], None] | None = None
     """Called at the deadline of a request, to answer the client; the connection is cut a moment later."""
 
@@ -73,9 +77,11 @@ class Connection:
             self.sock.shutdown(socket.SHUT_RDWR)
 
     def keeps_waiting(self) -> bool:
-        """Return whether the server has read everything that the client sent, and waits for more."""
+        """Return whether the server waits for the client to send more."""
+        if self.arrived:
+            return False
         try:
-            return not self.sock.recv(1, socket.MSG_PEEK)
+            return len(self.sock.recv(self.awaits, socket.MSG_PEEK)) < self.awaits
         except BlockingIOError:
             return True
         except OSError:
@@ -105,6 +111,12 @@ class Connections:
     unread: int = 0
     """Bytes of the responses that clients have not taken yet."""
     _all: dict[Connection, None] = attrs.field(factory=dict)
+    _waiting: dict[Connection, None] = attrs.field(factory=dict)
+    """Those that wait for room."""
+    _reader: Connection | None = None
+    """The one whose large request is read although there is no room."""
+    _next_cut: float = 0.0
+    """When to look again for connections to cut (:func:`time.monotonic`)."""
     _responses: dict[Connection, int] = attrs.field(factory=dict)
     """The size of each unread response, the oldest first."""
 
@@ -121,6 +133,7 @@ class Connections:
         """Forget a connection that has ended."""
         self.release(connection)
         self.response_taken(connection)
+        self._done_reading(connection)
         self._all.pop(connection, None)
         self.on_release()
 
@@ -157,6 +170,7 @@ class Connections:
 
     def begin_response(self, connection: Connection, size: int) -> None:
         """Count a response of *size* bytes as unread; if too many bytes are, end the connections that have read for longest."""
+        self._done_reading(connection)
         self._responses[connection] = size
         self.unread += size
         while self.unread > self.limits.unread_bytes and len(self._responses) > 1:
@@ -171,16 +185,45 @@ class Connections:
         self.unread -= self._responses.pop(connection, 0)
 
     async def wait_for_room(self, connection: Connection) -> None:
-        """Wait until *connection* may read more: there is room, or no other request is older."""
-        while self.held > self.limits.bytes_in_flight and not self._is_oldest(connection):
-            stalled = [other for other in self._stalled() if other.held and other is not connection]
-            if stalled:
-                # Not the first one: a small review that is late on a busy machine makes hardly any room.
-                self._cut(max(stalled, key=lambda one: one.held), "bytes")
-            await asyncio.sleep(self.limits.patience_seconds / 10)
+        """Wait until *connection* may read more: its request is small, there is room, or no large request that waits is older."""
+        pause = self.limits.patience_seconds / 10
+        self._waiting[connection] = None
+        try:
+            while self.is_full() and connection.held > self.limits.small_bytes:
+                now = time.monotonic()
+                if now >= self._next_cut:
+                    # Not each time: hundreds may wait, and each would look at all others.
+                    self._next_cut = now + pause
+                    self._cut_stalled()
+                if self._next_reader() is connection:
+                    break
+                await asyncio.sleep(pause)
+        finally:
+            del self._waiting[connection]
 
-    def _is_oldest(self, connection: Connection) -> bool:
-        return min((one for one in self._all if one.held), key=lambda one: one.since, default=connection) is connection
+    def _next_reader(self) -> Connection:
+        """Return the large request that is read although there is no room: one at a time, until its response begins."""
+        if self._reader is None or self._reader.held <= self.limits.small_bytes:
+            self._reader = min(self._waiting, key=lambda one: (one.held <= self.limits.small_bytes, one.since))
+        return self._reader
+
+    def _done_reading(self, connection: Connection) -> None:
+        if self._reader is connection:
+            self._reader = None
+
+    def _cut_stalled(self) -> None:
+        """Make room: cut connections that keep the server waiting, those that hold the most first."""
+        excess = self.held - self.limits.bytes_in_flight
+        # A small review that is late on a busy machine makes hardly any room.
+        for connection in sorted(self._stalled(), key=lambda one: -one.held):
+            if excess <= 0 or not connection.held:
+                break
+            excess -= connection.held
+            self._cut(connection, "bytes")
+
+    def is_full(self) -> bool:
+        """Return whether requests and responses hold as many bytes as they may."""
+        return self.held > self.limits.bytes_in_flight
 
     def _stalled(self) -> Iterator[Connection]:
         before = time.monotonic() - self.limits.patience_seconds

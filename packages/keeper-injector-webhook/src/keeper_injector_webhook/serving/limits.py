@@ -15,7 +15,7 @@ class Limits:
 
     connections: int = 256
     """Connections that are open at once, with those whose TLS handshake is under way. An API server keeps at most 25 idle ones
-    (client-go, transport/cache.go). Each takes 50 KiB until its handshake is complete, and 21 KiB then."""
+    (client-go, transport/cache.go). Each takes 50 KiB from its ClientHello until its handshake is complete, and 21 KiB then."""
     handshake_seconds: float = 5 * _SECONDS
     request_seconds: float = 10 * _SECONDS
     """From the first byte of a request until its response is sent. API servers give up after 5 s (chart value timeoutSeconds)."""
@@ -27,8 +27,10 @@ class Limits:
     """API servers refuse objects of more than 3 MiB (apiserver, MaxRequestBodyBytes)."""
     discarded_bytes: int = 16 * _MIB
     """Bytes of a refused body that are read and discarded, so that the client can read the answer."""
-    bytes_in_flight: int = 8 * _MIB
-    """Bytes of all requests and responses that are not complete. Requests of one packet are read beyond this limit."""
+    bytes_in_flight: int = 4 * _MIB
+    """Bytes of all requests and responses that are not complete. Beyond them, large requests wait for the oldest one."""
+    small_bytes: int = 64 * _KIB
+    """A request that has so many bytes so far is read beyond that limit, so that no ordinary review waits for large ones."""
     unread_bytes: int = 4 * _MIB
     """Bytes of all responses that clients have not taken yet. Beyond them, the oldest of these clients loses its connection."""
     kept_alive_bytes: int = 32 * _KIB

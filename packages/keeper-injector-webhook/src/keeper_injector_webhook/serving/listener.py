@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
+from keeper_injector_webhook.serving.first_record import wait_for_first_record
 from keeper_injector_webhook.serving.http1 import Http1Server, serve_http1
 from keeper_injector_webhook.serving.memory import Returns
 from keeper_injector_webhook.serving.stream import ByteStream
@@ -114,6 +115,8 @@ class Listener:
         stream = ByteStream(self.connections, connection, self.server.space)
         connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            if self.tls:
+                await wait_for_first_record(connection)
             await loop.connect_accepted_socket(
                 lambda: stream,
                 connection.sock,

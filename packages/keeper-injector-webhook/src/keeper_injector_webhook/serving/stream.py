@@ -15,6 +15,8 @@ CHUNK = 64 * 1024
 """The most bytes that are received or sent at once."""
 _MOST_UNREAD = 32 * 1024
 """Beyond so many bytes that were not read, no more are received."""
+_FULL_CHUNK = 16 * 1024
+"""The most bytes that are received at once, and before they are read, if all connections hold as many as they may."""
 
 
 class ByteStream(asyncio.BufferedProtocol):
@@ -45,7 +47,7 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Return where to write what has arrived."""
-        return self._space
+        return self._space[:_FULL_CHUNK] if self._connections.is_full() else self._space
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has arrived."""
@@ -53,7 +55,9 @@ class ByteStream(asyncio.BufferedProtocol):
             self._connection.enter(Phase.REQUEST)
         self._connections.hold(self._connection, nbytes)
         self._unread += self._space[:nbytes]
-        if len(self._unread) > _MOST_UNREAD and not self._is_paused and self._transport is not None:
+        self._connection.arrived = len(self._unread)
+        most = 0 if self._connections.is_full() else _MOST_UNREAD
+        if len(self._unread) > most and not self._is_paused and self._transport is not None:
             self._transport.pause_reading()
             self._is_paused = True
         _wake(self._readable)
@@ -99,6 +103,7 @@ class ByteStream(asyncio.BufferedProtocol):
         if self._error is not None:
             raise self._error
         data, self._unread = self._unread, b""
+        self._connection.arrived = 0
         if self._is_paused and self._transport is not None:
             self._transport.resume_reading()
             self._is_paused = False
