@@ -148,7 +148,8 @@ def test_helm_test_asks_the_webhook(webhook: Release) -> None:
     """`helm test` succeeds while a webhook pod is ready, fails while none is, and prints what its pod saw."""
     test = ("helm", "test", "keeper-injector", "--namespace", webhook.name, "--logs", "--timeout=90s")
     succeeded = run(*test).stdout
-    assert f"https://keeper-injector.{webhook.name}.svc/readyz 200" in succeeded
+    address = webhook.system.get("service/keeper-injector")["spec"]["clusterIP"]
+    assert f"https://{address}:443/readyz 200" in succeeded
     webhook.install("replicas=0")
     failed = run(*test, check=False)
     assert failed.returncode != 0
