@@ -29,7 +29,7 @@ class Limits:
     """Bytes of a refused body that are read and discarded, so that the client can read the answer."""
     bytes_in_flight: int = 4 * _MIB
     """Bytes of all requests and responses that are not complete. Beyond them, large requests wait for the oldest one."""
-    small_bytes: int = 64 * _KIB
+    small_bytes: int = 32 * _KIB
     """A request that has so many bytes so far is read beyond that limit, so that no ordinary review waits for large ones."""
     unread_bytes: int = 4 * _MIB
     """Bytes of all responses that clients have not taken yet. Beyond them, the oldest of these clients loses its connection."""
