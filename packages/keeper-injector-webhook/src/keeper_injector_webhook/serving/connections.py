@@ -116,7 +116,7 @@ class Connections:
     _reader: Connection | None = None
     """The one whose large request is read although there is no room."""
     _next_cut: float = 0.0
-    """When to look again for connections to cut (:func:`time.monotonic`)."""
+    """When to search again for connections to cut (:func:`time.monotonic`)."""
     _responses: dict[Connection, int] = attrs.field(factory=dict)
     """The size of each unread response, the oldest first."""
 
@@ -192,7 +192,7 @@ class Connections:
             while self.is_full() and connection.held > self.limits.small_bytes:
                 now = time.monotonic()
                 if now >= self._next_cut:
-                    # Not each time: hundreds may wait, and each would look at all others.
+                    # Not each time: hundreds may wait, and each would check all others.
                     self._next_cut = now + pause
                     self._cut_stalled()
                 if self._next_reader() is connection:
