@@ -196,6 +196,30 @@ def test_small_requests_do_not_wait_for_large_ones() -> None:
         assert asyncio.run(are_read()) == [True, True, False]
 
 
+def test_a_connection_that_has_ended_waits_for_nothing() -> None:
+    """Its bytes are freed when its task goes on; until then, they count as freed, and no other connection is cut for them."""
+    with contextlib.ExitStack() as stack:
+        connections = Connections(Limits(bytes_in_flight=3 * MEBIBYTE), Metrics())
+        opened = []
+        for seconds in (3, 2, 1, 0):
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            opened.append((connections.add(ours), theirs))
+            opened[-1][0].since -= seconds
+            connections.hold(opened[-1][0], MEBIBYTE)
+
+        async def run() -> list[bool]:
+            reader, waiting = (asyncio.create_task(connections.wait_for_room(opened[number][0])) for number in (1, 3))
+            await reader
+            cut = [has_ended(theirs) for _, theirs in opened]
+            opened[3][0].cut()
+            await waiting
+            return cut
+
+        assert asyncio.run(run()) == [True, False, False, False]
+
+
 def test_beginnings_of_many_large_bodies(usual: Server) -> None:
     """200 clients that send the beginning of a large body use up the bytes; reviews in several parts are answered as before."""
     sent = HEAD + b"Content-Length: 3000000\r\n\r\n" + b" " * 400 * 1024

@@ -60,6 +60,8 @@ class Connection:
     """Bytes that have arrived and that its task has not read yet."""
     awaits: int = 1
     """Bytes that must have arrived before the server reads any."""
+    has_ended: bool = False
+    """Whether one side has ended it; its task may not have noticed yet."""
     expired: Callable[[], None] | None = None
     """Called at the deadline of a request, to answer the client; the connection is cut a moment later."""
 
@@ -72,7 +74,8 @@ class Connection:
         self.since = time.monotonic()
 
     def cut(self) -> None:
-        """End the connection without another word. Its task sees the end of the stream."""
+        """End the connection without another word. Its task sees the end of the stream when it reads."""
+        self.has_ended = True
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -189,7 +192,7 @@ class Connections:
         pause = self.limits.patience_seconds / 10
         self._waiting[connection] = None
         try:
-            while self.is_full() and connection.held > self.limits.small_bytes:
+            while self.is_full() and connection.held > self.limits.small_bytes and not connection.has_ended:
                 now = time.monotonic()
                 if now >= self._next_cut:
                     # Not each time: hundreds may wait, and each would check all others.
@@ -213,7 +216,7 @@ class Connections:
 
     def _cut_stalled(self) -> None:
         """Make room: cut connections that keep the server waiting, those that hold the most first."""
-        excess = self.held - self.limits.bytes_in_flight
+        excess = self.held - self.limits.bytes_in_flight - sum(one.held for one in self._all if one.has_ended)
         # A small review that is late on a busy machine makes hardly any room.
         for connection in sorted(self._stalled(), key=lambda one: -one.held):
             if excess <= 0 or not connection.held:
@@ -227,7 +230,7 @@ class Connections:
 
     def _stalled(self) -> Iterator[Connection]:
         before = time.monotonic() - self.limits.patience_seconds
-        return (one for one in list(self._all) if one.since < before and one.keeps_waiting())
+        return (one for one in list(self._all) if one.since < before and not one.has_ended and one.keeps_waiting())
 
     async def sweep_forever(self) -> None:
         """End connections at their deadlines."""
@@ -246,6 +249,7 @@ class Connections:
                     continue  # The server is late, not the client.
                 if connection.phase is Phase.REQUEST and connection.expired is not None:
                     connection.expired()
+                    connection.has_ended = True
                     connection.enter(Phase.CLOSING)
                     self.metrics.connection_cut("request")
                 else:

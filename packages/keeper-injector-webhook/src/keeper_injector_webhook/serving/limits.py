@@ -36,8 +36,9 @@ class Limits:
     kept_alive_bytes: int = 32 * _KIB
     """The largest request or response after which a connection is kept. The TLS buffers of a connection grow with what it carries
     and shrink only when it ends: 240 connections that had each received an answer of 0.8 MiB held 160 MiB."""
-    socket_buffer: int = 32 * _KIB
-    """Size of the kernel's two buffers of each connection. They count as memory of the container, and bound what is read at once."""
+    socket_buffer: int = 16 * _KIB
+    """Size of the kernel's two buffers of each connection; Linux doubles it. They count as memory of the container, and so does TLS's
+    copy of what was received and is not read yet."""
 
 
 PROBES = Limits(connections=32, body_bytes=16 * _KIB, bytes_in_flight=1 * _MIB)

@@ -73,7 +73,7 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End all waiting."""
-        self._has_ended = True
+        self._has_ended = self._connection.has_ended = True
         self._error = exc
         for waiter in (self._readable, self._writable, self._lost):
             _wake(waiter)
@@ -96,9 +96,15 @@ class ByteStream(asyncio.BufferedProtocol):
         return None if self._transport is None else self._transport.get_extra_info(name)
 
     async def read(self) -> bytes:
-        """Return what has arrived, empty at the end. Raises OSError if the connection is broken."""
+        """Return what has arrived, empty at the end. Raises OSError if the connection is broken.
+
+        While it is not called, nothing more is received than what the stream may keep.
+        """
         if not self._unread and not self._has_ended:
             self._readable = asyncio.get_running_loop().create_future()
+            if self._is_paused and self._transport is not None:
+                self._is_paused = False
+                self._transport.resume_reading()
             try:
                 await self._readable
             finally:
@@ -107,9 +113,6 @@ class ByteStream(asyncio.BufferedProtocol):
             raise self._error
         data, self._unread = self._unread, b""
         self._connection.arrived = 0
-        if self._is_paused and self._transport is not None:
-            self._transport.resume_reading()
-            self._is_paused = False
         return data
 
     def write(self, data: bytes) -> None:
