@@ -104,7 +104,7 @@ def test_env_files_are_used_where_every_kubelet_has_them(
 
 
 @pytest.mark.parametrize(
-    ("version", "possible"), [("1.33.0", "false"), ("1.35.9", "false"), ("1.36.0-rc.1", "true"), ("1.37.2", "true")]
+    ("version", "possible"), [("1.30.0", "false"), ("1.35.9", "false"), ("1.36.0-rc.1", "true"), ("1.37.2", "true")]
 )
 def test_nothing_restarts_all_containers_unless_it_is_allowed(version: str, possible: str) -> None:
     """The default is false in every version, and the webhook learns whether `true` would be possible."""

@@ -146,9 +146,9 @@ def test_all_contradictions_are_reported_at_once() -> None:
 
 def test_a_cluster_that_is_too_old_is_refused() -> None:
     """The chart requires the oldest version of Kubernetes that the integration tests run on."""
-    old = helm("template", "x", CHART, "--kube-version", "1.32.13")
-    assert "chart requires kubeVersion: >= 1.33.0-0" in old.stderr
-    assert helm("template", "x", CHART, "--kube-version", "1.33.0-gke.100").returncode == 0
+    old = helm("template", "x", CHART, "--kube-version", "1.29.15")
+    assert "chart requires kubeVersion: >= 1.30.0-0" in old.stderr
+    assert helm("template", "x", CHART, "--kube-version", "1.30.0-gke.100").returncode == 0
 
 
 def configuration(release: str, part_of: str = "keeper-injector") -> dict[str, Any]:

@@ -61,13 +61,13 @@ def test_only_named_service_accounts_write_secrets() -> None:
 @pytest.mark.parametrize(
     ("options", "is_there"),
     [
-        (("--kube-version", "1.33.0-gke.1"), True),
+        (("--kube-version", "1.30.0-gke.1"), True),
         (("--kube-version", "1.37.1", "--api-versions", "v1/Pod"), False),
         (("--api-versions", f"v1/Pod,{SERVED}"), True),
         (("--set", "admissionPolicy.enabled=false"), False),
         (("--set", "tls.mode=cert-manager"), False),
     ],
-    ids=["1.33", "API disabled", "API served", "switched off", "no rights"],
+    ids=["1.30", "API disabled", "API served", "switched off", "no rights"],
 )
 def test_a_policy_restricts_the_webhooks_account_where_there_are_policies(
     options: tuple[str, ...], is_there: bool

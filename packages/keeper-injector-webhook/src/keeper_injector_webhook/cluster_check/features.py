@@ -6,7 +6,7 @@ import attrs
 
 Version = tuple[int, int]
 """The minor release of Kubernetes: ``(1, 37)``."""
-OLDEST: Version = (1, 33)
+OLDEST: Version = (1, 30)
 """The chart's ``kubeVersion``: the oldest version that the integration tests run on."""
 
 
@@ -41,7 +41,7 @@ NATIVE_SIDECAR = Feature(
     enabled=(1, 29),
     stable=(1, 33),
     use="the agent starts before the application, and a Job ends without it",
-    without="does not occur: every supported version has it",
+    without="annotate pods with `sidecar: classic`; in a Job, also `init-only`",
 )
 ADMISSION_POLICY = Feature(
     "ValidatingAdmissionPolicy",
