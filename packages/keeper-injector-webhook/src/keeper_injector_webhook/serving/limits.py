@@ -13,7 +13,7 @@ _MIB = 1024 * _KIB
 class Limits:
     """What one listener spends on its clients. Together, the defaults keep the process under 128 MiB (soak_webhook)."""
 
-    connections: int = 256
+    connections: int = 192
     """Connections that are open at once, with those whose TLS handshake is under way. An API server keeps at most 25 idle ones
     (client-go, transport/cache.go). Each takes 50 KiB from its ClientHello until its handshake is complete, and 21 KiB then."""
     handshake_seconds: float = 5 * _SECONDS
@@ -29,7 +29,7 @@ class Limits:
     """Bytes of a refused body that are read and discarded, so that the client can read the answer."""
     bytes_in_flight: int = 4 * _MIB
     """Bytes of all requests and responses that are not complete. Beyond them, large requests wait for the oldest one."""
-    small_bytes: int = 32 * _KIB
+    small_bytes: int = 24 * _KIB
     """A request that has so many bytes so far is read beyond that limit, so that no ordinary review waits for large ones."""
     unread_bytes: int = 4 * _MIB
     """Bytes of all responses that clients have not taken yet. Beyond them, the oldest of these clients loses its connection."""
