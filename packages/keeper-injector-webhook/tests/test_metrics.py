@@ -9,7 +9,7 @@ from pathlib import Path
 import keeper_injector_webhook
 from keeper_injector_webhook.admission.decision import SkipReason
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.serving.connections import Phase
+from keeper_injector_webhook.serving.connection import Phase
 
 SOURCES = sorted(Path(keeper_injector_webhook.__file__).parent.rglob("*.py"))
 

@@ -16,7 +16,7 @@ import uvloop
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keeper_injector_webhook.serving.connections import Connection
+from keeper_injector_webhook.serving.connection import Connection
 from keeper_injector_webhook.serving.first_record import wait_for_first_record
 
 
@@ -81,7 +81,6 @@ def test_a_record_in_pieces(data: bytes, cuts: list[int], is_ended: bool) -> Non
                 client.sendall(data[start:end])
                 await asyncio.sleep(0)
                 assert not waiting.done()
-                assert connection.keeps_waiting()
             if is_ended:
                 client.shutdown(socket.SHUT_WR)
                 expected = data[: edges[-1]]

@@ -10,6 +10,7 @@ import contextlib
 import json
 import socket
 import ssl
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +21,8 @@ from tls_clients import ASKED, HEAD, dial, dialled, is_answered, is_taken, peak,
 from webhook_server import Server, free_port, limited, wait_for
 
 from keeper_injector_webhook.metrics import Metrics
-from keeper_injector_webhook.serving.connections import Connections, Phase
+from keeper_injector_webhook.serving.connection import Phase
+from keeper_injector_webhook.serving.connections import Connections
 from keeper_injector_webhook.serving.limits import Limits
 
 MEBIBYTE = 1024 * 1024
@@ -53,6 +55,15 @@ def test_half_bodies(usual: Server) -> None:
         assert series(usual, "keeper_injector_bytes_in_flight") < 40 * MEBIBYTE
         wait_for(lambda: series(usual, 'keeper_injector_connections_cut_total{reason="bytes"}') > 0)
     assert peak(usual) < 128
+
+
+def test_what_follows_a_request_counts(usual: Server) -> None:
+    """A client that sends the beginning of the next request with the first one holds these bytes after its first response too."""
+    first = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with dial(usual) as connection:
+        connection.sendall(first + HEAD + b"Content-Length: 3000000\r\n\r\n" + b" " * 28 * 1024)
+        assert connection.recv(65536).endswith(b"ok\n")
+        wait_for(lambda: series(usual, "keeper_injector_bytes_in_flight") > 28 * 1024)
 
 
 def test_a_request_has_a_deadline(small: Server) -> None:
@@ -146,6 +157,7 @@ def test_who_holds_the_most_makes_room_first() -> None:
             connection = connections.add(ours)
             connection.enter(Phase.REQUEST)
             connection.since -= seconds
+            connection.asked = connection.since
             connections.hold(connection, size)
             opened.append((connection, theirs))
 
@@ -160,40 +172,108 @@ def test_who_holds_the_most_makes_room_first() -> None:
         assert asyncio.run(wait_for_room()) == [False, True, False]
 
 
-def test_what_has_arrived_is_not_waited_for() -> None:
-    """A request that waits for room is not taken for that of a client that sends nothing, although the kernel has nothing of it."""
-    with contextlib.ExitStack() as stack:
-        ours, theirs = map(stack.enter_context, socket.socketpair())
-        ours.setblocking(False)
-        connection = Connections(Limits(), Metrics()).add(ours)
-        assert connection.keeps_waiting()
-        connection.arrived = 1
-        assert not connection.keeps_waiting()
-        connection.arrived = 0
-        theirs.sendall(b"x")
-        assert not connection.keeps_waiting()
-
-
-def test_small_requests_do_not_wait_for_large_ones() -> None:
-    """If all bytes are in use, a request of a few KiB is read, and a larger one waits until the oldest one has been answered."""
+def test_a_request_that_waits_for_room_keeps_its_connection() -> None:
+    """The server does not read from it, so that the kernel has nothing, whatever its client has sent. A client that left loses it."""
     with contextlib.ExitStack() as stack:
         connections = Connections(Limits(bytes_in_flight=MEBIBYTE), Metrics())
         opened = []
-        for size in (2 * MEBIBYTE, Limits().small_bytes, Limits().small_bytes + 1):
+        for left in (MEBIBYTE, 2 * MEBIBYTE, 3 * MEBIBYTE):
+            ours, theirs = map(stack.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            connection = connections.add(ours)
+            connection.enter(Phase.REQUEST)
+            connection.since -= 1
+            connection.left = left
+            connections.hold(connection, MEBIBYTE)
+            opened.append((connection, theirs))
+
+        async def run() -> list[bool]:
+            waiting = [asyncio.create_task(connections.wait_for_room(one)) for one, _ in opened]
+            opened[2][1].shutdown(socket.SHUT_WR)
+            await waiting[0]
+            opened[0][0].asked = time.monotonic()
+            await waiting[2]
+            ended = [has_ended(theirs) for _, theirs in opened]
+            waiting[1].cancel()
+            return ended
+
+        assert asyncio.run(run()) == [False, False, True]
+
+
+LARGE = Limits().small_bytes + 1
+
+
+@pytest.mark.parametrize(
+    ("requests", "read"),
+    [
+        ([(LARGE - 1, MEBIBYTE), (LARGE, MEBIBYTE)], [0, 1]),
+        ([(LARGE, 3 * MEBIBYTE), (LARGE, 4096)], [0, 1]),
+        ([(LARGE, 3 * MEBIBYTE), (LARGE, 2 * MEBIBYTE), (LARGE, 4096)], [0, 2]),
+        ([(LARGE, 4 * MEBIBYTE), (LARGE, 8192), (LARGE, 4096)], [0]),
+        ([(LARGE, 4096)] * 50, list(range(50))),
+    ],
+    ids=["a small one", "two that fit", "one that does not fit", "no room", "many that fit"],
+)
+def test_who_reads_when_there_is_no_room(requests: list[tuple[int, int]], read: list[int]) -> None:
+    """Small requests, and as many large ones as lack the limit together; one is always read, and leaves its place when it is answered."""
+    with contextlib.ExitStack() as stack:
+        connections = Connections(Limits(), Metrics())
+        opened = []
+        for held, left in [(8 * MEBIBYTE, 0), *requests]:
             ours, _ = map(stack.enter_context, socket.socketpair())
             ours.setblocking(False)
             opened.append(connections.add(ours))
-            connections.hold(opened[-1], size)
+            opened[-1].left = left
+            connections.hold(opened[-1], held)
+        large = opened.pop(0)
 
-        async def are_read() -> list[bool]:
+        async def run() -> list[int]:
             waiting = [asyncio.create_task(connections.wait_for_room(one)) for one in opened]
             await asyncio.sleep(0)
-            read = [task.done() for task in waiting]
-            connections.begin_response(opened[0], 1)
-            await waiting[-1]
-            return read
+            found = [number for number, task in enumerate(waiting) if task.done()]
+            connections.release(large)
+            await asyncio.gather(*waiting)
+            return found
 
-        assert asyncio.run(are_read()) == [True, True, False]
+        assert asyncio.run(run()) == read
+
+
+def test_who_lacks_the_least_is_read_next() -> None:
+    """A review of 100 KiB does not wait for many clients that announced 3 MB before it and stopped."""
+    with contextlib.ExitStack() as stack:
+        connections = Connections(Limits(), Metrics())
+        opened = []
+        for left in (4 * MEBIBYTE, 3 * MEBIBYTE, 8192, 4096):
+            ours, _ = map(stack.enter_context, socket.socketpair())
+            ours.setblocking(False)
+            opened.append(connections.add(ours))
+            opened[-1].left = left
+            connections.hold(opened[-1], 2 * MEBIBYTE)
+        order: list[int] = []
+
+        async def read(number: int) -> None:
+            await connections.wait_for_room(opened[number])
+            order.append(number)
+            await asyncio.sleep(0.1)
+            connections.begin_response(opened[number], 1)
+
+        async def run() -> None:
+            await asyncio.gather(*map(read, range(4)))
+
+        asyncio.run(run())
+        assert order == [0, 3, 2, 1]
+
+
+@pytest.mark.parametrize("kib", [8, 50, 256])
+def test_clients_that_stop_in_large_bodies_delay_nobody(usual: Server, kib: int) -> None:
+    """A review that was sent at once is answered while 150 clients have sent more of their bodies than the server takes."""
+    with dialled(usual, 150, HEAD + b"Content-Length: 3000000\r\n\r\n" + b" " * 160 * 1024):
+        for _ in range(5):
+            with dial(usual) as connection:
+                head = f"Content-Length: {kib * 1024}\r\nConnection: close\r\n\r\n"
+                connection.sendall(HEAD + head.encode() + b" " * kib * 1024)
+                assert status(until_closed(connection)) == 400
 
 
 def test_a_connection_that_has_ended_waits_for_nothing() -> None:
@@ -206,7 +286,9 @@ def test_a_connection_that_has_ended_waits_for_nothing() -> None:
             ours.setblocking(False)
             theirs.setblocking(False)
             opened.append((connections.add(ours), theirs))
+            opened[-1][0].enter(Phase.REQUEST)
             opened[-1][0].since -= seconds
+            opened[-1][0].asked = opened[-1][0].since
             connections.hold(opened[-1][0], MEBIBYTE)
 
         async def run() -> list[bool]:

@@ -7,9 +7,7 @@ response does not wait for clients that do neither.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import enum
-import logging
+import itertools
 import socket
 import time
 from collections import Counter
@@ -17,13 +15,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from keeper_injector_webhook.serving.connection import Connection, Phase
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from keeper_injector_webhook.metrics import Metrics
     from keeper_injector_webhook.serving.limits import Limits
 
-log = logging.getLogger(__name__)
 _SWEEP = 0.25
 """Seconds between checks of the deadlines."""
 _CLOSING = 2.0
@@ -32,73 +31,6 @@ _MORE_PATIENCE = 4
 """How much longer a client may keep a full server waiting if most others do something else."""
 _AT_ONCE = 16
 """Connections that are cut at once for new ones, so that a full server accepts in groups."""
-
-
-class Phase(enum.Enum):
-    """What a connection does; each phase has a deadline."""
-
-    HANDSHAKE = enum.auto()
-    IDLE = enum.auto()
-    REQUEST = enum.auto()
-    """From the first byte of a request to the last byte of its response."""
-    CLOSING = enum.auto()
-
-
-@attrs.define(eq=False)
-class Connection:
-    """One client's connection."""
-
-    sock: socket.socket
-    since: float
-    """When its phase began (:func:`time.monotonic`)."""
-    phase: Phase = Phase.HANDSHAKE
-    requests: int = 0
-    """Requests that were answered."""
-    held: int = 0
-    """Bytes of its request and response that the server keeps in memory."""
-    arrived: int = 0
-    """Bytes that have arrived and that its task has not read yet."""
-    awaits: int = 1
-    """Bytes that must have arrived before the server reads any."""
-    has_ended: bool = False
-    """Whether one side has ended it; its task may not have noticed yet."""
-    expired: Callable[[], None] | None = None
-    """Called at the deadline of a request, to answer the client; the connection is cut a moment later."""
-
-    abort: Callable[[], None] | None = None
-    """Ends the connection at once, with what was not sent yet."""
-
-    def enter(self, phase: Phase) -> None:
-        """Begin a phase."""
-        self.phase = phase
-        self.since = time.monotonic()
-
-    def cut(self) -> None:
-        """End the connection without another word. Its task sees the end of the stream when it reads."""
-        self.has_ended = True
-        with contextlib.suppress(OSError):
-            self.sock.shutdown(socket.SHUT_RDWR)
-
-    def keeps_waiting(self) -> bool:
-        """Return whether the server waits for the client to send more."""
-        if self.arrived:
-            return False
-        try:
-            return len(self.sock.recv(self.awaits, socket.MSG_PEEK)) < self.awaits
-        except BlockingIOError:
-            return True
-        except OSError:
-            return True
-
-
-def log_lost(error: OSError) -> None:
-    """Log that a connection ended early, and take the traceback from the error.
-
-    The stream keeps the error that it raises, and the traceback would keep the stream in turn, with its TLS state, until the next
-    garbage collection: hundreds of connections that had ended held 100 MiB.
-    """
-    log.debug("connection.lost", extra={"cause": type(error).__name__})
-    error.__traceback__ = None
 
 
 @attrs.define(eq=False)
@@ -114,10 +46,10 @@ class Connections:
     unread: int = 0
     """Bytes of the responses that clients have not taken yet."""
     _all: dict[Connection, None] = attrs.field(factory=dict)
-    _waiting: dict[Connection, None] = attrs.field(factory=dict)
+    _queue: dict[Connection, None] = attrs.field(factory=dict)
     """Those that wait for room."""
-    _reader: Connection | None = None
-    """The one whose large request is read although there is no room."""
+    _readers: dict[Connection, None] = attrs.field(factory=dict)
+    """Those whose large requests are read although there is no room, until their responses begin."""
     _next_cut: float = 0.0
     """When to search again for connections to cut (:func:`time.monotonic`)."""
     _responses: dict[Connection, int] = attrs.field(factory=dict)
@@ -136,7 +68,7 @@ class Connections:
         """Forget a connection that has ended."""
         self.release(connection)
         self.response_taken(connection)
-        self._done_reading(connection)
+        self._readers.pop(connection, None)
         self._all.pop(connection, None)
         self.on_release()
 
@@ -150,13 +82,16 @@ class Connections:
         # What most of them do is what fills the server: clients that are slow at something else may take longer.
         doing = Counter(one.phase for one in unproven or self._all)
         filling = max(doing, key=lambda phase: doing[phase])
-        late = time.monotonic() - _MORE_PATIENCE * self.limits.patience_seconds
+        now = time.monotonic()
+        late = now - _MORE_PATIENCE * self.limits.patience_seconds
+        before = now - self.limits.patience_seconds
+        queued = [one for one in self._queue if one.since < before and not one.has_ended]
         waiting = [
             one
-            for one in self._stalled()
+            for one in itertools.chain(self._stalled(), queued)
             if not (unproven and one.requests) and (one.phase is filling or one.since < late)
         ]
-        waiting.sort(key=lambda one: (one.phase is not filling, one.since))
+        waiting.sort(key=lambda one: (one.phase is not filling, -one.left, one.since))
         for connection in waiting[: _AT_ONCE if unproven else 1]:
             self._cut(connection, "connections")
         return False
@@ -166,14 +101,15 @@ class Connections:
         connection.held += size
         self.held += size
 
-    def release(self, connection: Connection) -> None:
-        """Stop counting the bytes of a connection."""
-        self.held -= connection.held
-        connection.held = 0
+    def release(self, connection: Connection, size: int | None = None) -> None:
+        """Stop counting *size* bytes of a connection, or all."""
+        freed = connection.held if size is None else min(size, connection.held)
+        connection.held -= freed
+        self.held -= freed
 
     def begin_response(self, connection: Connection, size: int) -> None:
         """Count a response of *size* bytes as unread; if too many bytes are, end the connections that have read for longest."""
-        self._done_reading(connection)
+        self._readers.pop(connection, None)
         self._responses[connection] = size
         self.unread += size
         while self.unread > self.limits.unread_bytes and len(self._responses) > 1:
@@ -188,9 +124,9 @@ class Connections:
         self.unread -= self._responses.pop(connection, 0)
 
     async def wait_for_room(self, connection: Connection) -> None:
-        """Wait until *connection* may read more: its request is small, there is room, or no large request that waits is older."""
+        """Wait until *connection* may read more: its request is small, there is room, or it is its turn."""
         pause = self.limits.patience_seconds / 10
-        self._waiting[connection] = None
+        self._queue[connection] = None
         try:
             while self.is_full() and connection.held > self.limits.small_bytes and not connection.has_ended:
                 now = time.monotonic()
@@ -198,21 +134,32 @@ class Connections:
                     # Not each time: hundreds may wait, and each would check all others.
                     self._next_cut = now + pause
                     self._cut_stalled()
-                if self._next_reader() is connection:
+                if self._may_read(connection):
                     break
                 await asyncio.sleep(pause)
         finally:
-            del self._waiting[connection]
+            del self._queue[connection]
 
-    def _next_reader(self) -> Connection:
-        """Return the large request that is read although there is no room: one at a time, until its response begins."""
-        if self._reader is None or self._reader.held <= self.limits.small_bytes:
-            self._reader = min(self._waiting, key=lambda one: (one.held <= self.limits.small_bytes, one.since))
-        return self._reader
+    def _may_read(self, connection: Connection) -> bool:
+        """Return whether a large request is read although there is no room.
 
-    def _done_reading(self, connection: Connection) -> None:
-        if self._reader is connection:
-            self._reader = None
+        The one that lacks the fewest bytes comes first, and as many are read at once as lack bytes_in_flight together: clients that
+        announce large bodies and stop do not delay a review that only needs to be received.
+        """
+        if connection in self._readers:
+            return True
+        self._readers = {one: None for one in self._readers if self._is_large(one)}
+        room = self.limits.bytes_in_flight - sum(one.left for one in self._readers)
+        if self._readers and connection.left > room:
+            return False
+        waiting = (one for one in self._queue if one not in self._readers and self._is_large(one))
+        if any(one.left < connection.left for one in waiting):
+            return False
+        self._readers[connection] = None
+        return True
+
+    def _is_large(self, connection: Connection) -> bool:
+        return connection.held > self.limits.small_bytes and not connection.has_ended
 
     def _cut_stalled(self) -> None:
         """Make room: cut connections that keep the server waiting, those that hold the most first."""
@@ -229,8 +176,18 @@ class Connections:
         return self.held > self.limits.bytes_in_flight
 
     def _stalled(self) -> Iterator[Connection]:
-        before = time.monotonic() - self.limits.patience_seconds
-        return (one for one in list(self._all) if one.since < before and not one.has_ended and one.keeps_waiting())
+        """Yield the connections whose clients keep the server waiting."""
+        now = time.monotonic()
+        patience = self.limits.patience_seconds
+        for one in list(self._all):
+            if one.has_ended or now - one.since < patience:
+                continue
+            # What the event loop has received and the server has not read, nobody sees from outside.
+            is_read = one.phase is not Phase.REQUEST or one.asked is not None or one in self._responses
+            # After the server has read everything, the client has this time to send more.
+            was_asked = one.asked is None or now - one.asked >= patience / 5
+            if (was_asked and one.keeps_waiting()) if is_read else one.is_gone():
+                yield one
 
     async def sweep_forever(self) -> None:
         """End connections at their deadlines."""
@@ -256,7 +213,8 @@ class Connections:
                     self._cut(connection, connection.phase.name.lower())
 
     def _cut(self, connection: Connection, reason: str) -> None:
-        self.metrics.connection_cut(reason)
+        if not connection.has_ended:
+            self.metrics.connection_cut(reason)
         connection.cut()
 
     async def finish(self, seconds: float) -> bool:

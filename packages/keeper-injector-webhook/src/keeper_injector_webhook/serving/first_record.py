@@ -1,7 +1,7 @@
 """Waits for the first TLS record of a client before anything is allocated for its connection.
 
 The state of a TLS connection takes 50 KiB until the handshake is complete. A client that connects and sends nothing, or only the
-beginning of a ClientHello, costs one file descriptor this way.
+beginning of its first record, costs one file descriptor this way.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from keeper_injector_webhook.serving.connections import Connection
+    from keeper_injector_webhook.serving.connection import Connection
 
 _HEADER = 5
 """Bytes of a record's header: type, version and length (RFC 8446, section 5.1)."""
@@ -33,7 +33,7 @@ async def wait_for_first_record(connection: Connection) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
             await _wait_until_readable(sock)
             if connection.keeps_waiting():
-                return  # It has ended: the kernel reports that at any size.
+                return  # It has ended, or the kernel does not wait for so many bytes. TLS waits for the rest.
     finally:
         if connection.awaits > 1:
             connection.awaits = 1

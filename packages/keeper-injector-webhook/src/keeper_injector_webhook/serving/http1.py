@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import attrs
 from hypercorn.asyncio.worker_context import WorkerContext
 
-from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
+from keeper_injector_webhook.serving.connection import Connection, Phase, log_lost
+from keeper_injector_webhook.serving.connections import Connections
 from keeper_injector_webhook.serving.exchange import CLOSE, Response, respond
 from keeper_injector_webhook.serving.request_parser import InvalidRequestError, RequestParser, WholeRequest
 from keeper_injector_webhook.serving.stream import CHUNK, ByteStream
@@ -50,7 +51,8 @@ async def serve_http1(server: Http1Server, connection: Connection, stream: ByteS
     discarded = 0
     try:
         while discarded <= server.connections.limits.discarded_bytes and not protocol.closed:
-            if connection.held:
+            if connection.held and not protocol.refused:
+                connection.left = protocol.parser.left
                 await server.connections.wait_for_room(connection)
             data = await stream.read()
             if not data:
@@ -136,7 +138,9 @@ class _Http1Protocol:
         await self._write(encoded)
         self._responding = False
         self.closed = closes
-        server.connections.release(self._connection)
+        # What has arrived of the next request still counts.
+        server.connections.release(self._connection, request.size + len(encoded))
+        self._connection.left = 0
         self._connection.requests += 1
         self._connection.enter(Phase.IDLE)
 

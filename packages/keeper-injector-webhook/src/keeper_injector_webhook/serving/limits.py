@@ -28,7 +28,8 @@ class Limits:
     discarded_bytes: int = 16 * _MIB
     """Bytes of a refused body that are read and discarded, so that the client can read the answer."""
     bytes_in_flight: int = 4 * _MIB
-    """Bytes of all requests and responses that are not complete. Beyond them, large requests wait for the oldest one."""
+    """Bytes of all requests and responses that are not complete. Beyond them, large requests wait, and those that
+    lack the fewest bytes are read first."""
     small_bytes: int = 24 * _KIB
     """A request that has so many bytes so far is read beyond that limit, so that no ordinary review waits for large ones."""
     unread_bytes: int = 4 * _MIB

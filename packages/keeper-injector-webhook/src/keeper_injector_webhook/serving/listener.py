@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from keeper_injector_webhook.serving.connections import Connection, Connections, Phase, log_lost
+from keeper_injector_webhook.serving.connection import Connection, Phase, log_lost
+from keeper_injector_webhook.serving.connections import Connections
 from keeper_injector_webhook.serving.first_record import wait_for_first_record
 from keeper_injector_webhook.serving.http1 import Http1Server, serve_http1
 from keeper_injector_webhook.serving.memory import Returns

@@ -31,6 +31,8 @@ class WholeRequest:
     body: bytes = attrs.field(repr=False)
     keep_alive: bool
     """Whether the client wants to send another request on the same connection."""
+    size: int = attrs.field(default=0, eq=False)
+    """Bytes that arrived for it, with the header and the framing of chunks."""
 
 
 class InvalidRequestError(Exception):
@@ -80,6 +82,11 @@ class RequestParser:
     def in_request(self) -> bool:
         """Whether a request has begun to arrive."""
         return self._has_begun
+
+    @property
+    def left(self) -> int:
+        """The bytes that the current request still lacks; the most that are possible if it does not say its length."""
+        return max(self._most_body - self._wire, 0) if self._left is None else self._left
 
     @property
     def expects_continue(self) -> bool:
@@ -223,6 +230,7 @@ class RequestParser:
                 self._headers,
                 bytes(self._body),
                 version == "1.1" and self._llhttp.should_keep_alive(),
+                self._head + self._wire,
             )
         )
         self._reset()

@@ -7,16 +7,18 @@ kernel maps and unmaps for every request. Here, the event loop writes into memor
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any, cast
 
-from keeper_injector_webhook.serving.connections import Connection, Connections, Phase
+from keeper_injector_webhook.serving.connection import Connection, Phase
+from keeper_injector_webhook.serving.connections import Connections
 
 CHUNK = 64 * 1024
 """The most bytes that are received or sent at once."""
 _MOST_UNREAD = 32 * 1024
 """Beyond so many bytes that were not read, no more are received."""
 _FULL_CHUNK = 16 * 1024
-"""The most bytes that are received at once, and before they are read, if all connections hold as many as they may."""
+"""The most bytes that are received at once if all connections hold as many as they may. No more are received before these are read."""
 
 
 class ByteStream(asyncio.BufferedProtocol):
@@ -58,7 +60,7 @@ class ByteStream(asyncio.BufferedProtocol):
             self._connection.enter(Phase.REQUEST)
         self._connections.hold(self._connection, nbytes)
         self._unread += self._space[:nbytes]
-        self._connection.arrived = len(self._unread)
+        self._connection.asked = None
         most = 0 if self._connections.is_full() else _MOST_UNREAD
         if len(self._unread) > most and not self._is_paused and self._transport is not None:
             self._transport.pause_reading()
@@ -98,21 +100,21 @@ class ByteStream(asyncio.BufferedProtocol):
     async def read(self) -> bytes:
         """Return what has arrived, empty at the end. Raises OSError if the connection is broken.
 
-        While it is not called, nothing more is received than what the stream may keep.
+        While it is not called, the event loop receives little more: one buffer of the socket, which TLS keeps encrypted.
         """
         if not self._unread and not self._has_ended:
             self._readable = asyncio.get_running_loop().create_future()
+            self._connection.asked = time.monotonic()
             if self._is_paused and self._transport is not None:
                 self._is_paused = False
                 self._transport.resume_reading()
             try:
                 await self._readable
             finally:
-                self._readable = None
+                self._readable = self._connection.asked = None
         if self._error is not None:
             raise self._error
         data, self._unread = self._unread, b""
-        self._connection.arrived = 0
         return data
 
     def write(self, data: bytes) -> None:
