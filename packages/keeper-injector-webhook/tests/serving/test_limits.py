@@ -10,6 +10,7 @@ import contextlib
 import json
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,38 @@ def test_half_bodies(usual: Server) -> None:
         assert series(usual, "keeper_injector_bytes_in_flight") < 40 * MEBIBYTE
         wait_for(lambda: series(usual, 'keeper_injector_connections_cut_total{reason="bytes"}') > 0)
     assert peak(usual) < 128
+
+
+@pytest.mark.parametrize(
+    ("begun", "kib"),
+    [(b"GET /", 8), (HEAD + b"Content-Length: 4000000\r\n\r\n" + b" " * 60_000, 128)],
+    ids=["connections", "bytes"],
+)
+def test_clients_that_drip_make_room(tmp_path: Path, begun: bytes, kib: int) -> None:
+    """Clients that send a byte now and then keep the server waiting all the same: they lose their connections to others."""
+    content = HEAD + f"Content-Length: {kib << 10}\r\nConnection: close\r\n\r\n".encode() + b" " * (kib << 10)
+    over = threading.Event()
+
+    def drip(connections: list[ssl.SSLSocket]) -> None:
+        while not over.wait(0.03):
+            for connection in connections:
+                with contextlib.suppress(OSError):
+                    connection.send(b"x")
+
+    limits = {"connections": 20 if kib == 8 else 100, "request_seconds": 60, "bytes_in_flight": MEBIBYTE}
+    for server in limited(tmp_path, free_port(), **limits):
+        with contextlib.ExitStack() as stack:
+            slow = [stack.enter_context(dial(server)) for _ in range(20)]
+            for connection in slow:
+                connection.sendall(begun)
+            dripping = threading.Thread(target=drip, args=[slow])
+            dripping.start()
+            stack.callback(dripping.join)
+            stack.callback(over.set)
+            for _ in range(3):
+                with dial(server) as connection:
+                    connection.sendall(content)
+                    assert status(until_closed(connection)) == 400
 
 
 def test_what_follows_a_request_counts(usual: Server) -> None:

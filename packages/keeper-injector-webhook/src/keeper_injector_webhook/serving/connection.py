@@ -45,6 +45,8 @@ class Connection:
     """Bytes that the kernel must have before the server reads any."""
     asked: float | None = None
     """Since when its task has waited for bytes (:func:`time.monotonic`); None while it does something else."""
+    waited: float = 0.0
+    """Seconds for which its task waited for bytes before, in this phase."""
     has_ended: bool = False
     """Whether one side has ended it; its task may not have noticed yet."""
     expired: Callable[[], None] | None = None
@@ -57,12 +59,19 @@ class Connection:
         """Begin a phase."""
         self.phase = phase
         self.since = time.monotonic()
+        self.waited = 0.0
 
     def cut(self) -> None:
         """End the connection without another word. Its task sees the end of the stream when it reads."""
         self.has_ended = True
         with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
+
+    def receive(self) -> None:
+        """Note that bytes have arrived."""
+        if self.asked is not None:
+            self.waited += time.monotonic() - self.asked
+            self.asked = None
 
     def keeps_waiting(self) -> bool:
         """Return whether the kernel has nothing for the server to read."""

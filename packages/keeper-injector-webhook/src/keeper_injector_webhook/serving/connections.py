@@ -52,8 +52,8 @@ class Connections:
     """Those whose large requests are read although there is no room, until their responses begin."""
     _next_cut: float = 0.0
     """When to search again for connections to cut (:func:`time.monotonic`)."""
-    _responses: dict[Connection, int] = attrs.field(factory=dict)
-    """The size of each unread response, the oldest first."""
+    _responses: dict[Connection, tuple[int, float]] = attrs.field(factory=dict)
+    """The size of each unread response and when it began, the oldest first."""
 
     def __len__(self) -> int:
         return len(self._all)
@@ -88,7 +88,7 @@ class Connections:
         queued = [one for one in self._queue if one.since < before and not one.has_ended]
         waiting = [
             one
-            for one in itertools.chain(self._stalled(), queued)
+            for one in dict.fromkeys(itertools.chain(self._stalled(), queued))
             if not (unproven and one.requests) and (one.phase is filling or one.since < late)
         ]
         waiting.sort(key=lambda one: (one.phase is not filling, -one.left, one.since))
@@ -110,7 +110,7 @@ class Connections:
     def begin_response(self, connection: Connection, size: int) -> None:
         """Count a response of *size* bytes as unread; if too many bytes are, end the connections that have read for longest."""
         self._readers.pop(connection, None)
-        self._responses[connection] = size
+        self._responses[connection] = size, time.monotonic()
         self.unread += size
         while self.unread > self.limits.unread_bytes and len(self._responses) > 1:
             oldest = next(iter(self._responses))
@@ -121,7 +121,7 @@ class Connections:
 
     def response_taken(self, connection: Connection) -> None:
         """Stop counting the response of a connection."""
-        self.unread -= self._responses.pop(connection, 0)
+        self.unread -= self._responses.pop(connection, (0, 0.0))[0]
 
     async def wait_for_room(self, connection: Connection) -> None:
         """Wait until *connection* may read more: its request is small, there is room, or it is its turn."""
@@ -178,16 +178,23 @@ class Connections:
     def _stalled(self) -> Iterator[Connection]:
         """Yield the connections whose clients keep the server waiting."""
         now = time.monotonic()
-        patience = self.limits.patience_seconds
         for one in list(self._all):
-            if one.has_ended or now - one.since < patience:
-                continue
-            # What the event loop has received and the server has not read, nobody sees from outside.
-            is_read = one.phase is not Phase.REQUEST or one.asked is not None or one in self._responses
-            # After the server has read everything, the client has this time to send more.
-            was_asked = one.asked is None or now - one.asked >= patience / 5
-            if (was_asked and one.keeps_waiting()) if is_read else one.is_gone():
+            if not one.has_ended and now - one.since >= self.limits.patience_seconds and self._is_stalled(one, now):
                 yield one
+
+    def _is_stalled(self, connection: Connection, now: float) -> bool:
+        if connection in self._responses:
+            return now - self._responses[connection][1] >= self.limits.patience_seconds
+        if connection.phase is not Phase.REQUEST:
+            return connection.keeps_waiting()
+        if connection.asked is None:
+            # What the event loop has received and the server has not read, nobody sees from outside.
+            return connection.is_gone()
+        # All waiting counts, so that a client that sends one byte now and then gains nothing.
+        waited = connection.waited + now - connection.asked
+        share = 1 + connection.held // self.limits.socket_buffer
+        patience = min(share / 5, _MORE_PATIENCE) * self.limits.patience_seconds
+        return waited >= patience and connection.keeps_waiting()
 
     async def sweep_forever(self) -> None:
         """End connections at their deadlines."""

@@ -109,6 +109,7 @@ class _Http1Protocol:
             self._begin()
             if self.parser.expects_continue:
                 await self._write(_CONTINUE)
+                self._server.connections.release(self._connection, len(_CONTINUE))
 
     def _begin(self) -> None:
         if self._connection.phase is Phase.IDLE:
@@ -116,6 +117,7 @@ class _Http1Protocol:
 
     async def _answer(self, request: WholeRequest) -> None:
         server = self._server
+        self._connection.left = 0
         response = await respond(
             server.app,
             server.config,
@@ -140,7 +142,6 @@ class _Http1Protocol:
         self.closed = closes
         # What has arrived of the next request still counts.
         server.connections.release(self._connection, request.size + len(encoded))
-        self._connection.left = 0
         self._connection.requests += 1
         self._connection.enter(Phase.IDLE)
 

@@ -56,11 +56,11 @@ class ByteStream(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what has arrived."""
+        self._connection.receive()
         if self._connection.phase in {Phase.HANDSHAKE, Phase.IDLE}:
             self._connection.enter(Phase.REQUEST)
         self._connections.hold(self._connection, nbytes)
         self._unread += self._space[:nbytes]
-        self._connection.asked = None
         most = 0 if self._connections.is_full() else _MOST_UNREAD
         if len(self._unread) > most and not self._is_paused and self._transport is not None:
             self._transport.pause_reading()
@@ -104,10 +104,11 @@ class ByteStream(asyncio.BufferedProtocol):
         """
         if not self._unread and not self._has_ended:
             self._readable = asyncio.get_running_loop().create_future()
-            self._connection.asked = time.monotonic()
             if self._is_paused and self._transport is not None:
                 self._is_paused = False
                 self._transport.resume_reading()
+            # After what TLS already has, which the event loop passes on first.
+            asyncio.get_running_loop().call_soon(self._ask)
             try:
                 await self._readable
             finally:
@@ -116,6 +117,10 @@ class ByteStream(asyncio.BufferedProtocol):
             raise self._error
         data, self._unread = self._unread, b""
         return data
+
+    def _ask(self) -> None:
+        if self._readable is not None and not self._readable.done():
+            self._connection.asked = time.monotonic()
 
     def write(self, data: bytes) -> None:
         """Send bytes, without waiting for anything."""
