@@ -212,8 +212,9 @@ class Editor:
         end = self._starts[min(last_line(node.value[index][1]) + 1, len(self._starts) - 1)]
         if index + 1 == len(node.value):
             return end
-        rest = self._text[end:]
-        return end + len(rest) - len(rest.lstrip())
+        while self._text[end : end + 1].isspace():
+            end += 1
+        return end
 
     def _dash(self, node: yaml.CollectionNode, first: yaml.Node, previous: int) -> int:
         """Return the position of the dash of an item."""
