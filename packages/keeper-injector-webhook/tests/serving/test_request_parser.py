@@ -102,7 +102,7 @@ def test_what_is_refused(name: str, bytewise: bool) -> None:
 
 @pytest.mark.parametrize("name", [name for name, (_, status) in REFUSED.items() if status == 413])
 def test_the_body_of_a_refused_request_is_not_kept(name: str) -> None:
-    """The connection stays open for a moment, so that the client can read the error. Nobody counts the memory that it holds then."""
+    """The connection stays open for a moment, so that the client can read the error. No limit counts the memory that it holds then."""
     most = 1 << 20
     data = REFUSED[name][0] + b"x" * 65536
     if b"hunked" in data:

@@ -7,7 +7,6 @@ response does not wait for clients that do neither.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import socket
 import time
 from collections import Counter
@@ -82,13 +81,10 @@ class Connections:
         # What most of them do is what fills the server: clients that are slow at something else may take longer.
         doing = Counter(one.phase for one in unproven or self._all)
         filling = max(doing, key=lambda phase: doing[phase])
-        now = time.monotonic()
-        late = now - _MORE_PATIENCE * self.limits.patience_seconds
-        before = now - self.limits.patience_seconds
-        queued = [one for one in self._queue if one.since < before and not one.has_ended]
+        late = time.monotonic() - _MORE_PATIENCE * self.limits.patience_seconds
         waiting = [
             one
-            for one in dict.fromkeys(itertools.chain(self._stalled(), queued))
+            for one in self._stalled(queued=True)
             if not (unproven and one.requests) and (one.phase is filling or one.since < late)
         ]
         waiting.sort(key=lambda one: (one.phase is not filling, -one.left, one.since))
@@ -143,8 +139,8 @@ class Connections:
     def _may_read(self, connection: Connection) -> bool:
         """Return whether a large request is read although there is no room.
 
-        The one that lacks the fewest bytes comes first, and as many are read at once as lack bytes_in_flight together: clients that
-        announce large bodies and stop do not delay a review that only needs to be received.
+        The one that lacks the fewest bytes comes first. Several are read at once, until the sum of what they lack is bytes_in_flight.
+        So clients that announce large bodies and stop do not delay a smaller review.
         """
         if connection in self._readers:
             return True
@@ -175,11 +171,12 @@ class Connections:
         """Return whether requests and responses hold as many bytes as they may."""
         return self.held > self.limits.bytes_in_flight
 
-    def _stalled(self) -> Iterator[Connection]:
-        """Yield the connections whose clients keep the server waiting."""
+    def _stalled(self, *, queued: bool = False) -> Iterator[Connection]:
+        """Yield the connections whose clients keep the server waiting; with *queued*, also those that wait for room."""
         now = time.monotonic()
         for one in list(self._all):
-            if not one.has_ended and now - one.since >= self.limits.patience_seconds and self._is_stalled(one, now):
+            is_late = not one.has_ended and now - one.since >= self.limits.patience_seconds
+            if is_late and ((queued and one in self._queue) or self._is_stalled(one, now)):
                 yield one
 
     def _is_stalled(self, connection: Connection, now: float) -> bool:
@@ -188,9 +185,9 @@ class Connections:
         if connection.phase is not Phase.REQUEST:
             return connection.keeps_waiting()
         if connection.asked is None:
-            # What the event loop has received and the server has not read, nobody sees from outside.
+            # The rest of the request may be in the event loop or in TLS, where it cannot be counted.
             return connection.is_gone()
-        # All waiting counts, so that a client that sends one byte now and then gains nothing.
+        # The sum of all waiting for this request: with single bytes, a client cannot start the time again.
         waited = connection.waited + now - connection.asked
         share = 1 + connection.held // self.limits.socket_buffer
         patience = min(share / 5, _MORE_PATIENCE) * self.limits.patience_seconds

@@ -118,7 +118,7 @@ class RequestParser:
                 if not request.keep_alive:
                     return
         if failure is not None:
-            # The client may go on to send for a while: eight such bodies, which no limit counted any more, held 32 MiB.
+            # The connection stays open for a while, and its bytes are not counted any more: eight such bodies held 32 MiB.
             self._body = bytearray()
             self._llhttp = httptools.HttpRequestParser(self)  # the old one keeps the beginning of a header or trailer
             try:

@@ -47,7 +47,7 @@ class ByteStream(asyncio.BufferedProtocol):
         # After each response, the server waits until the client has taken it, so that unread responses do not pile up.
         transport.set_write_buffer_limits(high=1, low=0)
         if self.get_extra_info("ssl_object") is not None:
-            # While nothing is read, TLS would receive up to 256 KiB for each connection, which nobody counts.
+            # While nothing is read, TLS would receive up to 256 KiB for each connection, and no limit counts them.
             cast("Any", transport).set_read_buffer_limits(high=1, low=0)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
